@@ -1,0 +1,48 @@
+/* Every bound of the core, with the relations between them. */
+#ifndef IOCP_BASE_LIMITS_H
+#define IOCP_BASE_LIMITS_H
+
+#include "../include/iocp_worker.h"
+
+enum {
+    IOCP_CACHE_LINE_BYTES = 64,
+    IOCP_HUGE_PAGE_BYTES = 2 * 1024 * 1024,
+
+    IOCP_WORKERS_MAX = 1 << IOCP_TOKEN_WORKER_BITS,
+    IOCP_LISTENERS_MAX = 64,           /* per port */
+    IOCP_CONNECTIONS_PER_WORKER_MAX = 1 << 20, /* a ring's file table: fs.nr_open's default */
+
+    IOCP_RECEIVE_BUFFER_BYTES_MIN = 4 * 1024,
+    IOCP_RECEIVE_BUFFER_BYTES_MAX = 1024 * 1024,
+    IOCP_RECEIVE_BUFFERS_MIN = 2,
+    IOCP_RECEIVE_BUFFERS_MAX = 32 * 1024, /* io_uring_register_buf_ring(3) */
+
+    IOCP_SEND_CHUNK_BYTES = 16 * 1024,
+    IOCP_SEND_CHUNKS_MIN = 4,
+    IOCP_SEND_CHUNKS_MAX = 1 << 20,
+    IOCP_SEND_RANGES_MAX = 64,          /* ranges one send may gather; IOV_MAX is 1,024 */
+    IOCP_SEND_BYTES_MAX = 0x7fffffff,   /* a send's result is an int32 */
+
+    IOCP_COMPLETION_QUEUE_MIN = 64,
+    IOCP_COMPLETION_QUEUE_MAX = 64 * 1024,
+    IOCP_MAILBOX_MIN = 16,
+    IOCP_MAILBOX_MAX = 1 << 20,
+    IOCP_LISTEN_BACKLOG_MAX = 64 * 1024,
+
+    IOCP_DRIVER_EVENTS_MAX = 256,        /* events one driver wait may hand over */
+    IOCP_COMPLETIONS_PER_EVENT_MAX = 4,  /* completions one event or deadline may become */
+
+    IOCP_ACCEPT_RETRY_MS = 100,          /* back-off after a failed accept */
+};
+
+#define IOCP_TIMEOUT_NS_MAX UINT64_C(86400000000000) /* one day */
+
+/* RLIMIT_NOFILE bounds a ring's file table; these are what tokens can name. */
+_Static_assert(IOCP_TOKEN_KIND_BITS + IOCP_TOKEN_WORKER_BITS + IOCP_TOKEN_SLOT_BITS + IOCP_TOKEN_GENERATION_BITS == 64,
+               "a token is 64 bits");
+_Static_assert(IOCP_CONNECTIONS_PER_WORKER_MAX < (1 << IOCP_TOKEN_SLOT_BITS), "every slot has a name");
+_Static_assert(IOCP_RECEIVE_BUFFERS_MAX <= UINT16_MAX, "a buffer id is 16 bits");
+_Static_assert(IOCP_WAIT_CAPACITY_MIN >= 2 * IOCP_COMPLETIONS_PER_EVENT_MAX, "a wait can always make progress");
+_Static_assert(IOCP_SEND_CHUNK_BYTES % 4096 == 0, "chunks are page-aligned, so that an arena can be registered");
+
+#endif

@@ -1,0 +1,311 @@
+#include "send_queue.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../base/check.h"
+#include "../base/limits.h"
+
+int iocp_send_pool_open(iocp_send_pool *pool, uint32_t node, uint32_t node_count, iocp_send_chunks *chunks,
+                        iocp_receive_buffers *buffers)
+{
+    *pool = (iocp_send_pool){
+        .node_count = node_count, .free_head = IOCP_NODE_NONE, .chunks = chunks, .buffers = buffers};
+    const int result = iocp_arena_open(&pool->arena, (size_t)node_count * sizeof(iocp_send_node), node);
+    pool->nodes = (iocp_send_node *)pool->arena.start;
+    return result;
+}
+
+void iocp_send_pool_close(iocp_send_pool *pool)
+{
+    iocp_arena_close(&pool->arena);
+    *pool = (iocp_send_pool){0};
+}
+
+/* --- nodes ------------------------------------------------------------------------------------------------- */
+
+static uint32_t nodes_left(const iocp_send_pool *pool)
+{
+    return pool->node_count - pool->used_count;
+}
+
+static iocp_send_node *append_node(iocp_send_pool *pool, iocp_send_queue *queue, iocp_piece piece)
+{
+    uint32_t index = pool->free_head;
+    if (index != IOCP_NODE_NONE)
+        pool->free_head = pool->nodes[index].next;
+    else if (pool->untouched < pool->node_count)
+        index = pool->untouched++;
+    else
+        return NULL;
+    pool->used_count++;
+
+    iocp_send_node *node = &pool->nodes[index];
+    *node = (iocp_send_node){.piece = piece, .next = IOCP_NODE_NONE};
+    if (queue->tail == IOCP_NODE_NONE)
+        queue->head = index;
+    else
+        pool->nodes[queue->tail].next = index;
+    queue->tail = index;
+    return node;
+}
+
+/* Gives back what the piece refers to. */
+static void release_owner(iocp_send_pool *pool, iocp_send_node *node)
+{
+    switch (node->piece) {
+    case IOCP_PIECE_CHUNK:
+    case IOCP_PIECE_OWN:
+        iocp_send_chunks_release(pool->chunks, node->owner.chunk);
+        return;
+    case IOCP_PIECE_LEASE:
+        iocp_receive_buffers_return(pool->buffers, node->owner.lease);
+        return;
+    case IOCP_PIECE_SHARED:
+        iocp_shared_bytes_release(node->owner.shared);
+        return;
+    case IOCP_PIECE_MARK:
+        return;
+    case IOCP_PIECE_FREE:
+        break;
+    }
+    IOCP_CHECK(false, "a free send node stood in a queue");
+}
+
+static void remove_head(iocp_send_pool *pool, iocp_send_queue *queue)
+{
+    const uint32_t index = queue->head;
+    iocp_send_node *node = &pool->nodes[index];
+    release_owner(pool, node);
+    queue->head = node->next;
+    if (queue->head == IOCP_NODE_NONE)
+        queue->tail = IOCP_NODE_NONE;
+    node->piece = IOCP_PIECE_FREE;
+    node->next = pool->free_head;
+    pool->free_head = index;
+    pool->used_count--;
+}
+
+/* --- queueing ---------------------------------------------------------------------------------------------- */
+
+/* Where the tail piece can grow in place: at the fill mark of the current chunk, or in a chunk of its own. */
+static uint32_t tail_room_bytes(const iocp_send_pool *pool, const iocp_send_queue *queue)
+{
+    if (queue->tail == IOCP_NODE_NONE)
+        return 0;
+    const iocp_send_node *tail = &pool->nodes[queue->tail];
+    if (tail->piece != IOCP_PIECE_CHUNK && tail->piece != IOCP_PIECE_OWN)
+        return 0;
+    const uint8_t *chunk = iocp_send_chunks_start(pool->chunks, tail->owner.chunk);
+    const uint32_t end = (uint32_t)(tail->start - chunk) + tail->count_bytes;
+    if (tail->piece == IOCP_PIECE_CHUNK &&
+        (tail->owner.chunk != pool->chunks->current || end != pool->chunks->current_used_bytes))
+        return 0;
+    return IOCP_SEND_CHUNK_BYTES - end;
+}
+
+static bool copy_fits(const iocp_send_pool *pool, const iocp_send_queue *queue, uint32_t count_bytes, bool own)
+{
+    uint64_t room = (uint64_t)pool->chunks->free_count * IOCP_SEND_CHUNK_BYTES;
+    if (own)
+        room += tail_room_bytes(pool, queue);
+    else
+        room = iocp_send_chunks_room_bytes(pool->chunks);
+    const uint32_t nodes = count_bytes / IOCP_SEND_CHUNK_BYTES + 2;
+    return count_bytes <= room && nodes <= nodes_left(pool) && count_bytes <= UINT32_MAX - queue->unsent_bytes;
+}
+
+/* The piece the next bytes go to, and how many it takes. */
+static iocp_send_node *copy_target(iocp_send_pool *pool, iocp_send_queue *queue, bool own, uint32_t *room_bytes)
+{
+    *room_bytes = tail_room_bytes(pool, queue);
+    if (*room_bytes > 0)
+        return &pool->nodes[queue->tail];
+
+    uint32_t offset = 0;
+    uint32_t chunk;
+    if (own) {
+        chunk = iocp_send_chunks_take(pool->chunks);
+    } else {
+        chunk = iocp_send_chunks_current(pool->chunks);
+        offset = pool->chunks->current_used_bytes;
+    }
+    IOCP_CHECK(chunk != IOCP_CHUNK_NONE, "a send that was found to fit did not");
+    if (!own)
+        iocp_send_chunks_retain(pool->chunks, chunk);
+    iocp_send_node *node = append_node(pool, queue, own ? IOCP_PIECE_OWN : IOCP_PIECE_CHUNK);
+    IOCP_CHECK(node != NULL, "a send that was found to fit did not");
+    node->start = iocp_send_chunks_start(pool->chunks, chunk) + offset;
+    node->owner.chunk = chunk;
+    *room_bytes = IOCP_SEND_CHUNK_BYTES - offset;
+    return node;
+}
+
+int iocp_send_queue_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
+                         bool own)
+{
+    if (!copy_fits(pool, queue, count_bytes, own))
+        return -ENOBUFS;
+    queue->unsent_bytes += count_bytes;
+    while (count_bytes > 0) {
+        uint32_t room_bytes = 0;
+        iocp_send_node *node = copy_target(pool, queue, own, &room_bytes);
+        const uint32_t step = count_bytes < room_bytes ? count_bytes : room_bytes;
+        memcpy((uint8_t *)node->start + node->count_bytes, bytes, step);
+        node->count_bytes += step;
+        if (node->piece == IOCP_PIECE_CHUNK)
+            pool->chunks->current_used_bytes += step;
+        bytes += step;
+        count_bytes -= step;
+    }
+    return 0;
+}
+
+int iocp_send_queue_lease(iocp_send_pool *pool, iocp_send_queue *queue, uint16_t lease, const uint8_t *bytes,
+                          uint32_t count_bytes)
+{
+    if (count_bytes > UINT32_MAX - queue->unsent_bytes)
+        return -ENOBUFS;
+    iocp_send_node *node = append_node(pool, queue, IOCP_PIECE_LEASE);
+    if (node == NULL)
+        return -ENOBUFS;
+    node->start = bytes;
+    node->count_bytes = count_bytes;
+    node->owner.lease = lease;
+    queue->unsent_bytes += count_bytes;
+    return 0;
+}
+
+int iocp_send_queue_shared(iocp_send_pool *pool, iocp_send_queue *queue, iocp_shared_bytes *shared)
+{
+    const uint32_t count_bytes = iocp_shared_bytes_count(shared);
+    if (count_bytes > UINT32_MAX - queue->unsent_bytes)
+        return -ENOBUFS;
+    iocp_send_node *node = append_node(pool, queue, IOCP_PIECE_SHARED);
+    if (node == NULL)
+        return -ENOBUFS;
+    iocp_shared_bytes_retain(shared);
+    node->start = iocp_shared_bytes_start(shared);
+    node->count_bytes = count_bytes;
+    node->owner.shared = shared;
+    queue->unsent_bytes += count_bytes;
+    return 0;
+}
+
+int iocp_send_queue_mark(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t key)
+{
+    iocp_send_node *node = append_node(pool, queue, IOCP_PIECE_MARK);
+    if (node == NULL)
+        return -ENOBUFS;
+    node->owner.key = key;
+    return 0;
+}
+
+/* --- sending ----------------------------------------------------------------------------------------------- */
+
+uint32_t iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send_queue *queue, iocp_range *ranges,
+                                uint32_t capacity, uint32_t *total_bytes)
+{
+    uint32_t count = 0;
+    uint64_t total = 0;
+    for (uint32_t index = queue->head; index != IOCP_NODE_NONE && count < capacity; index = pool->nodes[index].next) {
+        const iocp_send_node *node = &pool->nodes[index];
+        if (node->count_bytes == 0)
+            continue; /* a mark, or a send of nothing */
+        if (total + node->count_bytes > IOCP_SEND_BYTES_MAX)
+            break;
+        total += node->count_bytes;
+        if (count > 0 && ranges[count - 1].start + ranges[count - 1].count_bytes == node->start)
+            ranges[count - 1].count_bytes += node->count_bytes; /* neighbours in memory leave as one */
+        else
+            ranges[count++] = (iocp_range){.start = node->start, .count_bytes = node->count_bytes};
+    }
+    *total_bytes = (uint32_t)total;
+    return count;
+}
+
+uint32_t iocp_send_queue_advance(iocp_send_pool *pool, iocp_send_queue *queue, uint32_t count_bytes)
+{
+    while (queue->head != IOCP_NODE_NONE) {
+        iocp_send_node *node = &pool->nodes[queue->head];
+        if (node->piece == IOCP_PIECE_MARK)
+            break;
+        if (node->count_bytes > count_bytes) {
+            node->start += count_bytes;
+            node->count_bytes -= count_bytes;
+            queue->unsent_bytes -= count_bytes;
+            return 0;
+        }
+        count_bytes -= node->count_bytes;
+        queue->unsent_bytes -= node->count_bytes;
+        remove_head(pool, queue);
+    }
+    return count_bytes;
+}
+
+bool iocp_send_queue_take_mark(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t *key)
+{
+    if (queue->head == IOCP_NODE_NONE || pool->nodes[queue->head].piece != IOCP_PIECE_MARK)
+        return false;
+    return iocp_send_queue_drop(pool, queue, key);
+}
+
+bool iocp_send_queue_drop(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t *key)
+{
+    const iocp_send_node *node = &pool->nodes[queue->head];
+    const bool mark = node->piece == IOCP_PIECE_MARK;
+    if (mark)
+        *key = node->owner.key;
+    queue->unsent_bytes -= node->count_bytes;
+    remove_head(pool, queue);
+    return mark;
+}
+
+/* A lease keeps a receive buffer from every connection; a shared chunk keeps others' room, which is worth a copy
+ * only while little of it is ours. */
+static bool worth_moving(const iocp_send_node *node)
+{
+    switch (node->piece) {
+    case IOCP_PIECE_LEASE:
+        return true;
+    case IOCP_PIECE_CHUNK:
+        return node->count_bytes < IOCP_SEND_CHUNK_BYTES / 2;
+    case IOCP_PIECE_FREE:
+    case IOCP_PIECE_OWN:
+    case IOCP_PIECE_SHARED:
+    case IOCP_PIECE_MARK:
+        return false;
+    }
+    return false;
+}
+
+/* Copies the piece at `index` into chunks of the connection's own, cutting it where a chunk ends. */
+static void move_piece(iocp_send_pool *pool, iocp_send_queue *queue, uint32_t index)
+{
+    const iocp_send_node old = pool->nodes[index];
+    iocp_send_queue moved = iocp_send_queue_empty();
+    if (old.count_bytes == 0 || iocp_send_queue_copy(pool, &moved, old.start, old.count_bytes, true) < 0)
+        return;
+
+    /* The first new piece takes the old one's place in the list; the others follow it. */
+    const uint32_t first = moved.head;
+    release_owner(pool, &pool->nodes[index]);
+    pool->nodes[index] = pool->nodes[first];
+    if (moved.tail == first)
+        moved.tail = index;
+    pool->nodes[moved.tail].next = old.next;
+    if (queue->tail == index)
+        queue->tail = moved.tail;
+    pool->nodes[first].piece = IOCP_PIECE_FREE;
+    pool->nodes[first].next = pool->free_head;
+    pool->free_head = first;
+    pool->used_count--;
+}
+
+void iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue)
+{
+    for (uint32_t index = queue->head; index != IOCP_NODE_NONE; index = pool->nodes[index].next) {
+        if (worth_moving(&pool->nodes[index]))
+            move_piece(pool, queue, index);
+    }
+}

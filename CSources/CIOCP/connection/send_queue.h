@@ -1,0 +1,92 @@
+/* What a connection still has to send: an ordered list of pieces, by copy or by reference.
+ *
+ * Pieces come from one pool per worker. A queue never knows how its bytes leave: it gathers ranges for a send and
+ * is advanced by what the send took, so a short send resumes at its offset by itself (guarantee G2). */
+#ifndef IOCP_CONNECTION_SEND_QUEUE_H
+#define IOCP_CONNECTION_SEND_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../include/iocp_connection.h"
+#include "../memory/arena.h"
+#include "../memory/range.h"
+#include "../memory/receive_buffers.h"
+#include "../memory/send_chunks.h"
+
+#define IOCP_NODE_NONE UINT32_MAX
+
+typedef enum iocp_piece : uint8_t {
+    IOCP_PIECE_FREE = 0,
+    IOCP_PIECE_CHUNK = 1,  /* a copy, in the shared current chunk */
+    IOCP_PIECE_OWN = 2,    /* a copy, in a chunk this connection has for itself */
+    IOCP_PIECE_LEASE = 3,  /* received bytes, sent back without a copy */
+    IOCP_PIECE_SHARED = 4, /* shared bytes, referenced */
+    IOCP_PIECE_MARK = 5,   /* no bytes: asks for a SENT completion */
+} iocp_piece;
+
+typedef struct iocp_send_node {
+    const uint8_t *start;
+    union {
+        uint32_t chunk;
+        uint16_t lease;
+        iocp_shared_bytes *shared;
+        uint64_t key;
+    } owner;
+    uint32_t count_bytes;
+    uint32_t next;
+    iocp_piece piece;
+} iocp_send_node;
+
+typedef struct iocp_send_pool {
+    iocp_arena arena;
+    iocp_send_node *nodes;
+    uint32_t node_count;
+    uint32_t free_head;
+    uint32_t untouched; /* nodes at and above this were never used; they join the free list lazily */
+    uint32_t used_count;
+    iocp_send_chunks *chunks;
+    iocp_receive_buffers *buffers;
+} iocp_send_pool;
+
+typedef struct iocp_send_queue {
+    uint32_t head;
+    uint32_t tail;
+    uint32_t unsent_bytes;
+} iocp_send_queue;
+
+static inline iocp_send_queue iocp_send_queue_empty(void)
+{
+    return (iocp_send_queue){.head = IOCP_NODE_NONE, .tail = IOCP_NODE_NONE, .unsent_bytes = 0};
+}
+
+int iocp_send_pool_open(iocp_send_pool *pool, uint32_t node, uint32_t node_count, iocp_send_chunks *chunks,
+                        iocp_receive_buffers *buffers);
+void iocp_send_pool_close(iocp_send_pool *pool);
+
+/* Each returns 0, or -ENOBUFS with the queue unchanged. `own` asks for chunks of the connection's own. */
+int iocp_send_queue_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
+                         bool own);
+int iocp_send_queue_lease(iocp_send_pool *pool, iocp_send_queue *queue, uint16_t lease, const uint8_t *bytes,
+                          uint32_t count_bytes);
+int iocp_send_queue_shared(iocp_send_pool *pool, iocp_send_queue *queue, iocp_shared_bytes *shared);
+int iocp_send_queue_mark(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t key);
+
+/* Writes up to `capacity` ranges from the head, without removing them; adds up at most IOCP_SEND_BYTES_MAX. */
+uint32_t iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send_queue *queue, iocp_range *ranges,
+                                uint32_t capacity, uint32_t *total_bytes);
+
+/* Removes `count_bytes` from the head, stopping at a mark. Returns how many bytes are left to remove. */
+uint32_t iocp_send_queue_advance(iocp_send_pool *pool, iocp_send_queue *queue, uint32_t count_bytes);
+
+/* Removes a mark from the head, if one is there. */
+bool iocp_send_queue_take_mark(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t *key);
+
+/* Removes the piece at the head, sent or not. Returns true with its key if it was a mark. */
+bool iocp_send_queue_drop(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t *key);
+
+/* Called after a short send: moves what is left out of memory that others need (a receive buffer, a shared chunk)
+ * into chunks of the connection's own. Where none is free the rest stays where it is. */
+void iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue);
+
+#endif

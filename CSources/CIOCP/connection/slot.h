@@ -1,0 +1,131 @@
+/* One connection's state, and the table of them.
+ *
+ * A slot is free, or in one life of a connection named by its generation. Slots are handed out LIFO, so that a
+ * reused one is still in the cache. */
+#ifndef IOCP_CONNECTION_SLOT_H
+#define IOCP_CONNECTION_SLOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../base/token.h"
+#include "../memory/arena.h"
+#include "send_queue.h"
+
+#define IOCP_SLOT_NONE UINT32_MAX
+#define IOCP_HANDLE_NONE UINT32_MAX
+
+typedef enum iocp_slot_state : uint8_t {
+    IOCP_SLOT_FREE = 0,
+    IOCP_SLOT_CONNECTING = 1,
+    IOCP_SLOT_OPEN = 2,
+    IOCP_SLOT_FLUSHING = 3,  /* graceful close: what is queued is still being sent */
+    IOCP_SLOT_LINGERING = 4, /* FIN sent; received bytes are dropped until the peer's FIN or the timeout */
+    IOCP_SLOT_DRAINING = 5,  /* every outstanding operation is cancelled and awaited */
+    IOCP_SLOT_CLOSING = 6,   /* nothing outstanding but the driver's close */
+} iocp_slot_state;
+
+typedef enum iocp_slot_flag : uint32_t {
+    IOCP_SLOT_RECEIVING = 1 << 0,         /* a receive is with the driver */
+    IOCP_SLOT_RECEIVE_CANCELLED = 1 << 1, /* and its cancel was submitted */
+    IOCP_SLOT_SENDING = 1 << 2,           /* a send is with the driver */
+    IOCP_SLOT_SEND_CANCELLED = 1 << 3,
+    IOCP_SLOT_SEND_BLOCKED = 1 << 4,      /* the last send was short: the next one waits for room */
+    IOCP_SLOT_PAUSED = 1 << 5,            /* the application paused receiving */
+    IOCP_SLOT_STARVED = 1 << 6,           /* waits in the FIFO for a receive buffer */
+    IOCP_SLOT_DIRTY = 1 << 7,             /* listed for service at the next flush */
+    IOCP_SLOT_PEER_FINISHED = 1 << 8,     /* the peer's FIN arrived */
+    IOCP_SLOT_FINISH_WANTED = 1 << 9,     /* FIN is due once the queue is empty */
+    IOCP_SLOT_FINISH_SENT = 1 << 10,
+    IOCP_SLOT_ABORT = 1 << 11,            /* close with RST */
+    IOCP_SLOT_ANNOUNCED = 1 << 12,        /* OPENED was handed out, so CLOSED is owed */
+    IOCP_SLOT_LARGE_BUFFERS = 1 << 13,    /* fills its buffers: receives into large ones */
+    IOCP_SLOT_SHUTTING = 1 << 14,         /* a shutdown is with the driver */
+    IOCP_SLOT_CONNECTOR = 1 << 15,        /* opened by connect */
+    IOCP_SLOT_COUNTED = 1 << 16,          /* was open: counted as a connection */
+} iocp_slot_flag;
+
+/* Two cache lines: the first holds what every message touches. */
+typedef struct iocp_slot {
+    uint32_t generation;
+    uint32_t handle;           /* the driver's name of the socket */
+    uint32_t flags;
+    uint32_t in_flight_bytes;  /* offered to the send in flight */
+    iocp_send_queue queue;
+    iocp_slot_state state;
+    uint8_t outstanding_count; /* operations with the driver whose terminal event is still to come */
+    uint16_t close_reason;
+    uint64_t key;
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    uint64_t received_ns;     /* when bytes last arrived: the clock of the wait that brought them */
+
+    _Alignas(IOCP_CACHE_LINE_BYTES) uint64_t opened_ns;
+    uint64_t linger_mark_bytes; /* sent_bytes when the linger deadline was armed */
+    uint32_t next;              /* free list, or starved FIFO */
+    int32_t close_result;
+} iocp_slot;
+
+_Static_assert(offsetof(iocp_slot, opened_ns) == IOCP_CACHE_LINE_BYTES, "what a message touches is one cache line");
+
+typedef struct iocp_slot_table {
+    iocp_arena arena;
+    iocp_slot *slots;
+    uint32_t slot_count;
+    uint32_t worker;
+    uint32_t free_head;
+    uint32_t untouched;  /* slots at and above this were never used */
+    uint32_t used_count;
+} iocp_slot_table;
+
+int iocp_slot_table_open(iocp_slot_table *table, uint32_t node, uint32_t worker, uint32_t slot_count);
+void iocp_slot_table_close(iocp_slot_table *table);
+
+/* Takes a free slot and gives it a new generation. Returns its index or -ENFILE. */
+int64_t iocp_slot_take(iocp_slot_table *table);
+
+/* Ends a slot's life; its tokens are stale from here on. */
+void iocp_slot_release(iocp_slot_table *table, uint32_t index);
+
+/* The slot a token names, or NULL when the token is stale or foreign. */
+static inline iocp_slot *iocp_slot_find(const iocp_slot_table *table, uint64_t token)
+{
+    const uint32_t index = iocp_token_slot(token);
+    if (index >= table->untouched)
+        return NULL;
+    iocp_slot *slot = &table->slots[index];
+    if (slot->generation != iocp_token_generation(token) || slot->state == IOCP_SLOT_FREE)
+        return NULL;
+    return slot;
+}
+
+static inline uint32_t iocp_slot_index(const iocp_slot_table *table, const iocp_slot *slot)
+{
+    return (uint32_t)(slot - table->slots);
+}
+
+static inline uint64_t iocp_slot_token(const iocp_slot_table *table, const iocp_slot *slot, iocp_operation operation)
+{
+    return iocp_token_make(operation, table->worker, iocp_slot_index(table, slot), slot->generation);
+}
+
+/* A FIFO of slots, linked through `next`: those that wait for a receive buffer. A slot stands in it once. */
+typedef struct iocp_slot_fifo {
+    uint32_t head;
+    uint32_t tail;
+    uint32_t count;
+} iocp_slot_fifo;
+
+static inline iocp_slot_fifo iocp_slot_fifo_empty(void)
+{
+    return (iocp_slot_fifo){.head = IOCP_SLOT_NONE, .tail = IOCP_SLOT_NONE, .count = 0};
+}
+
+void iocp_slot_fifo_push(iocp_slot_fifo *fifo, iocp_slot_table *table, iocp_slot *slot);
+iocp_slot *iocp_slot_fifo_pop(iocp_slot_fifo *fifo, iocp_slot_table *table);
+
+/* Takes a slot out of the middle. Complexity: O(waiting slots); only for one that closes while it waits. */
+void iocp_slot_fifo_remove(iocp_slot_fifo *fifo, iocp_slot_table *table, iocp_slot *slot);
+
+#endif

@@ -1,0 +1,31 @@
+#include "driver.h"
+
+#include <stddef.h>
+
+const char *iocp_driver_name(iocp_driver_kind kind)
+{
+    switch (kind) {
+    case IOCP_DRIVER_AUTO:
+        return "auto";
+    case IOCP_DRIVER_URING:
+        return "uring";
+    case IOCP_DRIVER_EPOLL:
+        return "epoll";
+    case IOCP_DRIVER_SIM:
+        return "sim";
+    }
+    return "unknown";
+}
+
+const iocp_driver_operations *iocp_driver_find(iocp_driver_kind kind)
+{
+    switch (kind) {
+    case IOCP_DRIVER_URING:
+        return iocp_driver_uring();
+    case IOCP_DRIVER_AUTO:
+    case IOCP_DRIVER_EPOLL:
+    case IOCP_DRIVER_SIM:
+        return NULL;
+    }
+    return NULL;
+}

@@ -1,0 +1,96 @@
+/* The seam: what a worker asks of whatever moves bytes under it.
+ *
+ * A driver knows tokens, handles (its own names of sockets), byte ranges and receive buffers. It knows no
+ * connections, queues or deadlines, and shows no fd or ring entry. One driver instance serves one worker; every
+ * function is called by the worker's thread unless it says otherwise.
+ *
+ * The rules every driver keeps:
+ *   - Each submitted operation ends in exactly one terminal event: one without EVENT_MORE. accept and receive may
+ *     deliver any number of events before it.
+ *   - Submissions cannot fail at the call; failures are events. (connect may refuse: it creates a socket.)
+ *   - Events of one handle come in the order of its stream. Across handles any order is right.
+ *   - A cancel ends the operation it names on that operation's own terminal event, be it -ECANCELED or not. It has no event
+ *     of its own.
+ *   - close ends every effect of the handle on the peer with FIN, or RST when aborting. It is called when no other
+ *     operation of the handle is outstanding, and the handle's name is free again after its event.
+ *   - Memory given to send must stay until its terminal event; ranges arrays only until the call returns. */
+#ifndef IOCP_DRIVER_DRIVER_H
+#define IOCP_DRIVER_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/token.h"
+#include "../include/iocp_system.h"
+#include "../memory/range.h"
+#include "../memory/receive_buffers.h"
+
+typedef enum iocp_event_flag : uint8_t {
+    IOCP_EVENT_MORE = 1 << 0,        /* not terminal: the operation goes on */
+    IOCP_EVENT_BUFFER = 1 << 1,      /* result bytes lie at buffer/offset */
+    IOCP_EVENT_BUFFER_DONE = 1 << 2, /* the driver will not write to that buffer again */
+} iocp_event_flag;
+
+typedef struct iocp_event {
+    uint64_t token;
+    int32_t result;      /* accept: a handle; receive and send: bytes; else 0; or -errno */
+    uint32_t offset;     /* of the received bytes in their buffer */
+    uint16_t buffer;
+    uint8_t flags;
+} iocp_event;
+
+typedef struct iocp_driver_config {
+    uint32_t worker;
+    uint32_t handle_count;             /* sockets besides listeners */
+    uint32_t completion_queue_entries;
+    uint64_t *enters;                  /* counts kernel entries; the stats page's own counter */
+    uint64_t *queue_overflows;
+    int wake_fd;                       /* an eventfd: while readable, a wait ends at once and empties it */
+    iocp_receive_buffers *buffers;     /* for their addresses; who holds them is the worker's to know */
+} iocp_driver_config;
+
+typedef struct iocp_driver iocp_driver;
+
+typedef struct iocp_driver_operations {
+    const char *name;
+    iocp_driver_kind kind;
+    bool whole_buffers; /* spends a whole buffer on each receive, so it wants small ones too */
+
+    /* Opens on the owner's thread. Returns 0 or -errno and fills failure. */
+    int (*open)(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure);
+    /* Releases everything; operations still outstanding end without events. Owner's thread. */
+    void (*close)(iocp_driver *driver);
+
+    /* Multishot when `many`, otherwise one connection. Events: a handle per connection. */
+    void (*accept)(iocp_driver *driver, uint64_t token, int listener, bool many);
+    /* Returns 0 and the new handle, or -errno. Event: 0 once established. */
+    int (*connect)(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+                   uint32_t *handle);
+    /* Receives into provided buffers of a class until cancelled. Result 0: the peer's FIN. -ENOBUFS: no buffer. */
+    void (*receive)(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
+    /* At most one send per handle at a time. Without `wait` it takes what fits at once, or answers -EAGAIN. */
+    void (*send)(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
+                 bool wait);
+    /* Sends FIN. */
+    void (*shutdown)(iocp_driver *driver, uint64_t token, uint32_t handle);
+    void (*cancel)(iocp_driver *driver, uint64_t token);
+    void (*close_handle)(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
+    int (*peer)(iocp_driver *driver, uint32_t handle, iocp_address *address);
+
+    /* Hands a buffer to receives. Takes effect at the next wait at the latest. */
+    void (*provide)(iocp_driver *driver, uint16_t buffer);
+
+    /* Submits everything and waits until an event, a wake or the timeout. timeout_ns 0 polls.
+     * Returns how many events were written (0 after a wake or timeout), or -EINTR. */
+    int (*wait)(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns);
+
+    /* Sockets held, listeners not counted. */
+    uint32_t (*handles_held)(const iocp_driver *driver);
+} iocp_driver_operations;
+
+const iocp_driver_operations *iocp_driver_uring(void);
+
+/* The operations of a driver kind (not AUTO), or NULL when this build has none. */
+const iocp_driver_operations *iocp_driver_find(iocp_driver_kind kind);
+
+#endif

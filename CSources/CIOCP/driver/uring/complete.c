@@ -1,0 +1,181 @@
+/* Entering the kernel, and what comes back from it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "uring.h"
+
+/* --- entering ----------------------------------------------------------------------------------------------- */
+
+struct enter_argument { /* struct io_uring_getevents_arg; its padding became min_wait_usec in 6.12 */
+    uint64_t sigmask;
+    uint32_t sigmask_bytes;
+    uint32_t min_wait_us;
+    uint64_t timespec;
+};
+
+/* Shows the kernel every entry prepared so far; returns how many it has not taken yet. */
+static uint32_t publish_submissions(struct io_uring *ring)
+{
+    io_uring_smp_store_release(ring->sq.ktail, ring->sq.sqe_tail);
+    ring->sq.sqe_head = ring->sq.sqe_tail;
+    return ring->sq.sqe_tail - io_uring_smp_load_acquire(ring->sq.khead);
+}
+
+static void publish_buffers(iocp_uring *uring)
+{
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++) {
+        iocp_uring_buffer_ring *buffers = &uring->buffer_rings[class];
+        if (buffers->unpublished_count > 0)
+            io_uring_buf_ring_advance(buffers->ring, (int)buffers->unpublished_count);
+        buffers->unpublished_count = 0;
+    }
+}
+
+static _Noreturn void die(const char *what, int result)
+{
+    fprintf(stderr, "iocp: io_uring_enter: %s: %s\n", what, strerror(-result));
+    abort();
+}
+
+static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t flags)
+{
+    struct io_uring *ring = &uring->ring;
+    publish_buffers(uring);
+    const uint32_t submit_count = publish_submissions(ring);
+    struct __kernel_timespec timeout = {.tv_sec = (int64_t)(timeout_ns / 1000000000),
+                                        .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
+    struct enter_argument argument = {
+        .timespec = want > 0 && timeout_ns != UINT64_MAX ? (uint64_t)(uintptr_t)&timeout : 0};
+    flags |= IORING_ENTER_EXT_ARG | (ring->int_flags & 1 ? IORING_ENTER_REGISTERED_RING : 0);
+
+    __atomic_store_n(uring->config.enters, *uring->config.enters + 1, __ATOMIC_RELAXED);
+    const long result =
+        syscall(__NR_io_uring_enter, ring->enter_ring_fd, submit_count, want, flags, &argument, sizeof argument);
+    /* Prepared headers were read by the submission; what it did not take yet it reads at the next one. */
+    if (ring->sq.sqe_tail == io_uring_smp_load_acquire(ring->sq.khead)) {
+        uring->gather_count = 0;
+        uring->gather_range_count = 0;
+    }
+    if (result >= 0)
+        return (int)result;
+    switch (errno) {
+    case ETIME:  /* the timeout */
+    case EINTR:  /* a signal */
+    case EBUSY:  /* the completion queue overflowed: reap, then enter again */
+    case EAGAIN: /* the kernel is short of memory for requests: the entries stay queued */
+        return -errno;
+    case EBADR:
+        die("a completion was lost, because the kernel had no memory for an overflow", -EBADR);
+    case EBADF:
+    case EBADFD:
+    case EFAULT:
+    case EEXIST:
+    case EINVAL:
+    case EOPNOTSUPP:
+    case EOWNERDEAD:
+    case ENXIO:
+    default:
+        die("the ring cannot be used (was a worker used from another thread than its own?)", -errno);
+    }
+}
+
+int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns)
+{
+    return enter(uring, want, timeout_ns, IORING_ENTER_GETEVENTS);
+}
+
+int iocp_uring_submit(iocp_uring *uring)
+{
+    return enter(uring, 0, 0, 0);
+}
+
+/* --- completion entries become events ----------------------------------------------------------------------- */
+
+static void take_receive(iocp_uring *uring, const struct io_uring_cqe *entry, iocp_event *event)
+{
+    if (!(entry->flags & IORING_CQE_F_BUFFER))
+        return;
+    const uint16_t buffer = (uint16_t)(entry->flags >> IORING_CQE_BUFFER_SHIFT);
+    event->buffer = buffer;
+    event->offset = uring->consumed_bytes[buffer];
+    if (entry->res > 0) {
+        event->flags |= IOCP_EVENT_BUFFER;
+        uring->consumed_bytes[buffer] += (uint32_t)entry->res;
+    }
+    if (!uring->incremental || !(entry->flags & IOCP_URING_CQE_F_BUF_MORE))
+        event->flags |= IOCP_EVENT_BUFFER_DONE;
+}
+
+/* Returns whether the entry is an event for the worker. */
+static bool take_entry(iocp_uring *uring, const struct io_uring_cqe *entry, iocp_event *event)
+{
+    *event = (iocp_event){.token = entry->user_data, .result = entry->res};
+    if (entry->flags & IORING_CQE_F_MORE)
+        event->flags = IOCP_EVENT_MORE;
+    switch (iocp_token_operation(entry->user_data)) {
+    case IOCP_OPERATION_RECEIVE:
+        take_receive(uring, entry, event);
+        return true;
+    case IOCP_OPERATION_ACCEPT:
+        if (entry->res >= 0)
+            uring->handles_held++;
+        return true;
+    case IOCP_OPERATION_CLOSE:
+        uring->handles_held--;
+        /* A socket that never had a slot is closed under a token of nothing but its kind. */
+        if (iocp_token_with(entry->user_data, IOCP_OPERATION_NONE) == 0)
+            event->token = 0;
+        return true;
+    case IOCP_OPERATION_CONNECT:
+    case IOCP_OPERATION_SEND:
+    case IOCP_OPERATION_SHUTDOWN:
+        return true;
+    case IOCP_OPERATION_DRIVER:
+        if (iocp_token_slot(entry->user_data) == IOCP_URING_OWN_WAKE)
+            iocp_uring_arm_wake(uring);
+        return false;
+    case IOCP_OPERATION_NONE:
+    case IOCP_OPERATION_CONNECTION:
+    case IOCP_OPERATION_CANCEL:
+        return false;
+    }
+    return false;
+}
+
+static uint32_t reap(iocp_uring *uring, iocp_event *events, uint32_t capacity)
+{
+    struct io_uring_cq *queue = &uring->ring.cq;
+    const uint32_t mask = *queue->kring_mask;
+    const uint32_t tail = io_uring_smp_load_acquire(queue->ktail);
+    uint32_t head = *queue->khead;
+    uint32_t count = 0;
+    for (; head != tail && count < capacity; head++)
+        count += take_entry(uring, &queue->cqes[head & mask], &events[count]);
+    io_uring_smp_store_release(queue->khead, head);
+    return count;
+}
+
+int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
+{
+    iocp_uring *uring = iocp_uring_of(driver);
+    struct io_uring *ring = &uring->ring;
+    const uint32_t kernel_flags = IO_URING_READ_ONCE(*ring->sq.kflags);
+    if (kernel_flags & IORING_SQ_CQ_OVERFLOW)
+        __atomic_store_n(uring->config.queue_overflows, *uring->config.queue_overflows + 1, __ATOMIC_RELAXED);
+
+    const bool ready = io_uring_cq_ready(ring) > 0;
+    const bool submits = ring->sq.sqe_tail != io_uring_smp_load_acquire(ring->sq.khead);
+    const bool pending = kernel_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+    int result = 0;
+    if (submits || pending || (!ready && timeout_ns > 0))
+        result = iocp_uring_enter(uring, !ready && timeout_ns > 0 ? 1 : 0, timeout_ns);
+    else
+        publish_buffers(uring);
+
+    const uint32_t count = reap(uring, events, capacity);
+    return count == 0 && result == -EINTR ? -EINTR : (int)count;
+}

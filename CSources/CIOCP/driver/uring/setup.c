@@ -1,0 +1,162 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "uring.h"
+
+static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)
+{
+    *failure = (iocp_failure){.code = code, .stage = stage, .detail = detail};
+    return code;
+}
+
+/* --- the ring ----------------------------------------------------------------------------------------------- */
+
+/* Newest first. NO_SQARRAY saves a load per entry, but only a liburing that knows it leaves the array alone, so it is
+ * tried only where the header has it. The last is the floor: Linux 6.1. */
+static const uint32_t ring_flags[] = {
+#ifdef IORING_SETUP_NO_SQARRAY
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+        IORING_SETUP_NO_SQARRAY,
+#endif
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+};
+
+static bool has_no_array(const struct io_uring *ring)
+{
+#ifdef IORING_SETUP_NO_SQARRAY
+    return ring->flags & IORING_SETUP_NO_SQARRAY;
+#else
+    (void)ring;
+    return false;
+#endif
+}
+
+int iocp_uring_ring_open(struct io_uring *ring, uint32_t sq_entries, uint32_t cq_entries)
+{
+    int result = -EINVAL;
+    for (size_t i = 0; i < sizeof ring_flags / sizeof *ring_flags && result == -EINVAL; i++) {
+        struct io_uring_params params = {.flags = ring_flags[i] | IORING_SETUP_CQSIZE, .cq_entries = cq_entries};
+        if (sq_entries > cq_entries)
+            sq_entries = cq_entries;
+        result = io_uring_queue_init_params(sq_entries, ring, &params);
+    }
+    if (result < 0)
+        return result;
+    /* Since 5.1 a submission goes through an index array. Set once to the identity, it can be forgotten: publishing
+     * the tail is then all that a submission takes, whatever liburing does in its own. */
+    if (!has_no_array(ring))
+        for (uint32_t i = 0; i < *ring->sq.kring_entries; i++)
+            ring->sq.array[i] = i;
+    return 0;
+}
+
+int iocp_uring_buffer_ring_open(struct io_uring *ring, iocp_uring_buffer_ring *buffers, uint16_t group,
+                                uint32_t entry_count, uint32_t flags, uint32_t node)
+{
+    *buffers = (iocp_uring_buffer_ring){.entry_count = entry_count};
+    int result = iocp_arena_open(&buffers->arena, entry_count * sizeof(struct io_uring_buf), node);
+    if (result < 0)
+        return result;
+    buffers->ring = (struct io_uring_buf_ring *)buffers->arena.start;
+    io_uring_buf_ring_init(buffers->ring);
+    struct io_uring_buf_reg registration = {
+        .ring_addr = (uint64_t)(uintptr_t)buffers->ring, .ring_entries = entry_count, .bgid = group};
+    /* Named `pad` in liburing 2.3 and `flags` since: the same 16 bits after bgid. */
+    *(uint16_t *)((uint8_t *)&registration + offsetof(struct io_uring_buf_reg, bgid) + sizeof registration.bgid) =
+        (uint16_t)flags;
+    result = io_uring_register_buf_ring(ring, &registration, 0);
+    if (result != 0)
+        iocp_arena_close(&buffers->arena);
+    return result;
+}
+
+/* --- the driver --------------------------------------------------------------------------------------------- */
+
+static void release(iocp_uring *uring)
+{
+    /* The ring first: it is what still writes into buffers. */
+    if (uring->ring_open)
+        io_uring_queue_exit(&uring->ring);
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
+        iocp_arena_close(&uring->buffer_rings[class].arena);
+    free(uring->consumed_bytes);
+    free(uring);
+}
+
+static int open_buffer_rings(iocp_uring *uring, iocp_failure *failure)
+{
+    const iocp_receive_buffers *buffers = uring->config.buffers;
+    uint32_t buffer_count = 0;
+    for (uint16_t class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++) {
+        const uint32_t count = buffers->classes[class].buffer_count;
+        if (count == 0)
+            continue;
+        buffer_count += count;
+        const int result = iocp_uring_buffer_ring_open(&uring->ring, &uring->buffer_rings[class], class, count,
+                                                       uring->incremental ? IOCP_URING_PBUF_RING_INC : 0, 0);
+        if (result < 0)
+            return fail(failure, result, IOCP_STAGE_RING_BUFFERS, "io_uring_register_buf_ring");
+    }
+    uring->consumed_bytes = calloc(buffer_count, sizeof *uring->consumed_bytes);
+    if (uring->consumed_bytes == NULL)
+        return fail(failure, -ENOMEM, IOCP_STAGE_RING_BUFFERS, "offsets of receive buffers");
+    return 0;
+}
+
+static int uring_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
+{
+    iocp_uring *uring = calloc(1, sizeof *uring);
+    if (uring == NULL)
+        return fail(failure, -ENOMEM, IOCP_STAGE_MEMORY, "the io_uring driver");
+    uring->config = *config;
+    uring->incremental = iocp_capabilities_get()->incremental_buffers;
+
+    int result = iocp_uring_ring_open(&uring->ring, IOCP_URING_SQ_ENTRIES, config->completion_queue_entries);
+    if (result < 0) {
+        fail(failure, result, IOCP_STAGE_RING, "io_uring_setup");
+        release(uring);
+        return result;
+    }
+    uring->ring_open = true;
+    /* Saves the lookup of the ring's own fd on every enter; merely slower without. */
+    (void)io_uring_register_ring_fd(&uring->ring);
+    result = io_uring_register_files_sparse(&uring->ring, config->handle_count);
+    if (result < 0)
+        fail(failure, result, IOCP_STAGE_RING_FILES, "io_uring_register_files_sparse");
+    else
+        result = open_buffer_rings(uring, failure);
+    if (result < 0) {
+        release(uring);
+        return result;
+    }
+    iocp_uring_arm_wake(uring);
+    *driver = (iocp_driver *)uring;
+    return 0;
+}
+
+static void uring_close(iocp_driver *driver)
+{
+    release(iocp_uring_of(driver));
+}
+
+static uint32_t uring_handles_held(const iocp_driver *driver)
+{
+    return ((const iocp_uring *)driver)->handles_held;
+}
+
+#define OPERATIONS(whole)                                                                                          \
+    {                                                                                                              \
+        .name = "uring", .kind = IOCP_DRIVER_URING, .whole_buffers = whole, .open = uring_open,                    \
+        .close = uring_close, .accept = iocp_uring_accept, .connect = iocp_uring_connect,                          \
+        .receive = iocp_uring_receive, .send = iocp_uring_send, .shutdown = iocp_uring_shutdown,                   \
+        .cancel = iocp_uring_cancel, .close_handle = iocp_uring_close_handle, .peer = iocp_uring_peer,             \
+        .provide = iocp_uring_provide, .wait = iocp_uring_wait, .handles_held = uring_handles_held,                \
+    }
+
+const iocp_driver_operations *iocp_driver_uring(void)
+{
+    static const iocp_driver_operations piecewise = OPERATIONS(false);
+    static const iocp_driver_operations whole = OPERATIONS(true);
+    return iocp_capabilities_get()->incremental_buffers ? &piecewise : &whole;
+}

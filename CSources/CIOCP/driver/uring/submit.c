@@ -1,0 +1,181 @@
+/* Intents become submission entries. Nothing here enters the kernel unless the submission queue is full. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../base/check.h"
+#include "../../system/socket_address.h"
+#include "uring.h"
+
+struct io_uring_sqe *iocp_uring_entry(iocp_uring *uring)
+{
+    struct io_uring_sqe *entry = io_uring_get_sqe(&uring->ring);
+    if (__builtin_expect(entry == NULL, 0)) {
+        (void)iocp_uring_submit(uring);
+        entry = io_uring_get_sqe(&uring->ring);
+        IOCP_CHECK(entry != NULL, "the kernel took no submission although the queue is full");
+    }
+    memset(entry, 0, sizeof *entry);
+    return entry;
+}
+
+static struct io_uring_sqe *handle_entry(iocp_uring *uring, uint8_t operation, uint64_t token, uint32_t handle)
+{
+    struct io_uring_sqe *entry = iocp_uring_entry(uring);
+    entry->opcode = operation;
+    entry->flags = IOSQE_FIXED_FILE;
+    entry->fd = (int32_t)handle;
+    entry->user_data = token;
+    return entry;
+}
+
+void iocp_uring_arm_wake(iocp_uring *uring)
+{
+    struct io_uring_sqe *entry = iocp_uring_entry(uring);
+    io_uring_prep_read(entry, uring->config.wake_fd, &uring->wake_value, sizeof uring->wake_value, 0);
+    entry->user_data = iocp_uring_own_token(IOCP_URING_OWN_WAKE);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------ */
+
+void iocp_uring_accept(iocp_driver *driver, uint64_t token, int listener, bool many)
+{
+    struct io_uring_sqe *entry = iocp_uring_entry(iocp_uring_of(driver));
+    /* No SOCK_CLOEXEC: a direct descriptor is never inherited, and the flag is EINVAL with it. */
+    if (many)
+        io_uring_prep_multishot_accept_direct(entry, listener, NULL, NULL, 0);
+    else
+        io_uring_prep_accept_direct(entry, listener, NULL, NULL, 0, IORING_FILE_INDEX_ALLOC);
+    entry->user_data = token;
+}
+
+int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+                       uint32_t *handle)
+{
+    iocp_uring *uring = iocp_uring_of(driver);
+    struct sockaddr_storage to;
+    const socklen_t to_length = iocp_sockaddr_write(address, &to);
+    const int one = 1;
+    const int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    if (fd < 0)
+        return -errno;
+    int result = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ? -errno : 0;
+    if (result == 0 && source != NULL) {
+        struct sockaddr_storage from;
+        const socklen_t from_length = iocp_sockaddr_write(source, &from);
+        /* Without it bind(2) takes a port for this address alone, and all destinations share 28,000 of them. */
+        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+        result = bind(fd, (struct sockaddr *)&from, from_length) < 0 ? -errno : 0;
+    }
+    if (result < 0) {
+        close(fd);
+        return result;
+    }
+    result = iocp_uring_place(uring, fd);
+    if (result < 0)
+        return result;
+    *handle = (uint32_t)result;
+    uring->handles_held++;
+    struct io_uring_sqe *entry = handle_entry(uring, IORING_OP_CONNECT, token, *handle);
+    entry->addr = (uint64_t)(uintptr_t)&to;
+    entry->off = to_length;
+    /* The address must outlive the submission, and it stands on this stack: submit now. */
+    (void)iocp_uring_submit(uring);
+    return 0;
+}
+
+/* --- bytes -------------------------------------------------------------------------------------------------- */
+
+void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class)
+{
+    struct io_uring_sqe *entry = handle_entry(iocp_uring_of(driver), IORING_OP_RECV, token, handle);
+    entry->flags |= IOSQE_BUFFER_SELECT;
+    entry->ioprio = IORING_RECV_MULTISHOT;
+    entry->buf_group = class;
+}
+
+/* Many ranges: their array and header must stay until submitted, no longer (IORING_FEAT_SUBMIT_STABLE). */
+static struct msghdr *gather(iocp_uring *uring, const iocp_range *ranges, uint32_t count)
+{
+    if (uring->gather_count == IOCP_URING_GATHERS_MAX || uring->gather_range_count + count > IOCP_URING_GATHER_RANGES)
+        (void)iocp_uring_submit(uring);
+    struct iovec *copies = &uring->gather_ranges[uring->gather_range_count];
+    memcpy(copies, ranges, count * sizeof *copies);
+    uring->gather_range_count += count;
+    struct msghdr *message = &uring->gathers[uring->gather_count++];
+    *message = (struct msghdr){.msg_iov = copies, .msg_iovlen = count};
+    return message;
+}
+
+void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
+                     bool wait)
+{
+    iocp_uring *uring = iocp_uring_of(driver);
+    struct io_uring_sqe *entry;
+    if (count == 1) {
+        entry = handle_entry(uring, IORING_OP_SEND, token, handle);
+        entry->addr = (uint64_t)(uintptr_t)ranges[0].start;
+        entry->len = (uint32_t)ranges[0].count_bytes;
+    } else {
+        const struct msghdr *message = gather(uring, ranges, count);
+        entry = handle_entry(uring, IORING_OP_SENDMSG, token, handle);
+        entry->addr = (uint64_t)(uintptr_t)message;
+        entry->len = 1;
+    }
+    /* MSG_DONTWAIT makes the request fail instead of waiting for room, so it ends within the submission. */
+    entry->msg_flags = MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT);
+}
+
+void iocp_uring_provide(iocp_driver *driver, uint16_t buffer)
+{
+    iocp_uring *uring = iocp_uring_of(driver);
+    const iocp_receive_buffers *buffers = uring->config.buffers;
+    const iocp_buffer_class class = iocp_receive_buffers_class(buffers, buffer);
+    iocp_uring_buffer_ring *target = &uring->buffer_rings[class];
+    uring->consumed_bytes[buffer] = 0;
+    io_uring_buf_ring_add(target->ring, iocp_receive_buffers_start(buffers, buffer),
+                          buffers->classes[class].buffer_bytes, buffer, io_uring_buf_ring_mask(target->entry_count),
+                          (int)target->unpublished_count);
+    target->unpublished_count++;
+}
+
+/* --- closing ------------------------------------------------------------------------------------------------ */
+
+void iocp_uring_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle)
+{
+    struct io_uring_sqe *entry = handle_entry(iocp_uring_of(driver), IORING_OP_SHUTDOWN, token, handle);
+    entry->len = SHUT_WR;
+}
+
+void iocp_uring_cancel(iocp_driver *driver, uint64_t token)
+{
+    struct io_uring_sqe *entry = iocp_uring_entry(iocp_uring_of(driver));
+    entry->opcode = IORING_OP_ASYNC_CANCEL;
+    entry->fd = -1;
+    entry->addr = token;
+    /* Found, gone or already running: the target's own completion tells the rest. */
+    entry->user_data = iocp_uring_own_token(IOCP_URING_OWN_IGNORED);
+}
+
+void iocp_uring_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort)
+{
+    static const struct sockaddr unconnected = {.sa_family = AF_UNSPEC};
+    iocp_uring *uring = iocp_uring_of(driver);
+    if (abort) {
+        /* connect(2): an AF_UNSPEC address dissolves the association, which on TCP sends RST. The two must reach
+         * the kernel in one submission, or the link between them would be lost. */
+        if (io_uring_sq_space_left(&uring->ring) < 2)
+            (void)iocp_uring_submit(uring);
+        struct io_uring_sqe *entry =
+            handle_entry(uring, IORING_OP_CONNECT, iocp_uring_own_token(IOCP_URING_OWN_IGNORED), handle);
+        entry->addr = (uint64_t)(uintptr_t)&unconnected;
+        entry->off = sizeof unconnected;
+        entry->flags |= IOSQE_IO_HARDLINK;
+    }
+    struct io_uring_sqe *entry = iocp_uring_entry(uring);
+    entry->opcode = IORING_OP_CLOSE;
+    entry->file_index = handle + 1;
+    entry->user_data = iocp_token_with(token, IOCP_OPERATION_CLOSE);
+}

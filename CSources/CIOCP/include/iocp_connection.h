@@ -1,0 +1,76 @@
+/* What can be asked of one connection. Thread: owner, for every function here.
+ * Every call answers -ENOTCONN for a token whose connection has closed or is closing. */
+#ifndef IOCP_CONNECTION_H
+#define IOCP_CONNECTION_H
+
+#include <stdint.h>
+
+#include "iocp_completion.h"
+#include "iocp_port.h"
+
+/* Connects to an address. Ends in OPENED or CONNECT_FAILED, both carrying `key`. source may be NULL.
+ * -ENFILE: every slot is taken; other -errno: socket(2) or bind(2) refused. */
+int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_address *source, uint64_t key,
+                 iocp_token *connection);
+
+/* Queues a copy of bytes[0, count), sent by the next wait in one piece with its neighbours.
+ * All or nothing: -ENOBUFS when the worker's send chunks or nodes cannot hold it. Complexity: O(count). */
+int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes);
+
+/* Queues received bytes themselves, without a copy. bytes[0, count) must lie within the lease.
+ * On success the lease belongs to the queue and is returned once sent; on failure it stays the caller's. O(1). */
+int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, const uint8_t *bytes,
+                    uint32_t count_bytes);
+
+/* Bytes many connections may send without a copy each; freed with the last reference. */
+typedef struct iocp_shared_bytes iocp_shared_bytes;
+
+/* Allocates with one reference; fill through iocp_shared_bytes_start before the first send. NULL without memory.
+ * Thread: any. */
+iocp_shared_bytes *iocp_shared_bytes_create(uint32_t count_bytes);
+uint8_t *iocp_shared_bytes_start(iocp_shared_bytes *shared);
+uint32_t iocp_shared_bytes_count(const iocp_shared_bytes *shared);
+void iocp_shared_bytes_retain(iocp_shared_bytes *shared);  /* Thread: any */
+void iocp_shared_bytes_release(iocp_shared_bytes *shared); /* Thread: any */
+
+/* Queues shared bytes by reference; the queue holds its own reference until sent. O(1). */
+int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_bytes *shared);
+
+/* Asks for one SENT completion once everything queued before it was taken by the transport (result 0), or
+ * the connection failed first (result -errno). */
+int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key);
+
+/* Bytes queued and not yet taken by the transport; 0 for a stale token. */
+uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection);
+
+/* Stops or resumes receiving. While paused the peer is held back by TCP's own window; bytes already on their
+ * way to this worker may still be delivered. */
+int iocp_receive_pause(iocp_worker *worker, iocp_token connection);
+int iocp_receive_resume(iocp_worker *worker, iocp_token connection);
+
+/* Closes gracefully: what is queued is sent, then FIN; waits for the peer's FIN up to linger_timeout_ns.
+ * CLOSED(local) follows. Receives no more. */
+int iocp_close(iocp_worker *worker, iocp_token connection);
+
+/* Closes at once: drops what is queued, sends RST. CLOSED(aborted) follows. */
+int iocp_abort(iocp_worker *worker, iocp_token connection);
+
+/* Sends FIN after what is queued; receiving goes on. Further sends answer -EPIPE. */
+int iocp_finish_sending(iocp_worker *worker, iocp_token connection);
+
+/* The key carried by every completion of the connection; 0 at first. */
+int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t key);
+
+/* The peer's address, asked of the kernel once per call. -EOPNOTSUPP on kernels without ring socket commands
+ * (before 6.7); -EBUSY when the completion queue is full: ask again after the next wait. */
+int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address);
+
+typedef struct iocp_connection_counters {
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+    uint64_t opened_ns; /* monotonic clock */
+} iocp_connection_counters;
+
+int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, iocp_connection_counters *counters);
+
+#endif

@@ -1,0 +1,81 @@
+/* The completion port: a fixed set of workers, each one thread, one driver queue, one core. */
+#ifndef IOCP_PORT_H
+#define IOCP_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "iocp_completion.h"
+#include "iocp_system.h"
+
+typedef struct iocp_port iocp_port;
+typedef struct iocp_worker iocp_worker;
+
+/* Everything a port may use; every field is bounded (base/limits.h) and checked by iocp_port_create.
+ * Start from iocp_port_config_default. */
+typedef struct iocp_port_config {
+    iocp_driver_kind driver;
+    uint32_t worker_count;                 /* 0: one per allowed CPU */
+    uint32_t connections_per_worker;       /* 0: what the process may have (RLIMIT_NOFILE) */
+    uint32_t receive_buffer_bytes;         /* power of two, 4 KiB..1 MiB */
+    uint32_t receive_buffers_per_worker;   /* power of two, 2..32,768 */
+    uint32_t send_chunks_per_worker;       /* of 16 KiB each; bounds copied unsent bytes */
+    uint32_t completion_queue_entries;     /* power of two, 64..65,536 */
+    uint32_t mailbox_entries;              /* power of two; posts waiting per worker */
+    uint32_t listen_backlog;               /* as in listen(2); the kernel caps it at net.core.somaxconn */
+    uint64_t linger_timeout_ns;            /* how long a graceful close waits for the peer's FIN */
+    bool half_close;                       /* deliver PEER_FINISHED instead of closing after the peer's FIN */
+    bool deliver_after_first_bytes;        /* OPENED is held back until the first bytes arrived */
+    bool pin_workers;                      /* bind each worker's thread to its CPU */
+} iocp_port_config;
+
+/* The defaults: one pinned worker per allowed CPU, 64 KiB receive buffers. Thread: any. */
+iocp_port_config iocp_port_config_default(void);
+
+/* Creates a port: checks the configuration, probes the driver and maps the stats page; starts no thread.
+ * On failure fills `failure` and returns its code. The port is released by iocp_port_destroy. Thread: any. */
+int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_failure *failure);
+
+/* Releases a port none of whose workers is open. Leases still held are a programmer error and trap. Thread: any. */
+void iocp_port_destroy(iocp_port *port);
+
+/* The configuration in force, zeros replaced by what was chosen. Thread: any. */
+const iocp_port_config *iocp_port_configuration(const iocp_port *port);
+
+/* Why `driver = auto` fell back to epoll: the -errno of io_uring_setup(2), or 0 if it did not. Thread: any. */
+int iocp_port_fallback_cause(const iocp_port *port);
+
+uint32_t iocp_port_worker_count(const iocp_port *port);
+
+/* What runs on a worker's thread, between its opening and its closing. */
+typedef void (*iocp_worker_body)(iocp_worker *worker, void *context);
+
+/* Starts worker `index` on a thread of the port's own, named "iocp/INDEX", pinned where configured.
+ * Returns once the worker is open, or with the failure of opening it. `body` runs next; when it returns the
+ * worker is closed and the thread ends. Thread: any; one call per worker. */
+int iocp_port_spawn(iocp_port *port, uint32_t index, iocp_worker_body body, void *context, iocp_failure *failure);
+
+/* Waits for a spawned worker's thread to end. Thread: any but the worker's. */
+void iocp_port_join(iocp_port *port, uint32_t index);
+
+/* Opens the next unopened worker on the calling thread, which becomes its owner until iocp_worker_close.
+ * The thread must not exit before that: the kernel cancels what an exiting thread submitted. */
+int iocp_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failure);
+
+/* Listens on every worker (one SO_REUSEPORT socket each). address->port_be = 0 picks a free port; `bound`
+ * receives the address in force. Refuses with -EADDRINUSE when another socket listens there already.
+ * Thread: any, before or after the workers opened, not after iocp_port_stop. */
+int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure);
+
+/* Posts `value` to a worker: delivered exactly once as a POSTED completion, or refused here.
+ * `connection` is passed along unchecked and may be 0.
+ * -EAGAIN: the mailbox is full; -ESHUTDOWN: the port has stopped; -EINVAL: no such worker.
+ * Thread: any. Lock-free; wakes the worker only if it sleeps. */
+int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value);
+
+/* Begins to stop: no more accepts; connections are closed gracefully, and aborted `drain_ns` from now.
+ * Every worker's wait returns -ECANCELED once its connections and posts are delivered.
+ * Calling again only shortens the drain. Thread: any; async-signal-safe. */
+void iocp_port_stop(iocp_port *port, uint64_t drain_ns);
+
+#endif

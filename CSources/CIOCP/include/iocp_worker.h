@@ -1,0 +1,56 @@
+/* One worker: waiting for completions, and what is asked of the worker as a whole. */
+#ifndef IOCP_WORKER_H
+#define IOCP_WORKER_H
+
+#include <stdint.h>
+
+#include "iocp_completion.h"
+#include "iocp_port.h"
+
+/* Smallest capacity iocp_worker_wait takes. */
+enum { IOCP_WAIT_CAPACITY_MIN = 16 };
+
+/* Flushes what was queued since the last wait, then waits for completions and copies up to `capacity`.
+ * timeout_ns: 0 polls, UINT64_MAX waits without limit.
+ * Returns how many were copied (1..capacity), -ETIME, -ECANCELED once the port has stopped and everything
+ * was delivered, -EINTR when a signal ended the wait, or -EINVAL for a capacity under the minimum.
+ * Thread: owner. Bytes named by a completion stay leased until iocp_lease_return or iocp_send_lease. */
+int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t capacity, uint64_t timeout_ns);
+
+/* Ends an attached worker: aborts what is left of its connections without completions, releases the driver.
+ * Thread: owner. Workers started by iocp_port_spawn are closed by the port. */
+void iocp_worker_close(iocp_worker *worker);
+
+uint32_t iocp_worker_index(const iocp_worker *worker);
+uint32_t iocp_worker_cpu(const iocp_worker *worker);  /* UINT32_MAX when not pinned */
+uint32_t iocp_worker_node(const iocp_worker *worker);
+iocp_port *iocp_worker_port(const iocp_worker *worker);
+const char *iocp_worker_driver_name(const iocp_worker *worker);
+
+/* Slots a worker has; iocp_token_slot is below it. */
+uint32_t iocp_worker_slot_count(const iocp_worker *worker);
+
+/* The monotonic clock as read by the latest wait, in ns. Thread: owner. */
+uint64_t iocp_worker_now_ns(const iocp_worker *worker);
+
+/* Gives back one receive lease (the `detail` of a RECEIVED completion). Thread: owner. */
+void iocp_lease_return(iocp_worker *worker, uint16_t lease);
+
+/* What a worker holds now, for tests and leak checks; all zero when nothing is open. Thread: owner,
+ * or any once the worker is closed. */
+typedef struct iocp_worker_holdings {
+    uint32_t connections;   /* slots in use */
+    uint32_t leases;        /* receive leases not yet returned */
+    uint32_t send_nodes;    /* queued sends */
+    uint32_t send_chunks;   /* chunks with unsent bytes in them */
+    uint32_t deadlines;     /* armed deadlines and timers */
+    uint32_t driver_handles; /* sockets the driver holds, listeners not counted */
+} iocp_worker_holdings;
+
+iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker);
+
+/* Pages of the worker's arenas that are resident, and how many of them lie on the worker's node
+ * (move_pages(2)). Returns 0 or -errno (-ENOSYS without NUMA support). Thread: any while open. */
+int iocp_worker_pages(const iocp_worker *worker, uint64_t *resident, uint64_t *on_node);
+
+#endif

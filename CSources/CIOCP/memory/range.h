@@ -1,0 +1,14 @@
+/* A stretch of bytes in somebody's memory: what a send is made of. */
+#ifndef IOCP_MEMORY_RANGE_H
+#define IOCP_MEMORY_RANGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Laid out as struct iovec, so that a driver passes an array of them to the kernel as it is. */
+typedef struct iocp_range {
+    const uint8_t *start;
+    size_t count_bytes;
+} iocp_range;
+
+#endif

@@ -1,0 +1,392 @@
+/* The public functions of a port: they check their arguments and delegate. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/token.h"
+#include "driver/driver.h"
+#include "worker/worker.h"
+
+typedef enum worker_use : int { USE_NONE = 0, USE_SPAWNED = 1, USE_ATTACHED = 2, USE_ENDED = 3 } worker_use;
+
+typedef struct port_thread {
+    pthread_t thread;
+    iocp_worker_body body;
+    void *context;
+    iocp_failure failure;
+    int result;
+    bool reported;
+    worker_use use;
+} port_thread;
+
+struct iocp_port {
+    iocp_port_config config;
+    const iocp_driver_operations *driver;
+    int fallback_cause;
+    iocp_stats_page stats;
+    iocp_worker *workers;
+    port_thread *threads;
+    iocp_listener_set listeners;
+    _Atomic uint64_t stop_at_ns;
+    pthread_mutex_t lock; /* guards threads, listening and start-up; never taken on the message path */
+    pthread_cond_t reported;
+};
+
+static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)
+{
+    *failure = (iocp_failure){.code = code, .stage = stage, .detail = detail};
+    return code;
+}
+
+/* --- configuration ------------------------------------------------------------------------------------------ */
+
+iocp_port_config iocp_port_config_default(void)
+{
+    return (iocp_port_config){
+        .driver = IOCP_DRIVER_AUTO,
+        .receive_buffer_bytes = 64 * 1024,
+        .receive_buffers_per_worker = 256,
+        .send_chunks_per_worker = 4096, /* 64 MiB, touched as used */
+        .completion_queue_entries = 4096,
+        .mailbox_entries = 16 * 1024,
+        .listen_backlog = 4096,
+        .linger_timeout_ns = UINT64_C(5000000000),
+        .pin_workers = true,
+    };
+}
+
+static bool in_range(uint64_t value, uint64_t least, uint64_t most)
+{
+    return value >= least && value <= most;
+}
+
+static bool power_of_two(uint32_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* The name of the first field out of bounds, or NULL. */
+static const char *broken_field(const iocp_port_config *config)
+{
+    if (config->driver > IOCP_DRIVER_SIM)
+        return "driver";
+    if (config->worker_count > IOCP_WORKERS_MAX)
+        return "worker_count (at most 1,024)";
+    if (config->connections_per_worker > IOCP_CONNECTIONS_PER_WORKER_MAX)
+        return "connections_per_worker (at most 1,048,576)";
+    if (!power_of_two(config->receive_buffer_bytes) ||
+        !in_range(config->receive_buffer_bytes, IOCP_RECEIVE_BUFFER_BYTES_MIN, IOCP_RECEIVE_BUFFER_BYTES_MAX))
+        return "receive_buffer_bytes (a power of two, 4,096 to 1,048,576)";
+    if (!power_of_two(config->receive_buffers_per_worker) ||
+        !in_range(config->receive_buffers_per_worker, IOCP_RECEIVE_BUFFERS_MIN, IOCP_RECEIVE_BUFFERS_MAX))
+        return "receive_buffers_per_worker (a power of two, 2 to 32,768)";
+    if (!in_range(config->send_chunks_per_worker, IOCP_SEND_CHUNKS_MIN, IOCP_SEND_CHUNKS_MAX))
+        return "send_chunks_per_worker (4 to 1,048,576)";
+    if (!power_of_two(config->completion_queue_entries) ||
+        !in_range(config->completion_queue_entries, IOCP_COMPLETION_QUEUE_MIN, IOCP_COMPLETION_QUEUE_MAX))
+        return "completion_queue_entries (a power of two, 64 to 65,536)";
+    if (!power_of_two(config->mailbox_entries) || !in_range(config->mailbox_entries, IOCP_MAILBOX_MIN, IOCP_MAILBOX_MAX))
+        return "mailbox_entries (a power of two, 16 to 1,048,576)";
+    if (!in_range(config->listen_backlog, 1, IOCP_LISTEN_BACKLOG_MAX))
+        return "listen_backlog (1 to 65,536)";
+    if (!in_range(config->linger_timeout_ns, 1, IOCP_TIMEOUT_NS_MAX))
+        return "linger_timeout_ns (1 ns to one day)";
+    return NULL;
+}
+
+/* Replaces zeros and AUTO by what this machine gives. */
+static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failure *failure)
+{
+    iocp_port_config *config = &port->config;
+    if (config->worker_count == 0)
+        config->worker_count = allowed_cpu_count < IOCP_WORKERS_MAX ? allowed_cpu_count : IOCP_WORKERS_MAX;
+    const uint32_t files = iocp_limit_files();
+    if (config->connections_per_worker == 0)
+        config->connections_per_worker =
+            files < IOCP_CONNECTIONS_PER_WORKER_MAX ? files : IOCP_CONNECTIONS_PER_WORKER_MAX;
+
+    if (config->driver == IOCP_DRIVER_AUTO) {
+        port->fallback_cause = iocp_capabilities_get()->uring_result;
+        config->driver = port->fallback_cause == 0 ? IOCP_DRIVER_URING : IOCP_DRIVER_EPOLL;
+    }
+    port->driver = iocp_driver_find(config->driver);
+    if (port->driver == NULL) {
+        if (port->fallback_cause < 0)
+            return fail(failure, port->fallback_cause, IOCP_STAGE_RING, "io_uring_setup");
+        return fail(failure, -ENOSYS, IOCP_STAGE_CONFIGURATION, "driver (not part of this build)");
+    }
+    if (config->driver == IOCP_DRIVER_URING) {
+        const int refused = iocp_capabilities_get()->uring_result;
+        if (refused < 0)
+            return fail(failure, refused, IOCP_STAGE_RING, "io_uring_setup");
+        if (config->connections_per_worker > files)
+            return fail(failure, -EMFILE, IOCP_STAGE_CONFIGURATION,
+                        "connections_per_worker (a ring's direct descriptors are bounded by RLIMIT_NOFILE)");
+    }
+    return 0;
+}
+
+/* --- lifetime ----------------------------------------------------------------------------------------------- */
+
+static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_count)
+{
+    const uint32_t count = port->config.worker_count;
+    port->threads = calloc(count, sizeof *port->threads);
+    port->workers = aligned_alloc(IOCP_CACHE_LINE_BYTES, count * sizeof *port->workers);
+    if (port->threads == NULL || port->workers == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        port->workers[i] = (iocp_worker){.setup.wake_fd = -1};
+    for (uint32_t i = 0; i < count; i++) {
+        iocp_worker *worker = &port->workers[i];
+        const uint32_t cpu = cpus[i % cpu_count]; /* more workers than CPUs share them in turn */
+        worker->setup = (iocp_worker_setup){
+            .port = port,
+            .config = &port->config,
+            .driver = port->driver,
+            .stats = &port->stats.cells[i],
+            .listeners = &port->listeners,
+            .stop_at_ns = &port->stop_at_ns,
+            .index = i,
+            .cpu = port->config.pin_workers ? cpu : UINT32_MAX,
+            .node = iocp_cpu_node(cpu),
+            .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        };
+        if (worker->setup.wake_fd < 0)
+            return -errno;
+        const int result = iocp_mailbox_open(&worker->mailbox, port->config.mailbox_entries);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static void release(iocp_port *port)
+{
+    iocp_listener_set_close(&port->listeners, port->config.worker_count);
+    for (uint32_t i = 0; port->workers != NULL && i < port->config.worker_count; i++) {
+        iocp_mailbox_release(&port->workers[i].mailbox);
+        if (port->workers[i].setup.wake_fd >= 0)
+            close(port->workers[i].setup.wake_fd);
+    }
+    iocp_stats_page_close(&port->stats);
+    pthread_cond_destroy(&port->reported);
+    pthread_mutex_destroy(&port->lock);
+    free(port->workers);
+    free(port->threads);
+    free(port);
+}
+
+int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_failure *failure)
+{
+    const char *broken = broken_field(config);
+    if (broken != NULL)
+        return fail(failure, -EINVAL, IOCP_STAGE_CONFIGURATION, broken);
+    uint32_t cpus[IOCP_WORKERS_MAX];
+    const int cpu_count = iocp_cpus_allowed(cpus, IOCP_WORKERS_MAX);
+    if (cpu_count <= 0)
+        return fail(failure, cpu_count < 0 ? cpu_count : -EINVAL, IOCP_STAGE_THREAD, "reading the allowed CPUs");
+    const uint32_t known_cpu_count = (uint32_t)cpu_count < IOCP_WORKERS_MAX ? (uint32_t)cpu_count : IOCP_WORKERS_MAX;
+
+    iocp_port *created = calloc(1, sizeof *created);
+    if (created == NULL)
+        return fail(failure, -ENOMEM, IOCP_STAGE_MEMORY, "the port");
+    created->config = *config;
+    created->stats.fd = -1;
+    pthread_mutex_init(&created->lock, NULL);
+    pthread_cond_init(&created->reported, NULL);
+    int result = settle_config(created, known_cpu_count, failure);
+    if (result == 0) {
+        result = iocp_stats_page_open(&created->stats, created->config.worker_count, created->driver->name);
+        if (result < 0)
+            fail(failure, result, IOCP_STAGE_STATS, "the stats page");
+    }
+    if (result == 0) {
+        result = open_workers(created, cpus, known_cpu_count);
+        if (result < 0)
+            fail(failure, result, IOCP_STAGE_MEMORY, "mailboxes and wake-ups");
+    }
+    if (result < 0) {
+        release(created);
+        return result;
+    }
+    *port = created;
+    return 0;
+}
+
+void iocp_port_destroy(iocp_port *port)
+{
+    for (uint32_t i = 0; i < port->config.worker_count; i++)
+        IOCP_CHECK(!port->workers[i].open, "a port was destroyed while a worker is open: stop it and join first");
+    release(port);
+}
+
+/* --- threads ------------------------------------------------------------------------------------------------ */
+
+static void report(iocp_port *port, port_thread *thread, int result)
+{
+    pthread_mutex_lock(&port->lock);
+    thread->result = result;
+    thread->reported = true;
+    pthread_cond_broadcast(&port->reported);
+    pthread_mutex_unlock(&port->lock);
+}
+
+static void *thread_main(void *argument)
+{
+    iocp_worker *worker = argument;
+    iocp_port *port = worker->setup.port;
+    port_thread *thread = &port->threads[worker->setup.index];
+    const int result = iocp_worker_open(worker, &thread->failure);
+    report(port, thread, result);
+    if (result < 0)
+        return NULL;
+    thread->body(worker, thread->context);
+    iocp_worker_close(worker);
+    return NULL;
+}
+
+/* Reserves a worker for one use. Called with the lock held. */
+static int claim(iocp_port *port, uint32_t index, worker_use use, iocp_failure *failure)
+{
+    if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
+        return fail(failure, -ESHUTDOWN, IOCP_STAGE_STATE, "the port has stopped");
+    if (port->threads[index].use != USE_NONE)
+        return fail(failure, -EBUSY, IOCP_STAGE_STATE, "the worker was opened before");
+    port->threads[index].use = use;
+    return 0;
+}
+
+int iocp_port_spawn(iocp_port *port, uint32_t index, iocp_worker_body body, void *context, iocp_failure *failure)
+{
+    if (index >= port->config.worker_count)
+        return fail(failure, -EINVAL, IOCP_STAGE_STATE, "no such worker");
+    port_thread *thread = &port->threads[index];
+    pthread_mutex_lock(&port->lock);
+    int result = claim(port, index, USE_SPAWNED, failure);
+    if (result == 0) {
+        thread->body = body;
+        thread->context = context;
+        result = -pthread_create(&thread->thread, NULL, thread_main, &port->workers[index]);
+        if (result < 0) {
+            thread->use = USE_NONE;
+            fail(failure, result, IOCP_STAGE_THREAD, "pthread_create");
+        } else {
+            while (!thread->reported)
+                pthread_cond_wait(&port->reported, &port->lock);
+            result = thread->result;
+            if (result < 0) {
+                *failure = thread->failure;
+                thread->use = USE_ENDED;
+                pthread_mutex_unlock(&port->lock);
+                pthread_join(thread->thread, NULL);
+                return result;
+            }
+        }
+    }
+    pthread_mutex_unlock(&port->lock);
+    return result;
+}
+
+void iocp_port_join(iocp_port *port, uint32_t index)
+{
+    port_thread *thread = &port->threads[index];
+    pthread_mutex_lock(&port->lock);
+    const bool running = thread->use == USE_SPAWNED;
+    if (running)
+        thread->use = USE_ENDED;
+    pthread_mutex_unlock(&port->lock);
+    if (running)
+        pthread_join(thread->thread, NULL);
+}
+
+int iocp_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failure)
+{
+    pthread_mutex_lock(&port->lock);
+    uint32_t index = 0;
+    while (index < port->config.worker_count && port->threads[index].use != USE_NONE)
+        index++;
+    int result;
+    if (index == port->config.worker_count)
+        result = fail(failure, -EBUSY, IOCP_STAGE_STATE, "every worker is taken");
+    else
+        result = claim(port, index, USE_ATTACHED, failure);
+    pthread_mutex_unlock(&port->lock);
+    if (result < 0)
+        return result;
+    result = iocp_worker_open(&port->workers[index], failure);
+    if (result == 0)
+        *worker = &port->workers[index];
+    return result;
+}
+
+/* --- what is asked of a port -------------------------------------------------------------------------------- */
+
+static void wake_all(iocp_port *port)
+{
+    for (uint32_t i = 0; i < port->config.worker_count; i++)
+        iocp_worker_wake(&port->workers[i]);
+}
+
+int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure)
+{
+    pthread_mutex_lock(&port->lock);
+    int result = -ESHUTDOWN;
+    if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
+        fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
+    else if ((result = iocp_listener_set_add(&port->listeners, port->config.worker_count, address,
+                                             port->config.listen_backlog, bound)) < 0)
+        fail(failure, result, IOCP_STAGE_LISTEN, "listening");
+    pthread_mutex_unlock(&port->lock);
+    if (result == 0)
+        wake_all(port);
+    return result;
+}
+
+int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value)
+{
+    if (worker_index >= port->config.worker_count)
+        return -EINVAL;
+    iocp_worker *worker = &port->workers[worker_index];
+    const int result = iocp_mailbox_put(&worker->mailbox, (iocp_letter){.connection = connection, .value = value});
+    if (result == 0 && iocp_mailbox_wake_due(&worker->mailbox))
+        iocp_worker_wake(worker);
+    return result;
+}
+
+void iocp_port_stop(iocp_port *port, uint64_t drain_ns)
+{
+    const uint64_t now_ns = iocp_clock_ns();
+    const uint64_t wanted = drain_ns > IOCP_TIMEOUT_NS_MAX ? now_ns + IOCP_TIMEOUT_NS_MAX : now_ns + drain_ns;
+    uint64_t before = atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed);
+    while ((before == 0 || wanted < before) &&
+           !atomic_compare_exchange_weak_explicit(&port->stop_at_ns, &before, wanted, memory_order_release,
+                                                  memory_order_relaxed)) {
+    }
+    wake_all(port);
+}
+
+const iocp_port_config *iocp_port_configuration(const iocp_port *port)
+{
+    return &port->config;
+}
+
+int iocp_port_fallback_cause(const iocp_port *port)
+{
+    return port->fallback_cause;
+}
+
+uint32_t iocp_port_worker_count(const iocp_port *port)
+{
+    return port->config.worker_count;
+}
+
+iocp_worker_stats iocp_port_stats(const iocp_port *port, uint32_t worker_index)
+{
+    if (worker_index >= port->config.worker_count)
+        return (iocp_worker_stats){0};
+    return iocp_stats_cell_read(&port->stats.cells[worker_index]);
+}

@@ -1,0 +1,213 @@
+/* One driver event: which slot, which change of state, which completion. */
+#include <errno.h>
+
+#include "worker.h"
+
+static void emit_received(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+{
+    iocp_receive_buffers_lease(&worker->buffers, event->buffer);
+    iocp_worker_emit(worker, (iocp_completion){
+                                 .kind = IOCP_COMPLETION_RECEIVED,
+                                 .connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION),
+                                 .key = slot->key,
+                                 .bytes = iocp_receive_buffers_start(&worker->buffers, event->buffer) + event->offset,
+                                 .result = event->result,
+                                 .detail = event->buffer,
+                             });
+}
+
+/* A whole buffer was filled at once: this connection moves much, and large buffers save it receives. */
+static void consider_large_buffers(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+{
+    const iocp_buffer_range *small = &worker->buffers.classes[IOCP_BUFFER_SMALL];
+    if (!worker->operations->whole_buffers || (slot->flags & IOCP_SLOT_LARGE_BUFFERS) ||
+        (uint32_t)event->result < small->buffer_bytes)
+        return;
+    slot->flags |= IOCP_SLOT_LARGE_BUFFERS;
+    if ((slot->flags & IOCP_SLOT_RECEIVING) && !(slot->flags & IOCP_SLOT_RECEIVE_CANCELLED)) {
+        slot->flags |= IOCP_SLOT_RECEIVE_CANCELLED; /* re-armed with large buffers on its terminal event */
+        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE));
+    }
+}
+
+static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+{
+    slot->received_bytes += (uint32_t)event->result;
+    slot->received_ns = worker->now_ns;
+    IOCP_STATS_ADD(worker->stats, received_bytes, (uint32_t)event->result);
+    IOCP_STATS_ADD(worker->stats, received_operations, 1);
+    if (slot->state != IOCP_SLOT_OPEN)
+        return; /* closing: what still arrives is dropped */
+    iocp_worker_announce(worker, slot);
+    emit_received(worker, slot, event);
+    consider_large_buffers(worker, slot, event);
+}
+
+static void peer_finished(iocp_worker *worker, iocp_slot *slot)
+{
+    slot->flags |= IOCP_SLOT_PEER_FINISHED;
+    if (slot->state != IOCP_SLOT_OPEN)
+        return; /* the service sees the flag */
+    if (!worker->setup.config->half_close) {
+        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_PEER, 0, false);
+        return;
+    }
+    iocp_worker_announce(worker, slot);
+    iocp_worker_emit(worker, (iocp_completion){
+                                 .kind = IOCP_COMPLETION_PEER_FINISHED,
+                                 .connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION),
+                                 .key = slot->key,
+                             });
+}
+
+static void starve(iocp_worker *worker, iocp_slot *slot, iocp_buffer_class class)
+{
+    IOCP_STATS_ADD(worker->stats, starved_receives, 1);
+    iocp_receive_buffers_starved(&worker->buffers, class);
+    slot->flags |= IOCP_SLOT_STARVED;
+    iocp_slot_fifo_push(&worker->starved[class], &worker->table, slot);
+}
+
+static iocp_buffer_class buffer_class(const iocp_worker *worker, const iocp_slot *slot)
+{
+    return worker->operations->whole_buffers && !(slot->flags & IOCP_SLOT_LARGE_BUFFERS) ? IOCP_BUFFER_SMALL
+                                                                                         : IOCP_BUFFER_LARGE;
+}
+
+static void handle_receive(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+{
+    if (!(event->flags & IOCP_EVENT_MORE)) {
+        slot->outstanding_count--;
+        slot->flags &= ~(uint32_t)(IOCP_SLOT_RECEIVING | IOCP_SLOT_RECEIVE_CANCELLED);
+        iocp_worker_touch(worker, slot);
+    }
+    if (event->result > 0) {
+        received_bytes(worker, slot, event);
+        return;
+    }
+    switch (-event->result) {
+    case 0:
+        peer_finished(worker, slot);
+        return;
+    case ENOBUFS: /* no buffer was free: not a disconnect */
+        if (slot->state == IOCP_SLOT_OPEN || slot->state == IOCP_SLOT_FLUSHING || slot->state == IOCP_SLOT_LINGERING)
+            starve(worker, slot, buffer_class(worker, slot));
+        return;
+    case ECANCELED: /* by our cancel; the service re-arms it where it is still wanted */
+    case EAGAIN:
+    case EINTR:
+        return;
+    default:
+        iocp_worker_fail(worker, slot, event->result);
+        return;
+    }
+}
+
+static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+{
+    const uint32_t offered = slot->in_flight_bytes;
+    slot->outstanding_count--;
+    slot->in_flight_bytes = 0;
+    slot->flags &= ~(uint32_t)(IOCP_SLOT_SENDING | IOCP_SLOT_SEND_CANCELLED | IOCP_SLOT_SEND_BLOCKED);
+    IOCP_STATS_ADD(worker->stats, sent_operations, 1);
+
+    uint32_t sent = 0;
+    switch (event->result < 0 ? -event->result : 0) {
+    case 0:
+        sent = (uint32_t)event->result;
+        break;
+    case EAGAIN: /* nothing fitted */
+    case EINTR:
+    case ECANCELED:
+    case ENOBUFS: /* the kernel was short of memory for the moment: wait for room as for a full socket */
+    case ENOMEM:
+        break;
+    default:
+        iocp_worker_fail(worker, slot, event->result);
+        return;
+    }
+    IOCP_CHECK(sent <= offered, "a driver reported more bytes sent than it was given");
+    slot->sent_bytes += sent;
+    IOCP_STATS_ADD(worker->stats, sent_bytes, sent);
+    for (uint32_t left = sent;;) {
+        left = iocp_send_queue_advance(&worker->pool, &slot->queue, left);
+        iocp_worker_take_marks(worker, slot, 0);
+        if (left == 0)
+            break;
+    }
+    if (sent < offered && slot->state != IOCP_SLOT_DRAINING) {
+        IOCP_STATS_ADD(worker->stats, short_sends, 1);
+        slot->flags |= IOCP_SLOT_SEND_BLOCKED;
+        iocp_send_queue_settle(&worker->pool, &slot->queue);
+    }
+    if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN || (slot->flags & IOCP_SLOT_FINISH_WANTED))
+        iocp_worker_touch(worker, slot);
+}
+
+static void handle_connect(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+{
+    slot->outstanding_count--;
+    iocp_worker_touch(worker, slot);
+    if (slot->state != IOCP_SLOT_CONNECTING)
+        return; /* given up meanwhile */
+    if (event->result < 0) {
+        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_FAILED, event->result, true);
+        return;
+    }
+    IOCP_STATS_ADD(worker->stats, connected, 1);
+    iocp_worker_opened(worker, slot);
+    iocp_worker_announce(worker, slot);
+}
+
+static void handle_connection_event(iocp_worker *worker, const iocp_event *event)
+{
+    iocp_slot *slot = iocp_slot_find(&worker->table, event->token);
+    if (slot == NULL)
+        return; /* a late event of a life that ended */
+    switch (iocp_token_operation(event->token)) {
+    case IOCP_OPERATION_RECEIVE:
+        handle_receive(worker, slot, event);
+        return;
+    case IOCP_OPERATION_SEND:
+        handle_send(worker, slot, event);
+        return;
+    case IOCP_OPERATION_CONNECT:
+        handle_connect(worker, slot, event);
+        return;
+    case IOCP_OPERATION_SHUTDOWN:
+        slot->outstanding_count--;
+        slot->flags &= ~(uint32_t)IOCP_SLOT_SHUTTING;
+        if (event->result < 0)
+            iocp_worker_fail(worker, slot, event->result);
+        iocp_worker_touch(worker, slot);
+        return;
+    case IOCP_OPERATION_CLOSE:
+        slot->outstanding_count--;
+        iocp_worker_slot_release(worker, slot);
+        return;
+    case IOCP_OPERATION_NONE:
+    case IOCP_OPERATION_CONNECTION:
+    case IOCP_OPERATION_ACCEPT:
+    case IOCP_OPERATION_CANCEL:
+    case IOCP_OPERATION_DRIVER:
+        break;
+    }
+    IOCP_CHECK(false, "a driver reported an operation that is no connection's");
+}
+
+void iocp_worker_handle(iocp_worker *worker, const iocp_event *event)
+{
+    switch (iocp_token_operation(event->token)) {
+    case IOCP_OPERATION_ACCEPT:
+        iocp_worker_accepted(worker, event->token, event->result, event->flags & IOCP_EVENT_MORE);
+        break;
+    case IOCP_OPERATION_NONE:
+        break; /* closing a socket that never got a slot */
+    default:
+        handle_connection_event(worker, event);
+        break;
+    }
+    /* After the lease, so that the buffer is not free in between. */
+    if (event->flags & IOCP_EVENT_BUFFER_DONE)
+        iocp_receive_buffers_driver_done(&worker->buffers, event->buffer);
+}

@@ -1,0 +1,52 @@
+/* Accepting: the port's listening sockets, and one worker's view of them. */
+#ifndef IOCP_WORKER_LISTENERS_H
+#define IOCP_WORKER_LISTENERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/limits.h"
+#include "../include/iocp_port.h"
+
+/* One address, one SO_REUSEPORT socket per worker. */
+typedef struct iocp_listener {
+    iocp_address address;
+    int *sockets;
+} iocp_listener;
+
+/* Appended to by the port, read by workers: entries below `count` do not change. */
+typedef struct iocp_listener_set {
+    iocp_listener listeners[IOCP_LISTENERS_MAX];
+    _Atomic uint32_t count;
+} iocp_listener_set;
+
+/* Opens sockets for `address` on every worker and appends them. Returns 0 or -errno. Thread: any, one at a time. */
+int iocp_listener_set_add(iocp_listener_set *set, uint32_t worker_count, const iocp_address *address,
+                          uint32_t backlog, iocp_address *bound);
+void iocp_listener_set_close(iocp_listener_set *set, uint32_t worker_count);
+
+typedef struct iocp_accept_state {
+    bool armed;
+    bool many;        /* armed as multishot */
+    bool cancelled;
+    bool backing_off; /* a deadline re-arms it */
+} iocp_accept_state;
+
+typedef struct iocp_worker_listeners {
+    iocp_accept_state states[IOCP_LISTENERS_MAX];
+    uint32_t armed_count;
+} iocp_worker_listeners;
+
+struct iocp_worker;
+
+/* Arms what may accept, cancels what may not. Called at each flush. */
+void iocp_worker_service_listeners(struct iocp_worker *worker);
+
+/* One accept event. */
+void iocp_worker_accepted(struct iocp_worker *worker, uint64_t token, int32_t result, bool more);
+
+/* The back-off of a listener ended. */
+void iocp_worker_accept_again(struct iocp_worker *worker, uint32_t listener);
+
+#endif

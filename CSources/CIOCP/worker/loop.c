@@ -1,0 +1,191 @@
+/* The loop of one core: everything a wait does, and the only place that enters the kernel. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+/* --- handing out -------------------------------------------------------------------------------------------- */
+
+void iocp_worker_emit(iocp_worker *worker, iocp_completion completion)
+{
+    iocp_spill *spill = &worker->spill;
+    if (worker->out_count < worker->out_capacity && spill->head == spill->tail) {
+        worker->out[worker->out_count++] = completion;
+        return;
+    }
+    IOCP_CHECK(spill->tail - spill->head <= spill->mask, "more completions are due than a worker can owe");
+    spill->records[spill->tail++ & spill->mask] = completion;
+}
+
+static void hand_out_spilled(iocp_worker *worker)
+{
+    iocp_spill *spill = &worker->spill;
+    while (spill->head != spill->tail && worker->out_count < worker->out_capacity)
+        worker->out[worker->out_count++] = spill->records[spill->head++ & spill->mask];
+}
+
+/* Room for whatever one more event or deadline may become. */
+static bool has_room(const iocp_worker *worker)
+{
+    return worker->out_count + IOCP_COMPLETIONS_PER_EVENT_MAX <= worker->out_capacity;
+}
+
+/* --- sources ------------------------------------------------------------------------------------------------ */
+
+static void take_events(iocp_worker *worker)
+{
+    while (worker->event_next < worker->event_count && has_room(worker))
+        iocp_worker_handle(worker, &worker->events[worker->event_next++]);
+}
+
+/* Posts may fill half of a batch, so that neither they nor the connections can starve the other. */
+static void take_posts(iocp_worker *worker)
+{
+    uint32_t taken = 0;
+    iocp_letter letter;
+    while (taken < worker->out_capacity / 2 && has_room(worker) && iocp_mailbox_take(&worker->mailbox, &letter)) {
+        iocp_worker_emit(worker, (iocp_completion){
+                                     .kind = IOCP_COMPLETION_POSTED, .connection = letter.connection, .key = letter.value});
+        taken++;
+    }
+    if (taken > 0)
+        IOCP_STATS_ADD(worker->stats, posts, taken);
+}
+
+static void take_deadlines(iocp_worker *worker)
+{
+    while (has_room(worker)) {
+        const uint32_t entry = iocp_deadlines_pop(&worker->deadlines, worker->now_ns);
+        if (entry == IOCP_DEADLINE_NONE)
+            return;
+        if (entry < worker->table.slot_count)
+            iocp_worker_deadline(worker, &worker->table.slots[entry]);
+        else
+            iocp_worker_accept_again(worker, entry - worker->table.slot_count);
+    }
+}
+
+/* --- stopping ----------------------------------------------------------------------------------------------- */
+
+static void each_connection(iocp_worker *worker, bool abort)
+{
+    for (uint32_t i = 0; i < worker->table.untouched; i++) {
+        iocp_slot *slot = &worker->table.slots[i];
+        if (slot->state != IOCP_SLOT_FREE)
+            iocp_worker_begin_close(worker, slot, IOCP_CLOSE_STOPPED, 0, abort);
+    }
+}
+
+/* Follows the port's stop: closes gracefully first, aborts when the drain is over, then refuses posts. */
+static void follow_stop(iocp_worker *worker)
+{
+    const uint64_t stop_at_ns = atomic_load_explicit(worker->setup.stop_at_ns, memory_order_acquire);
+    if (stop_at_ns == 0)
+        return;
+    const bool drained = worker->now_ns >= stop_at_ns;
+    if (!worker->stopping || drained)
+        each_connection(worker, drained);
+    worker->stopping = true;
+    if (worker->table.used_count == 0 && worker->accepting.armed_count == 0)
+        iocp_mailbox_close(&worker->mailbox);
+}
+
+static bool stop_is_complete(const iocp_worker *worker)
+{
+    return worker->stopping && worker->table.used_count == 0 && worker->accepting.armed_count == 0 &&
+           iocp_mailbox_finished(&worker->mailbox);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How long the driver may sleep. */
+static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
+{
+    if (worker->out_count > 0)
+        return 0;
+    uint64_t sleep = iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns);
+    if (until_ns != UINT64_MAX)
+        sleep = least(sleep, until_ns > worker->now_ns ? until_ns - worker->now_ns : 0);
+    if (worker->stopping) {
+        const uint64_t stop_at_ns = atomic_load_explicit(worker->setup.stop_at_ns, memory_order_acquire);
+        if (stop_at_ns > worker->now_ns)
+            sleep = least(sleep, stop_at_ns - worker->now_ns);
+    }
+    return sleep;
+}
+
+/* --- the wait ----------------------------------------------------------------------------------------------- */
+
+/* One driver wait, asleep only when nothing is pending. Returns 0 or -EINTR. */
+static int wait_once(iocp_worker *worker, uint64_t until_ns)
+{
+    iocp_worker_flush(worker);
+    uint64_t timeout_ns = sleep_ns(worker, until_ns);
+    const bool sleeping = timeout_ns > 0 && iocp_mailbox_sleep(&worker->mailbox);
+    if (!sleeping)
+        timeout_ns = 0;
+
+    const int count = worker->operations->wait(worker->driver, worker->events, IOCP_DRIVER_EVENTS_MAX, timeout_ns);
+    if (sleeping)
+        iocp_mailbox_awake(&worker->mailbox);
+    worker->now_ns = iocp_clock_ns();
+    IOCP_STATS_SET(worker->stats, heartbeat_ns, worker->now_ns);
+    worker->event_next = 0;
+    worker->event_count = count > 0 ? (uint32_t)count : 0;
+    return count < 0 ? count : 0;
+}
+
+int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t capacity, uint64_t timeout_ns)
+{
+    if (capacity < IOCP_WAIT_CAPACITY_MIN)
+        return -EINVAL;
+    if (worker->finished)
+        return -ECANCELED;
+    worker->out = completions;
+    worker->out_capacity = capacity;
+    worker->out_count = 0;
+
+    /* The clock was read by the wait before; handlers since then are counted as part of this one. */
+    const uint64_t start_ns = timeout_ns == 0 || timeout_ns == UINT64_MAX ? worker->now_ns : iocp_clock_ns();
+    const uint64_t until_ns =
+        timeout_ns == UINT64_MAX || timeout_ns > UINT64_MAX - start_ns ? UINT64_MAX : start_ns + timeout_ns;
+    int result = 0;
+    hand_out_spilled(worker);
+    for (;;) {
+        if (worker->event_next < worker->event_count) {
+            take_events(worker); /* left over from a batch that did not fit */
+        } else {
+            take_posts(worker);
+            follow_stop(worker);
+            if (stop_is_complete(worker))
+                break;
+            result = wait_once(worker, until_ns);
+            take_deadlines(worker);
+            take_events(worker);
+        }
+        if (worker->out_count > 0 || result < 0 || worker->now_ns >= until_ns)
+            break;
+    }
+
+    const uint32_t count = worker->out_count;
+    worker->out_capacity = 0; /* what is emitted between waits goes to the spill */
+    if (count > 0) {
+        IOCP_STATS_ADD(worker->stats, completions, count);
+        return (int)count;
+    }
+    if (stop_is_complete(worker)) {
+        worker->finished = true;
+        return -ECANCELED;
+    }
+    return result < 0 ? result : -ETIME;
+}
+
+void iocp_worker_wake(const iocp_worker *worker)
+{
+    const uint64_t one = 1;
+    /* Fails only when the counter is full, and then a wake is pending already. */
+    (void)!write(worker->setup.wake_fd, &one, sizeof one);
+}

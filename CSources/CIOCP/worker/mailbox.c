@@ -1,0 +1,101 @@
+#include "mailbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define CLOSED (UINT64_C(1) << 63)
+
+int iocp_mailbox_open(iocp_mailbox *mailbox, uint32_t entries)
+{
+    mailbox->cells = calloc(entries, sizeof *mailbox->cells);
+    if (mailbox->cells == NULL)
+        return -ENOMEM;
+    mailbox->mask = entries - 1;
+    for (uint32_t i = 0; i < entries; i++)
+        atomic_init(&mailbox->cells[i].sequence, i);
+    atomic_init(&mailbox->tail, 0);
+    mailbox->head = 0;
+    atomic_init(&mailbox->asleep, false);
+    return 0;
+}
+
+void iocp_mailbox_release(iocp_mailbox *mailbox)
+{
+    free(mailbox->cells);
+    mailbox->cells = NULL;
+}
+
+int iocp_mailbox_put(iocp_mailbox *mailbox, iocp_letter letter)
+{
+    uint64_t tail = atomic_load_explicit(&mailbox->tail, memory_order_relaxed);
+    for (;;) {
+        if (tail & CLOSED)
+            return -ESHUTDOWN;
+        iocp_mailbox_cell *cell = &mailbox->cells[tail & mailbox->mask];
+        const uint64_t sequence = atomic_load_explicit(&cell->sequence, memory_order_acquire);
+        const int64_t ahead = (int64_t)(sequence - tail);
+        if (ahead == 0) {
+            if (!atomic_compare_exchange_weak_explicit(&mailbox->tail, &tail, tail + 1, memory_order_relaxed,
+                                                       memory_order_relaxed))
+                continue;
+            cell->letter = letter;
+            atomic_store_explicit(&cell->sequence, tail + 1, memory_order_release);
+            return 0;
+        }
+        if (ahead < 0)
+            return -EAGAIN;
+        tail = atomic_load_explicit(&mailbox->tail, memory_order_relaxed);
+    }
+}
+
+bool iocp_mailbox_wake_due(iocp_mailbox *mailbox)
+{
+    /* Pairs with the fence in iocp_mailbox_sleep: either the consumer sees the letter, or we see it asleep. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&mailbox->asleep, memory_order_relaxed))
+        return false;
+    return atomic_exchange_explicit(&mailbox->asleep, false, memory_order_acq_rel);
+}
+
+static bool letter_waits(const iocp_mailbox *mailbox)
+{
+    const iocp_mailbox_cell *cell = &mailbox->cells[mailbox->head & mailbox->mask];
+    return atomic_load_explicit(&cell->sequence, memory_order_acquire) == mailbox->head + 1;
+}
+
+bool iocp_mailbox_take(iocp_mailbox *mailbox, iocp_letter *letter)
+{
+    if (!letter_waits(mailbox))
+        return false;
+    iocp_mailbox_cell *cell = &mailbox->cells[mailbox->head & mailbox->mask];
+    *letter = cell->letter;
+    atomic_store_explicit(&cell->sequence, mailbox->head + mailbox->mask + 1, memory_order_release);
+    mailbox->head++;
+    return true;
+}
+
+bool iocp_mailbox_sleep(iocp_mailbox *mailbox)
+{
+    atomic_store_explicit(&mailbox->asleep, true, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!letter_waits(mailbox))
+        return true;
+    iocp_mailbox_awake(mailbox);
+    return false;
+}
+
+void iocp_mailbox_awake(iocp_mailbox *mailbox)
+{
+    atomic_store_explicit(&mailbox->asleep, false, memory_order_relaxed);
+}
+
+void iocp_mailbox_close(iocp_mailbox *mailbox)
+{
+    atomic_fetch_or_explicit(&mailbox->tail, CLOSED, memory_order_relaxed);
+}
+
+bool iocp_mailbox_finished(const iocp_mailbox *mailbox)
+{
+    const uint64_t tail = atomic_load_explicit(&mailbox->tail, memory_order_relaxed);
+    return (tail & CLOSED) != 0 && (tail & ~CLOSED) == mailbox->head;
+}

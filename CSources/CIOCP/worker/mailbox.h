@@ -1,0 +1,54 @@
+/* Posts from any thread to one worker: a bounded queue with many producers and one consumer.
+ *
+ * The ring and its sequence numbers follow Dmitry Vyukov's bounded MPMC queue. Closing sets a bit in the tail, so
+ * a post is either taken before the close and delivered, or refused: there is no third outcome (guarantee G5). */
+#ifndef IOCP_WORKER_MAILBOX_H
+#define IOCP_WORKER_MAILBOX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/limits.h"
+
+typedef struct iocp_letter {
+    uint64_t connection;
+    uint64_t value;
+} iocp_letter;
+
+typedef struct iocp_mailbox_cell {
+    _Atomic uint64_t sequence;
+    iocp_letter letter;
+} iocp_mailbox_cell;
+
+typedef struct iocp_mailbox {
+    iocp_mailbox_cell *cells;
+    uint64_t mask;
+    _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic uint64_t tail; /* producers' */
+    _Alignas(IOCP_CACHE_LINE_BYTES) uint64_t head;         /* the consumer's */
+    _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic bool asleep;   /* the consumer is about to sleep, or does */
+} iocp_mailbox;
+
+int iocp_mailbox_open(iocp_mailbox *mailbox, uint32_t entries);
+void iocp_mailbox_release(iocp_mailbox *mailbox);
+
+/* 0, -EAGAIN when full, -ESHUTDOWN once closed. Thread: any. */
+int iocp_mailbox_put(iocp_mailbox *mailbox, iocp_letter letter);
+
+/* After a put: whether this thread has to wake the consumer. At most one of many producers is told so. Thread: any. */
+bool iocp_mailbox_wake_due(iocp_mailbox *mailbox);
+
+/* Thread: the consumer, for all below. */
+bool iocp_mailbox_take(iocp_mailbox *mailbox, iocp_letter *letter);
+
+/* Announces sleep; false when a letter is waiting already, and sleep must not begin. */
+bool iocp_mailbox_sleep(iocp_mailbox *mailbox);
+void iocp_mailbox_awake(iocp_mailbox *mailbox);
+
+/* Refuses every later put. What was taken before is still to be taken out. */
+void iocp_mailbox_close(iocp_mailbox *mailbox);
+
+/* Closed, and every letter taken out. */
+bool iocp_mailbox_finished(const iocp_mailbox *mailbox);
+
+#endif

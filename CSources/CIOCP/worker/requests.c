@@ -1,0 +1,196 @@
+/* The application's calls on one connection: they check, fill memory and list the slot. None enters the kernel,
+ * except connect (a socket is created) and peer (the kernel is asked). */
+#include <errno.h>
+
+#include "worker.h"
+
+static iocp_slot *open_slot(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    return slot != NULL && slot->state == IOCP_SLOT_OPEN ? slot : NULL;
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------ */
+
+static int sendable_slot(iocp_worker *worker, iocp_token connection, iocp_slot **slot)
+{
+    *slot = open_slot(worker, connection);
+    if (*slot == NULL)
+        return -ENOTCONN;
+    return (*slot)->flags & IOCP_SLOT_FINISH_WANTED ? -EPIPE : 0;
+}
+
+/* A connection whose sends wait keeps its bytes in chunks of its own. */
+static bool waits_for_room(const iocp_slot *slot)
+{
+    return slot->flags & (IOCP_SLOT_SEND_BLOCKED | IOCP_SLOT_SENDING);
+}
+
+int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes)
+{
+    iocp_slot *slot;
+    int result = sendable_slot(worker, connection, &slot);
+    if (result < 0 || count_bytes == 0)
+        return result;
+    result = iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, waits_for_room(slot));
+    if (result == 0)
+        iocp_worker_touch(worker, slot);
+    return result;
+}
+
+int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, const uint8_t *bytes,
+                    uint32_t count_bytes)
+{
+    iocp_slot *slot;
+    int result = sendable_slot(worker, connection, &slot);
+    if (result < 0)
+        return result;
+    /* Behind a send that waits for its peer a lease would keep its buffer from every connection: copy instead. */
+    if (count_bytes == 0 || (waits_for_room(slot) && iocp_send_queue_copy(&worker->pool, &slot->queue, bytes,
+                                                                         count_bytes, true) == 0)) {
+        iocp_receive_buffers_return(&worker->buffers, lease);
+        iocp_worker_touch(worker, slot);
+        return 0;
+    }
+    result = iocp_send_queue_lease(&worker->pool, &slot->queue, lease, bytes, count_bytes);
+    if (result == 0)
+        iocp_worker_touch(worker, slot);
+    return result;
+}
+
+int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_bytes *shared)
+{
+    iocp_slot *slot;
+    int result = sendable_slot(worker, connection, &slot);
+    if (result < 0 || iocp_shared_bytes_count(shared) == 0)
+        return result;
+    result = iocp_send_queue_shared(&worker->pool, &slot->queue, shared);
+    if (result == 0)
+        iocp_worker_touch(worker, slot);
+    return result;
+}
+
+int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key)
+{
+    iocp_slot *slot;
+    int result = sendable_slot(worker, connection, &slot);
+    if (result < 0)
+        return result;
+    result = iocp_send_queue_mark(&worker->pool, &slot->queue, key);
+    if (result == 0)
+        iocp_worker_touch(worker, slot);
+    return result;
+}
+
+uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection)
+{
+    const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    return slot != NULL ? slot->queue.unsent_bytes : 0;
+}
+
+/* --- receiving ---------------------------------------------------------------------------------------------- */
+
+int iocp_receive_pause(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot = open_slot(worker, connection);
+    if (slot == NULL)
+        return -ENOTCONN;
+    slot->flags |= IOCP_SLOT_PAUSED;
+    iocp_worker_touch(worker, slot);
+    return 0;
+}
+
+int iocp_receive_resume(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot = open_slot(worker, connection);
+    if (slot == NULL)
+        return -ENOTCONN;
+    slot->flags &= ~(uint32_t)IOCP_SLOT_PAUSED;
+    iocp_worker_touch(worker, slot);
+    return 0;
+}
+
+void iocp_lease_return(iocp_worker *worker, uint16_t lease)
+{
+    iocp_receive_buffers_return(&worker->buffers, lease);
+}
+
+/* --- opening and closing ------------------------------------------------------------------------------------ */
+
+int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_address *source, uint64_t key,
+                 iocp_token *connection)
+{
+    if (worker->stopping || worker->finished)
+        return -ESHUTDOWN;
+    iocp_slot *slot = iocp_worker_slot_take(worker, IOCP_HANDLE_NONE, IOCP_SLOT_CONNECTING);
+    if (slot == NULL)
+        return -ENFILE;
+    slot->key = key;
+    slot->flags |= IOCP_SLOT_CONNECTOR;
+    const int result = worker->operations->connect(
+        worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT), address, source, &slot->handle);
+    if (result < 0) {
+        iocp_slot_release(&worker->table, iocp_slot_index(&worker->table, slot));
+        return result;
+    }
+    slot->outstanding_count++;
+    *connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION);
+    return 0;
+}
+
+int iocp_close(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    if (slot == NULL || (slot->state != IOCP_SLOT_OPEN && slot->state != IOCP_SLOT_CONNECTING))
+        return -ENOTCONN;
+    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, false);
+    return 0;
+}
+
+int iocp_abort(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    if (slot == NULL || slot->state >= IOCP_SLOT_DRAINING)
+        return -ENOTCONN;
+    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_ABORTED, 0, true);
+    return 0;
+}
+
+int iocp_finish_sending(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot = open_slot(worker, connection);
+    if (slot == NULL)
+        return -ENOTCONN;
+    slot->flags |= IOCP_SLOT_FINISH_WANTED;
+    iocp_worker_touch(worker, slot);
+    return 0;
+}
+
+/* --- asking ------------------------------------------------------------------------------------------------- */
+
+int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t key)
+{
+    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    if (slot == NULL)
+        return -ENOTCONN;
+    slot->key = key;
+    return 0;
+}
+
+int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address)
+{
+    const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    if (slot == NULL || slot->handle == IOCP_HANDLE_NONE)
+        return -ENOTCONN;
+    return worker->operations->peer(worker->driver, slot->handle, address);
+}
+
+int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, iocp_connection_counters *counters)
+{
+    const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    if (slot == NULL)
+        return -ENOTCONN;
+    *counters = (iocp_connection_counters){
+        .received_bytes = slot->received_bytes, .sent_bytes = slot->sent_bytes, .opened_ns = slot->opened_ns};
+    return 0;
+}

@@ -1,0 +1,335 @@
+/* What a slot needs now. Everything that happens to a connection sets its state and lists it; one pass per flush
+ * looks at each listed slot once and submits what that state calls for. */
+#include <errno.h>
+
+#include "worker.h"
+
+/* --- completions of a life ---------------------------------------------------------------------------------- */
+
+static iocp_completion completion_of(const iocp_worker *worker, const iocp_slot *slot, iocp_completion_kind kind)
+{
+    return (iocp_completion){.kind = kind,
+                             .connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION),
+                             .key = slot->key};
+}
+
+void iocp_worker_announce(iocp_worker *worker, iocp_slot *slot)
+{
+    if (slot->flags & IOCP_SLOT_ANNOUNCED)
+        return;
+    slot->flags |= IOCP_SLOT_ANNOUNCED;
+    iocp_worker_emit(worker, completion_of(worker, slot, IOCP_COMPLETION_OPENED));
+}
+
+iocp_slot *iocp_worker_slot_take(iocp_worker *worker, uint32_t handle, iocp_slot_state state)
+{
+    const int64_t index = iocp_slot_take(&worker->table);
+    if (index < 0)
+        return NULL;
+    iocp_slot *slot = &worker->table.slots[index];
+    slot->handle = handle;
+    slot->state = state;
+    return slot;
+}
+
+void iocp_worker_opened(iocp_worker *worker, iocp_slot *slot)
+{
+    slot->state = IOCP_SLOT_OPEN;
+    slot->flags |= IOCP_SLOT_COUNTED;
+    slot->opened_ns = worker->now_ns;
+    slot->received_ns = worker->now_ns;
+    IOCP_STATS_ADD(worker->stats, connections, 1);
+}
+
+void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
+{
+    iocp_completion last = completion_of(worker, slot, IOCP_COMPLETION_CLOSED);
+    last.result = slot->close_result;
+    last.detail = slot->close_reason;
+    const bool announced = slot->flags & IOCP_SLOT_ANNOUNCED;
+    const bool was_open = slot->flags & IOCP_SLOT_COUNTED;
+    const bool connecting = slot->flags & IOCP_SLOT_CONNECTOR && !was_open;
+    IOCP_CHECK(!(slot->flags & (IOCP_SLOT_DIRTY | IOCP_SLOT_STARVED)), "a slot was released while it is still listed");
+    iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
+    iocp_slot_release(&worker->table, iocp_slot_index(&worker->table, slot));
+    if (was_open) {
+        IOCP_STATS_ADD(worker->stats, closed, 1);
+        IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
+    }
+    if (connecting)
+        last.kind = IOCP_COMPLETION_CONNECT_FAILED;
+    if (announced || connecting)
+        iocp_worker_emit(worker, last);
+}
+
+void iocp_worker_take_marks(iocp_worker *worker, iocp_slot *slot, int32_t result)
+{
+    uint64_t key;
+    while (iocp_send_queue_take_mark(&worker->pool, &slot->queue, &key)) {
+        iocp_completion sent = completion_of(worker, slot, IOCP_COMPLETION_SENT);
+        sent.key = key;
+        sent.result = result;
+        iocp_worker_emit(worker, sent);
+    }
+}
+
+/* --- closing ------------------------------------------------------------------------------------------------ */
+
+static void arm_linger(iocp_worker *worker, iocp_slot *slot)
+{
+    slot->linger_mark_bytes = slot->sent_bytes;
+    iocp_deadlines_arm(&worker->deadlines, iocp_slot_index(&worker->table, slot),
+                       worker->now_ns + worker->setup.config->linger_timeout_ns);
+}
+
+void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
+                             bool abort)
+{
+    if (slot->close_reason == 0) {
+        slot->close_reason = reason;
+        slot->close_result = result;
+    }
+    switch (slot->state) {
+    case IOCP_SLOT_CONNECTING:
+        abort = true; /* nothing was sent, so there is nothing to finish */
+        break;
+    case IOCP_SLOT_OPEN:
+        break;
+    case IOCP_SLOT_FLUSHING:
+    case IOCP_SLOT_LINGERING:
+        if (!abort)
+            return;
+        break;
+    case IOCP_SLOT_DRAINING:
+    case IOCP_SLOT_CLOSING:
+    case IOCP_SLOT_FREE:
+        return;
+    }
+    if (abort) {
+        slot->flags |= IOCP_SLOT_ABORT;
+        slot->state = IOCP_SLOT_DRAINING;
+    } else {
+        slot->state = IOCP_SLOT_FLUSHING;
+        arm_linger(worker, slot);
+    }
+    iocp_worker_touch(worker, slot);
+}
+
+void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result)
+{
+    switch (-result) {
+    case ECONNRESET:
+    case EPIPE:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case ENOTCONN:
+        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_RESET, result, true);
+        return;
+    default:
+        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_FAILED, result, true);
+        return;
+    }
+}
+
+void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
+{
+    switch (slot->state) {
+    case IOCP_SLOT_FLUSHING:
+        if (slot->sent_bytes != slot->linger_mark_bytes) {
+            arm_linger(worker, slot); /* slow, but the peer still reads */
+            return;
+        }
+        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true);
+        return;
+    case IOCP_SLOT_LINGERING:
+        /* FIN and everything before it was handed over; the peer just never finishes its side. */
+        slot->state = IOCP_SLOT_DRAINING;
+        iocp_worker_touch(worker, slot);
+        return;
+    case IOCP_SLOT_FREE:
+    case IOCP_SLOT_CONNECTING:
+    case IOCP_SLOT_OPEN:
+    case IOCP_SLOT_DRAINING:
+    case IOCP_SLOT_CLOSING:
+        return;
+    }
+}
+
+/* --- operations --------------------------------------------------------------------------------------------- */
+
+static void submit_receive(iocp_worker *worker, iocp_slot *slot)
+{
+    const bool small = worker->operations->whole_buffers && !(slot->flags & IOCP_SLOT_LARGE_BUFFERS);
+    slot->flags |= IOCP_SLOT_RECEIVING;
+    slot->outstanding_count++;
+    worker->operations->receive(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE),
+                                slot->handle, small ? IOCP_BUFFER_SMALL : IOCP_BUFFER_LARGE);
+}
+
+static void cancel_receive(iocp_worker *worker, iocp_slot *slot)
+{
+    if (!(slot->flags & IOCP_SLOT_RECEIVING) || (slot->flags & IOCP_SLOT_RECEIVE_CANCELLED))
+        return;
+    slot->flags |= IOCP_SLOT_RECEIVE_CANCELLED;
+    worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE));
+}
+
+static void service_receive(iocp_worker *worker, iocp_slot *slot)
+{
+    const bool wanted =
+        !(slot->flags & IOCP_SLOT_PEER_FINISHED) && !((slot->flags & IOCP_SLOT_PAUSED) && slot->state == IOCP_SLOT_OPEN);
+    if (!wanted)
+        cancel_receive(worker, slot);
+    else if (!(slot->flags & (IOCP_SLOT_RECEIVING | IOCP_SLOT_STARVED)))
+        submit_receive(worker, slot);
+}
+
+/* One send at a time: two in flight on one socket may leave in either order. */
+static void service_send(iocp_worker *worker, iocp_slot *slot)
+{
+    if (slot->flags & (IOCP_SLOT_SENDING | IOCP_SLOT_SHUTTING))
+        return;
+    iocp_worker_take_marks(worker, slot, 0);
+    iocp_range ranges[IOCP_SEND_RANGES_MAX];
+    uint32_t total_bytes = 0;
+    const uint32_t count =
+        iocp_send_queue_gather(&worker->pool, &slot->queue, ranges, IOCP_SEND_RANGES_MAX, &total_bytes);
+    if (count == 0)
+        return;
+    slot->flags |= IOCP_SLOT_SENDING;
+    slot->in_flight_bytes = total_bytes;
+    slot->outstanding_count++;
+    worker->operations->send(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND), slot->handle,
+                             ranges, count, slot->flags & IOCP_SLOT_SEND_BLOCKED);
+}
+
+/* FIN, once everything queued before it was taken. Returns whether it was or is being sent. */
+static bool service_finish(iocp_worker *worker, iocp_slot *slot)
+{
+    if (slot->flags & IOCP_SLOT_FINISH_SENT)
+        return true;
+    if (slot->queue.head != IOCP_NODE_NONE || (slot->flags & IOCP_SLOT_SENDING))
+        return false;
+    slot->flags |= IOCP_SLOT_FINISH_SENT | IOCP_SLOT_SHUTTING;
+    slot->outstanding_count++;
+    worker->operations->shutdown(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SHUTDOWN),
+                                 slot->handle);
+    return true;
+}
+
+static void leave_starved(iocp_worker *worker, iocp_slot *slot)
+{
+    if (!(slot->flags & IOCP_SLOT_STARVED))
+        return;
+    const bool small = worker->operations->whole_buffers && !(slot->flags & IOCP_SLOT_LARGE_BUFFERS);
+    iocp_slot_fifo_remove(&worker->starved[small ? IOCP_BUFFER_SMALL : IOCP_BUFFER_LARGE], &worker->table, slot);
+    slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
+}
+
+/* Awaits what is outstanding, then closes. Queued memory stays until no send can read it. */
+static void service_draining(iocp_worker *worker, iocp_slot *slot)
+{
+    leave_starved(worker, slot);
+    cancel_receive(worker, slot);
+    if ((slot->flags & IOCP_SLOT_SENDING) && !(slot->flags & IOCP_SLOT_SEND_CANCELLED)) {
+        slot->flags |= IOCP_SLOT_SEND_CANCELLED;
+        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND));
+    }
+    if ((slot->flags & IOCP_SLOT_CONNECTOR) && !(slot->flags & IOCP_SLOT_COUNTED) && slot->outstanding_count > 0 &&
+        !(slot->flags & IOCP_SLOT_SEND_CANCELLED)) {
+        slot->flags |= IOCP_SLOT_SEND_CANCELLED; /* a connect is never in flight beside a send */
+        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT));
+    }
+    if (slot->outstanding_count > 0)
+        return;
+
+    while (slot->queue.head != IOCP_NODE_NONE) {
+        uint64_t key;
+        if (!iocp_send_queue_drop(&worker->pool, &slot->queue, &key))
+            continue;
+        iocp_completion sent = completion_of(worker, slot, IOCP_COMPLETION_SENT);
+        sent.key = key;
+        sent.result = slot->close_result < 0 ? slot->close_result : -ECANCELED;
+        iocp_worker_emit(worker, sent);
+    }
+    slot->state = IOCP_SLOT_CLOSING;
+    slot->outstanding_count++;
+    worker->operations->close_handle(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CLOSE),
+                                     slot->handle, slot->flags & IOCP_SLOT_ABORT);
+}
+
+static void service(iocp_worker *worker, iocp_slot *slot)
+{
+    switch (slot->state) {
+    case IOCP_SLOT_OPEN:
+        service_receive(worker, slot);
+        service_send(worker, slot);
+        if (slot->flags & IOCP_SLOT_FINISH_WANTED)
+            service_finish(worker, slot);
+        return;
+    case IOCP_SLOT_FLUSHING:
+        service_receive(worker, slot); /* a peer that writes before it reads must not be held up */
+        service_send(worker, slot);
+        if ((slot->flags & IOCP_SLOT_PEER_FINISHED) && slot->queue.head == IOCP_NODE_NONE) {
+            slot->state = IOCP_SLOT_DRAINING; /* closing sends our FIN, and nothing unread can turn it into RST */
+            service_draining(worker, slot);
+        } else if (service_finish(worker, slot)) {
+            slot->state = IOCP_SLOT_LINGERING;
+            arm_linger(worker, slot);
+        }
+        return;
+    case IOCP_SLOT_LINGERING:
+        service_receive(worker, slot);
+        if (slot->flags & IOCP_SLOT_PEER_FINISHED) {
+            slot->state = IOCP_SLOT_DRAINING;
+            service_draining(worker, slot);
+        }
+        return;
+    case IOCP_SLOT_DRAINING:
+        service_draining(worker, slot);
+        return;
+    case IOCP_SLOT_CONNECTING:
+    case IOCP_SLOT_CLOSING:
+    case IOCP_SLOT_FREE:
+        return;
+    }
+}
+
+/* --- the flush ---------------------------------------------------------------------------------------------- */
+
+/* Gives the driver free buffers, then lets the starved try again in the order in which they ran dry. A buffer
+ * serves many small receives where it is consumed piece by piece, so a few try per buffer. */
+static void feed_receives(iocp_worker *worker, iocp_buffer_class class)
+{
+    enum { RETRIES_PER_BUFFER = 32 };
+    int id;
+    while ((id = iocp_receive_buffers_provide(&worker->buffers, class)) >= 0)
+        worker->operations->provide(worker->driver, (uint16_t)id);
+
+    iocp_slot_fifo *starved = &worker->starved[class];
+    if (starved->count == 0)
+        return;
+    const uint32_t provided = worker->buffers.classes[class].provided_count;
+    uint32_t retries = worker->operations->whole_buffers ? provided : provided * RETRIES_PER_BUFFER;
+    for (; retries > 0 && starved->count > 0; retries--) {
+        iocp_slot *slot = iocp_slot_fifo_pop(starved, &worker->table);
+        slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
+        iocp_worker_touch(worker, slot);
+    }
+}
+
+void iocp_worker_flush(iocp_worker *worker)
+{
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
+        feed_receives(worker, (iocp_buffer_class)class);
+    /* Servicing lists no other slot, so one pass is enough. */
+    for (uint32_t i = 0; i < worker->dirty_count; i++) {
+        iocp_slot *slot = &worker->table.slots[worker->dirty[i]];
+        slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY;
+        service(worker, slot);
+    }
+    worker->dirty_count = 0;
+    iocp_worker_service_listeners(worker);
+}

@@ -1,0 +1,213 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Small buffers for drivers that spend a whole one on each receive. */
+enum { SMALL_BUFFER_BYTES = 4096, SMALL_BUFFERS_MAX = 8192 };
+
+static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)
+{
+    *failure = (iocp_failure){.code = code, .stage = stage, .detail = detail};
+    return code;
+}
+
+static uint32_t round_up_power_of_two(uint32_t value)
+{
+    return value <= 1 ? 1 : UINT32_C(1) << (32 - __builtin_clz(value - 1));
+}
+
+static int open_buffers(iocp_worker *worker)
+{
+    const iocp_port_config *config = worker->setup.config;
+    uint32_t small_count = 0;
+    if (worker->operations->whole_buffers)
+        small_count = worker->table.slot_count < SMALL_BUFFERS_MAX ? round_up_power_of_two(worker->table.slot_count)
+                                                                   : SMALL_BUFFERS_MAX;
+    if (small_count > IOCP_RECEIVE_BUFFERS_MAX - config->receive_buffers_per_worker)
+        small_count = IOCP_RECEIVE_BUFFERS_MAX - config->receive_buffers_per_worker;
+    return iocp_receive_buffers_open(&worker->buffers, worker->setup.node, config->receive_buffer_bytes,
+                                     config->receive_buffers_per_worker, SMALL_BUFFER_BYTES, small_count);
+}
+
+/* Everything the loop will ever use, reserved now and touched as it is used. */
+static int open_memory(iocp_worker *worker, const char **detail)
+{
+    const iocp_port_config *config = worker->setup.config;
+    const uint32_t node = worker->setup.node;
+    const uint32_t slot_count = config->connections_per_worker;
+    const uint32_t node_count = slot_count * 2 + config->send_chunks_per_worker;
+    /* Spilled at worst: every mark, OPENED and CLOSED of every slot, and one batch of events. */
+    const uint32_t spill_count =
+        round_up_power_of_two(node_count + 2 * slot_count + IOCP_DRIVER_EVENTS_MAX * IOCP_COMPLETIONS_PER_EVENT_MAX);
+    int result;
+
+    *detail = "connection slots";
+    if ((result = iocp_slot_table_open(&worker->table, node, worker->setup.index, slot_count)) < 0)
+        return result;
+    *detail = "receive buffers";
+    if ((result = open_buffers(worker)) < 0)
+        return result;
+    *detail = "send chunks";
+    if ((result = iocp_send_chunks_open(&worker->chunks, node, config->send_chunks_per_worker)) < 0)
+        return result;
+    *detail = "send queue nodes";
+    if ((result = iocp_send_pool_open(&worker->pool, node, node_count, &worker->chunks, &worker->buffers)) < 0)
+        return result;
+    *detail = "deadlines";
+    if ((result = iocp_deadlines_open(&worker->deadlines, node, slot_count + IOCP_LISTENERS_MAX, worker->now_ns)) < 0)
+        return result;
+    *detail = "the list of slots to service";
+    if ((result = iocp_arena_open(&worker->dirty_arena, (size_t)slot_count * sizeof(uint32_t), node)) < 0)
+        return result;
+    worker->dirty = (uint32_t *)worker->dirty_arena.start;
+    *detail = "spilled completions";
+    if ((result = iocp_arena_open(&worker->spill.arena, (size_t)spill_count * sizeof(iocp_completion), node)) < 0)
+        return result;
+    worker->spill.records = (iocp_completion *)worker->spill.arena.start;
+    worker->spill.mask = spill_count - 1;
+    return 0;
+}
+
+static void close_memory(iocp_worker *worker)
+{
+    iocp_arena_close(&worker->spill.arena);
+    iocp_arena_close(&worker->dirty_arena);
+    iocp_deadlines_close(&worker->deadlines);
+    iocp_send_pool_close(&worker->pool);
+    iocp_send_chunks_close(&worker->chunks);
+    iocp_receive_buffers_close(&worker->buffers);
+    iocp_slot_table_close(&worker->table);
+}
+
+int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
+{
+    const iocp_worker_setup *setup = &worker->setup;
+    iocp_thread_name(setup->index);
+    if (setup->cpu != UINT32_MAX) {
+        const int result = iocp_thread_pin(setup->cpu);
+        if (result < 0)
+            return fail(failure, result, IOCP_STAGE_THREAD, "pinning to a CPU");
+    }
+    worker->operations = setup->driver;
+    worker->stats = setup->stats;
+    worker->now_ns = iocp_clock_ns();
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
+        worker->starved[class] = iocp_slot_fifo_empty();
+
+    const char *detail = NULL;
+    int result = open_memory(worker, &detail);
+    if (result < 0) {
+        close_memory(worker);
+        return fail(failure, result, IOCP_STAGE_MEMORY, detail);
+    }
+    const iocp_driver_config driver_config = {
+        .worker = setup->index,
+        .handle_count = setup->config->connections_per_worker,
+        .completion_queue_entries = setup->config->completion_queue_entries,
+        .enters = &setup->stats->stats.enters,
+        .queue_overflows = &setup->stats->stats.queue_overflows,
+        .wake_fd = setup->wake_fd,
+        .buffers = &worker->buffers,
+    };
+    result = worker->operations->open(&worker->driver, &driver_config, failure);
+    if (result < 0) {
+        close_memory(worker);
+        return result;
+    }
+    IOCP_STATS_SET(worker->stats, cpu, setup->cpu);
+    IOCP_STATS_SET(worker->stats, node, setup->node);
+    worker->open = true;
+    return 0;
+}
+
+/* What queued sends refer to goes back to its owners, without completions. */
+static void drop_connections(iocp_worker *worker)
+{
+    for (uint32_t i = 0; i < worker->table.untouched; i++) {
+        iocp_slot *slot = &worker->table.slots[i];
+        uint64_t key;
+        while (slot->state != IOCP_SLOT_FREE && slot->queue.head != IOCP_NODE_NONE)
+            iocp_send_queue_drop(&worker->pool, &slot->queue, &key);
+        if (slot->flags & IOCP_SLOT_COUNTED && slot->state != IOCP_SLOT_FREE) {
+            IOCP_STATS_ADD(worker->stats, closed, 1);
+            IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
+        }
+    }
+}
+
+void iocp_worker_close(iocp_worker *worker)
+{
+    IOCP_CHECK(worker->open, "a worker was closed twice");
+    iocp_mailbox_close(&worker->mailbox);
+    /* The driver first: until it is gone the kernel may still read what is queued. */
+    worker->operations->close(worker->driver);
+    drop_connections(worker);
+    close_memory(worker);
+    worker->open = false;
+}
+
+/* --- what is asked of a worker ------------------------------------------------------------------------------ */
+
+uint32_t iocp_worker_index(const iocp_worker *worker)
+{
+    return worker->setup.index;
+}
+
+uint32_t iocp_worker_cpu(const iocp_worker *worker)
+{
+    return worker->setup.cpu;
+}
+
+uint32_t iocp_worker_node(const iocp_worker *worker)
+{
+    return worker->setup.node;
+}
+
+iocp_port *iocp_worker_port(const iocp_worker *worker)
+{
+    return worker->setup.port;
+}
+
+const char *iocp_worker_driver_name(const iocp_worker *worker)
+{
+    return worker->setup.driver->name;
+}
+
+uint32_t iocp_worker_slot_count(const iocp_worker *worker)
+{
+    return worker->setup.config->connections_per_worker;
+}
+
+uint64_t iocp_worker_now_ns(const iocp_worker *worker)
+{
+    return worker->now_ns;
+}
+
+iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker)
+{
+    if (!worker->open)
+        return (iocp_worker_holdings){0};
+    return (iocp_worker_holdings){
+        .connections = worker->table.used_count,
+        .leases = worker->buffers.lease_count,
+        .send_nodes = worker->pool.used_count,
+        .send_chunks = iocp_send_chunks_held(&worker->chunks),
+        .deadlines = worker->deadlines.armed_count,
+        .driver_handles = worker->operations->handles_held(worker->driver),
+    };
+}
+
+int iocp_worker_pages(const iocp_worker *worker, uint64_t *resident, uint64_t *on_node)
+{
+    const iocp_arena *arenas[] = {&worker->table.arena, &worker->buffers.arena, &worker->chunks.arena,
+                                  &worker->pool.arena,  &worker->deadlines.arena};
+    *resident = 0;
+    *on_node = 0;
+    for (size_t i = 0; i < sizeof arenas / sizeof *arenas; i++) {
+        const int result = iocp_memory_pages(arenas[i]->start, arenas[i]->size_bytes, worker->setup.node, resident, on_node);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}

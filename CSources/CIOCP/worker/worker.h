@@ -1,0 +1,138 @@
+/* A worker from the inside. Everything here runs on the worker's own thread unless it says otherwise.
+ *
+ *   worker.c      opening, closing, what it holds
+ *   loop.c        wait: flush, driver wait, posts, deadlines, handing out completions
+ *   events.c      one driver event: which slot, which change of state, which completion
+ *   service.c     what a slot needs now: receive, send, FIN, cancel, close
+ *   requests.c    the application's calls on one connection
+ *   listeners.c   accepting, backing off
+ *   mailbox.c     posts */
+#ifndef IOCP_WORKER_WORKER_H
+#define IOCP_WORKER_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/check.h"
+#include "../connection/deadlines.h"
+#include "../connection/slot.h"
+#include "../driver/driver.h"
+#include "../include/iocp_worker.h"
+#include "../stats/page.h"
+#include "../system/topology.h"
+#include "listeners.h"
+#include "mailbox.h"
+
+/* What the port shares with its workers. */
+typedef struct iocp_worker_setup {
+    iocp_port *port;
+    const iocp_port_config *config;
+    const iocp_driver_operations *driver;
+    iocp_stats_cell *stats;
+    iocp_listener_set *listeners;
+    const _Atomic uint64_t *stop_at_ns; /* 0: running; else when the drain ends, monotonic */
+    uint32_t index;
+    uint32_t cpu;                       /* UINT32_MAX: not pinned */
+    uint32_t node;
+    int wake_fd;
+} iocp_worker_setup;
+
+/* Completions that found the application's array full; handed out first at the next wait. */
+typedef struct iocp_spill {
+    iocp_arena arena;
+    iocp_completion *records;
+    uint32_t mask;
+    uint32_t head;
+    uint32_t tail;
+} iocp_spill;
+
+struct iocp_worker {
+    /* the loop */
+    const iocp_driver_operations *operations;
+    iocp_driver *driver;
+    iocp_stats_cell *stats;
+    uint64_t now_ns;
+    iocp_completion *out;       /* the application's array, during a wait */
+    uint32_t out_capacity;
+    uint32_t out_count;
+    uint32_t event_next;
+    uint32_t event_count;
+    uint32_t dirty_count;
+    bool stopping;
+    bool finished;              /* wait has nothing more to deliver, ever */
+
+    iocp_slot_table table;
+    iocp_send_pool pool;
+    iocp_send_chunks chunks;
+    iocp_receive_buffers buffers;
+    iocp_slot_fifo starved[IOCP_BUFFER_CLASS_COUNT];
+    uint32_t *dirty;            /* slots to service at the next flush */
+    iocp_arena dirty_arena;
+    iocp_spill spill;
+    iocp_deadlines deadlines;
+    iocp_worker_listeners accepting;
+    iocp_event events[IOCP_DRIVER_EVENTS_MAX];
+
+    iocp_worker_setup setup;
+    bool open;
+    iocp_mailbox mailbox;       /* outlives the worker's open time: others post to it */
+};
+
+/* --- worker.c ---------------------------------------------------------------------------------------------- */
+
+/* Opens on the calling thread, which becomes the owner. Returns 0 or -errno and fills failure. */
+int iocp_worker_open(iocp_worker *worker, iocp_failure *failure);
+
+/* --- loop.c ------------------------------------------------------------------------------------------------ */
+
+/* Hands out a completion. There is always room: see iocp_spill. */
+void iocp_worker_emit(iocp_worker *worker, iocp_completion completion);
+
+/* Ends a sleep. Thread: any; async-signal-safe. */
+void iocp_worker_wake(const iocp_worker *worker);
+
+/* --- events.c ---------------------------------------------------------------------------------------------- */
+
+void iocp_worker_handle(iocp_worker *worker, const iocp_event *event);
+
+/* --- service.c --------------------------------------------------------------------------------------------- */
+
+/* Lists a slot for service at the next flush. */
+static inline void iocp_worker_touch(iocp_worker *worker, iocp_slot *slot)
+{
+    if (slot->flags & IOCP_SLOT_DIRTY)
+        return;
+    slot->flags |= IOCP_SLOT_DIRTY;
+    worker->dirty[worker->dirty_count++] = iocp_slot_index(&worker->table, slot);
+}
+
+/* Services every listed slot, provides free buffers, re-arms starved receives. */
+void iocp_worker_flush(iocp_worker *worker);
+
+/* Starts to close: gracefully, or at once when `abort`. The first reason stays. */
+void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
+                             bool abort);
+
+/* The transport failed: no more can be sent or received. */
+void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result);
+
+/* A slot's deadline came. */
+void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot);
+
+/* Removes sent marks from the head of a queue and reports them with `result`. */
+void iocp_worker_take_marks(iocp_worker *worker, iocp_slot *slot, int32_t result);
+
+/* Hands out OPENED, once. */
+void iocp_worker_announce(iocp_worker *worker, iocp_slot *slot);
+
+/* Takes a slot for a new connection; NULL when every one is taken. */
+iocp_slot *iocp_worker_slot_take(iocp_worker *worker, uint32_t handle, iocp_slot_state state);
+
+/* The connection stands: counts it. */
+void iocp_worker_opened(iocp_worker *worker, iocp_slot *slot);
+
+/* Ends a slot's life and hands out its last completion. */
+void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot);
+
+#endif

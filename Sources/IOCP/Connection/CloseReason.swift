@@ -1,0 +1,38 @@
+import CIOCP
+
+/// Why a connection closed.
+public enum CloseReason: Hashable, Sendable {
+    /// `close()` here.
+    case local
+    /// The peer sent FIN.
+    case peer
+    /// The peer sent RST or vanished.
+    case reset(IOCPError)
+    /// `abort()` here.
+    case aborted
+    /// The port stopped.
+    case stopped
+    case idleTimeout
+    case receiveTimeout
+    case sendTimeout
+    /// Unsent bytes passed the hard cap.
+    case sendOverflow
+    /// Another error of the transport.
+    case failed(IOCPError)
+
+    @usableFromInline
+    init(reason: UInt16, result: Int32) {
+        switch iocp_close_reason(rawValue: reason) {
+        case IOCP_CLOSE_LOCAL: self = .local
+        case IOCP_CLOSE_PEER: self = .peer
+        case IOCP_CLOSE_RESET: self = .reset(IOCPError(result: result))
+        case IOCP_CLOSE_ABORTED: self = .aborted
+        case IOCP_CLOSE_STOPPED: self = .stopped
+        case IOCP_CLOSE_IDLE_TIMEOUT: self = .idleTimeout
+        case IOCP_CLOSE_RECEIVE_TIMEOUT: self = .receiveTimeout
+        case IOCP_CLOSE_SEND_TIMEOUT: self = .sendTimeout
+        case IOCP_CLOSE_SEND_OVERFLOW: self = .sendOverflow
+        default: self = .failed(IOCPError(result: result))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import CIOCP
+
+/// The contexts of one worker's connections, indexed by slot.
+///
+/// A context is made when its slot is first used and reused for later connections, so that a steady state allocates
+/// nothing. Thread: the worker's.
+@safe
+public struct ConnectionPool<State>: ~Copyable {
+    @usableFromInline let worker: OpaquePointer
+    @usableFromInline let contexts: UnsafeMutablePointer<IocpContext<State>?>
+    @usableFromInline let capacity: Int
+    /// Connections open now.
+    public private(set) var count = 0
+    /// Slots at and above this were never used.
+    private var untouched = 0
+
+    @usableFromInline
+    init(worker: OpaquePointer) {
+        unsafe self.worker = worker
+        capacity = unsafe Int(iocp_worker_slot_count(worker))
+        unsafe contexts = .allocate(capacity: capacity)
+    }
+
+    deinit {
+        unsafe contexts.deinitialize(count: untouched)
+        unsafe contexts.deallocate()
+    }
+
+    /// The context of an open connection, or nil when it has closed. O(1).
+    @inlinable
+    public subscript(connection: Connection) -> IocpContext<State>? {
+        let context = context(atSlot: connection.slot)
+        return context?.token == connection.token ? context : nil
+    }
+
+    /// Calls `body` for every open connection, in the order of slots.
+    public func forEach(_ body: (IocpContext<State>) -> Void) {
+        for slot in 0..<untouched {
+            if let context = unsafe contexts[slot], context.token != 0 { body(context) }
+        }
+    }
+
+    @usableFromInline
+    func context(atSlot slot: Int) -> IocpContext<State>? {
+        slot < untouched ? unsafe contexts[slot] : nil
+    }
+
+    @usableFromInline
+    mutating func add(_ token: iocp_token, state: State) -> IocpContext<State> {
+        let slot = Int(iocp_token_slot(token))
+        while untouched <= slot {
+            unsafe (contexts + untouched).initialize(to: nil)
+            untouched += 1
+        }
+        count += 1
+        // A context that somebody kept stays with its closed connection.
+        if unsafe isKnownUniquelyReferenced(&contexts[slot]), let context = unsafe contexts[slot] {
+            context.token = token
+            context.lifetimeState = state
+            return context
+        }
+        let context = unsafe IocpContext(raw: worker, token: token, state: state)
+        unsafe contexts[slot] = context
+        return context
+    }
+
+    /// The connection closed: its context answers ENOTCONN from here on, and its state is gone.
+    @usableFromInline
+    mutating func remove(_ context: IocpContext<State>) {
+        context.token = 0
+        context.lifetimeState = nil
+        count -= 1
+    }
+}

@@ -1,0 +1,136 @@
+import CIOCP
+
+/// One connection, as its handler sees it: what can be sent and asked, and the user's own state.
+///
+/// Not `Sendable`: it belongs to its worker's thread (G8). To reach a connection from elsewhere, keep its
+/// ``connection`` and post to it. Contexts are reused for later connections unless somebody still holds a reference,
+/// so a kept context never turns into another peer's.
+@safe
+public final class IocpContext<State> {
+    @usableFromInline let raw: OpaquePointer
+    @usableFromInline var token: iocp_token
+    @usableFromInline var lifetimeState: State?
+
+    @usableFromInline
+    init(raw: OpaquePointer, token: iocp_token, state: State) {
+        unsafe self.raw = raw
+        self.token = token
+        lifetimeState = state
+    }
+
+    /// The user's own state for this connection, from opening to the end of `closed`; trapped afterwards.
+    @inlinable
+    public var state: State {
+        get { lifetimeState! }
+        _modify { yield &lifetimeState! }
+    }
+
+    /// Whether the connection's `closed` is still to come.
+    public var isOpen: Bool { lifetimeState != nil }
+
+    /// The connection's name, for tables and other threads.
+    public var connection: Connection { Connection(token: token) }
+
+    // MARK: Sending
+
+    /// Queues a copy of the bytes; everything queued between two waits leaves in one send where it can.
+    ///
+    /// All or nothing. O(count); allocates nothing.
+    /// - Throws: ENOTCONN when closing, EPIPE after ``finishSending()``, ENOBUFS when the worker's send memory is full.
+    @inlinable
+    public func send(_ bytes: RawSpan) throws(IOCPError) {
+        let result = unsafe bytes.withUnsafeBytes { source in
+            unsafe iocp_send(raw, token, source.baseAddress, UInt32(source.count))
+        }
+        try check(result)
+    }
+
+    /// Queues a copy of an array's bytes.
+    @inlinable
+    public func send(_ bytes: [UInt8]) throws(IOCPError) {
+        try unsafe send(bytes.span.bytes)
+    }
+
+    /// Queues a copy of a string's UTF-8.
+    @inlinable
+    public func send(_ text: String) throws(IOCPError) {
+        try unsafe send(Array(text.utf8).span.bytes)
+    }
+
+    /// Queues received bytes themselves: nothing is copied, and the buffer goes back once they are sent.
+    @inlinable
+    public func send(_ bytes: consuming ReceivedBytes) throws(IOCPError) {
+        try bytes.send(on: token)
+    }
+
+    /// Queues shared bytes by reference. O(1) for any size.
+    @inlinable
+    public func send(_ bytes: SharedBytes) throws(IOCPError) {
+        try check(unsafe iocp_send_shared(raw, token, bytes.raw))
+    }
+
+    /// Asks for one `sent` event once everything queued so far was taken by the transport.
+    @inlinable
+    public func notifyWhenSent(key: UInt64) throws(IOCPError) {
+        try check(unsafe iocp_send_notify(raw, token, key))
+    }
+
+    /// Bytes queued and not yet taken by the transport.
+    public var unsentByteCount: Int { unsafe Int(iocp_connection_unsent_bytes(raw, token)) }
+
+    // MARK: Receiving
+
+    /// Stops receiving; the peer is held back by TCP. Bytes already on their way may still be delivered.
+    public func pauseReceiving() throws(IOCPError) {
+        try check(unsafe iocp_receive_pause(raw, token))
+    }
+
+    public func resumeReceiving() throws(IOCPError) {
+        try check(unsafe iocp_receive_resume(raw, token))
+    }
+
+    // MARK: Closing
+
+    /// Closes gracefully: what is queued is sent, then FIN. `closed(.local)` follows. Harmless when closing already.
+    public func close() {
+        _ = unsafe iocp_close(raw, token)
+    }
+
+    /// Closes at once: drops what is queued and sends RST. `closed(.aborted)` follows.
+    public func abort() {
+        _ = unsafe iocp_abort(raw, token)
+    }
+
+    /// Sends FIN after what is queued; receiving goes on.
+    public func finishSending() throws(IOCPError) {
+        try check(unsafe iocp_finish_sending(raw, token))
+    }
+
+    // MARK: Asking
+
+    /// The peer's address, asked of the kernel at each call: keep it if you need it often.
+    /// - Throws: EOPNOTSUPP with io_uring before Linux 6.7.
+    public func peerAddress() throws(IOCPError) -> SocketAddress {
+        var address = iocp_address()
+        try check(unsafe iocp_connection_peer(raw, token, &address))
+        return SocketAddress(raw: address)
+    }
+
+    /// Bytes so far, and when the connection opened.
+    public func counters() throws(IOCPError) -> ConnectionCounters {
+        var counters = iocp_connection_counters()
+        try check(unsafe iocp_connection_counters_get(raw, token, &counters))
+        return ConnectionCounters(
+            receivedBytes: counters.received_bytes, sentBytes: counters.sent_bytes,
+            opened: .nanoseconds(Int64(clamping: counters.opened_ns)))
+    }
+}
+
+/// What went through one connection so far.
+public struct ConnectionCounters: Hashable, Sendable {
+    public let receivedBytes: UInt64
+    /// Bytes taken by the transport.
+    public let sentBytes: UInt64
+    /// On the monotonic clock, as ``Worker/now``.
+    public let opened: Duration
+}

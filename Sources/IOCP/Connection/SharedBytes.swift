@@ -1,0 +1,33 @@
+import CIOCP
+
+/// Bytes that many connections send without a copy for each: one buffer, counted references.
+///
+/// Immutable once made, so it may be sent from any worker's thread.
+@safe
+public final class SharedBytes: @unchecked Sendable {
+    // @unchecked: written only by init; the core's reference count is atomic.
+    @usableFromInline let raw: OpaquePointer
+
+    /// Copies the bytes, once.
+    /// - Throws: ENOMEM.
+    public init(_ bytes: RawSpan) throws(IOCPError) {
+        guard let count = UInt32(exactly: bytes.byteCount), let raw = unsafe iocp_shared_bytes_create(count) else {
+            throw IOCPError(code: 12 /* ENOMEM */, stage: .memory, detail: "shared bytes")
+        }
+        unsafe self.raw = raw
+        unsafe bytes.withUnsafeBytes { source in
+            guard let start = source.baseAddress else { return }
+            unsafe UnsafeMutableRawPointer(iocp_shared_bytes_start(raw)).copyMemory(from: start, byteCount: source.count)
+        }
+    }
+
+    public convenience init(_ bytes: [UInt8]) throws(IOCPError) {
+        try unsafe self.init(bytes.span.bytes)
+    }
+
+    deinit {
+        unsafe iocp_shared_bytes_release(raw)
+    }
+
+    public var count: Int { unsafe Int(iocp_shared_bytes_count(raw)) }
+}

@@ -1,0 +1,65 @@
+import CIOCP
+
+/// An IPv4 or IPv6 address and a port.
+public struct SocketAddress: Sendable {
+    @usableFromInline let raw: iocp_address
+
+    @usableFromInline
+    init(raw: iocp_address) {
+        self.raw = raw
+    }
+
+    /// Resolves a numeric address or a name; a name may block on a resolver.
+    /// - Throws: EINVAL for a host that names nothing, ERANGE for a port outside 0...65535.
+    public init(host: String, port: Int) throws(IOCPError) {
+        guard let port = UInt16(exactly: port) else {
+            throw IOCPError(code: 34 /* ERANGE */, stage: .listen, detail: "\(port) is no TCP port")
+        }
+        var address = iocp_address()
+        let result = unsafe iocp_address_resolve(host, port, &address)
+        guard result >= 0 else { throw IOCPError(code: result, stage: .listen, detail: host) }
+        raw = address
+    }
+
+    public var port: Int { Int(UInt16(bigEndian: raw.port_be)) }
+
+    /// The numeric address: "127.0.0.1", "::1".
+    public var host: String {
+        var address = raw
+        return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
+            unsafe iocp_address_format(&address, text.baseAddress, 64)
+            return unsafe String(cString: text.baseAddress!)
+        }
+    }
+
+    public var isIPv6: Bool { raw.family_is_v6 != 0 }
+
+    /// The 4 or 16 address bytes, in network order.
+    public var addressBytes: [UInt8] {
+        unsafe withUnsafeBytes(of: raw.bytes) { unsafe Array($0.prefix(isIPv6 ? 16 : 4)) }
+    }
+
+    /// The same address, another port.
+    public func with(port: UInt16) -> SocketAddress {
+        var address = raw
+        address.port_be = port.bigEndian
+        return SocketAddress(raw: address)
+    }
+}
+
+extension SocketAddress: Hashable {
+    public static func == (left: SocketAddress, right: SocketAddress) -> Bool {
+        left.raw.port_be == right.raw.port_be && left.raw.scope_id == right.raw.scope_id
+            && left.isIPv6 == right.isIPv6 && left.addressBytes == right.addressBytes
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(raw.port_be)
+        hasher.combine(addressBytes)
+    }
+}
+
+extension SocketAddress: CustomStringConvertible {
+    /// "127.0.0.1:4666", "[::1]:4666".
+    public var description: String { isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}

@@ -1,0 +1,123 @@
+import CIOCP
+
+/// One completion record: what happened, and to which connection.
+///
+/// Windows: an `OVERLAPPED_ENTRY`. A copy of 32 bytes; bytes that were received stay in the batch until taken with
+/// ``CompletionBatch/takeBytes(at:)``.
+@safe
+public struct Completion {
+    public enum Event: Hashable, Sendable {
+        /// A connection was accepted or connected; its first completion.
+        case opened
+        /// The end of ``Worker/connect(to:from:key:)`` that did not open.
+        case connectFailed(IOCPError)
+        /// This many bytes arrived.
+        case received(Int)
+        /// The peer sent FIN; sending still works. Only with `deliversHalfClose`.
+        case peerFinished
+        /// Everything queued before the notification was taken by the transport, or the connection failed first.
+        case sent(IOCPError?)
+        /// Unsent bytes fell to the low watermark.
+        case writable
+        /// The connection's last completion.
+        case closed(CloseReason)
+        /// A post.
+        case posted
+        /// A user timer.
+        case timer
+    }
+
+    @usableFromInline let raw: iocp_completion
+
+    @usableFromInline
+    init(raw: iocp_completion) {
+        unsafe self.raw = raw
+    }
+
+    /// The connection, or nil for a post to a worker.
+    public var connection: Connection? {
+        unsafe raw.connection == 0 ? nil : Connection(token: raw.connection)
+    }
+
+    /// The connection's key, the posted value, or the key given to connect or to the notification.
+    public var key: UInt64 { unsafe raw.key }
+
+    public var event: Event {
+        switch unsafe raw.kind {
+        case IOCP_COMPLETION_OPENED: .opened
+        case IOCP_COMPLETION_CONNECT_FAILED: .connectFailed(unsafe IOCPError(result: raw.result))
+        case IOCP_COMPLETION_RECEIVED: .received(unsafe Int(raw.result))
+        case IOCP_COMPLETION_PEER_FINISHED: .peerFinished
+        case IOCP_COMPLETION_SENT: .sent(unsafe raw.result < 0 ? IOCPError(result: raw.result) : nil)
+        case IOCP_COMPLETION_WRITABLE: .writable
+        case IOCP_COMPLETION_CLOSED: .closed(unsafe CloseReason(reason: raw.detail, result: raw.result))
+        case IOCP_COMPLETION_POSTED: .posted
+        case IOCP_COMPLETION_TIMER: .timer
+        default: preconditionFailure("the core handed out a completion of an unknown kind")
+        }
+    }
+}
+
+/// Room for the completions of one wait.
+///
+/// Receive leases that were not taken are given back by the next wait, or when the batch goes. So a batch must not
+/// outlive its worker.
+@safe
+public struct CompletionBatch: ~Copyable {
+    @usableFromInline let records: UnsafeMutablePointer<iocp_completion>
+    @usableFromInline var worker: OpaquePointer?
+    /// How many completions one wait may bring.
+    public let capacity: Int
+    /// How many the latest wait brought.
+    public private(set) var count = 0
+
+    /// - Parameter capacity: at least 16; trapped otherwise.
+    public init(capacity: Int = 256) {
+        precondition(capacity >= Int(IOCP_WAIT_CAPACITY_MIN), "a batch holds at least \(IOCP_WAIT_CAPACITY_MIN) completions")
+        unsafe records = .allocate(capacity: capacity)
+        unsafe worker = nil
+        self.capacity = capacity
+    }
+
+    deinit {
+        for index in 0..<count { unsafe CompletionBatch.returnLease(&records[index], of: worker) }
+        unsafe records.deallocate()
+    }
+
+    /// - Complexity: O(1).
+    public subscript(index: Int) -> Completion {
+        precondition(index >= 0 && index < count, "completion index out of bounds")
+        return unsafe Completion(raw: records[index])
+    }
+
+    /// Takes the bytes of a `received` completion out of the batch; nil for another event, or when taken before.
+    public mutating func takeBytes(at index: Int) -> ReceivedBytes? {
+        precondition(index >= 0 && index < count, "completion index out of bounds")
+        guard let worker = unsafe worker, unsafe CompletionBatch.holdsLease(records[index]) else { return nil }
+        let bytes = unsafe ReceivedBytes(records[index], worker: worker)
+        unsafe records[index].bytes = nil
+        return bytes
+    }
+
+    @usableFromInline
+    mutating func clear() {
+        for index in 0..<count { unsafe CompletionBatch.returnLease(&records[index], of: worker) }
+        count = 0
+    }
+
+    @usableFromInline
+    mutating func fill(count: Int, worker: OpaquePointer) {
+        self.count = count
+        unsafe self.worker = worker
+    }
+
+    private static func holdsLease(_ record: iocp_completion) -> Bool {
+        unsafe record.kind == IOCP_COMPLETION_RECEIVED && record.bytes != nil
+    }
+
+    private static func returnLease(_ record: inout iocp_completion, of worker: OpaquePointer?) {
+        guard unsafe holdsLease(record) else { return }
+        unsafe iocp_lease_return(worker, record.detail)
+        unsafe record.bytes = nil
+    }
+}

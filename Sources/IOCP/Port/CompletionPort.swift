@@ -1,0 +1,107 @@
+import CIOCP
+
+/// A completion port: a fixed set of workers, each one thread with one driver queue on one core.
+///
+/// Windows: `CreateIoCompletionPort` with its concurrency value; here the workers are the concurrency.
+/// A port is used in one of two ways. ``IOCPServer`` and ``IOCPClient`` run its workers on threads of its own and call
+/// a handler; or your own threads ``attachWorker()`` and dequeue batches themselves.
+///
+/// Thread: every method may be called from any thread.
+@safe
+public final class CompletionPort: @unchecked Sendable {
+    // @unchecked: the core guards its own state; each of its "any thread" functions says so in its header.
+    @usableFromInline let raw: OpaquePointer
+
+    /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
+    /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.
+    public init(_ configuration: PortConfiguration = PortConfiguration()) throws(IOCPError) {
+        var config = try configuration.raw()
+        var failure = unsafe iocp_failure()
+        var created: OpaquePointer?
+        let result = unsafe iocp_port_create(&config, &created, &failure)
+        guard result >= 0, let created = unsafe created else { throw unsafe IOCPError(failure) }
+        unsafe raw = created
+    }
+
+    /// The port's workers must have ended: a server is stopped and joined first, an attached worker closed.
+    deinit {
+        unsafe iocp_port_destroy(raw)
+    }
+
+    public var workerCount: Int { unsafe Int(iocp_port_worker_count(raw)) }
+
+    /// The driver in force: never `auto`.
+    public var driver: Driver {
+        unsafe Driver(rawValue: iocp_port_configuration(raw).pointee.driver.rawValue) ?? .auto
+    }
+
+    /// How many connections each worker can hold.
+    public var connectionsPerWorker: Int {
+        unsafe Int(iocp_port_configuration(raw).pointee.connections_per_worker)
+    }
+
+    /// Why `auto` fell back to epoll, or nil if it did not.
+    public var fallbackCause: IOCPError? {
+        let cause = unsafe iocp_port_fallback_cause(raw)
+        return cause < 0 ? IOCPError(code: cause, stage: .ring) : nil
+    }
+
+    /// Opens the next unopened worker on the calling thread, which then owns it until the worker is gone.
+    ///
+    /// The thread must not exit before the worker does: the kernel cancels what an exiting thread submitted.
+    /// Windows: a thread joins a port with its first `GetQueuedCompletionStatus`.
+    public func attachWorker() throws(IOCPError) -> Worker {
+        var failure = unsafe iocp_failure()
+        var worker: OpaquePointer?
+        guard unsafe iocp_port_attach(raw, &worker, &failure) >= 0, let worker = unsafe worker else {
+            throw unsafe IOCPError(failure)
+        }
+        return unsafe Worker(raw: worker, port: self, isAttached: true)
+    }
+
+    /// Listens on every worker; connections are spread over them by the kernel (SO_REUSEPORT).
+    /// - Parameters:
+    ///   - host: a numeric address or a name (resolving may block).
+    ///   - port: 0...65535; 0 takes a free one.
+    /// - Returns: the address in force, with the port that was chosen.
+    @discardableResult
+    public func listen(host: String, port: Int) throws(IOCPError) -> SocketAddress {
+        let address: SocketAddress
+        do {
+            address = try SocketAddress(host: host, port: port)
+        } catch {
+            throw IOCPError(code: error.code, stage: .listen, detail: error.detail)
+        }
+        var failure = unsafe iocp_failure()
+        var wanted = address.raw
+        var bound = iocp_address()
+        guard unsafe iocp_port_listen(raw, &wanted, &bound, &failure) >= 0 else { throw unsafe IOCPError(failure) }
+        return SocketAddress(raw: bound)
+    }
+
+    /// Posts a value to a worker: delivered exactly once as a `posted` completion, or refused here.
+    ///
+    /// Windows: `PostQueuedCompletionStatus`. O(1), lock-free; wakes the worker only if it sleeps.
+    /// - Throws: EAGAIN when the worker's mailbox is full, ESHUTDOWN once the port has stopped.
+    @inlinable
+    public func post(_ value: UInt64, toWorker worker: Int) throws(IOCPError) {
+        try check(unsafe iocp_port_post(raw, UInt32(worker), 0, value))
+    }
+
+    /// Posts a value to the worker of a connection. The connection may be gone when the post arrives.
+    @inlinable
+    public func post(_ value: UInt64, to connection: Connection) throws(IOCPError) {
+        try check(unsafe iocp_port_post(raw, iocp_token_worker(connection.token), connection.token, value))
+    }
+
+    /// Begins to stop: accepts no more, closes every connection gracefully and aborts what is left after `drain`.
+    /// Returns at once; every worker's wait ends once its connections and posts are delivered.
+    public func stop(drainingFor drain: Duration = .zero) {
+        unsafe iocp_port_stop(raw, drain.wholeNanoseconds)
+    }
+
+    /// The counters of a worker as of now.
+    public func stats(ofWorker worker: Int) -> WorkerStats {
+        unsafe WorkerStats(iocp_port_stats(raw, UInt32(worker)))
+    }
+}

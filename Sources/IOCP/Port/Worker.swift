@@ -1,0 +1,106 @@
+#if canImport(Glibc)
+public import Glibc
+#elseif canImport(Musl)
+public import Musl
+#endif
+import CIOCP
+
+/// One worker of a port, seen by the thread that owns it.
+///
+/// Not `Sendable`: a worker and everything it hands out belong to its thread (guarantee G8).
+@safe
+public final class Worker {
+    @usableFromInline let raw: OpaquePointer
+    public let port: CompletionPort
+    private let isAttached: Bool
+
+    init(raw: OpaquePointer, port: CompletionPort, isAttached: Bool) {
+        unsafe self.raw = raw
+        self.port = port
+        self.isAttached = isAttached
+    }
+
+    /// Ends an attached worker: connections still open are dropped without completions.
+    deinit {
+        if isAttached { unsafe iocp_worker_close(raw) }
+    }
+
+    public var index: Int { unsafe Int(iocp_worker_index(raw)) }
+
+    /// The CPU this worker's thread is bound to, or nil when workers are not pinned.
+    public var cpu: Int? {
+        let cpu = unsafe iocp_worker_cpu(raw)
+        return cpu == .max ? nil : Int(cpu)
+    }
+
+    /// The NUMA node that holds this worker's memory.
+    public var node: Int { unsafe Int(iocp_worker_node(raw)) }
+
+    /// When the latest wait ended, on the monotonic clock: the time of the completions in hand, for free.
+    public var now: Duration { unsafe .nanoseconds(Int64(clamping: iocp_worker_now_ns(raw))) }
+
+    /// Flushes what was queued since the last wait, then waits for completions.
+    ///
+    /// Windows: `GetQueuedCompletionStatusEx`. Receive leases left in the batch are given back first.
+    /// - Parameter timeout: nil waits without limit, `.zero` polls.
+    /// - Returns: how many completions are in the batch: 0 when the time ran out or a signal came.
+    /// - Throws: ECANCELED once the port has stopped and everything was delivered.
+    @inlinable
+    public func wait(into batch: inout CompletionBatch, timeout: Duration? = nil) throws(IOCPError) -> Int {
+        batch.clear()
+        let result = unsafe iocp_worker_wait(
+            raw, batch.records, UInt32(batch.capacity), timeout.map(\.wholeNanoseconds) ?? .max)
+        if result >= 0 {
+            unsafe batch.fill(count: Int(result), worker: raw)
+            return Int(result)
+        }
+        if result == -ETIME || result == -EINTR { return 0 }
+        throw IOCPError(result: result)
+    }
+
+    /// Connects to an address; ends in an `opened` or a `connectFailed` completion carrying `key`.
+    /// - Parameter source: the local address to connect from, or nil to let the kernel choose.
+    @inlinable
+    @discardableResult
+    public func connect(to address: SocketAddress, from source: SocketAddress? = nil, key: UInt64 = 0)
+        throws(IOCPError) -> Connection
+    {
+        var token: iocp_token = 0
+        var destination = address.raw
+        if var source = source?.raw {
+            try check(unsafe iocp_connect(raw, &destination, &source, key, &token))
+        } else {
+            try check(unsafe iocp_connect(raw, &destination, nil, key, &token))
+        }
+        return Connection(token: token)
+    }
+
+    /// What this worker holds now; all zero when nothing is open.
+    public var holdings: WorkerHoldings { unsafe WorkerHoldings(iocp_worker_hold(raw)) }
+
+    /// Resident pages of this worker's arenas, and how many of them lie on its node (`move_pages(2)`).
+    public func arenaPages() throws(IOCPError) -> (resident: Int, onNode: Int) {
+        var resident: UInt64 = 0
+        var onNode: UInt64 = 0
+        try check(unsafe iocp_worker_pages(raw, &resident, &onNode))
+        return (Int(resident), Int(onNode))
+    }
+}
+
+/// What a worker holds, for leak checks.
+public struct WorkerHoldings: Hashable, Sendable {
+    public let connections, leases, sendNodes, sendChunks, deadlines, driverHandles: Int
+
+    init(_ raw: iocp_worker_holdings) {
+        connections = Int(raw.connections)
+        leases = Int(raw.leases)
+        sendNodes = Int(raw.send_nodes)
+        sendChunks = Int(raw.send_chunks)
+        deadlines = Int(raw.deadlines)
+        driverHandles = Int(raw.driver_handles)
+    }
+
+    public var isEmpty: Bool {
+        connections == 0 && leases == 0 && sendNodes == 0 && sendChunks == 0 && deadlines == 0 && driverHandles == 0
+    }
+}

@@ -1,0 +1,48 @@
+/// A TCP server: a completion port, its workers on threads of their own, and a handler value for each.
+///
+/// ```swift
+/// let server = try IOCPServer { _ in Echo() }
+/// let address = try server.listen(host: "0.0.0.0", port: 4666)
+/// try server.wait()
+/// ```
+/// Thread: every method may be called from any thread, handlers included. Releasing the server stops it.
+public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
+    @usableFromInline let threads: WorkerThreads
+
+    /// Opens the port and starts its workers; no connection is accepted before ``listen(host:port:)``.
+    /// - Parameter handler: makes one handler for each worker, called on that worker's thread.
+    @inlinable
+    public init(
+        _ configuration: PortConfiguration = PortConfiguration(),
+        handler: @escaping @Sendable (Worker) throws(IOCPError) -> Handler
+    ) throws(IOCPError) {
+        threads = try WorkerThreads(configuration) { worker throws(IOCPError) in
+            var handler = try handler(worker)
+            try worker.run(&handler)
+        }
+    }
+
+    public var port: CompletionPort { threads.port }
+
+    /// Listens and accepts; may be called for several addresses.
+    /// - Parameters:
+    ///   - host: a numeric address or a name (resolving may block).
+    ///   - port: 0...65535; 0 takes a free one.
+    /// - Returns: the address in force.
+    @discardableResult
+    public func listen(host: String = "0.0.0.0", port: Int) throws(IOCPError) -> SocketAddress {
+        try threads.port.listen(host: host, port: port)
+    }
+
+    /// Begins to stop and returns at once: accepts no more, closes connections gracefully, aborts what is left after
+    /// `drain`. ``wait()`` tells when it is done.
+    public func stop(drainingFor drain: Duration = .zero) {
+        threads.port.stop(drainingFor: drain)
+    }
+
+    /// Waits until the server was stopped and every worker has delivered everything. Not from a handler.
+    /// - Throws: what ended a worker early.
+    public func wait() throws(IOCPError) {
+        try threads.wait()
+    }
+}

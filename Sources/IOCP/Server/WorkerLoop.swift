@@ -1,0 +1,96 @@
+import CIOCP
+
+#if canImport(Glibc)
+public import Glibc
+#elseif canImport(Musl)
+public import Musl
+#endif
+
+extension Worker {
+    /// Runs a handler on this worker until the port stops.
+    ///
+    /// Inlinable so that it is specialised for the handler in the caller's module: on the message path no witness
+    /// table, no retain and no allocation is left.
+    /// - Throws: what ``ConnectionHandler/started(on:)`` throws; then nothing was run.
+    @inlinable
+    public func run<Handler: ConnectionHandler>(_ handler: inout Handler) throws(IOCPError) {
+        let batchCapacity = 256
+        var pool = unsafe ConnectionPool<Handler.State>(worker: raw)
+        let batch = UnsafeMutablePointer<iocp_completion>.allocate(capacity: batchCapacity)
+        defer { unsafe batch.deallocate() }
+        try handler.started(on: self)
+        while true {
+            let count = unsafe iocp_worker_wait(raw, batch, UInt32(batchCapacity), .max)
+            if count == -ECANCELED { break }
+            for index in 0..<max(0, Int(count)) {
+                unsafe dispatch(batch[index], &handler, &pool)
+            }
+        }
+        handler.stopped(on: self)
+    }
+
+    /// One completion to one handler method.
+    @inlinable
+    @inline(__always)
+    func dispatch<Handler: ConnectionHandler>(
+        _ record: iocp_completion, _ handler: inout Handler, _ pool: inout ConnectionPool<Handler.State>
+    ) {
+        if unsafe record.kind == IOCP_COMPLETION_RECEIVED {
+            let bytes = unsafe ReceivedBytes(record, worker: raw)
+            let slot = unsafe Int(iocp_token_slot(record.connection))
+            // Guaranteed: the pool holds the context, and removes it only at this connection's `closed`.
+            let context = unsafe pool.contexts[slot].unsafelyUnwrapped
+            do throws(IOCPError) {
+                try handler.received(bytes, on: context)
+            } catch {
+                context.abort()
+            }
+        } else {
+            unsafe dispatchRare(record, &handler, &pool)
+        }
+    }
+
+    @inlinable
+    @inline(never)
+    func dispatchRare<Handler: ConnectionHandler>(
+        _ record: iocp_completion, _ handler: inout Handler, _ pool: inout ConnectionPool<Handler.State>
+    ) {
+        let completion = unsafe Completion(raw: record)
+        if completion.event == .opened {
+            let context = pool.add(unsafe record.connection, state: handler.makeState())
+            do throws(IOCPError) {
+                try handler.opened(context)
+            } catch {
+                context.abort()
+            }
+            return
+        }
+        let context = completion.connection.flatMap { pool[$0] }
+        do throws(IOCPError) {
+            switch completion.event {
+            case .connectFailed(let error): handler.connectFailed(error, key: completion.key, on: self)
+            case .peerFinished: if let context { try handler.peerFinished(context) }
+            case .sent(let error): if let context { try handler.sent(key: completion.key, error: error, on: context) }
+            case .writable: if let context { try handler.writable(context) }
+            case .closed(let reason):
+                guard let context else { break }
+                handler.closed(context, reason: reason)
+                pool.remove(context)
+            case .posted:
+                if let request = unsafe ConnectRequest.take(from: record) {
+                    do throws(IOCPError) {
+                        try connect(to: request.address, from: request.source, key: request.key)
+                    } catch {
+                        handler.connectFailed(error, key: request.key, on: self)
+                    }
+                } else {
+                    try handler.posted(completion.key, to: context, on: self)
+                }
+            case .timer, .opened, .received:
+                break
+            }
+        } catch {
+            context?.abort()
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import CIOCP
+import Synchronization
+
+/// A port whose workers run on threads of its own: what a server and a client have in common.
+@usableFromInline
+final class WorkerThreads: Sendable {
+    @usableFromInline let port: CompletionPort
+    private let failure = Mutex<IOCPError?>(nil)
+
+    /// Starts every worker; `body` runs on each one's thread. When one cannot start, the others are ended first.
+    @usableFromInline
+    init(_ configuration: PortConfiguration, body: @escaping @Sendable (Worker) throws(IOCPError) -> Void)
+        throws(IOCPError)
+    {
+        port = try CompletionPort(configuration)
+        for index in 0..<port.workerCount {
+            do throws(IOCPError) {
+                try spawn(index, body)
+            } catch {
+                port.stop()
+                join()
+                throw error
+            }
+        }
+    }
+
+    deinit {
+        port.stop()
+        join()
+    }
+
+    /// Waits until the port was stopped and every worker has delivered everything.
+    @usableFromInline
+    func wait() throws(IOCPError) {
+        join()
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    private func join() {
+        for index in 0..<port.workerCount { unsafe iocp_port_join(port.raw, UInt32(index)) }
+    }
+
+    private func spawn(_ index: Int, _ body: @escaping @Sendable (Worker) throws(IOCPError) -> Void)
+        throws(IOCPError)
+    {
+        let start = Start(port) { [port, weak self] worker in
+            do throws(IOCPError) {
+                try body(worker)
+            } catch {
+                // A worker that ends alone would leave its share of the clients unanswered.
+                self?.failure.withLock { $0 = $0 ?? error }
+                port.stop()
+            }
+        }
+        var reason = unsafe iocp_failure()
+        let context = unsafe Unmanaged.passRetained(start)
+        let result = unsafe iocp_port_spawn(port.raw, UInt32(index), Start.enter, context.toOpaque(), &reason)
+        if result < 0 {
+            unsafe context.release()
+            throw unsafe IOCPError(reason)
+        }
+    }
+
+    /// What a new thread needs, handed through C.
+    private final class Start: Sendable {
+        private let port: CompletionPort
+        private let run: @Sendable (Worker) -> Void
+
+        init(_ port: CompletionPort, _ run: @escaping @Sendable (Worker) -> Void) {
+            (self.port, self.run) = (port, run)
+        }
+
+        /// Not a closure: one written in main-actor code would check for the main thread, and trap here.
+        static let enter: iocp_worker_body = { worker, context in
+            guard let worker = unsafe worker, let context = unsafe context else { return }
+            let start = unsafe Unmanaged<Start>.fromOpaque(context).takeRetainedValue()
+            start.run(unsafe Worker(raw: worker, port: start.port, isAttached: false))
+        }
+    }
+}
