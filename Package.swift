@@ -25,6 +25,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("numa")]
         ),
         .target(name: "IOCP", dependencies: ["CIOCP"], swiftSettings: swiftSettings),
+        .testTarget(name: "IOCPTests", dependencies: ["IOCP"]),
     ],
     cLanguageStandard: .gnu11
 )

@@ -46,12 +46,10 @@ static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_even
 static void peer_finished(iocp_worker *worker, iocp_slot *slot)
 {
     slot->flags |= IOCP_SLOT_PEER_FINISHED;
-    if (slot->state != IOCP_SLOT_OPEN)
-        return; /* the service sees the flag */
-    if (!worker->setup.config->half_close) {
-        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_PEER, 0, false);
+    /* Without half-close the service begins to close, at the next flush: bytes of this very batch are still to be
+     * handed out, and their replies must find the connection open. */
+    if (slot->state != IOCP_SLOT_OPEN || !worker->setup.config->half_close)
         return;
-    }
     iocp_worker_announce(worker, slot);
     iocp_worker_emit(worker, (iocp_completion){
                                  .kind = IOCP_COMPLETION_PEER_FINISHED,

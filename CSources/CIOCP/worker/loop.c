@@ -154,7 +154,8 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         timeout_ns == UINT64_MAX || timeout_ns > UINT64_MAX - start_ns ? UINT64_MAX : start_ns + timeout_ns;
     int result = 0;
     hand_out_spilled(worker);
-    for (;;) {
+    /* No flush while completions are owed: it acts on what the application has not seen yet. */
+    while (worker->out_count == 0) {
         if (worker->event_next < worker->event_count) {
             take_events(worker); /* left over from a batch that did not fit */
         } else {
@@ -166,7 +167,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
             take_deadlines(worker);
             take_events(worker);
         }
-        if (worker->out_count > 0 || result < 0 || worker->now_ns >= until_ns)
+        if (result < 0 || worker->now_ns >= until_ns)
             break;
     }
 

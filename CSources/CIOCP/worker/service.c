@@ -262,6 +262,8 @@ static void service_draining(iocp_worker *worker, iocp_slot *slot)
 
 static void service(iocp_worker *worker, iocp_slot *slot)
 {
+    if (slot->state == IOCP_SLOT_OPEN && (slot->flags & IOCP_SLOT_PEER_FINISHED) && !worker->setup.config->half_close)
+        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_PEER, 0, false);
     switch (slot->state) {
     case IOCP_SLOT_OPEN:
         service_receive(worker, slot);
@@ -327,8 +329,8 @@ void iocp_worker_flush(iocp_worker *worker)
     /* Servicing lists no other slot, so one pass is enough. */
     for (uint32_t i = 0; i < worker->dirty_count; i++) {
         iocp_slot *slot = &worker->table.slots[worker->dirty[i]];
-        slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY;
         service(worker, slot);
+        slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */
     }
     worker->dirty_count = 0;
     iocp_worker_service_listeners(worker);

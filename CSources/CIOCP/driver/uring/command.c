@@ -1,5 +1,6 @@
 /* Questions to the kernel that are answered within the submission. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,6 +49,21 @@ int iocp_uring_place(iocp_uring *uring, int fd)
     return result == 1 ? place : -ENFILE;
 }
 
+/* The first length_bytes of a socket's peer address, as a ring command: a direct descriptor has no fd to ask. The
+ * layout is spelled out because liburing 2.3 has no names for it. */
+static int peer_name(iocp_uring *uring, uint32_t handle, struct sockaddr_storage *storage, uint32_t length_bytes)
+{
+    struct io_uring_sqe *entry = iocp_uring_entry(uring);
+    entry->opcode = IORING_OP_URING_CMD;
+    entry->flags = IOSQE_FIXED_FILE;
+    entry->fd = (int32_t)handle;
+    entry->cmd_op = IOCP_URING_SOCKET_OP_GETSOCKOPT;
+    entry->addr = SOL_SOCKET | (uint64_t)SO_PEERNAME << 32; /* level, optname */
+    entry->file_index = length_bytes;                        /* optlen */
+    entry->addr3 = (uint64_t)(uintptr_t)storage;             /* optval */
+    return iocp_uring_command(uring, entry);
+}
+
 int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
 {
     if (!iocp_capabilities_get()->socket_commands)
@@ -55,17 +71,9 @@ int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
     iocp_uring *uring = iocp_uring_of(driver);
     struct sockaddr_storage storage;
     memset(&storage, 0, sizeof storage);
-    struct io_uring_sqe *entry = iocp_uring_entry(uring);
-    /* The layout of a socket command, spelled out because liburing 2.3 has no names for it. */
-    entry->opcode = IORING_OP_URING_CMD;
-    entry->flags = IOSQE_FIXED_FILE;
-    entry->fd = (int32_t)handle;
-    entry->cmd_op = IOCP_URING_SOCKET_OP_GETSOCKOPT;
-    entry->addr = SOL_SOCKET | (uint64_t)SO_PEERNAME << 32; /* level, optname */
-    entry->file_index = sizeof storage;                      /* optlen */
-    entry->addr3 = (uint64_t)(uintptr_t)&storage;            /* optval */
-    const int result = iocp_uring_command(uring, entry);
-    if (result < 0)
-        return result;
-    return iocp_sockaddr_read(&storage, address);
+    /* SO_PEERNAME refuses a length beyond the address' own, so the shorter kind tells which kind it is. */
+    int result = peer_name(uring, handle, &storage, sizeof(struct sockaddr_in));
+    if (result >= 0 && storage.ss_family == AF_INET6)
+        result = peer_name(uring, handle, &storage, sizeof(struct sockaddr_in6));
+    return result < 0 ? result : iocp_sockaddr_read(&storage, address);
 }

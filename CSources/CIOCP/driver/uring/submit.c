@@ -45,9 +45,11 @@ void iocp_uring_accept(iocp_driver *driver, uint64_t token, int listener, bool m
     struct io_uring_sqe *entry = iocp_uring_entry(iocp_uring_of(driver));
     /* No SOCK_CLOEXEC: a direct descriptor is never inherited, and the flag is EINVAL with it. */
     if (many)
-        io_uring_prep_multishot_accept_direct(entry, listener, NULL, NULL, 0);
+        io_uring_prep_multishot_accept(entry, listener, NULL, NULL, 0);
     else
-        io_uring_prep_accept_direct(entry, listener, NULL, NULL, 0, IORING_FILE_INDEX_ALLOC);
+        io_uring_prep_accept(entry, listener, NULL, NULL, 0);
+    /* Spelled out: liburing 2.3's prep_accept_direct adds one to "allocate", which then asks for an fd. */
+    entry->file_index = IORING_FILE_INDEX_ALLOC;
     entry->user_data = token;
 }
 

@@ -1,0 +1,51 @@
+import CIOCP
+
+/// Raw IOCP style: connections by name, for a loop of one's own. ``IocpContext`` offers the same with an object.
+///
+/// Every call throws ENOTCONN for a connection that is closed or closing.
+extension Worker {
+    /// Queues a copy of the bytes. Windows: `WSASend`.
+    @inlinable
+    public func send(_ bytes: RawSpan, to connection: Connection) throws(IOCPError) {
+        let result = unsafe bytes.withUnsafeBytes { source in
+            unsafe iocp_send(raw, connection.token, source.baseAddress, UInt32(source.count))
+        }
+        try check(result)
+    }
+
+    /// Queues received bytes themselves, without a copy.
+    @inlinable
+    public func send(_ bytes: consuming ReceivedBytes, to connection: Connection) throws(IOCPError) {
+        try bytes.send(on: connection.token)
+    }
+
+    /// Queues shared bytes by reference.
+    @inlinable
+    public func send(_ bytes: SharedBytes, to connection: Connection) throws(IOCPError) {
+        try check(unsafe iocp_send_shared(raw, connection.token, bytes.raw))
+    }
+
+    /// Asks for one `sent` completion with this key once everything queued so far was taken by the transport.
+    @inlinable
+    public func notifyWhenSent(_ connection: Connection, key: UInt64) throws(IOCPError) {
+        try check(unsafe iocp_send_notify(raw, connection.token, key))
+    }
+
+    /// The key that every completion of the connection carries. Windows: the completion key.
+    @inlinable
+    public func setKey(_ key: UInt64, of connection: Connection) throws(IOCPError) {
+        try check(unsafe iocp_connection_set_key(raw, connection.token, key))
+    }
+
+    /// Closes gracefully.
+    @inlinable
+    public func close(_ connection: Connection) throws(IOCPError) {
+        try check(unsafe iocp_close(raw, connection.token))
+    }
+
+    /// Closes at once, with RST.
+    @inlinable
+    public func abort(_ connection: Connection) throws(IOCPError) {
+        try check(unsafe iocp_abort(raw, connection.token))
+    }
+}

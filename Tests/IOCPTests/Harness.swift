@@ -1,0 +1,183 @@
+import Glibc
+import IOCP
+import Synchronization
+import Testing
+
+/// What must hold over a whole server's life, whatever its handler does: opened before everything, closed exactly once
+/// and last (G3), nothing held at the end.
+final class Ledger: Sendable {
+    struct Entries {
+        var open: Set<Connection> = []
+        var opened = 0
+        var closed: [CloseReason] = []
+        var violations: [String] = []
+        var atEnd: [WorkerHoldings] = []
+        var liveStates = 0
+        var nothingHeld: Bool { atEnd.allSatisfy { $0.isEmpty } }
+    }
+    private let entries = Mutex(Entries())
+
+    func update(_ body: (inout Entries) -> Void) { entries.withLock { body(&$0) } }
+    var snapshot: Entries { entries.withLock { $0 } }
+}
+
+/// The state of a test connection: counts itself, so that a leaked context is seen.
+final class Counted {
+    private let ledger: Ledger
+    init(_ ledger: Ledger) {
+        self.ledger = ledger
+        ledger.update { $0.liveStates += 1 }
+    }
+    deinit { ledger.update { $0.liveStates -= 1 } }
+}
+
+/// What a test wants of its server; every member has a default.
+struct Behaviour: Sendable {
+    typealias Context = IocpContext<Counted>
+    var opened: @Sendable (Context) throws(IOCPError) -> Void = { (_: Context) throws(IOCPError) in }
+    var received: @Sendable (consuming ReceivedBytes, Context) throws(IOCPError) -> Void = {
+        (bytes: consuming ReceivedBytes, connection: Context) throws(IOCPError) in try connection.send(bytes)
+    }
+    var peerFinished: @Sendable (Context) throws(IOCPError) -> Void = { (connection: Context) throws(IOCPError) in
+        connection.close()
+    }
+    var sent: @Sendable (UInt64, IOCPError?, Context) throws(IOCPError) -> Void = {
+        (_: UInt64, _: IOCPError?, _: Context) throws(IOCPError) in
+    }
+    var posted: @Sendable (UInt64, Context?, Worker) throws(IOCPError) -> Void = {
+        (_: UInt64, _: Context?, _: Worker) throws(IOCPError) in
+    }
+    var connectFailed: @Sendable (IOCPError, UInt64) -> Void = { _, _ in }
+}
+
+struct AuditedHandler: ConnectionHandler {
+    let behaviour: Behaviour
+    let ledger: Ledger
+
+    func makeState() -> Counted { Counted(ledger) }
+
+    func opened(_ connection: IocpContext<Counted>) throws(IOCPError) {
+        let name = connection.connection
+        ledger.update {
+            $0.opened += 1
+            if !$0.open.insert(name).inserted { $0.violations.append("opened twice: \(name)") }
+        }
+        try behaviour.opened(connection)
+    }
+
+    func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<Counted>) throws(IOCPError) {
+        expectOpen(connection, "received")
+        try behaviour.received(bytes, connection)
+    }
+
+    func peerFinished(_ connection: IocpContext<Counted>) throws(IOCPError) {
+        expectOpen(connection, "peerFinished")
+        try behaviour.peerFinished(connection)
+    }
+
+    func sent(key: UInt64, error: IOCPError?, on connection: IocpContext<Counted>) throws(IOCPError) {
+        expectOpen(connection, "sent")
+        try behaviour.sent(key, error, connection)
+    }
+
+    func closed(_ connection: IocpContext<Counted>, reason: CloseReason) {
+        let name = connection.connection
+        ledger.update {
+            $0.closed.append(reason)
+            if $0.open.remove(name) == nil { $0.violations.append("closed without being open: \(name)") }
+        }
+    }
+
+    func posted(_ value: UInt64, to connection: IocpContext<Counted>?, on worker: Worker) throws(IOCPError) {
+        try behaviour.posted(value, connection, worker)
+    }
+
+    func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {
+        behaviour.connectFailed(error, key)
+    }
+
+    func stopped(on worker: Worker) {
+        let holdings = worker.holdings
+        ledger.update { $0.atEnd.append(holdings) }
+    }
+
+    private func expectOpen(_ connection: IocpContext<Counted>, _ event: String) {
+        let name = connection.connection
+        ledger.update { if !$0.open.contains(name) { $0.violations.append("\(event) outside of its life: \(name)") } }
+    }
+}
+
+typealias AuditedServer = IOCPServer<AuditedHandler>
+
+/// The drivers that every API test runs on.
+let testedDrivers: [Driver] = [.uring]
+
+/// Runs a server for `body`, then stops it and checks that nothing is left: connections, leases, chunks, contexts, fds.
+func withServer(
+    _ driver: Driver, _ change: (inout PortConfiguration) -> Void = { _ in }, _ behaviour: Behaviour = Behaviour(),
+    drainingFor drain: Duration = .zero, sourceLocation: SourceLocation = #_sourceLocation,
+    body: (AuditedServer, Int, Ledger) async throws -> Void
+) async throws {
+    var configuration = PortConfiguration()
+    configuration.driver = driver
+    configuration.workers = 2
+    configuration.lingerTimeout = .milliseconds(500)
+    change(&configuration)
+    let ledger = Ledger()
+    let descriptorsBefore = openDescriptors()
+    do {
+        let server = try AuditedServer(configuration) { _ in AuditedHandler(behaviour: behaviour, ledger: ledger) }
+        let address = try server.listen(host: "127.0.0.1", port: 0)
+        let result: Result<Void, any Error>
+        do {
+            try await body(server, address.port, ledger)
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        server.stop(drainingFor: drain)
+        try server.wait()
+        try result.get()
+    }
+    let end = ledger.snapshot
+    #expect(end.violations.isEmpty, sourceLocation: sourceLocation)
+    #expect(end.open.isEmpty, "connections without closed", sourceLocation: sourceLocation)
+    #expect(end.opened == end.closed.count, sourceLocation: sourceLocation)
+    #expect(end.liveStates == 0, "contexts are still held", sourceLocation: sourceLocation)
+    #expect(end.nothingHeld, "\(end.atEnd)", sourceLocation: sourceLocation)
+    #expect(openDescriptors() == descriptorsBefore, "descriptors leaked", sourceLocation: sourceLocation)
+}
+
+/// The error with which a call is refused, or nil when it is not.
+func refusal(_ call: () throws(IOCPError) -> Void) -> IOCPError? {
+    do throws(IOCPError) {
+        try call()
+        return nil
+    } catch {
+        return error
+    }
+}
+
+/// Sockets, rings, eventfds and memfds of this process. Others come and go with the runtime's own needs.
+func openDescriptors() -> Int {
+    let kinds = ["socket:", "anon_inode:[io_uring]", "anon_inode:[eventfd]", "/memfd:iocp-stats"]
+    var text = [CChar](repeating: 0, count: 256)
+    return (0..<Int(sysconf(Int32(_SC_OPEN_MAX)))).count { descriptor in
+        let count = readlink("/proc/self/fd/\(descriptor)", &text, text.count)
+        guard count > 0 else { return false }
+        let target = String(decoding: text.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return kinds.contains { target.hasPrefix($0) }
+    }
+}
+
+/// Waits until a condition holds; fails the test after 10 s. The only waiting there is: nothing sleeps to synchronise.
+func eventually(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool) async throws {
+    let end = ContinuousClock.now + .seconds(10)
+    while !condition() {
+        if ContinuousClock.now > end {
+            Issue.record("not within 10 s: \(what)", sourceLocation: sourceLocation)
+            throw CancellationError()
+        }
+        try await Task.sleep(for: .milliseconds(1))
+    }
+}

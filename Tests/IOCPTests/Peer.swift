@@ -1,0 +1,120 @@
+import Glibc
+import Testing
+
+/// A plain blocking TCP client: what the server's peers are in these tests. Every call is bounded by 10 s.
+final class Peer {
+    let fd: Int32
+
+    init(_ fd: Int32) {
+        self.fd = fd
+    }
+
+    static func connect(port: Int, receiveBufferBytes: Int32? = nil) throws -> Peer {
+        let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        try #require(fd >= 0, "socket: \(String(cString: strerror(errno)))")
+        let peer = Peer(fd)
+        if var bytes = receiveBufferBytes {
+            setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
+        }
+        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        try #require(result == 0, "connect: \(String(cString: strerror(errno)))")
+        return peer
+    }
+
+    deinit { Glibc.close(fd) }
+
+    func send(_ bytes: some Collection<UInt8>) throws {
+        let array = Array(bytes)
+        var sent = 0
+        while sent < array.count {
+            let count = array.withUnsafeBytes {
+                Glibc.send(fd, $0.baseAddress! + sent, array.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            try #require(count > 0, "send: \(String(cString: strerror(errno)))")
+            sent += count
+        }
+    }
+
+    /// Up to `count` bytes; fewer only at the peer's end of stream.
+    func receive(_ count: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var received = 0
+        while received < count {
+            let step = bytes.withUnsafeMutableBytes { recv(fd, $0.baseAddress! + received, count - received, 0) }
+            try #require(step >= 0, "recv: \(String(cString: strerror(errno)))")
+            if step == 0 { break }
+            received += step
+        }
+        return Array(bytes.prefix(received))
+    }
+
+    enum End: Equatable { case finished, reset, bytes, timeout }
+
+    /// What comes next: FIN, RST, or more bytes.
+    func end() -> End {
+        var byte: UInt8 = 0
+        switch recv(fd, &byte, 1, 0) {
+        case 0: return .finished
+        case 1: return .bytes
+        default: return errno == ECONNRESET ? .reset : .timeout
+        }
+    }
+
+    func finishSending() { shutdown(fd, Int32(SHUT_WR)) }
+
+    /// The next close sends RST.
+    func resetOnClose() {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+}
+
+/// Bytes no two neighbours of which are likely equal, the same for the same seed.
+func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+    var state = seed &* 0x9e37_79b9_7f4a_7c15 | 1
+    return (0..<count).map { _ in
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        return UInt8(truncatingIfNeeded: state >> 24)
+    }
+}
+
+/// Runs `body` on `count` threads of their own and waits for all; the first error is rethrown.
+func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        for index in 0..<count {
+            group.addTask {
+                try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
+                    Job { done.resume(with: Result { try body(index) }) }.start()
+                }
+            }
+        }
+        try await group.waitForAll()
+    }
+}
+
+/// A detached thread: blocking calls must not take the cooperative pool's few.
+private final class Job: Sendable {
+    private let run: @Sendable () -> Void
+
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+
+    func start() {
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(self).toOpaque()
+        pthread_create(&thread, nil, { Unmanaged<Job>.fromOpaque($0!).takeRetainedValue().run(); return nil }, context)
+        pthread_detach(thread)
+    }
+}
