@@ -110,7 +110,7 @@ struct AuditedHandler: ConnectionHandler {
 typealias AuditedServer = IOCPServer<AuditedHandler>
 
 /// The drivers that every API test runs on.
-let testedDrivers: [Driver] = [.uring]
+let testedDrivers: [Driver] = [.uring, .epoll]
 
 /// Runs a server for `body`, then stops it and checks that nothing is left: connections, leases, chunks, contexts, fds.
 func withServer(
@@ -145,7 +145,7 @@ func withServer(
     #expect(end.opened == end.closed.count, sourceLocation: sourceLocation)
     #expect(end.liveStates == 0, "contexts are still held", sourceLocation: sourceLocation)
     #expect(end.nothingHeld, "\(end.atEnd)", sourceLocation: sourceLocation)
-    #expect(openDescriptors() == descriptorsBefore, "descriptors leaked", sourceLocation: sourceLocation)
+    #expect(openDescriptors() <= descriptorsBefore, "descriptors leaked", sourceLocation: sourceLocation)
 }
 
 /// The error with which a call is refused, or nil when it is not.

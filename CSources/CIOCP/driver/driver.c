@@ -22,8 +22,9 @@ const iocp_driver_operations *iocp_driver_find(iocp_driver_kind kind)
     switch (kind) {
     case IOCP_DRIVER_URING:
         return iocp_driver_uring();
-    case IOCP_DRIVER_AUTO:
     case IOCP_DRIVER_EPOLL:
+        return iocp_driver_epoll();
+    case IOCP_DRIVER_AUTO:
     case IOCP_DRIVER_SIM:
         return NULL;
     }

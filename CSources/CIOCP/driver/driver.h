@@ -73,7 +73,8 @@ typedef struct iocp_driver_operations {
                  bool wait);
     /* Sends FIN. */
     void (*shutdown)(iocp_driver *driver, uint64_t token, uint32_t handle);
-    void (*cancel)(iocp_driver *driver, uint64_t token);
+    /* `handle` is the socket of the operation; without meaning for an accept. */
+    void (*cancel)(iocp_driver *driver, uint64_t token, uint32_t handle);
     void (*close_handle)(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
     int (*peer)(iocp_driver *driver, uint32_t handle, iocp_address *address);
 
@@ -89,6 +90,7 @@ typedef struct iocp_driver_operations {
 } iocp_driver_operations;
 
 const iocp_driver_operations *iocp_driver_uring(void);
+const iocp_driver_operations *iocp_driver_epoll(void);
 
 /* The operations of a driver kind (not AUTO), or NULL when this build has none. */
 const iocp_driver_operations *iocp_driver_find(iocp_driver_kind kind);

@@ -2,8 +2,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../include/iocp_system.h"
 #include "socket_address.h"
@@ -44,6 +46,28 @@ int iocp_sockaddr_read(const struct sockaddr_storage *storage, iocp_address *add
         return 0;
     }
     return -EAFNOSUPPORT;
+}
+
+int iocp_socket_open(const iocp_address *address, const iocp_address *source)
+{
+    const int one = 1;
+    const int family = address->family_is_v6 ? AF_INET6 : AF_INET;
+    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    if (fd < 0)
+        return -errno;
+    int result = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (result == 0 && source != NULL) {
+        struct sockaddr_storage from;
+        const socklen_t from_length = iocp_sockaddr_write(source, &from);
+        /* Without it bind(2) takes a port for this address alone, and all destinations share 28,000 of them. */
+        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+        result = bind(fd, (struct sockaddr *)&from, from_length);
+    }
+    if (result == 0)
+        return fd;
+    result = -errno;
+    close(fd);
+    return result;
 }
 
 int iocp_address_resolve(const char *host, uint16_t port, iocp_address *address)

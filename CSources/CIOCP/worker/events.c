@@ -26,7 +26,7 @@ static void consider_large_buffers(iocp_worker *worker, iocp_slot *slot, const i
     slot->flags |= IOCP_SLOT_LARGE_BUFFERS;
     if ((slot->flags & IOCP_SLOT_RECEIVING) && !(slot->flags & IOCP_SLOT_RECEIVE_CANCELLED)) {
         slot->flags |= IOCP_SLOT_RECEIVE_CANCELLED; /* re-armed with large buffers on its terminal event */
-        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE));
+        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE), slot->handle);
     }
 }
 

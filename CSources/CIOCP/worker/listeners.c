@@ -131,7 +131,7 @@ static void service_listener(iocp_worker *worker, uint32_t index, int listening_
     if (state->armed) {
         if (stop && !state->cancelled) {
             state->cancelled = true;
-            worker->operations->cancel(worker->driver, accept_token(worker, index));
+            worker->operations->cancel(worker->driver, accept_token(worker, index), 0);
         }
         return;
     }

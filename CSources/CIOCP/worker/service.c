@@ -173,7 +173,7 @@ static void cancel_receive(iocp_worker *worker, iocp_slot *slot)
     if (!(slot->flags & IOCP_SLOT_RECEIVING) || (slot->flags & IOCP_SLOT_RECEIVE_CANCELLED))
         return;
     slot->flags |= IOCP_SLOT_RECEIVE_CANCELLED;
-    worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE));
+    worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE), slot->handle);
 }
 
 static void service_receive(iocp_worker *worker, iocp_slot *slot)
@@ -235,12 +235,12 @@ static void service_draining(iocp_worker *worker, iocp_slot *slot)
     cancel_receive(worker, slot);
     if ((slot->flags & IOCP_SLOT_SENDING) && !(slot->flags & IOCP_SLOT_SEND_CANCELLED)) {
         slot->flags |= IOCP_SLOT_SEND_CANCELLED;
-        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND));
+        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND), slot->handle);
     }
     if ((slot->flags & IOCP_SLOT_CONNECTOR) && !(slot->flags & IOCP_SLOT_COUNTED) && slot->outstanding_count > 0 &&
         !(slot->flags & IOCP_SLOT_SEND_CANCELLED)) {
         slot->flags |= IOCP_SLOT_SEND_CANCELLED; /* a connect is never in flight beside a send */
-        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT));
+        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT), slot->handle);
     }
     if (slot->outstanding_count > 0)
         return;

@@ -1,9 +1,6 @@
 /* Intents become submission entries. Nothing here enters the kernel unless the submission queue is full. */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../../base/check.h"
 #include "../../system/socket_address.h"
@@ -59,23 +56,10 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *
     iocp_uring *uring = iocp_uring_of(driver);
     struct sockaddr_storage to;
     const socklen_t to_length = iocp_sockaddr_write(address, &to);
-    const int one = 1;
-    const int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    const int fd = iocp_socket_open(address, source);
     if (fd < 0)
-        return -errno;
-    int result = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ? -errno : 0;
-    if (result == 0 && source != NULL) {
-        struct sockaddr_storage from;
-        const socklen_t from_length = iocp_sockaddr_write(source, &from);
-        /* Without it bind(2) takes a port for this address alone, and all destinations share 28,000 of them. */
-        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-        result = bind(fd, (struct sockaddr *)&from, from_length) < 0 ? -errno : 0;
-    }
-    if (result < 0) {
-        close(fd);
-        return result;
-    }
-    result = iocp_uring_place(uring, fd);
+        return fd;
+    const int result = iocp_uring_place(uring, fd);
     if (result < 0)
         return result;
     *handle = (uint32_t)result;
@@ -151,8 +135,9 @@ void iocp_uring_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle)
     entry->len = SHUT_WR;
 }
 
-void iocp_uring_cancel(iocp_driver *driver, uint64_t token)
+void iocp_uring_cancel(iocp_driver *driver, uint64_t token, uint32_t handle)
 {
+    (void)handle; /* the ring finds an operation by its token */
     struct io_uring_sqe *entry = iocp_uring_entry(iocp_uring_of(driver));
     entry->opcode = IORING_OP_ASYNC_CANCEL;
     entry->fd = -1;

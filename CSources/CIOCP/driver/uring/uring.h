@@ -96,7 +96,7 @@ void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, io
 void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
                      bool wait);
 void iocp_uring_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
-void iocp_uring_cancel(iocp_driver *driver, uint64_t token);
+void iocp_uring_cancel(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_uring_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
 void iocp_uring_provide(iocp_driver *driver, uint16_t buffer);
 

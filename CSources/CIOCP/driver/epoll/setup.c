@@ -1,0 +1,170 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../../base/check.h"
+#include "epoll.h"
+
+static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)
+{
+    *failure = (iocp_failure){.code = code, .stage = stage, .detail = detail};
+    return code;
+}
+
+static uint32_t power_of_two_at_least(uint32_t value)
+{
+    return value <= 1 ? 1 : UINT32_C(1) << (32 - __builtin_clz(value - 1));
+}
+
+/* --- the table of sockets ----------------------------------------------------------------------------------- */
+
+int iocp_epoll_adopt(iocp_epoll *epoll, int fd)
+{
+    uint32_t handle = epoll->free_head;
+    if (handle != UINT32_MAX)
+        epoll->free_head = epoll->sockets[handle].next;
+    else if (epoll->untouched < epoll->config.handle_count)
+        handle = epoll->untouched++;
+    else {
+        close(fd);
+        return -ENFILE;
+    }
+    iocp_epoll_socket *socket = &epoll->sockets[handle];
+    /* A former owner may still stand in the list of sockets to read: one place there is enough. */
+    *socket = (iocp_epoll_socket){.fd = fd, .flags = socket->flags & IOCP_EPOLL_LISTED};
+    epoll->handles_held++;
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                   .data.u64 = iocp_epoll_about(IOCP_EPOLL_ABOUT_SOCKET, handle)};
+    if (epoll_ctl(epoll->fd, EPOLL_CTL_ADD, fd, &interest) < 0) {
+        const int result = -errno;
+        iocp_epoll_forget(epoll, handle);
+        return result;
+    }
+    return (int)handle;
+}
+
+void iocp_epoll_forget(iocp_epoll *epoll, uint32_t handle)
+{
+    iocp_epoll_socket *socket = &epoll->sockets[handle];
+    close(socket->fd); /* also takes it out of the epoll set: nothing duplicated it */
+    socket->fd = IOCP_EPOLL_NONE;
+    socket->flags &= IOCP_EPOLL_LISTED;
+    socket->next = epoll->free_head;
+    epoll->free_head = handle;
+    epoll->handles_held--;
+}
+
+void iocp_epoll_end(iocp_epoll *epoll, uint64_t token, int32_t result)
+{
+    iocp_epoll_events *pending = &epoll->pending;
+    IOCP_CHECK(pending->tail - pending->head <= pending->mask, "more operations ended than a worker can submit");
+    pending->entries[pending->tail++ & pending->mask] = (iocp_event){.token = token, .result = result};
+}
+
+void iocp_epoll_list_readable(iocp_epoll *epoll, uint32_t handle)
+{
+    iocp_epoll_socket *socket = &epoll->sockets[handle];
+    if (socket->flags & IOCP_EPOLL_LISTED)
+        return;
+    socket->flags |= IOCP_EPOLL_LISTED;
+    epoll->readable.entries[epoll->readable.tail++ & epoll->readable.mask] = handle;
+}
+
+/* --- the driver --------------------------------------------------------------------------------------------- */
+
+static int open_list(iocp_epoll_list *list, uint32_t count)
+{
+    const uint32_t entries = power_of_two_at_least(count);
+    const int result = iocp_arena_open(&list->arena, entries * sizeof *list->entries, 0);
+    list->entries = (uint32_t *)list->arena.start;
+    list->mask = entries - 1;
+    return result;
+}
+
+static int open_memory(iocp_epoll *epoll)
+{
+    /* At worst each socket ends a receive, a send, a shutdown and a close between two waits. */
+    const uint32_t pending = power_of_two_at_least(4 * epoll->config.handle_count + IOCP_LISTENERS_MAX);
+    int result = iocp_arena_open(&epoll->sockets_arena, epoll->config.handle_count * sizeof *epoll->sockets, 0);
+    if (result < 0)
+        return result;
+    epoll->sockets = (iocp_epoll_socket *)epoll->sockets_arena.start;
+    if ((result = iocp_arena_open(&epoll->pending.arena, pending * sizeof(iocp_event), 0)) < 0)
+        return result;
+    epoll->pending.entries = (iocp_event *)epoll->pending.arena.start;
+    epoll->pending.mask = pending - 1;
+    if ((result = open_list(&epoll->readable, epoll->config.handle_count)) < 0)
+        return result;
+    return open_list(&epoll->buffers, epoll->config.buffers->classes[IOCP_BUFFER_LARGE].buffer_count);
+}
+
+static void epoll_close(iocp_driver *driver)
+{
+    iocp_epoll *epoll = iocp_epoll_of(driver);
+    for (uint32_t handle = 0; handle < epoll->untouched; handle++)
+        if (epoll->sockets[handle].fd != IOCP_EPOLL_NONE)
+            iocp_epoll_forget(epoll, handle);
+    if (epoll->fd >= 0)
+        close(epoll->fd);
+    iocp_arena_close(&epoll->buffers.arena);
+    iocp_arena_close(&epoll->readable.arena);
+    iocp_arena_close(&epoll->pending.arena);
+    iocp_arena_close(&epoll->sockets_arena);
+    free(epoll);
+}
+
+static int epoll_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
+{
+    iocp_epoll *epoll = calloc(1, sizeof *epoll);
+    if (epoll == NULL)
+        return fail(failure, -ENOMEM, IOCP_STAGE_MEMORY, "the epoll driver");
+    epoll->config = *config;
+    epoll->free_head = UINT32_MAX;
+    for (uint32_t i = 0; i < IOCP_LISTENERS_MAX; i++)
+        epoll->listeners[i].fd = IOCP_EPOLL_NONE;
+    epoll->fd = epoll_create1(EPOLL_CLOEXEC);
+    int result = epoll->fd < 0 ? -errno : 0;
+    if (result < 0) {
+        fail(failure, result, IOCP_STAGE_EPOLL, "epoll_create1");
+    } else if ((result = open_memory(epoll)) < 0) {
+        fail(failure, result, IOCP_STAGE_MEMORY, "the epoll driver's tables");
+    } else {
+        struct epoll_event wake = {.events = EPOLLIN, .data.u64 = iocp_epoll_about(IOCP_EPOLL_ABOUT_WAKE, 0)};
+        if (epoll_ctl(epoll->fd, EPOLL_CTL_ADD, config->wake_fd, &wake) < 0)
+            result = fail(failure, -errno, IOCP_STAGE_EPOLL, "epoll_ctl");
+    }
+    if (result < 0) {
+        epoll_close((iocp_driver *)epoll);
+        return result;
+    }
+    *driver = (iocp_driver *)epoll;
+    return 0;
+}
+
+static uint32_t epoll_handles_held(const iocp_driver *driver)
+{
+    return ((const iocp_epoll *)driver)->handles_held;
+}
+
+const iocp_driver_operations *iocp_driver_epoll(void)
+{
+    static const iocp_driver_operations operations = {
+        .name = "epoll",
+        .kind = IOCP_DRIVER_EPOLL,
+        .whole_buffers = false,
+        .open = epoll_open,
+        .close = epoll_close,
+        .accept = iocp_epoll_accept,
+        .connect = iocp_epoll_connect,
+        .receive = iocp_epoll_receive,
+        .send = iocp_epoll_send,
+        .shutdown = iocp_epoll_shutdown,
+        .cancel = iocp_epoll_cancel,
+        .close_handle = iocp_epoll_close_handle,
+        .peer = iocp_epoll_peer,
+        .provide = iocp_epoll_provide,
+        .wait = iocp_epoll_wait,
+        .handles_held = epoll_handles_held,
+    };
+    return &operations;
+}

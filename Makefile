@@ -1,0 +1,48 @@
+# swift-iocp. Two targets do all the set-up themselves: `make bench` and `make test`.
+
+SWIFT      ?= swift
+BUILD      := .build
+IOCP       := $(BUILD)/release/iocp
+RUN_FLAGS  ?=
+BENCH_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build test test-asan test-tsan bench run format clean
+
+help: ## lists the targets
+	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## installs liburing and libnuma where they are missing (apt), or names the packages
+	@.ci/deps
+
+build: deps ## builds the library and the iocp command, optimised
+	$(SWIFT) build -c release --product iocp
+
+test: deps ## builds and runs every test
+	$(SWIFT) test
+
+test-asan: deps ## the tests under AddressSanitizer
+	$(SWIFT) test --sanitize=address --scratch-path .build-asan
+
+test-tsan: deps ## the tests under ThreadSanitizer
+	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
+
+bench: build ## measures against select, poll, threads and epoll; results in bench/results
+	$(SWIFT) build -c release --package-path bench
+	bench/.build/release/bench --iocp $(IOCP) $(BENCH_FLAGS)
+
+run: build ## serves echo on port 4666 until Ctrl-C
+	$(IOCP) serve $(RUN_FLAGS)
+
+format: ## formats Swift and C in place
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests bench/Package.swift bench/Sources
+	@if command -v clang-format >/dev/null; then \
+		find CSources Tests bench -name '*.[ch]' -not -path '*/.build/*' -exec clang-format -i {} +; \
+	else \
+		echo "clang-format is not installed: C was left as it is" >&2; \
+	fi
+
+clean: ## removes everything that was built
+	rm -rf .build .build-asan .build-tsan bench/.build bench/results

@@ -1,0 +1,12 @@
+import IOCP
+
+struct Echo: ConnectionHandler {
+    func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<Void>) throws(IOCPError) {
+        try connection.send(bytes)  // the received buffer itself goes back: no copy
+    }
+}
+
+let server = try IOCPServer { _ in Echo() }  // one worker per CPU, one handler per worker
+let address = try server.listen(host: "127.0.0.1", port: 4666)
+print("listening on \(address)")
+try server.wait()
