@@ -1,5 +1,4 @@
 import IOCP
-import Synchronization
 import Testing
 
 extension RealSockets {
@@ -76,7 +75,7 @@ extension RealSockets {
         func abort(driver: Driver) async throws {
             var behaviour = Behaviour()
             behaviour.received = { bytes, connection throws(IOCPError) in
-                try connection.send(pattern(20_000_000))
+                try connection.send([UInt8](repeating: 1, count: 20_000_000))
                 connection.abort()
                 #expect(refusal { () throws(IOCPError) in try connection.send([1]) } != nil)
             }
@@ -136,7 +135,7 @@ extension RealSockets {
 
 /// Bytes gathered on a worker's thread and read on the test's.
 final class Box: Sendable {
-    private let storage = Mutex<[UInt8]>([])
+    private let storage = Locked<[UInt8]>([])
     func append(_ span: RawSpan) {
         let bytes = span.withUnsafeBytes { Array($0) }
         storage.withLock { $0 += bytes }

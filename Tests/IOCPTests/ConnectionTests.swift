@@ -1,6 +1,5 @@
 import Glibc
 import IOCP
-import Synchronization
 import Testing
 
 extension RealSockets {

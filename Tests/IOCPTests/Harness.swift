@@ -1,6 +1,5 @@
 import Glibc
 import IOCP
-import Synchronization
 import Testing
 
 /// What must hold over a whole server's life, whatever its handler does: opened before everything, closed exactly once
@@ -15,7 +14,7 @@ final class Ledger: Sendable {
         var liveStates = 0
         var nothingHeld: Bool { atEnd.allSatisfy { $0.isEmpty } }
     }
-    private let entries = Mutex(Entries())
+    private let entries = Locked(Entries())
 
     func update(_ body: (inout Entries) -> Void) { entries.withLock { body(&$0) } }
     var snapshot: Entries { entries.withLock { $0 } }

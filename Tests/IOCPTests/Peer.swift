@@ -80,16 +80,24 @@ final class Peer {
     }
 }
 
-/// Bytes no two neighbours of which are likely equal, the same for the same seed.
+/// `count` bytes that look random, the same for the same seed: a stretch of one table, so that a sanitizer's tests do
+/// not spend their time making them. At most 9 MiB.
 func pattern(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-    var state = seed &* 0x9e37_79b9_7f4a_7c15 | 1
-    return (0..<count).map { _ in
+    let offset = Int(seed &* 0x9e37_79b9_7f4a_7c15 % 65_521)
+    return Array(patternTable[offset..<offset + count])
+}
+
+private let patternTable: [UInt8] = {
+    var words = [UInt64](repeating: 0, count: 9 << 17)
+    var state: UInt64 = 0x9e37_79b9_7f4a_7c15
+    for index in words.indices {
         state ^= state << 13
         state ^= state >> 7
         state ^= state << 17
-        return UInt8(truncatingIfNeeded: state >> 24)
+        words[index] = state
     }
-}
+    return words.withUnsafeBytes { Array($0) }
+}()
 
 /// Runs `body` on `count` threads of their own and waits for all; the first error is rethrown.
 func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) async throws {

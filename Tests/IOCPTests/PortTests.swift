@@ -1,6 +1,5 @@
 import Glibc
 import IOCP
-import Synchronization
 import Testing
 
 extension RealSockets {
@@ -169,14 +168,14 @@ extension RealSockets {
 struct Quiet: ConnectionHandler {}
 
 final class Arrivals: Sendable {
-    private let storage = Mutex<[UInt64]>([])
+    private let storage = Locked<[UInt64]>([])
     func append(_ value: UInt64) { storage.withLock { $0.append(value) } }
     var count: Int { storage.withLock { $0.count } }
     var values: [UInt64] { storage.withLock { $0 } }
 }
 
 final class Names: Sendable {
-    private let storage = Mutex<[Connection]>([])
+    private let storage = Locked<[Connection]>([])
     func append(_ value: Connection) { storage.withLock { $0.append(value) } }
     var all: [Connection] { storage.withLock { $0 } }
 }

@@ -1,11 +1,11 @@
 import CIOCP
-import Synchronization
 
 /// A port whose workers run on threads of its own: what a server and a client have in common.
 @usableFromInline
 final class WorkerThreads: Sendable {
     @usableFromInline let port: CompletionPort
-    private let failure = Mutex<IOCPError?>(nil)
+    /// What ended each worker early. Written on its thread, read after that was joined.
+    private let failures: Failures
 
     /// Starts every worker; `body` runs on each one's thread. When one cannot start, the others are ended first.
     @usableFromInline
@@ -13,6 +13,7 @@ final class WorkerThreads: Sendable {
         throws(IOCPError)
     {
         port = try CompletionPort(configuration)
+        failures = Failures(count: port.workerCount)
         for index in 0..<port.workerCount {
             do throws(IOCPError) {
                 try spawn(index, body)
@@ -33,7 +34,7 @@ final class WorkerThreads: Sendable {
     @usableFromInline
     func wait() throws(IOCPError) {
         join()
-        if let error = failure.withLock({ $0 }) { throw error }
+        if let error = failures.first { throw error }
     }
 
     private func join() {
@@ -43,12 +44,12 @@ final class WorkerThreads: Sendable {
     private func spawn(_ index: Int, _ body: @escaping @Sendable (Worker) throws(IOCPError) -> Void)
         throws(IOCPError)
     {
-        let start = Start(port) { [port, weak self] worker in
+        let start = Start(port) { [port, failures] worker in
             do throws(IOCPError) {
                 try body(worker)
             } catch {
                 // A worker that ends alone would leave its share of the clients unanswered.
-                self?.failure.withLock { $0 = $0 ?? error }
+                failures.record(error, ofWorker: index)
                 port.stop()
             }
         }
@@ -59,6 +60,26 @@ final class WorkerThreads: Sendable {
             unsafe context.release()
             throw unsafe IOCPError(reason)
         }
+    }
+
+    @safe
+    private final class Failures: @unchecked Sendable {
+        // @unchecked: each worker writes its own element; pthread_join orders the writes before the reads.
+        private let entries: UnsafeMutableBufferPointer<IOCPError?>
+
+        init(count: Int) {
+            unsafe entries = .allocate(capacity: count)
+            unsafe entries.initialize(repeating: nil)
+        }
+
+        deinit {
+            unsafe entries.deinitialize()
+            unsafe entries.deallocate()
+        }
+
+        func record(_ error: IOCPError, ofWorker index: Int) { unsafe entries[index] = error }
+
+        var first: IOCPError? { unsafe entries.lazy.compactMap(\.self).first }
     }
 
     /// What a new thread needs, handed through C.

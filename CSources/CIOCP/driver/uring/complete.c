@@ -41,7 +41,7 @@ static _Noreturn void die(const char *what, int result)
     abort();
 }
 
-static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t flags)
+static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us, uint32_t flags)
 {
     struct io_uring *ring = &uring->ring;
     publish_buffers(uring);
@@ -49,6 +49,7 @@ static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t
     struct __kernel_timespec timeout = {.tv_sec = (int64_t)(timeout_ns / 1000000000),
                                         .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
     struct enter_argument argument = {
+        .min_wait_us = min_wait_us,
         .timespec = want > 0 && timeout_ns != UINT64_MAX ? (uint64_t)(uintptr_t)&timeout : 0};
     flags |= IORING_ENTER_EXT_ARG | (ring->int_flags & 1 ? IORING_ENTER_REGISTERED_RING : 0);
 
@@ -57,6 +58,7 @@ static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t
         syscall(__NR_io_uring_enter, ring->enter_ring_fd, submit_count, want, flags, &argument, sizeof argument);
     /* Prepared headers were read by the submission; what it did not take yet it reads at the next one. */
     if (ring->sq.sqe_tail == io_uring_smp_load_acquire(ring->sq.khead)) {
+        uring->inline_count = 0;
         uring->gather_count = 0;
         uring->gather_range_count = 0;
     }
@@ -83,14 +85,14 @@ static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t
     }
 }
 
-int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns)
+int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us)
 {
-    return enter(uring, want, timeout_ns, IORING_ENTER_GETEVENTS);
+    return enter(uring, want, timeout_ns, min_wait_us, IORING_ENTER_GETEVENTS);
 }
 
 int iocp_uring_submit(iocp_uring *uring)
 {
-    return enter(uring, 0, 0, 0);
+    return enter(uring, 0, 0, 0, 0);
 }
 
 /* --- completion entries become events ----------------------------------------------------------------------- */
@@ -159,6 +161,8 @@ static uint32_t reap(iocp_uring *uring, iocp_event *events, uint32_t capacity)
     return count;
 }
 
+enum { GROWTH_LEAST = 8, MIN_WAIT_US = 20 };
+
 int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
 {
     iocp_uring *uring = iocp_uring_of(driver);
@@ -171,10 +175,23 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
     const bool submits = ring->sq.sqe_tail != io_uring_smp_load_acquire(ring->sq.khead);
     const bool pending = kernel_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
     int result = 0;
-    if (submits || pending || (!ready && timeout_ns > 0))
-        result = iocp_uring_enter(uring, !ready && timeout_ns > 0 ? 1 : 0, timeout_ns);
-    else
+    if (submits || pending || (!ready && timeout_ns > 0)) {
+        uint32_t want = !ready && timeout_ns > 0 ? 1 : 0;
+        uint32_t min_wait_us = 0;
+        /* Since 6.13 one entry runs no more than max(20, want) pieces of task work. Sends that end within this
+         * submission satisfy the wait by themselves, so their number may be wanted without sleeping for it; and
+         * where work is left over, more. The minimum wait bounds a wrong guess. */
+        if (iocp_capabilities_get()->min_wait && want > 0 && uring->inline_count > 0) {
+            want = uring->inline_count;
+            if (kernel_flags & IORING_SQ_TASKRUN) {
+                want += want / 2 + GROWTH_LEAST;
+                min_wait_us = MIN_WAIT_US;
+            }
+        }
+        result = iocp_uring_enter(uring, want, timeout_ns, min_wait_us);
+    } else {
         publish_buffers(uring);
+    }
 
     const uint32_t count = reap(uring, events, capacity);
     return count == 0 && result == -EINTR ? -EINTR : (int)count;

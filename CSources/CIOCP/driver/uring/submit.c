@@ -112,6 +112,7 @@ void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const
     }
     /* MSG_DONTWAIT makes the request fail instead of waiting for room, so it ends within the submission. */
     entry->msg_flags = MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT);
+    uring->inline_count += !wait;
 }
 
 void iocp_uring_provide(iocp_driver *driver, uint16_t buffer)

@@ -62,6 +62,7 @@ typedef struct iocp_uring {
     bool incremental;
     bool ring_open;
     uint32_t handles_held;
+    uint32_t inline_count;               /* prepared sends that end within their submission */
     uint32_t gather_count;
     uint32_t gather_range_count;
     uint32_t *consumed_bytes;            /* per buffer: where the next receive into it starts */
@@ -102,9 +103,10 @@ void iocp_uring_provide(iocp_driver *driver, uint16_t buffer);
 
 /* complete.c */
 
-/* Submits what is queued and, when want > 0, waits for that many completions or the timeout.
+/* Submits what is queued and, when want > 0, waits for that many completions or the timeout; once min_wait_us have
+ * passed (0: not used), one is enough.
  * Returns >= 0, or -ETIME, -EINTR, -EBUSY, -EAGAIN; anything else cannot be survived and aborts. */
-int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns);
+int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us);
 /* Submits only: no completion is made but those that the submission itself brings. */
 int iocp_uring_submit(iocp_uring *uring);
 int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns);

@@ -1,0 +1,24 @@
+import Glibc
+
+/// A value behind a pthread mutex. Not `Synchronization.Mutex`: ThreadSanitizer sees pthread's, and not that one.
+final class Locked<Value>: @unchecked Sendable {
+    // @unchecked: every access holds the mutex.
+    private var value: Value
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+
+    init(_ value: Value) {
+        self.value = value
+        pthread_mutex_init(mutex, nil)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+
+    func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return body(&value)
+    }
+}

@@ -1,0 +1,71 @@
+import Foundation
+
+/// A server under test: started, ready on a port of the kernel's choice, and stopped.
+final class ServerProcess {
+    let child: ChildProcess
+    let port: Int
+
+    private static let readyWithin: Duration = .seconds(10)
+
+    /// Returns once the server printed its ready line, `listening on HOST:PORT ...`.
+    init(command: [String], cpu: Int) throws {
+        let child = try ChildProcess(command: command, cpu: cpu)
+        do {
+            port = try Self.awaitReady(child)
+        } catch {
+            child.stop()
+            throw error
+        }
+        self.child = child
+    }
+
+    deinit {
+        child.stop()
+    }
+
+    /// - Throws: `Failure` when it does not end with status 0 on SIGTERM.
+    func stop() throws {
+        let ending = child.stop()
+        guard ending.exitStatus == 0 else {
+            throw Failure("server ended with \(ending.description) on SIGTERM" + Self.words(child))
+        }
+    }
+
+    /// The sentence for a server that ended by itself.
+    func unexpectedEnd() -> Failure {
+        let ending = child.awaitEnding(patience: .seconds(1))?.description ?? "closed outputs"
+        return Failure("server ended during the run: \(ending)" + Self.words(child))
+    }
+
+    private static func awaitReady(_ child: ChildProcess) throws -> Int {
+        let deadline = ContinuousClock.now + readyWithin
+        while true {
+            switch try ChildProcess.nextEvent(of: [child], before: deadline) {
+            case .line(_, .output, let line):
+                guard let port = port(inReadyLine: line) else {
+                    throw Failure("not a ready line: '\(line)'")
+                }
+                return port
+            case .line(_, .errors, _):
+                continue
+            case .closed:
+                let ending = child.awaitEnding(patience: .seconds(1))?.description ?? "no ready line"
+                throw Failure("server did not start: \(ending)" + words(child))
+            case .deadline:
+                throw Failure("server was not ready within \(readyWithin)")
+            }
+        }
+    }
+
+    private static func port(inReadyLine line: String) -> Int? {
+        let prefix = "listening on "
+        guard line.hasPrefix(prefix) else { return nil }
+        let address = line.dropFirst(prefix.count).prefix { $0 != " " }
+        guard let colon = address.lastIndex(of: ":") else { return nil }
+        return Int(address[address.index(after: colon)...])
+    }
+
+    private static func words(_ child: ChildProcess) -> String {
+        child.lastError.map { " (\($0))" } ?? ""
+    }
+}

@@ -1,0 +1,58 @@
+/* The command line of a baseline: --host and --port, and nothing else. */
+#define _GNU_SOURCE
+#include "baseline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Noreturn void usage(const char *problem, const char *argument)
+{
+    fprintf(stderr, "%s: %s '%s' (usage: --host HOST --port PORT)\n",
+            program_invocation_short_name, problem, argument);
+    exit(BASELINE_EXIT_USAGE);
+}
+
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 5 && text[digits] == '\0' && atoi(text) <= 65535;
+}
+
+/* Understands "--name VALUE" and "--name=VALUE"; moves *index past what it took. */
+static const char *value_of(const char *name, int argc, char **argv, int *index)
+{
+    const char *argument = argv[*index];
+    size_t length = strlen(name);
+    if (strncmp(argument, name, length) != 0)
+        return NULL;
+    if (argument[length] == '=')
+        return argument + length + 1;
+    if (argument[length] != '\0')
+        return NULL;
+    if (*index + 1 >= argc)
+        usage("missing value for", name);
+    *index += 1;
+    return argv[*index];
+}
+
+baseline_options baseline_options_parse(int argc, char **argv)
+{
+    baseline_options options = {.host = "127.0.0.1", .port = "0"};
+    for (int index = 1; index < argc; index++) {
+        const char *value;
+        if ((value = value_of("--host", argc, argv, &index)) != NULL) {
+            if (*value == '\0')
+                usage("not a host", value);
+            options.host = value;
+        } else if ((value = value_of("--port", argc, argv, &index)) != NULL) {
+            if (!is_port(value))
+                usage("not a port", value);
+            options.port = value;
+        } else {
+            usage("unknown argument", argv[index]);
+        }
+    }
+    return options;
+}
