@@ -24,6 +24,7 @@ test: deps ## builds and runs every test
 	$(SWIFT) test
 
 test-asan: deps ## the tests under AddressSanitizer
+	LSAN_OPTIONS=suppressions=Tests/leaks.supp:print_suppressions=0 \
 	$(SWIFT) test --sanitize=address --scratch-path .build-asan
 
 test-tsan: deps ## the tests under ThreadSanitizer

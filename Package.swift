@@ -11,6 +11,7 @@ let package = Package(
     name: "swift-iocp",
     products: [
         .library(name: "IOCP", targets: ["IOCP"]),
+        .executable(name: "iocp", targets: ["iocp"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -25,7 +26,32 @@ let package = Package(
             linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("numa")]
         ),
         .target(name: "IOCP", dependencies: ["CIOCP"], swiftSettings: swiftSettings),
-        .testTarget(name: "IOCPTests", dependencies: ["IOCP"]),
+        .executableTarget(
+            name: "iocp",
+            dependencies: [
+                "IOCP",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: swiftSettings
+        ),
+        .target(
+            name: "CIOCPInternals",
+            dependencies: ["CIOCP"],
+            path: "Tests/CIOCPInternals",
+            cSettings: [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))]
+        ),
+        .testTarget(name: "CIOCPTests", dependencies: ["CIOCPInternals"]),
+        .executableTarget(
+            name: "FaultyServer", path: "Tests/CLITests/FaultyServer", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CLITests", dependencies: ["iocp", "FaultyServer"], exclude: ["FaultyServer"],
+            swiftSettings: swiftSettings),
+        .testTarget(name: "IOCPTests", dependencies: ["IOCP", "AllocationProbe", "ReadmeServer"]),
+        .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/ReadmeServer"),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .executableTarget(
+            name: "AllocationProbe", dependencies: ["IOCP", "AllocationCounter"], path: "Tests/AllocationProbe"),
     ],
     cLanguageStandard: .gnu11
 )

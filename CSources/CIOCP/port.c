@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/token.h"
 #include "driver/driver.h"
+#include "port_config.h"
 #include "worker/worker.h"
 
 typedef enum worker_use : int { USE_NONE = 0, USE_SPAWNED = 1, USE_ATTACHED = 2, USE_ENDED = 3 } worker_use;
@@ -30,6 +31,7 @@ struct iocp_port {
     iocp_worker *workers;
     port_thread *threads;
     iocp_listener_set listeners;
+    iocp_address_counts addresses;
     _Atomic uint64_t stop_at_ns;
     pthread_mutex_t lock; /* guards threads, listening and start-up; never taken on the message path */
     pthread_cond_t reported;
@@ -42,60 +44,6 @@ static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *d
 }
 
 /* --- configuration ------------------------------------------------------------------------------------------ */
-
-iocp_port_config iocp_port_config_default(void)
-{
-    return (iocp_port_config){
-        .driver = IOCP_DRIVER_AUTO,
-        .receive_buffer_bytes = 64 * 1024,
-        .receive_buffers_per_worker = 256,
-        .send_chunks_per_worker = 4096, /* 64 MiB, touched as used */
-        .completion_queue_entries = 4096,
-        .mailbox_entries = 16 * 1024,
-        .listen_backlog = 4096,
-        .linger_timeout_ns = UINT64_C(5000000000),
-        .pin_workers = true,
-    };
-}
-
-static bool in_range(uint64_t value, uint64_t least, uint64_t most)
-{
-    return value >= least && value <= most;
-}
-
-static bool power_of_two(uint32_t value)
-{
-    return value != 0 && (value & (value - 1)) == 0;
-}
-
-/* The name of the first field out of bounds, or NULL. */
-static const char *broken_field(const iocp_port_config *config)
-{
-    if (config->driver > IOCP_DRIVER_SIM)
-        return "driver";
-    if (config->worker_count > IOCP_WORKERS_MAX)
-        return "worker_count (at most 1,024)";
-    if (config->connections_per_worker > IOCP_CONNECTIONS_PER_WORKER_MAX)
-        return "connections_per_worker (at most 1,048,576)";
-    if (!power_of_two(config->receive_buffer_bytes) ||
-        !in_range(config->receive_buffer_bytes, IOCP_RECEIVE_BUFFER_BYTES_MIN, IOCP_RECEIVE_BUFFER_BYTES_MAX))
-        return "receive_buffer_bytes (a power of two, 4,096 to 1,048,576)";
-    if (!power_of_two(config->receive_buffers_per_worker) ||
-        !in_range(config->receive_buffers_per_worker, IOCP_RECEIVE_BUFFERS_MIN, IOCP_RECEIVE_BUFFERS_MAX))
-        return "receive_buffers_per_worker (a power of two, 2 to 32,768)";
-    if (!in_range(config->send_chunks_per_worker, IOCP_SEND_CHUNKS_MIN, IOCP_SEND_CHUNKS_MAX))
-        return "send_chunks_per_worker (4 to 1,048,576)";
-    if (!power_of_two(config->completion_queue_entries) ||
-        !in_range(config->completion_queue_entries, IOCP_COMPLETION_QUEUE_MIN, IOCP_COMPLETION_QUEUE_MAX))
-        return "completion_queue_entries (a power of two, 64 to 65,536)";
-    if (!power_of_two(config->mailbox_entries) || !in_range(config->mailbox_entries, IOCP_MAILBOX_MIN, IOCP_MAILBOX_MAX))
-        return "mailbox_entries (a power of two, 16 to 1,048,576)";
-    if (!in_range(config->listen_backlog, 1, IOCP_LISTEN_BACKLOG_MAX))
-        return "listen_backlog (1 to 65,536)";
-    if (!in_range(config->linger_timeout_ns, 1, IOCP_TIMEOUT_NS_MAX))
-        return "linger_timeout_ns (1 ns to one day)";
-    return NULL;
-}
 
 /* Replaces zeros and AUTO by what this machine gives. */
 static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failure *failure)
@@ -149,6 +97,7 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
             .driver = port->driver,
             .stats = &port->stats.cells[i],
             .listeners = &port->listeners,
+            .addresses = &port->addresses,
             .stop_at_ns = &port->stop_at_ns,
             .index = i,
             .cpu = port->config.pin_workers ? cpu : UINT32_MAX,
@@ -172,6 +121,7 @@ static void release(iocp_port *port)
         if (port->workers[i].setup.wake_fd >= 0)
             close(port->workers[i].setup.wake_fd);
     }
+    iocp_address_counts_close(&port->addresses);
     iocp_stats_page_close(&port->stats);
     pthread_cond_destroy(&port->reported);
     pthread_mutex_destroy(&port->lock);
@@ -182,7 +132,7 @@ static void release(iocp_port *port)
 
 int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_failure *failure)
 {
-    const char *broken = broken_field(config);
+    const char *broken = iocp_port_config_broken_field(config);
     if (broken != NULL)
         return fail(failure, -EINVAL, IOCP_STAGE_CONFIGURATION, broken);
     uint32_t cpus[IOCP_WORKERS_MAX];
@@ -203,6 +153,12 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
         result = iocp_stats_page_open(&created->stats, created->config.worker_count, created->driver->name);
         if (result < 0)
             fail(failure, result, IOCP_STAGE_STATS, "the stats page");
+    }
+    if (result == 0) {
+        const uint64_t most = (uint64_t)created->config.worker_count * created->config.connections_per_worker;
+        result = iocp_address_counts_open(&created->addresses, most, created->config.connections_per_address);
+        if (result < 0)
+            fail(failure, result, IOCP_STAGE_MEMORY, "counts of connections by address");
     }
     if (result == 0) {
         result = open_workers(created, cpus, known_cpu_count);
@@ -359,7 +315,7 @@ int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection
 
 void iocp_port_stop(iocp_port *port, uint64_t drain_ns)
 {
-    const uint64_t now_ns = iocp_clock_ns();
+    const uint64_t now_ns = port->driver->now_ns != NULL ? port->driver->now_ns(NULL) : iocp_clock_ns();
     const uint64_t wanted = drain_ns > IOCP_TIMEOUT_NS_MAX ? now_ns + IOCP_TIMEOUT_NS_MAX : now_ns + drain_ns;
     uint64_t before = atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed);
     while ((before == 0 || wanted < before) &&

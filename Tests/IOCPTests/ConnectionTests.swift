@@ -161,8 +161,8 @@ extension RealSockets {
             let ledger = Ledger()
             var configuration = PortConfiguration()
             configuration.driver = driver
-            let client = try IOCPClient(configuration) { [behaviour] _ in
-                AuditedHandler(behaviour: behaviour, ledger: ledger)
+            let client = try IOCPClient(configuration) { [behaviour] worker in
+                AuditedHandler(behaviour: behaviour, ledger: ledger, worker: worker)
             }
             try client.connect(to: try SocketAddress(host: "127.0.0.1", port: 1), key: 77)
             try await eventually("connectFailed") { failures.values == [77] }

@@ -46,12 +46,19 @@ struct Behaviour: Sendable {
     var posted: @Sendable (UInt64, Context?, Worker) throws(IOCPError) -> Void = {
         (_: UInt64, _: Context?, _: Worker) throws(IOCPError) in
     }
+    var writable: @Sendable (Context) throws(IOCPError) -> Void = { (_: Context) throws(IOCPError) in }
+    var timerFired: @Sendable (UInt64, IOCPError?, Worker) throws(IOCPError) -> Void = {
+        (_: UInt64, _: IOCPError?, _: Worker) throws(IOCPError) in
+    }
+    /// Each connection starts a timer of 50 ms with key 600.
+    var startsTimerWhenOpened = false
     var connectFailed: @Sendable (IOCPError, UInt64) -> Void = { _, _ in }
 }
 
 struct AuditedHandler: ConnectionHandler {
     let behaviour: Behaviour
     let ledger: Ledger
+    let worker: Worker
 
     func makeState() -> Counted { Counted(ledger) }
 
@@ -60,6 +67,9 @@ struct AuditedHandler: ConnectionHandler {
         ledger.update {
             $0.opened += 1
             if !$0.open.insert(name).inserted { $0.violations.append("opened twice: \(name)") }
+        }
+        if behaviour.startsTimerWhenOpened {
+            try worker.startTimer(after: .milliseconds(50), for: name, key: 600)
         }
         try behaviour.opened(connection)
     }
@@ -89,6 +99,17 @@ struct AuditedHandler: ConnectionHandler {
 
     func posted(_ value: UInt64, to connection: IocpContext<Counted>?, on worker: Worker) throws(IOCPError) {
         try behaviour.posted(value, connection, worker)
+    }
+
+    func writable(_ connection: IocpContext<Counted>) throws(IOCPError) {
+        expectOpen(connection, "writable")
+        try behaviour.writable(connection)
+    }
+
+    func timerFired(key: UInt64, error: IOCPError?, connection: IocpContext<Counted>?, on worker: Worker)
+        throws(IOCPError)
+    {
+        try behaviour.timerFired(key, error, worker)
     }
 
     func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {
@@ -125,7 +146,7 @@ func withServer(
     let ledger = Ledger()
     let descriptorsBefore = openDescriptors()
     do {
-        let server = try AuditedServer(configuration) { _ in AuditedHandler(behaviour: behaviour, ledger: ledger) }
+        let server = try AuditedServer(configuration) { AuditedHandler(behaviour: behaviour, ledger: ledger, worker: $0) }
         let address = try server.listen(host: "127.0.0.1", port: 0)
         let result: Result<Void, any Error>
         do {

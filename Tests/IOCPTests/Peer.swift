@@ -2,14 +2,14 @@ import Glibc
 import Testing
 
 /// A plain blocking TCP client: what the server's peers are in these tests. Every call is bounded by 10 s.
-final class Peer {
+final class Peer: Sendable {
     let fd: Int32
 
     init(_ fd: Int32) {
         self.fd = fd
     }
 
-    static func connect(port: Int, receiveBufferBytes: Int32? = nil) throws -> Peer {
+    static func connect(port: Int, receiveBufferBytes: Int32? = nil, source: UInt32? = nil) throws -> Peer {
         let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         try #require(fd >= 0, "socket: \(String(cString: strerror(errno)))")
         let peer = Peer(fd)
@@ -19,6 +19,16 @@ final class Peer {
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        if let source {
+            var local = sockaddr_in()
+            local.sin_family = sa_family_t(AF_INET)
+            local.sin_addr.s_addr = source.bigEndian
+            _ = withUnsafePointer(to: &local) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+        }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian
@@ -104,9 +114,7 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) a
     try await withThrowingTaskGroup(of: Void.self) { group in
         for index in 0..<count {
             group.addTask {
-                try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
-                    Job { done.resume(with: Result { try body(index) }) }.start()
-                }
+                try await withCheckedThrowingContinuation { Job(done: $0) { try body(index) }.start() }
             }
         }
         try await group.waitForAll()
@@ -114,15 +122,25 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) a
 }
 
 /// A detached thread: blocking calls must not take the cooperative pool's few.
-private final class Job: Sendable {
-    private let run: @Sendable () -> Void
+private final class Job: @unchecked Sendable {
+    // @unchecked: handed from the starting thread to the started one.
+    private let done: CheckedContinuation<Void, any Error>
+    private var body: (() throws -> Void)?
 
-    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    init(done: CheckedContinuation<Void, any Error>, _ body: @escaping @Sendable () throws -> Void) {
+        (self.done, self.body) = (done, body)
+    }
 
     func start() {
         var thread = pthread_t()
         let context = Unmanaged.passRetained(self).toOpaque()
         pthread_create(&thread, nil, { Unmanaged<Job>.fromOpaque($0!).takeRetainedValue().run(); return nil }, context)
         pthread_detach(thread)
+    }
+
+    private func run() {
+        let result = Result { try body!() }
+        body = nil // what it captured is gone before anybody looks for leaks
+        done.resume(with: result)
     }
 }

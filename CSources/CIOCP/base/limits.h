@@ -15,7 +15,8 @@ enum {
     IOCP_RECEIVE_BUFFER_BYTES_MIN = 4 * 1024,
     IOCP_RECEIVE_BUFFER_BYTES_MAX = 1024 * 1024,
     IOCP_RECEIVE_BUFFERS_MIN = 2,
-    IOCP_RECEIVE_BUFFERS_MAX = 32 * 1024, /* io_uring_register_buf_ring(3) */
+    IOCP_RECEIVE_BUFFERS_MAX = 16 * 1024, /* large ones; small ones have as many ids again */
+    IOCP_RECEIVE_BUFFER_IDS_MAX = 32 * 1024, /* io_uring_register_buf_ring(3): 15 bits of ids */
 
     IOCP_SEND_CHUNK_BYTES = 16 * 1024,
     IOCP_SEND_CHUNKS_MIN = 4,
@@ -32,6 +33,9 @@ enum {
     IOCP_DRIVER_EVENTS_MAX = 256,        /* events one driver wait may hand over */
     IOCP_COMPLETIONS_PER_EVENT_MAX = 4,  /* completions one event or deadline may become */
 
+    IOCP_TIMERS_MAX = 1 << 20,           /* per worker */
+    IOCP_ACCEPTS_PER_SECOND_MAX = 10 * 1000 * 1000,
+
     IOCP_ACCEPT_RETRY_MS = 100,          /* back-off after a failed accept */
 };
 
@@ -41,7 +45,8 @@ enum {
 _Static_assert(IOCP_TOKEN_KIND_BITS + IOCP_TOKEN_WORKER_BITS + IOCP_TOKEN_SLOT_BITS + IOCP_TOKEN_GENERATION_BITS == 64,
                "a token is 64 bits");
 _Static_assert(IOCP_CONNECTIONS_PER_WORKER_MAX < (1 << IOCP_TOKEN_SLOT_BITS), "every slot has a name");
-_Static_assert(IOCP_RECEIVE_BUFFERS_MAX <= UINT16_MAX, "a buffer id is 16 bits");
+_Static_assert(2 * IOCP_RECEIVE_BUFFERS_MAX <= IOCP_RECEIVE_BUFFER_IDS_MAX, "both classes have room");
+_Static_assert(IOCP_RECEIVE_BUFFER_IDS_MAX <= UINT16_MAX, "a buffer id is 16 bits");
 _Static_assert(IOCP_WAIT_CAPACITY_MIN >= 2 * IOCP_COMPLETIONS_PER_EVENT_MAX, "a wait can always make progress");
 _Static_assert(IOCP_SEND_CHUNK_BYTES % 4096 == 0, "chunks are page-aligned, so that an arena can be registered");
 

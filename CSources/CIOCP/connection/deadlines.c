@@ -17,17 +17,16 @@ void iocp_deadlines_close(iocp_deadlines *deadlines)
     *deadlines = (iocp_deadlines){0};
 }
 
-/* Tick 0 means "not armed", so time starts at tick 1. 32 bits of 8 ms last 397 days; the difference of two ticks
- * is compared signed, so that the count may wrap. */
+/* 32 bits of 8 ms last 397 days; the difference of two ticks is compared signed, so that the count may wrap. */
 static uint32_t tick_at(const iocp_deadlines *deadlines, uint64_t ns)
 {
-    const uint32_t tick = (uint32_t)((ns - deadlines->start_ns) / IOCP_TICK_NS) + 1;
-    return tick == 0 ? 1 : tick;
+    return (uint32_t)((ns - deadlines->start_ns) / IOCP_TICK_NS) + 1;
 }
 
 static void unlink_entry(iocp_deadlines *deadlines, uint32_t entry)
 {
     iocp_deadline *deadline = &deadlines->entries[entry];
+    const uint32_t bucket = deadline->place - 1;
     if (deadlines->cursor == entry)
         deadlines->cursor = deadline->next;
     if (deadline->next != IOCP_DEADLINE_NONE)
@@ -35,28 +34,26 @@ static void unlink_entry(iocp_deadlines *deadlines, uint32_t entry)
     if (deadline->previous != IOCP_DEADLINE_NONE)
         deadlines->entries[deadline->previous].next = deadline->next;
     else
-        deadlines->heads[deadline->bucket] = deadline->next;
-    if (deadlines->heads[deadline->bucket] == IOCP_DEADLINE_NONE)
-        deadlines->occupied[deadline->bucket / 64] &= ~(UINT64_C(1) << (deadline->bucket % 64));
-    deadline->due_tick = 0;
+        deadlines->heads[bucket] = deadline->next;
+    if (deadlines->heads[bucket] == IOCP_DEADLINE_NONE)
+        deadlines->occupied[bucket / 64] &= ~(UINT64_C(1) << (bucket % 64));
+    deadline->place = 0;
     deadlines->armed_count--;
 }
 
 void iocp_deadlines_arm(iocp_deadlines *deadlines, uint32_t entry, uint64_t due_ns)
 {
     iocp_deadline *deadline = &deadlines->entries[entry];
-    if (deadline->due_tick != 0)
+    if (deadline->place != 0)
         unlink_entry(deadlines, entry);
 
     /* Rounded up: never early. A bucket already swept would wait a whole turn, so the next one is the earliest. */
     uint32_t due_tick = tick_at(deadlines, due_ns + IOCP_TICK_NS - 1);
     if ((int32_t)(due_tick - deadlines->current_tick) <= 0)
         due_tick = deadlines->current_tick + 1;
-    if (due_tick == 0)
-        due_tick = 1;
     const uint32_t bucket = due_tick % IOCP_WHEEL_BUCKETS;
     deadline->due_tick = due_tick;
-    deadline->bucket = bucket;
+    deadline->place = bucket + 1;
     deadline->previous = IOCP_DEADLINE_NONE;
     deadline->next = deadlines->heads[bucket];
     if (deadline->next != IOCP_DEADLINE_NONE)
@@ -68,7 +65,7 @@ void iocp_deadlines_arm(iocp_deadlines *deadlines, uint32_t entry, uint64_t due_
 
 void iocp_deadlines_disarm(iocp_deadlines *deadlines, uint32_t entry)
 {
-    if (deadlines->entries[entry].due_tick != 0)
+    if (deadlines->entries[entry].place != 0)
         unlink_entry(deadlines, entry);
 }
 

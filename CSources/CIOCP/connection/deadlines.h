@@ -21,8 +21,8 @@ enum {
 typedef struct iocp_deadline {
     uint32_t next;
     uint32_t previous;
-    uint32_t due_tick; /* 0: not armed */
-    uint32_t bucket;
+    uint32_t due_tick;
+    uint32_t place;    /* its bucket, plus 1; 0: not armed */
 } iocp_deadline;
 
 _Static_assert(sizeof(iocp_deadline) == 16, "an armed deadline costs 16 bytes");

@@ -212,13 +212,15 @@ uint32_t iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send_queu
         const iocp_send_node *node = &pool->nodes[index];
         if (node->count_bytes == 0)
             continue; /* a mark, or a send of nothing */
-        if (total + node->count_bytes > IOCP_SEND_BYTES_MAX)
-            break;
-        total += node->count_bytes;
+        const uint64_t left = IOCP_SEND_BYTES_MAX - total;
+        const uint32_t taken = node->count_bytes < left ? node->count_bytes : (uint32_t)left;
+        total += taken;
         if (count > 0 && ranges[count - 1].start + ranges[count - 1].count_bytes == node->start)
-            ranges[count - 1].count_bytes += node->count_bytes; /* neighbours in memory leave as one */
+            ranges[count - 1].count_bytes += taken; /* neighbours in memory leave as one */
         else
-            ranges[count++] = (iocp_range){.start = node->start, .count_bytes = node->count_bytes};
+            ranges[count++] = (iocp_range){.start = node->start, .count_bytes = taken};
+        if (taken < node->count_bytes)
+            break;
     }
     *total_bytes = (uint32_t)total;
     return count;
@@ -279,33 +281,30 @@ static bool worth_moving(const iocp_send_node *node)
     return false;
 }
 
-/* Copies the piece at `index` into chunks of the connection's own, cutting it where a chunk ends. */
-static void move_piece(iocp_send_pool *pool, iocp_send_queue *queue, uint32_t index)
+static void append_existing(iocp_send_pool *pool, iocp_send_queue *queue, uint32_t index)
 {
-    const iocp_send_node old = pool->nodes[index];
-    iocp_send_queue moved = iocp_send_queue_empty();
-    if (old.count_bytes == 0 || iocp_send_queue_copy(pool, &moved, old.start, old.count_bytes, true) < 0)
-        return;
-
-    /* The first new piece takes the old one's place in the list; the others follow it. */
-    const uint32_t first = moved.head;
-    release_owner(pool, &pool->nodes[index]);
-    pool->nodes[index] = pool->nodes[first];
-    if (moved.tail == first)
-        moved.tail = index;
-    pool->nodes[moved.tail].next = old.next;
-    if (queue->tail == index)
-        queue->tail = moved.tail;
-    pool->nodes[first].piece = IOCP_PIECE_FREE;
-    pool->nodes[first].next = pool->free_head;
-    pool->free_head = first;
-    pool->used_count--;
+    pool->nodes[index].next = IOCP_NODE_NONE;
+    if (queue->tail == IOCP_NODE_NONE)
+        queue->head = index;
+    else
+        pool->nodes[queue->tail].next = index;
+    queue->tail = index;
+    queue->unsent_bytes += pool->nodes[index].count_bytes;
 }
 
+/* The queue is built anew, in order: pieces worth moving are copied to its tail, where they pack, the others linked. */
 void iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue)
 {
-    for (uint32_t index = queue->head; index != IOCP_NODE_NONE; index = pool->nodes[index].next) {
-        if (worth_moving(&pool->nodes[index]))
-            move_piece(pool, queue, index);
+    iocp_send_queue settled = iocp_send_queue_empty();
+    while (queue->head != IOCP_NODE_NONE) {
+        const uint32_t index = queue->head;
+        const iocp_send_node *node = &pool->nodes[index];
+        if (worth_moving(node) && iocp_send_queue_copy(pool, &settled, node->start, node->count_bytes, true) == 0) {
+            remove_head(pool, queue);
+        } else {
+            queue->head = node->next;
+            append_existing(pool, &settled, index);
+        }
     }
+    *queue = settled;
 }

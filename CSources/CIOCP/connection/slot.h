@@ -11,6 +11,7 @@
 
 #include "../base/token.h"
 #include "../memory/arena.h"
+#include "address_counts.h"
 #include "send_queue.h"
 
 #define IOCP_SLOT_NONE UINT32_MAX
@@ -44,6 +45,7 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_SHUTTING = 1 << 14,         /* a shutdown is with the driver */
     IOCP_SLOT_CONNECTOR = 1 << 15,        /* opened by connect */
     IOCP_SLOT_COUNTED = 1 << 16,          /* was open: counted as a connection */
+    IOCP_SLOT_PRESSED = 1 << 17,          /* unsent bytes reached the high mark: receiving pauses until the low one */
 } iocp_slot_flag;
 
 /* Two cache lines: the first holds what every message touches. */
@@ -62,9 +64,14 @@ typedef struct iocp_slot {
     uint64_t received_ns;     /* when bytes last arrived: the clock of the wait that brought them */
 
     _Alignas(IOCP_CACHE_LINE_BYTES) uint64_t opened_ns;
-    uint64_t linger_mark_bytes; /* sent_bytes when the linger deadline was armed */
-    uint32_t next;              /* free list, or starved FIFO */
+    uint64_t sent_ns;              /* when a send last took bytes */
+    uint64_t sent_mark_bytes;      /* sent_bytes when the window of the send or linger deadline began */
+    uint64_t sent_mark_ns;
+    uint64_t received_mark_bytes;  /* received_bytes when the window of the receive deadline began */
+    uint64_t received_mark_ns;
+    uint32_t next;                 /* free list, or starved FIFO */
     int32_t close_result;
+    iocp_address_key address;      /* as which it is counted; kind 0: it is not */
 } iocp_slot;
 
 _Static_assert(offsetof(iocp_slot, opened_ns) == IOCP_CACHE_LINE_BYTES, "what a message touches is one cache line");
@@ -95,7 +102,8 @@ static inline iocp_slot *iocp_slot_find(const iocp_slot_table *table, uint64_t t
     if (index >= table->untouched)
         return NULL;
     iocp_slot *slot = &table->slots[index];
-    if (slot->generation != iocp_token_generation(token) || slot->state == IOCP_SLOT_FREE)
+    if (slot->generation != iocp_token_generation(token) || slot->state == IOCP_SLOT_FREE ||
+        table->worker != iocp_token_worker(token))
         return NULL;
     return slot;
 }

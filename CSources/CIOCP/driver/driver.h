@@ -45,6 +45,7 @@ typedef struct iocp_driver_config {
     uint32_t completion_queue_entries;
     uint64_t *enters;                  /* counts kernel entries; the stats page's own counter */
     uint64_t *queue_overflows;
+    bool lockdown;                     /* refuse every operation of the kernel interface that is not needed */
     int wake_fd;                       /* an eventfd: while readable, a wait ends at once and empties it */
     iocp_receive_buffers *buffers;     /* for their addresses; who holds them is the worker's to know */
 } iocp_driver_config;
@@ -85,12 +86,17 @@ typedef struct iocp_driver_operations {
      * Returns how many events were written (0 after a wake or timeout), or -EINTR. */
     int (*wait)(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns);
 
+    /* The time that deadlines follow, in ns; NULL: the monotonic clock. Asked with NULL before a driver opens. */
+    uint64_t (*now_ns)(const iocp_driver *driver);
+
     /* Sockets held, listeners not counted. */
     uint32_t (*handles_held)(const iocp_driver *driver);
 } iocp_driver_operations;
 
 const iocp_driver_operations *iocp_driver_uring(void);
 const iocp_driver_operations *iocp_driver_epoll(void);
+/* NULL on a thread that uses no sim (include/iocp_sim.h). */
+const iocp_driver_operations *iocp_driver_sim(void);
 
 /* The operations of a driver kind (not AUTO), or NULL when this build has none. */
 const iocp_driver_operations *iocp_driver_find(iocp_driver_kind kind);

@@ -12,6 +12,7 @@
 #include "iocp_completion.h"
 #include "iocp_connection.h"
 #include "iocp_port.h"
+#include "iocp_sim.h"
 #include "iocp_stats.h"
 #include "iocp_system.h"
 #include "iocp_worker.h"

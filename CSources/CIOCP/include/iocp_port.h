@@ -11,6 +11,12 @@
 typedef struct iocp_port iocp_port;
 typedef struct iocp_worker iocp_worker;
 
+/* What happens to a send that would take a connection's unsent bytes over their cap. Append only. */
+typedef enum iocp_overflow_policy : uint8_t {
+    IOCP_OVERFLOW_CLOSE = 0,  /* the connection is aborted: closed(send_overflow) */
+    IOCP_OVERFLOW_REFUSE = 1, /* the send is refused whole (-EAGAIN): a broadcast drops it for this peer */
+} iocp_overflow_policy;
+
 /* Everything a port may use; every field is bounded (base/limits.h) and checked by iocp_port_create.
  * Start from iocp_port_config_default. */
 typedef struct iocp_port_config {
@@ -18,12 +24,25 @@ typedef struct iocp_port_config {
     uint32_t worker_count;                 /* 0: one per allowed CPU */
     uint32_t connections_per_worker;       /* 0: what the process may have (RLIMIT_NOFILE) */
     uint32_t receive_buffer_bytes;         /* power of two, 4 KiB..1 MiB */
-    uint32_t receive_buffers_per_worker;   /* power of two, 2..32,768 */
+    uint32_t receive_buffers_per_worker;   /* power of two, 2..16,384 */
     uint32_t send_chunks_per_worker;       /* of 16 KiB each; bounds copied unsent bytes */
     uint32_t completion_queue_entries;     /* power of two, 64..65,536 */
     uint32_t mailbox_entries;              /* power of two; posts waiting per worker */
     uint32_t listen_backlog;               /* as in listen(2); the kernel caps it at net.core.somaxconn */
     uint64_t linger_timeout_ns;            /* how long a graceful close waits for the peer's FIN */
+    uint32_t send_low_bytes;               /* unsent bytes at which a connection is writable again */
+    uint32_t send_high_bytes;              /* unsent bytes at which its receive pauses */
+    uint32_t send_cap_bytes;               /* unsent bytes it may never exceed; at most 2 GiB - 1 */
+    uint64_t worker_unsent_bytes;          /* unsent bytes of all connections of a worker */
+    uint64_t idle_timeout_ns;              /* 0: none; else nothing received or sent for this long */
+    uint64_t receive_timeout_ns;           /* 0: none; else fewer than receive_progress_bytes received in it */
+    uint64_t send_timeout_ns;              /* 0: none; else unsent bytes and none of them taken in it */
+    uint32_t receive_progress_bytes;       /* at least 1 */
+    uint32_t timers_per_worker;            /* user timers armed at once */
+    uint32_t connections_per_address;      /* 0: no limit; IPv6 peers are counted by /64; over all workers */
+    uint32_t accepts_per_second;           /* 0: no limit; over all workers; clients beyond it wait in the backlog */
+    iocp_overflow_policy overflow_policy;
+    bool lockdown;                         /* the ring refuses every operation that this library does not use */
     bool half_close;                       /* deliver PEER_FINISHED instead of closing after the peer's FIN */
     bool deliver_after_first_bytes;        /* OPENED is held back until the first bytes arrived */
     bool pin_workers;                      /* bind each worker's thread to its CPU */

@@ -33,6 +33,17 @@ uint32_t iocp_worker_slot_count(const iocp_worker *worker);
 /* The monotonic clock as read by the latest wait, in ns. Thread: owner. */
 uint64_t iocp_worker_now_ns(const iocp_worker *worker);
 
+/* Names a timer until its TIMER completion; 0 is never one. */
+typedef uint64_t iocp_timer;
+
+/* Starts a timer: ends in one TIMER completion carrying `key`, at most one tick (8 ms) after delay_ns.
+ * `connection` may be 0. A timer of a connection that has closed ends with result -ECANCELED and connection 0.
+ * -ENOBUFS: timers_per_worker are armed already. Thread: owner. O(1). */
+int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer);
+
+/* Ends a timer early: its TIMER completion follows at once with result -ECANCELED. -ENOENT when it fired already. */
+int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer);
+
 /* Gives back one receive lease (the `detail` of a RECEIVED completion). Thread: owner. */
 void iocp_lease_return(iocp_worker *worker, uint16_t lease);
 

@@ -65,15 +65,17 @@ iocp_worker_stats iocp_stats_cell_read(const iocp_stats_cell *cell)
 
 /* --- another process' page --------------------------------------------------------------------------------- */
 
+/* The header is copied once: the other process may write anything into its page at any time, and a count read again
+ * after it was checked could have grown. */
 struct iocp_stats_view {
     size_t size_bytes;
-    const iocp_stats_header *header;
-    const iocp_stats_cell *cells;
+    const uint8_t *start;
+    iocp_stats_header header;
 };
 
 static int view_check(const iocp_stats_header *header, size_t size_bytes)
 {
-    if (size_bytes < IOCP_CACHE_LINE_BYTES || __atomic_load_n(&header->magic, __ATOMIC_ACQUIRE) != STATS_MAGIC)
+    if (size_bytes < IOCP_CACHE_LINE_BYTES || header->magic != STATS_MAGIC)
         return -EPROTO;
     if (header->version != STATS_VERSION || header->cell_bytes != sizeof(iocp_stats_cell))
         return -EPROTO;
@@ -93,7 +95,8 @@ int iocp_stats_view_open(int fd, iocp_stats_view **view)
     const uint8_t *start = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (start == MAP_FAILED)
         return -errno;
-    int result = view_check((const iocp_stats_header *)start, size_bytes);
+    const iocp_stats_header header = *(const iocp_stats_header *)start;
+    int result = view_check(&header, size_bytes);
     if (result == 0) {
         *view = malloc(sizeof **view);
         result = *view != NULL ? 0 : -ENOMEM;
@@ -102,36 +105,35 @@ int iocp_stats_view_open(int fd, iocp_stats_view **view)
         munmap((void *)start, size_bytes);
         return result;
     }
-    **view = (iocp_stats_view){.size_bytes = size_bytes,
-                               .header = (const iocp_stats_header *)start,
-                               .cells = (const iocp_stats_cell *)(start + IOCP_CACHE_LINE_BYTES)};
+    **view = (iocp_stats_view){.size_bytes = size_bytes, .start = start, .header = header};
     return 0;
 }
 
 void iocp_stats_view_close(iocp_stats_view *view)
 {
-    munmap((void *)view->header, view->size_bytes);
+    munmap((void *)view->start, view->size_bytes);
     free(view);
 }
 
 int32_t iocp_stats_view_pid(const iocp_stats_view *view)
 {
-    return view->header->pid;
+    return view->header.pid;
 }
 
 uint32_t iocp_stats_view_worker_count(const iocp_stats_view *view)
 {
-    return view->header->worker_count;
+    return view->header.worker_count;
 }
 
 const char *iocp_stats_view_driver(const iocp_stats_view *view)
 {
-    return view->header->driver;
+    return view->header.driver;
 }
 
 iocp_worker_stats iocp_stats_view_worker(const iocp_stats_view *view, uint32_t worker_index)
 {
-    if (worker_index >= view->header->worker_count)
+    if (worker_index >= view->header.worker_count)
         return (iocp_worker_stats){0};
-    return iocp_stats_cell_read(&view->cells[worker_index]);
+    const iocp_stats_cell *cells = (const iocp_stats_cell *)(view->start + IOCP_CACHE_LINE_BYTES);
+    return iocp_stats_cell_read(&cells[worker_index]);
 }

@@ -101,6 +101,21 @@ static void handle_receive(iocp_worker *worker, iocp_slot *slot, const iocp_even
     }
 }
 
+/* At the low mark a connection that was held back receives again, and its handler may go on sending. */
+static void relieve(iocp_worker *worker, iocp_slot *slot)
+{
+    if (!(slot->flags & IOCP_SLOT_PRESSED) || slot->state != IOCP_SLOT_OPEN ||
+        slot->queue.unsent_bytes > worker->setup.config->send_low_bytes)
+        return;
+    slot->flags &= ~(uint32_t)IOCP_SLOT_PRESSED;
+    iocp_worker_emit(worker, (iocp_completion){
+                                 .kind = IOCP_COMPLETION_WRITABLE,
+                                 .connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION),
+                                 .key = slot->key,
+                             });
+    iocp_worker_touch(worker, slot);
+}
+
 static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
     const uint32_t offered = slot->in_flight_bytes;
@@ -122,10 +137,14 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
         break;
     default:
         iocp_worker_fail(worker, slot, event->result);
+        iocp_worker_touch(worker, slot); /* one that drains already waits for this very event */
         return;
     }
     IOCP_CHECK(sent <= offered, "a driver reported more bytes sent than it was given");
     slot->sent_bytes += sent;
+    worker->unsent_bytes -= sent;
+    if (worker->setup.config->idle_timeout_ns > 0 && sent > 0)
+        slot->sent_ns = worker->now_ns;
     IOCP_STATS_ADD(worker->stats, sent_bytes, sent);
     for (uint32_t left = sent;;) {
         left = iocp_send_queue_advance(&worker->pool, &slot->queue, left);
@@ -133,6 +152,7 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
         if (left == 0)
             break;
     }
+    relieve(worker, slot);
     if (sent < offered && slot->state != IOCP_SLOT_DRAINING) {
         IOCP_STATS_ADD(worker->stats, short_sends, 1);
         slot->flags |= IOCP_SLOT_SEND_BLOCKED;

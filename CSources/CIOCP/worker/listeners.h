@@ -31,11 +31,14 @@ typedef struct iocp_accept_state {
     bool many;        /* armed as multishot */
     bool cancelled;
     bool backing_off; /* a deadline re-arms it */
+    bool full;        /* told already that every slot is taken */
 } iocp_accept_state;
 
 typedef struct iocp_worker_listeners {
     iocp_accept_state states[IOCP_LISTENERS_MAX];
     uint32_t armed_count;
+    uint64_t tokens;       /* accepts allowed now, in units of 1/1e9 */
+    uint64_t refilled_ns;
 } iocp_worker_listeners;
 
 struct iocp_worker;

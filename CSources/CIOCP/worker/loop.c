@@ -30,6 +30,11 @@ static bool has_room(const iocp_worker *worker)
     return worker->out_count + IOCP_COMPLETIONS_PER_EVENT_MAX <= worker->out_capacity;
 }
 
+uint64_t iocp_worker_clock_ns(const iocp_worker *worker)
+{
+    return worker->operations->now_ns != NULL ? worker->operations->now_ns(worker->driver) : iocp_clock_ns();
+}
+
 /* --- sources ------------------------------------------------------------------------------------------------ */
 
 static void take_events(iocp_worker *worker)
@@ -60,8 +65,10 @@ static void take_deadlines(iocp_worker *worker)
             return;
         if (entry < worker->table.slot_count)
             iocp_worker_deadline(worker, &worker->table.slots[entry]);
+        else if (entry < iocp_worker_first_timer_deadline(worker))
+            iocp_worker_accept_again(worker, entry - iocp_worker_first_listener_deadline(worker));
         else
-            iocp_worker_accept_again(worker, entry - worker->table.slot_count);
+            iocp_worker_timer_due(worker, entry - iocp_worker_first_timer_deadline(worker));
     }
 }
 
@@ -85,6 +92,8 @@ static void follow_stop(iocp_worker *worker)
     const bool drained = worker->now_ns >= stop_at_ns;
     if (!worker->stopping || drained)
         each_connection(worker, drained);
+    if (!worker->stopping)
+        iocp_worker_cancel_timers(worker);
     worker->stopping = true;
     if (worker->table.used_count == 0 && worker->accepting.armed_count == 0)
         iocp_mailbox_close(&worker->mailbox);
@@ -131,7 +140,7 @@ static int wait_once(iocp_worker *worker, uint64_t until_ns)
     const int count = worker->operations->wait(worker->driver, worker->events, IOCP_DRIVER_EVENTS_MAX, timeout_ns);
     if (sleeping)
         iocp_mailbox_awake(&worker->mailbox);
-    worker->now_ns = iocp_clock_ns();
+    worker->now_ns = iocp_worker_clock_ns(worker);
     IOCP_STATS_SET(worker->stats, heartbeat_ns, worker->now_ns);
     worker->event_next = 0;
     worker->event_count = count > 0 ? (uint32_t)count : 0;
@@ -149,7 +158,8 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
     worker->out_count = 0;
 
     /* The clock was read by the wait before; handlers since then are counted as part of this one. */
-    const uint64_t start_ns = timeout_ns == 0 || timeout_ns == UINT64_MAX ? worker->now_ns : iocp_clock_ns();
+    const bool bounded = timeout_ns > 0 && timeout_ns < UINT64_MAX;
+    const uint64_t start_ns = bounded ? iocp_worker_clock_ns(worker) : worker->now_ns;
     const uint64_t until_ns =
         timeout_ns == UINT64_MAX || timeout_ns > UINT64_MAX - start_ns ? UINT64_MAX : start_ns + timeout_ns;
     int result = 0;

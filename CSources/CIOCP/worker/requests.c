@@ -12,12 +12,44 @@ static iocp_slot *open_slot(iocp_worker *worker, iocp_token connection)
 
 /* --- sending ------------------------------------------------------------------------------------------------ */
 
-static int sendable_slot(iocp_worker *worker, iocp_token connection, iocp_slot **slot)
+static int refuse(iocp_worker *worker, int result)
 {
-    *slot = open_slot(worker, connection);
-    if (*slot == NULL)
+    IOCP_STATS_ADD(worker->stats, refused_sends, 1);
+    return result;
+}
+
+/* Finds a connection that may send `count_bytes` more, within its cap and the worker's. */
+static int sendable_slot(iocp_worker *worker, iocp_token connection, uint32_t count_bytes, iocp_slot **found)
+{
+    const iocp_port_config *config = worker->setup.config;
+    iocp_slot *slot = open_slot(worker, connection);
+    *found = slot;
+    if (slot == NULL)
         return -ENOTCONN;
-    return (*slot)->flags & IOCP_SLOT_FINISH_WANTED ? -EPIPE : 0;
+    if (slot->flags & IOCP_SLOT_FINISH_WANTED)
+        return -EPIPE;
+    if (count_bytes > config->send_cap_bytes - slot->queue.unsent_bytes) {
+        if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
+            iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
+        return refuse(worker, -EAGAIN);
+    }
+    if (count_bytes > config->worker_unsent_bytes - worker->unsent_bytes)
+        return refuse(worker, -ENOBUFS);
+    return 0;
+}
+
+/* After bytes were queued, or could not be. */
+static int queued(iocp_worker *worker, iocp_slot *slot, int result, uint32_t count_bytes)
+{
+    if (result < 0)
+        return refuse(worker, result);
+    worker->unsent_bytes += count_bytes;
+    if (slot->queue.unsent_bytes == count_bytes)
+        iocp_worker_begin_send_window(worker, slot);
+    if (slot->queue.unsent_bytes >= worker->setup.config->send_high_bytes)
+        slot->flags |= IOCP_SLOT_PRESSED;
+    iocp_worker_touch(worker, slot);
+    return 0;
 }
 
 /* A connection whose sends wait keeps its bytes in chunks of its own. */
@@ -29,51 +61,45 @@ static bool waits_for_room(const iocp_slot *slot)
 int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes)
 {
     iocp_slot *slot;
-    int result = sendable_slot(worker, connection, &slot);
+    const int result = sendable_slot(worker, connection, count_bytes, &slot);
     if (result < 0 || count_bytes == 0)
         return result;
-    result = iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, waits_for_room(slot));
-    if (result == 0)
-        iocp_worker_touch(worker, slot);
-    return result;
+    return queued(worker, slot,
+                  iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, waits_for_room(slot)),
+                  count_bytes);
 }
 
 int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, const uint8_t *bytes,
                     uint32_t count_bytes)
 {
     iocp_slot *slot;
-    int result = sendable_slot(worker, connection, &slot);
+    const int result = sendable_slot(worker, connection, count_bytes, &slot);
     if (result < 0)
         return result;
     /* Behind a send that waits for its peer a lease would keep its buffer from every connection: copy instead. */
     if (count_bytes == 0 || (waits_for_room(slot) && iocp_send_queue_copy(&worker->pool, &slot->queue, bytes,
                                                                          count_bytes, true) == 0)) {
         iocp_receive_buffers_return(&worker->buffers, lease);
-        iocp_worker_touch(worker, slot);
-        return 0;
+        return queued(worker, slot, 0, count_bytes);
     }
-    result = iocp_send_queue_lease(&worker->pool, &slot->queue, lease, bytes, count_bytes);
-    if (result == 0)
-        iocp_worker_touch(worker, slot);
-    return result;
+    return queued(worker, slot, iocp_send_queue_lease(&worker->pool, &slot->queue, lease, bytes, count_bytes),
+                  count_bytes);
 }
 
 int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_bytes *shared)
 {
     iocp_slot *slot;
-    int result = sendable_slot(worker, connection, &slot);
-    if (result < 0 || iocp_shared_bytes_count(shared) == 0)
+    const uint32_t count_bytes = iocp_shared_bytes_count(shared);
+    const int result = sendable_slot(worker, connection, count_bytes, &slot);
+    if (result < 0 || count_bytes == 0)
         return result;
-    result = iocp_send_queue_shared(&worker->pool, &slot->queue, shared);
-    if (result == 0)
-        iocp_worker_touch(worker, slot);
-    return result;
+    return queued(worker, slot, iocp_send_queue_shared(&worker->pool, &slot->queue, shared), count_bytes);
 }
 
 int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key)
 {
     iocp_slot *slot;
-    int result = sendable_slot(worker, connection, &slot);
+    int result = sendable_slot(worker, connection, 0, &slot);
     if (result < 0)
         return result;
     result = iocp_send_queue_mark(&worker->pool, &slot->queue, key);

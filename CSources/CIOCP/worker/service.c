@@ -39,6 +39,7 @@ void iocp_worker_opened(iocp_worker *worker, iocp_slot *slot)
     slot->opened_ns = worker->now_ns;
     slot->received_ns = worker->now_ns;
     IOCP_STATS_ADD(worker->stats, connections, 1);
+    iocp_worker_arm_deadline(worker, slot);
 }
 
 void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
@@ -51,13 +52,18 @@ void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
     const bool connecting = slot->flags & IOCP_SLOT_CONNECTOR && !was_open;
     IOCP_CHECK(!(slot->flags & (IOCP_SLOT_DIRTY | IOCP_SLOT_STARVED)), "a slot was released while it is still listed");
     iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
+    if (slot->address.kind != 0)
+        iocp_address_counts_release(worker->setup.addresses, slot->address);
     iocp_slot_release(&worker->table, iocp_slot_index(&worker->table, slot));
     if (was_open) {
         IOCP_STATS_ADD(worker->stats, closed, 1);
         IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
     }
-    if (connecting)
+    if (connecting) {
         last.kind = IOCP_COMPLETION_CONNECT_FAILED;
+        if (last.result == 0)
+            last.result = -ECANCELED; /* given up here, before the peer answered */
+    }
     if (announced || connecting)
         iocp_worker_emit(worker, last);
 }
@@ -74,13 +80,6 @@ void iocp_worker_take_marks(iocp_worker *worker, iocp_slot *slot, int32_t result
 }
 
 /* --- closing ------------------------------------------------------------------------------------------------ */
-
-static void arm_linger(iocp_worker *worker, iocp_slot *slot)
-{
-    slot->linger_mark_bytes = slot->sent_bytes;
-    iocp_deadlines_arm(&worker->deadlines, iocp_slot_index(&worker->table, slot),
-                       worker->now_ns + worker->setup.config->linger_timeout_ns);
-}
 
 void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
                              bool abort)
@@ -110,7 +109,7 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
         slot->state = IOCP_SLOT_DRAINING;
     } else {
         slot->state = IOCP_SLOT_FLUSHING;
-        arm_linger(worker, slot);
+        iocp_worker_arm_linger(worker, slot);
     }
     iocp_worker_touch(worker, slot);
 }
@@ -129,30 +128,6 @@ void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result)
         return;
     default:
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_FAILED, result, true);
-        return;
-    }
-}
-
-void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
-{
-    switch (slot->state) {
-    case IOCP_SLOT_FLUSHING:
-        if (slot->sent_bytes != slot->linger_mark_bytes) {
-            arm_linger(worker, slot); /* slow, but the peer still reads */
-            return;
-        }
-        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true);
-        return;
-    case IOCP_SLOT_LINGERING:
-        /* FIN and everything before it was handed over; the peer just never finishes its side. */
-        slot->state = IOCP_SLOT_DRAINING;
-        iocp_worker_touch(worker, slot);
-        return;
-    case IOCP_SLOT_FREE:
-    case IOCP_SLOT_CONNECTING:
-    case IOCP_SLOT_OPEN:
-    case IOCP_SLOT_DRAINING:
-    case IOCP_SLOT_CLOSING:
         return;
     }
 }
@@ -178,8 +153,8 @@ static void cancel_receive(iocp_worker *worker, iocp_slot *slot)
 
 static void service_receive(iocp_worker *worker, iocp_slot *slot)
 {
-    const bool wanted =
-        !(slot->flags & IOCP_SLOT_PEER_FINISHED) && !((slot->flags & IOCP_SLOT_PAUSED) && slot->state == IOCP_SLOT_OPEN);
+    const bool held_back = slot->flags & (IOCP_SLOT_PAUSED | IOCP_SLOT_PRESSED) && slot->state == IOCP_SLOT_OPEN;
+    const bool wanted = !(slot->flags & IOCP_SLOT_PEER_FINISHED) && !held_back;
     if (!wanted)
         cancel_receive(worker, slot);
     else if (!(slot->flags & (IOCP_SLOT_RECEIVING | IOCP_SLOT_STARVED)))
@@ -245,6 +220,7 @@ static void service_draining(iocp_worker *worker, iocp_slot *slot)
     if (slot->outstanding_count > 0)
         return;
 
+    worker->unsent_bytes -= slot->queue.unsent_bytes;
     while (slot->queue.head != IOCP_NODE_NONE) {
         uint64_t key;
         if (!iocp_send_queue_drop(&worker->pool, &slot->queue, &key))
@@ -279,7 +255,7 @@ static void service(iocp_worker *worker, iocp_slot *slot)
             service_draining(worker, slot);
         } else if (service_finish(worker, slot)) {
             slot->state = IOCP_SLOT_LINGERING;
-            arm_linger(worker, slot);
+            iocp_worker_arm_linger(worker, slot);
         }
         return;
     case IOCP_SLOT_LINGERING:

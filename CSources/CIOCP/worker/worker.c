@@ -24,8 +24,6 @@ static int open_buffers(iocp_worker *worker)
     if (worker->operations->whole_buffers)
         small_count = worker->table.slot_count < SMALL_BUFFERS_MAX ? round_up_power_of_two(worker->table.slot_count)
                                                                    : SMALL_BUFFERS_MAX;
-    if (small_count > IOCP_RECEIVE_BUFFERS_MAX - config->receive_buffers_per_worker)
-        small_count = IOCP_RECEIVE_BUFFERS_MAX - config->receive_buffers_per_worker;
     return iocp_receive_buffers_open(&worker->buffers, worker->setup.node, config->receive_buffer_bytes,
                                      config->receive_buffers_per_worker, SMALL_BUFFER_BYTES, small_count);
 }
@@ -37,9 +35,10 @@ static int open_memory(iocp_worker *worker, const char **detail)
     const uint32_t node = worker->setup.node;
     const uint32_t slot_count = config->connections_per_worker;
     const uint32_t node_count = slot_count * 2 + config->send_chunks_per_worker;
-    /* Spilled at worst: every mark, OPENED and CLOSED of every slot, and one batch of events. */
+    /* Spilled at worst: every mark, OPENED and CLOSED of every slot, every timer, and one batch of events. */
     const uint32_t spill_count =
-        round_up_power_of_two(node_count + 2 * slot_count + IOCP_DRIVER_EVENTS_MAX * IOCP_COMPLETIONS_PER_EVENT_MAX);
+        round_up_power_of_two(node_count + 2 * slot_count + config->timers_per_worker +
+                              IOCP_DRIVER_EVENTS_MAX * IOCP_COMPLETIONS_PER_EVENT_MAX);
     int result;
 
     *detail = "connection slots";
@@ -55,7 +54,11 @@ static int open_memory(iocp_worker *worker, const char **detail)
     if ((result = iocp_send_pool_open(&worker->pool, node, node_count, &worker->chunks, &worker->buffers)) < 0)
         return result;
     *detail = "deadlines";
-    if ((result = iocp_deadlines_open(&worker->deadlines, node, slot_count + IOCP_LISTENERS_MAX, worker->now_ns)) < 0)
+    if ((result = iocp_deadlines_open(&worker->deadlines, node, slot_count + IOCP_LISTENERS_MAX + config->timers_per_worker,
+                                      worker->now_ns)) < 0)
+        return result;
+    *detail = "timers";
+    if ((result = iocp_timers_open(&worker->timers, node, config->timers_per_worker)) < 0)
         return result;
     *detail = "the list of slots to service";
     if ((result = iocp_arena_open(&worker->dirty_arena, (size_t)slot_count * sizeof(uint32_t), node)) < 0)
@@ -73,6 +76,7 @@ static void close_memory(iocp_worker *worker)
 {
     iocp_arena_close(&worker->spill.arena);
     iocp_arena_close(&worker->dirty_arena);
+    iocp_timers_close(&worker->timers);
     iocp_deadlines_close(&worker->deadlines);
     iocp_send_pool_close(&worker->pool);
     iocp_send_chunks_close(&worker->chunks);
@@ -91,7 +95,7 @@ int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
     }
     worker->operations = setup->driver;
     worker->stats = setup->stats;
-    worker->now_ns = iocp_clock_ns();
+    worker->now_ns = iocp_worker_clock_ns(worker);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         worker->starved[class] = iocp_slot_fifo_empty();
 
@@ -107,6 +111,7 @@ int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
         .completion_queue_entries = setup->config->completion_queue_entries,
         .enters = &setup->stats->stats.enters,
         .queue_overflows = &setup->stats->stats.queue_overflows,
+        .lockdown = setup->config->lockdown,
         .wake_fd = setup->wake_fd,
         .buffers = &worker->buffers,
     };
@@ -129,6 +134,8 @@ static void drop_connections(iocp_worker *worker)
         uint64_t key;
         while (slot->state != IOCP_SLOT_FREE && slot->queue.head != IOCP_NODE_NONE)
             iocp_send_queue_drop(&worker->pool, &slot->queue, &key);
+        if (slot->address.kind != 0 && slot->state != IOCP_SLOT_FREE)
+            iocp_address_counts_release(worker->setup.addresses, slot->address);
         if (slot->flags & IOCP_SLOT_COUNTED && slot->state != IOCP_SLOT_FREE) {
             IOCP_STATS_ADD(worker->stats, closed, 1);
             IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);

@@ -5,7 +5,9 @@
  *   events.c      one driver event: which slot, which change of state, which completion
  *   service.c     what a slot needs now: receive, send, FIN, cancel, close
  *   requests.c    the application's calls on one connection
- *   listeners.c   accepting, backing off
+ *   listeners.c   accepting, backing off, limits at the door
+ *   deadlines.c   idle, receive, send and linger deadlines of a slot
+ *   timers.c      user timers
  *   mailbox.c     posts */
 #ifndef IOCP_WORKER_WORKER_H
 #define IOCP_WORKER_WORKER_H
@@ -23,6 +25,7 @@
 #include "../system/topology.h"
 #include "listeners.h"
 #include "mailbox.h"
+#include "timers.h"
 
 /* What the port shares with its workers. */
 typedef struct iocp_worker_setup {
@@ -31,6 +34,7 @@ typedef struct iocp_worker_setup {
     const iocp_driver_operations *driver;
     iocp_stats_cell *stats;
     iocp_listener_set *listeners;
+    iocp_address_counts *addresses;
     const _Atomic uint64_t *stop_at_ns; /* 0: running; else when the drain ends, monotonic */
     uint32_t index;
     uint32_t cpu;                       /* UINT32_MAX: not pinned */
@@ -59,6 +63,7 @@ struct iocp_worker {
     uint32_t event_next;
     uint32_t event_count;
     uint32_t dirty_count;
+    uint64_t unsent_bytes;      /* of all connections */
     bool stopping;
     bool finished;              /* wait has nothing more to deliver, ever */
 
@@ -72,6 +77,7 @@ struct iocp_worker {
     iocp_spill spill;
     iocp_deadlines deadlines;
     iocp_worker_listeners accepting;
+    iocp_timers timers;
     iocp_event events[IOCP_DRIVER_EVENTS_MAX];
 
     iocp_worker_setup setup;
@@ -88,6 +94,9 @@ int iocp_worker_open(iocp_worker *worker, iocp_failure *failure);
 
 /* Hands out a completion. There is always room: see iocp_spill. */
 void iocp_worker_emit(iocp_worker *worker, iocp_completion completion);
+
+/* The driver's clock: the monotonic one, or a simulated kernel's. */
+uint64_t iocp_worker_clock_ns(const iocp_worker *worker);
 
 /* Ends a sleep. Thread: any; async-signal-safe. */
 void iocp_worker_wake(const iocp_worker *worker);
@@ -117,8 +126,32 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
 /* The transport failed: no more can be sent or received. */
 void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result);
 
+/* --- deadlines.c ------------------------------------------------------------------------------------------- */
+
+/* The wheel's entries: slots, then listeners, then user timers. */
+static inline uint32_t iocp_worker_first_listener_deadline(const iocp_worker *worker)
+{
+    return worker->table.slot_count;
+}
+
+static inline uint32_t iocp_worker_first_timer_deadline(const iocp_worker *worker)
+{
+    return worker->table.slot_count + IOCP_LISTENERS_MAX;
+}
+
+/* Begins the windows of a connection that opened, where timeouts are configured. */
+void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot);
+
+/* Bytes were queued where none were: the send window begins. */
+void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot);
+
+/* Waits for a peer that neither reads nor finishes while its connection closes. */
+void iocp_worker_arm_linger(iocp_worker *worker, iocp_slot *slot);
+
 /* A slot's deadline came. */
 void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot);
+
+/* --- service.c, continued ----------------------------------------------------------------------------------- */
 
 /* Removes sent marks from the head of a queue and reports them with `result`. */
 void iocp_worker_take_marks(iocp_worker *worker, iocp_slot *slot, int32_t result);

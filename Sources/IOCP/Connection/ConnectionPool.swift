@@ -46,7 +46,7 @@ public struct ConnectionPool<State>: ~Copyable {
     }
 
     @usableFromInline
-    mutating func add(_ token: iocp_token, state: State) -> IocpContext<State> {
+    mutating func add(_ token: iocp_token, key: UInt64, state: State) -> IocpContext<State> {
         let slot = Int(iocp_token_slot(token))
         while untouched <= slot {
             unsafe (contexts + untouched).initialize(to: nil)
@@ -56,10 +56,11 @@ public struct ConnectionPool<State>: ~Copyable {
         // A context that somebody kept stays with its closed connection.
         if unsafe isKnownUniquelyReferenced(&contexts[slot]), let context = unsafe contexts[slot] {
             context.token = token
+            context.key = key
             context.lifetimeState = state
             return context
         }
-        let context = unsafe IocpContext(raw: worker, token: token, state: state)
+        let context = unsafe IocpContext(raw: worker, token: token, key: key, state: state)
         unsafe contexts[slot] = context
         return context
     }

@@ -10,11 +10,13 @@ public final class IocpContext<State> {
     @usableFromInline let raw: OpaquePointer
     @usableFromInline var token: iocp_token
     @usableFromInline var lifetimeState: State?
+    /// The key given to ``Worker/connect(to:from:key:)``; 0 for an accepted connection.
+    public internal(set) var key: UInt64
 
-    @usableFromInline
-    init(raw: OpaquePointer, token: iocp_token, state: State) {
+    init(raw: OpaquePointer, token: iocp_token, key: UInt64, state: State) {
         unsafe self.raw = raw
         self.token = token
+        self.key = key
         lifetimeState = state
     }
 

@@ -37,8 +37,7 @@ struct Explanation {
             self.init(
                 "a worker's thread could not be set up", error.detail,
                 "check the process' CPU affinity, cpuset and thread limit (ulimit -u)")
-        case .stats:
-            self.init("the stats page was refused", "memfd_create is forbidden, or descriptors are short", "raise ulimit -n")
+        case .stats: self = .stats(error)
         case .listen: self = .listen(error)
         case .state: self.init(error.detail ?? "the call does not fit the port's state")
         case .operation: self = .operation(error)
@@ -72,6 +71,18 @@ struct Explanation {
             return Explanation("no file descriptor for the ring", "the process is at its limit", "raise ulimit -n")
         default:
             return Explanation("the ring could not be opened", error.detail)
+        }
+    }
+
+    private static func stats(_ error: IOCPError) -> Explanation {
+        switch error.code {
+        case ESRCH: return Explanation("there is no such process", error.detail)
+        case ENOENT: return Explanation("no completion port is there", error.detail, "name a process that runs one")
+        case EACCES: return Explanation("the stats page cannot be read", error.detail, "run as that user or as root")
+        case EPROTO: return Explanation("the stats page has another layout", "it belongs to another version")
+        default:
+            return Explanation(
+                "the stats page was refused", "memfd_create is forbidden, or descriptors are short", "raise ulimit -n")
         }
     }
 
@@ -118,7 +129,8 @@ struct Explanation {
                 "spread the destinations, or widen net.ipv4.ip_local_port_range")
         case EBUSY: return Explanation("the completion queue is too full to ask now", nil, "ask after the next wait")
         case EOPNOTSUPP: return Explanation("this kernel cannot answer", "ring socket commands need Linux 6.7")
-        case EPROTO: return Explanation("the stats page has another layout", "it belongs to another version")
+        case EMFILE:
+            return Explanation("no file descriptor is left", "the process is at its limit", "raise ulimit -n")
         default: return Explanation(unsafe String(cString: strerror(error.code)), error.detail)
         }
     }

@@ -20,10 +20,10 @@ public struct PortStats: ~Copyable {
         let path = try PortStats.pagePath(of: processID)
         let fd = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard fd >= 0 else { throw IOCPError(code: errno, stage: .stats, detail: path) }
-        defer { _ = Glibc.close(fd) }
+        defer { _ = close(fd) }
         var mapped: OpaquePointer?
         let result = unsafe iocp_stats_view_open(fd, &mapped)
-        guard result >= 0, let mapped = unsafe mapped else { throw IOCPError(code: result) }
+        guard result >= 0, let mapped = unsafe mapped else { throw IOCPError(code: result, stage: .stats) }
         unsafe view = mapped
     }
 

@@ -32,6 +32,14 @@ public struct WorkerStats: Hashable, Sendable {
     public var acceptFailures: UInt64 = 0
     /// Times the completion queue overflowed.
     public var queueOverflows: UInt64 = 0
+    /// Connections refused because their address has as many as it may.
+    public var refusedAddresses: UInt64 = 0
+    /// Times accepting paused for the accept rate or a full table.
+    public var delayedAccepts: UInt64 = 0
+    /// Sends refused: over a cap, or without memory.
+    public var refusedSends: UInt64 = 0
+    /// Connections ended by a deadline.
+    public var timeouts: UInt64 = 0
     /// When the latest wait ended, on the monotonic clock: a worker that stalls falls behind.
     public var heartbeat: Duration = .zero
 
@@ -55,6 +63,10 @@ public struct WorkerStats: Hashable, Sendable {
         posts = raw.posts
         acceptFailures = raw.accept_failures
         queueOverflows = raw.queue_overflows
+        refusedAddresses = raw.refused_addresses
+        delayedAccepts = raw.delayed_accepts
+        refusedSends = raw.refused_sends
+        timeouts = raw.timeouts
         heartbeat = .nanoseconds(Int64(clamping: raw.heartbeat_ns))
     }
 
@@ -75,5 +87,9 @@ public struct WorkerStats: Hashable, Sendable {
         left.posts += right.posts
         left.acceptFailures += right.acceptFailures
         left.queueOverflows += right.queueOverflows
+        left.refusedAddresses += right.refusedAddresses
+        left.delayedAccepts += right.delayedAccepts
+        left.refusedSends += right.refusedSends
+        left.timeouts += right.timeouts
     }
 }

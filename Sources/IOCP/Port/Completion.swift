@@ -23,8 +23,8 @@ public struct Completion {
         case closed(CloseReason)
         /// A post.
         case posted
-        /// A user timer.
-        case timer
+        /// A user timer fired, or ended early with ECANCELED.
+        case timer(IOCPError?)
     }
 
     @usableFromInline let raw: iocp_completion
@@ -52,7 +52,7 @@ public struct Completion {
         case IOCP_COMPLETION_WRITABLE: .writable
         case IOCP_COMPLETION_CLOSED: .closed(unsafe CloseReason(reason: raw.detail, result: raw.result))
         case IOCP_COMPLETION_POSTED: .posted
-        case IOCP_COMPLETION_TIMER: .timer
+        case IOCP_COMPLETION_TIMER: .timer(unsafe raw.result < 0 ? IOCPError(result: raw.result) : nil)
         default: preconditionFailure("the core handed out a completion of an unknown kind")
         }
     }

@@ -14,6 +14,16 @@ public enum Driver: UInt8, Sendable, Hashable, CaseIterable, CustomStringConvert
     var raw: iocp_driver_kind { iocp_driver_kind(rawValue: rawValue) }
 }
 
+/// What happens to a send that would take a connection's unsent bytes over their cap.
+public enum OverflowPolicy: UInt8, Sendable, Hashable {
+    /// The connection is aborted: `closed(.sendOverflow)`.
+    case close = 0
+    /// The send is refused whole (EAGAIN): a broadcast drops this message for this peer.
+    case refuse = 1
+
+    var raw: iocp_overflow_policy { iocp_overflow_policy(rawValue: rawValue) }
+}
+
 /// Everything a port may use. Every bound is checked by ``CompletionPort/init(_:)``; nothing grows beyond it.
 public struct PortConfiguration: Sendable, Hashable {
     public var driver: Driver = .auto
@@ -24,7 +34,7 @@ public struct PortConfiguration: Sendable, Hashable {
     public var connectionsPerWorker: Int = 0
     /// Size of a receive buffer: a power of two from 4 KiB to 1 MiB.
     public var receiveBufferBytes: Int = 64 * 1024
-    /// Receive buffers of each worker, shared by its connections: a power of two from 2 to 32,768.
+    /// Receive buffers of each worker, shared by its connections: a power of two from 2 to 16,384.
     public var receiveBuffersPerWorker: Int = 256
     /// Memory for copied unsent bytes of each worker, in chunks of 16 KiB: 4 to 1,048,576. Touched as it is used.
     public var sendChunksPerWorker: Int = 4096
@@ -36,6 +46,31 @@ public struct PortConfiguration: Sendable, Hashable {
     public var listenBacklog: Int = 4096
     /// How long a graceful close waits for a peer that neither reads nor finishes.
     public var lingerTimeout: Duration = .seconds(5)
+    /// Unsent bytes at which a connection that was held back is writable again.
+    public var sendLowWatermark: Int = 256 * 1024
+    /// Unsent bytes at which a connection's receive pauses: a peer that does not read is not read from.
+    public var sendHighWatermark: Int = 1024 * 1024
+    /// Unsent bytes a connection may never exceed: at most 2 GiB - 1.
+    public var sendCap: Int = 64 * 1024 * 1024
+    /// What happens to a send that would exceed the cap.
+    public var overflowPolicy: OverflowPolicy = .close
+    /// Unsent bytes of all connections of a worker.
+    public var unsentBytesPerWorker: Int = 1 << 30
+    /// Ends a connection that neither received nor sent for this long; nil never does. At most one day, as below.
+    public var idleTimeout: Duration?
+    /// Ends a connection that received less than ``receiveProgressBytes`` in this time, unless it was held back here.
+    public var receiveTimeout: Duration?
+    public var receiveProgressBytes: Int = 1
+    /// Ends a connection with unsent bytes none of which were taken in this time.
+    public var sendTimeout: Duration?
+    /// User timers each worker can have armed.
+    public var timersPerWorker: Int = 16 * 1024
+    /// Connections one peer address may have, over all workers; 0 is no limit. IPv6 peers are counted by /64.
+    public var connectionsPerAddress: Int = 0
+    /// Connections accepted per second, over all workers; 0 is no limit. Clients beyond it wait in the backlog.
+    public var acceptsPerSecond: Int = 0
+    /// Restricts each ring to the operations this library uses, and proves at start that others are refused.
+    public var lockdown = false
     /// Delivers the peer's FIN as an event instead of closing after it.
     public var deliversHalfClose = false
     /// Announces a connection only when its first bytes arrived (AcceptEx with a receive buffer).
@@ -63,6 +98,19 @@ public struct PortConfiguration: Sendable, Hashable {
         raw.mailbox_entries = try field(mailboxEntries, "mailboxEntries")
         raw.listen_backlog = try field(listenBacklog, "listenBacklog")
         raw.linger_timeout_ns = lingerTimeout.wholeNanoseconds
+        raw.send_low_bytes = try field(sendLowWatermark, "sendLowWatermark")
+        raw.send_high_bytes = try field(sendHighWatermark, "sendHighWatermark")
+        raw.send_cap_bytes = try field(sendCap, "sendCap")
+        raw.overflow_policy = overflowPolicy.raw
+        raw.worker_unsent_bytes = UInt64(clamping: unsentBytesPerWorker)
+        raw.idle_timeout_ns = idleTimeout?.wholeNanoseconds ?? 0
+        raw.receive_timeout_ns = receiveTimeout?.wholeNanoseconds ?? 0
+        raw.send_timeout_ns = sendTimeout?.wholeNanoseconds ?? 0
+        raw.receive_progress_bytes = try field(receiveProgressBytes, "receiveProgressBytes")
+        raw.timers_per_worker = try field(timersPerWorker, "timersPerWorker")
+        raw.connections_per_address = try field(connectionsPerAddress, "connectionsPerAddress")
+        raw.accepts_per_second = try field(acceptsPerSecond, "acceptsPerSecond")
+        raw.lockdown = lockdown
         raw.half_close = deliversHalfClose
         raw.deliver_after_first_bytes = opensAfterFirstBytes
         raw.pin_workers = pinsWorkers

@@ -75,6 +75,24 @@ public final class Worker {
         return Connection(token: token)
     }
 
+    /// Starts a timer that ends in one `timer` completion carrying `key`, up to 8 ms late and never early. O(1).
+    /// - Parameter connection: whose timer it is; when that has closed, the timer ends with ECANCELED.
+    /// - Throws: ENOBUFS when `timersPerWorker` are armed already.
+    @discardableResult
+    public func startTimer(after delay: Duration, for connection: Connection? = nil, key: UInt64) throws(IOCPError)
+        -> WorkerTimer
+    {
+        var timer: iocp_timer = 0
+        try check(unsafe iocp_timer_start(raw, connection?.token ?? 0, delay.wholeNanoseconds, key, &timer))
+        return WorkerTimer(raw: timer)
+    }
+
+    /// Ends a timer early: its completion follows with ECANCELED.
+    /// - Throws: ENOENT when it fired already.
+    public func cancelTimer(_ timer: WorkerTimer) throws(IOCPError) {
+        try check(unsafe iocp_timer_cancel(raw, timer.raw))
+    }
+
     /// What this worker holds now; all zero when nothing is open.
     public var holdings: WorkerHoldings { unsafe WorkerHoldings(iocp_worker_hold(raw)) }
 
@@ -85,6 +103,11 @@ public final class Worker {
         try check(unsafe iocp_worker_pages(raw, &resident, &onNode))
         return (Int(resident), Int(onNode))
     }
+}
+
+/// The name of an armed timer of one worker; harmless once it fired.
+public struct WorkerTimer: Hashable, Sendable {
+    let raw: iocp_timer
 }
 
 /// What a worker holds, for leak checks.

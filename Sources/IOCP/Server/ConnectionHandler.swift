@@ -42,6 +42,11 @@ public protocol ConnectionHandler: SendableMetatype {
     /// A post arrived. `connection` is the one it was posted to, nil if to the worker or if that connection is gone.
     mutating func posted(_ value: UInt64, to connection: IocpContext<State>?, on worker: Worker) throws(IOCPError)
 
+    /// A timer of ``Worker/startTimer(after:for:key:)`` fired. With ECANCELED it was cancelled, its connection closed
+    /// or the port stops.
+    mutating func timerFired(key: UInt64, error: IOCPError?, connection: IocpContext<State>?, on worker: Worker)
+        throws(IOCPError)
+
     /// The port has stopped, and this worker has delivered everything.
     mutating func stopped(on worker: Worker)
 }
@@ -73,6 +78,10 @@ extension ConnectionHandler {
     public mutating func posted(_ value: UInt64, to connection: IocpContext<State>?, on worker: Worker)
         throws(IOCPError)
     {}
+    @inlinable
+    public mutating func timerFired(
+        key: UInt64, error: IOCPError?, connection: IocpContext<State>?, on worker: Worker
+    ) throws(IOCPError) {}
     @inlinable
     public mutating func stopped(on worker: Worker) {}
 }

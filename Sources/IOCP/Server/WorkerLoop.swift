@@ -57,7 +57,7 @@ extension Worker {
     ) {
         let completion = unsafe Completion(raw: record)
         if completion.event == .opened {
-            let context = pool.add(unsafe record.connection, state: handler.makeState())
+            let context = pool.add(unsafe record.connection, key: unsafe record.key, state: handler.makeState())
             do throws(IOCPError) {
                 try handler.opened(context)
             } catch {
@@ -86,7 +86,9 @@ extension Worker {
                 } else {
                     try handler.posted(completion.key, to: context, on: self)
                 }
-            case .timer, .opened, .received:
+            case .timer(let error):
+                try handler.timerFired(key: completion.key, error: error, connection: context, on: self)
+            case .opened, .received:
                 break
             }
         } catch {

@@ -150,7 +150,7 @@ static iocp_capabilities capabilities;
 static void probe(void)
 {
     struct io_uring ring;
-    capabilities.uring_result = iocp_uring_ring_open(&ring, PROBE_ENTRIES, PROBE_ENTRIES * 2);
+    capabilities.uring_result = iocp_uring_ring_open(&ring, PROBE_ENTRIES, PROBE_ENTRIES * 2, 0);
     if (capabilities.uring_result < 0)
         return;
     capabilities.single_issuer = true;

@@ -32,11 +32,12 @@ static bool has_no_array(const struct io_uring *ring)
 #endif
 }
 
-int iocp_uring_ring_open(struct io_uring *ring, uint32_t sq_entries, uint32_t cq_entries)
+int iocp_uring_ring_open(struct io_uring *ring, uint32_t sq_entries, uint32_t cq_entries, uint32_t more_flags)
 {
     int result = -EINVAL;
     for (size_t i = 0; i < sizeof ring_flags / sizeof *ring_flags && result == -EINVAL; i++) {
-        struct io_uring_params params = {.flags = ring_flags[i] | IORING_SETUP_CQSIZE, .cq_entries = cq_entries};
+        struct io_uring_params params = {.flags = ring_flags[i] | IORING_SETUP_CQSIZE | more_flags,
+                                          .cq_entries = cq_entries};
         if (sq_entries > cq_entries)
             sq_entries = cq_entries;
         result = io_uring_queue_init_params(sq_entries, ring, &params);
@@ -112,7 +113,8 @@ static int uring_open(iocp_driver **driver, const iocp_driver_config *config, io
     uring->config = *config;
     uring->incremental = iocp_capabilities_get()->incremental_buffers;
 
-    int result = iocp_uring_ring_open(&uring->ring, IOCP_URING_SQ_ENTRIES, config->completion_queue_entries);
+    int result = iocp_uring_ring_open(&uring->ring, IOCP_URING_SQ_ENTRIES, config->completion_queue_entries,
+                                      config->lockdown ? IORING_SETUP_R_DISABLED : 0);
     if (result < 0) {
         fail(failure, result, IOCP_STAGE_RING, "io_uring_setup");
         release(uring);
@@ -126,6 +128,8 @@ static int uring_open(iocp_driver **driver, const iocp_driver_config *config, io
         fail(failure, result, IOCP_STAGE_RING_FILES, "io_uring_register_files_sparse");
     else
         result = open_buffer_rings(uring, failure);
+    if (result == 0 && config->lockdown)
+        result = iocp_uring_lock_down(uring, failure);
     if (result < 0) {
         release(uring);
         return result;

@@ -4,6 +4,7 @@
  *   submit.c    intents become submission entries
  *   complete.c  entering the kernel; completion entries become events
  *   command.c   questions answered at once: a socket's peer, placing a socket in the table
+ *   lockdown.c  restricting the ring to what is used
  *   probe.c     what this kernel can do, by trial */
 #ifndef IOCP_DRIVER_URING_URING_H
 #define IOCP_DRIVER_URING_URING_H
@@ -80,9 +81,15 @@ static inline iocp_uring *iocp_uring_of(iocp_driver *driver)
 /* setup.c */
 
 /* Opens a ring with the flags of the design, falling back from newer ones by trial. Returns 0 or -errno. */
-int iocp_uring_ring_open(struct io_uring *ring, uint32_t sq_entries, uint32_t cq_entries);
+int iocp_uring_ring_open(struct io_uring *ring, uint32_t sq_entries, uint32_t cq_entries, uint32_t more_flags);
 int iocp_uring_buffer_ring_open(struct io_uring *ring, iocp_uring_buffer_ring *buffers, uint16_t group,
                                 uint32_t entry_count, uint32_t flags, uint32_t node);
+
+/* lockdown.c */
+
+/* Restricts a ring that was opened disabled to what this driver uses, enables it, and makes sure that a forbidden
+ * operation is refused. Returns 0 or -errno and fills failure. */
+int iocp_uring_lock_down(iocp_uring *uring, iocp_failure *failure);
 
 /* submit.c */
 

@@ -1,0 +1,76 @@
+/* A kernel that is played: the `sim` driver, for tests of the core and of applications above it.
+ *
+ * It holds a virtual clock, sockets, and the peers at their other ends. It delays, splits, fails, starves and
+ * reorders whatever the rules of the seam (driver/driver.h) allow, decides everything by one random sequence, and so
+ * replays from its seed. It also watches that the worker above keeps its side of those rules.
+ *
+ * A worker with driver IOCP_DRIVER_SIM stands on the sim its thread uses, from iocp_port_create to
+ * iocp_worker_close. Everything here, the port's functions included, is called on that one thread. */
+#ifndef IOCP_SIM_H
+#define IOCP_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "iocp_completion.h"
+
+typedef struct iocp_sim iocp_sim;
+
+/* How a connection's stream to its peer ended. Append only. */
+typedef enum iocp_sim_ending : uint8_t {
+    IOCP_SIM_FIN = 1,          /* by a shutdown: the peer may go on sending */
+    IOCP_SIM_CLOSED_FIN = 2,   /* by a close */
+    IOCP_SIM_CLOSED_RST = 3,   /* by an aborting close */
+    IOCP_SIM_CLOSED_DIRTY = 4, /* by a close over unread bytes: TCP answers those with RST */
+} iocp_sim_ending;
+
+/* What a test sees of the kernel's side. Any function may be NULL. */
+typedef struct iocp_sim_observer {
+    void *context;
+    /* A rule of the seam was broken by the worker. Should not return. */
+    void (*violated)(void *context, const char *rule, const char *what, iocp_token connection);
+    /* A socket has a connection's name from here on; its peer sends the bytes of `stream`. */
+    void (*named)(void *context, iocp_token connection, uint32_t stream);
+    /* Bytes of a send were taken by the transport, in this order. */
+    void (*taken)(void *context, iocp_token connection, const uint8_t *bytes, uint32_t count_bytes);
+    /* The transport failed, or the peer reset: bytes may be lost from here on. */
+    void (*broke)(void *context, iocp_token connection);
+    void (*ended)(void *context, iocp_token connection, iocp_sim_ending ending);
+    /* A receive buffer was given to the kernel, which writes to it from here on. */
+    void (*provided)(void *context, const uint8_t *start, uint32_t count_bytes);
+    /* Time passes inside a wait: other threads would run now, and may post. */
+    void (*meanwhile)(void *context);
+    /* One line of what happens. */
+    void (*trace)(void *context, const char *line);
+} iocp_sim_observer;
+
+/* whole_buffers: each receive spends one, as on kernels without incremental consumption. NULL without memory. */
+iocp_sim *iocp_sim_create(uint64_t seed, bool whole_buffers, const iocp_sim_observer *observer);
+
+/* Not while a worker stands on it. */
+void iocp_sim_destroy(iocp_sim *sim);
+
+/* The sim that the calling thread's ports and workers stand on, until the next call; NULL: none. */
+void iocp_sim_use(iocp_sim *sim);
+
+/* No more clients. Everything else goes on as before. */
+void iocp_sim_stop_clients(iocp_sim *sim);
+
+/* The weather clears: no faults from here on, no clients, and every peer that is still there reads and writes all it
+ * has. */
+void iocp_sim_clear(iocp_sim *sim);
+
+/* Whether, in clear weather, everything has arrived: each peer's bytes at the worker, each send at the kernel. Names
+ * one connection where that is not so. */
+bool iocp_sim_settled(const iocp_sim *sim, iocp_token *connection);
+
+uint64_t iocp_sim_now_ns(const iocp_sim *sim);
+
+/* Events handed to workers so far. */
+uint64_t iocp_sim_event_count(const iocp_sim *sim);
+
+/* Bytes [position, position + count) of a stream. Streams are endless, and differ. Thread: any. */
+void iocp_sim_stream_copy(uint32_t stream, uint64_t position, uint8_t *bytes, uint32_t count_bytes);
+bool iocp_sim_stream_matches(uint32_t stream, uint64_t position, const uint8_t *bytes, uint32_t count_bytes);
+
+#endif

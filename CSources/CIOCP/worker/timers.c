@@ -1,0 +1,93 @@
+#include "timers.h"
+
+#include <errno.h>
+
+#include "worker.h"
+
+#define TIMER_NONE UINT32_MAX
+
+int iocp_timers_open(iocp_timers *timers, uint32_t node, uint32_t entry_count)
+{
+    *timers = (iocp_timers){.entry_count = entry_count, .free_head = TIMER_NONE};
+    const int result = iocp_arena_open(&timers->arena, (size_t)entry_count * sizeof *timers->entries, node);
+    timers->entries = (iocp_timer_entry *)timers->arena.start;
+    return result;
+}
+
+void iocp_timers_close(iocp_timers *timers)
+{
+    iocp_arena_close(&timers->arena);
+    *timers = (iocp_timers){0};
+}
+
+static uint32_t deadline_of(const iocp_worker *worker, uint32_t index)
+{
+    return iocp_worker_first_timer_deadline(worker) + index;
+}
+
+int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer)
+{
+    iocp_timers *timers = &worker->timers;
+    if (worker->stopping || worker->finished)
+        return -ESHUTDOWN;
+    uint32_t index = timers->free_head;
+    if (index != TIMER_NONE)
+        timers->free_head = timers->entries[index].next;
+    else if (timers->untouched < timers->entry_count)
+        index = timers->untouched++;
+    else
+        return -ENOBUFS;
+    iocp_timer_entry *entry = &timers->entries[index];
+    entry->connection = connection;
+    entry->key = key;
+    entry->life++;
+    /* From the clock, not from the wait before: a handler may have run for long. */
+    const uint64_t bounded_ns = delay_ns < IOCP_TIMEOUT_NS_MAX ? delay_ns : IOCP_TIMEOUT_NS_MAX;
+    iocp_deadlines_arm(&worker->deadlines, deadline_of(worker, index), iocp_worker_clock_ns(worker) + bounded_ns);
+    *timer = (uint64_t)entry->life << 32 | index;
+    return 0;
+}
+
+static void end(iocp_worker *worker, uint32_t index, int32_t result)
+{
+    iocp_timers *timers = &worker->timers;
+    iocp_timer_entry *entry = &timers->entries[index];
+    iocp_completion fired = {.kind = IOCP_COMPLETION_TIMER, .key = entry->key, .result = result};
+    if (entry->connection != 0) {
+        const iocp_slot *slot = iocp_slot_find(&worker->table, entry->connection);
+        if (slot != NULL && (slot->flags & IOCP_SLOT_ANNOUNCED))
+            fired.connection = entry->connection;
+        else
+            fired.result = -ECANCELED;
+    }
+    entry->life++;
+    entry->next = timers->free_head;
+    timers->free_head = index;
+    iocp_worker_emit(worker, fired);
+}
+
+void iocp_worker_timer_due(iocp_worker *worker, uint32_t index)
+{
+    end(worker, index, 0);
+}
+
+int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer)
+{
+    const uint32_t index = (uint32_t)timer;
+    const uint32_t life = (uint32_t)(timer >> 32);
+    if (index >= worker->timers.untouched || (life & 1) == 0 || worker->timers.entries[index].life != life)
+        return -ENOENT;
+    iocp_deadlines_disarm(&worker->deadlines, deadline_of(worker, index));
+    end(worker, index, -ECANCELED);
+    return 0;
+}
+
+void iocp_worker_cancel_timers(iocp_worker *worker)
+{
+    for (uint32_t index = 0; index < worker->timers.untouched; index++) {
+        if ((worker->timers.entries[index].life & 1) == 0)
+            continue;
+        iocp_deadlines_disarm(&worker->deadlines, deadline_of(worker, index));
+        end(worker, index, -ECANCELED);
+    }
+}

@@ -1,0 +1,35 @@
+/* User timers: a pool of them per worker, on the worker's one wheel. */
+#ifndef IOCP_WORKER_TIMERS_H
+#define IOCP_WORKER_TIMERS_H
+
+#include <stdint.h>
+
+#include "../memory/arena.h"
+
+typedef struct iocp_timer_entry {
+    uint64_t connection;
+    uint64_t key;
+    uint32_t life;  /* odd while armed; in the timer's name, so that an old name finds nothing */
+    uint32_t next;  /* free list */
+} iocp_timer_entry;
+
+typedef struct iocp_timers {
+    iocp_arena arena;
+    iocp_timer_entry *entries;
+    uint32_t entry_count;
+    uint32_t free_head;
+    uint32_t untouched;
+} iocp_timers;
+
+struct iocp_worker;
+
+int iocp_timers_open(iocp_timers *timers, uint32_t node, uint32_t entry_count);
+void iocp_timers_close(iocp_timers *timers);
+
+/* A timer's deadline came. */
+void iocp_worker_timer_due(struct iocp_worker *worker, uint32_t index);
+
+/* Ends every armed timer with -ECANCELED: the worker stops. */
+void iocp_worker_cancel_timers(struct iocp_worker *worker);
+
+#endif

@@ -1,0 +1,49 @@
+/// Numbers for people to read.
+enum Figure {
+    /// 1234567 as "1,234,567".
+    static func count(_ value: UInt64) -> String {
+        var groups: [String] = []
+        var rest = value
+        while rest >= 1_000 {
+            let group = String(rest % 1_000)
+            groups.append(String(repeating: "0", count: 3 - group.count) + group)
+            rest /= 1_000
+        }
+        return ([String(rest)] + groups.reversed()).joined(separator: ",")
+    }
+
+    /// "512 B", "1.5 KiB", "2.3 GiB".
+    static func bytes(_ value: UInt64) -> String {
+        guard value >= 1_024 else { return "\(value) B" }
+        var scaled = Double(value) / 1_024
+        var units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][...]
+        while scaled >= 1_023.95, units.count > 1 {
+            scaled /= 1_024
+            units = units.dropFirst()
+        }
+        return "\(rounded(scaled, decimals: 1)) \(units.first!)"
+    }
+
+    /// "85.3 µs", "12.4 ms", "1.52 s".
+    static func nanoseconds(_ value: UInt64) -> String {
+        switch value {
+        case ..<1_000_000: "\(rounded(Double(value) / 1e3, decimals: 1)) µs"
+        case ..<1_000_000_000: "\(rounded(Double(value) / 1e6, decimals: 2)) ms"
+        default: "\(rounded(Double(value) / 1e9, decimals: 2)) s"
+        }
+    }
+
+    /// "3 connections", "1 connection".
+    static func counted(_ count: Int, _ noun: String, plural: String? = nil) -> String {
+        count == 1 ? "1 \(noun)" : "\(count) \(plural ?? noun + "s")"
+    }
+
+    /// With exactly this many decimals.
+    static func rounded(_ value: Double, decimals: Int) -> String {
+        let scale = (0..<decimals).reduce(1) { scale, _ in scale * 10 }
+        let scaled = UInt64((value * Double(scale)).rounded())
+        let fraction = String(scaled % UInt64(scale))
+        let zeros = String(repeating: "0", count: decimals - fraction.count)
+        return "\(scaled / UInt64(scale)).\(zeros)\(fraction)"
+    }
+}

@@ -1,0 +1,93 @@
+import Dispatch
+import IOCP
+import Synchronization
+
+/// What the workers of a load tell the main thread, and what wakes it.
+final class LoadMonitor: Sendable {
+    private let plan: LoadPlan
+    private let connectedCount = Atomic(0)
+    private let establishedCount = Atomic(0)
+    private let activeLostCount = Atomic(0)
+    private let ending = Atomic(false)
+    private let reports = Mutex(Reports())
+    private let changed = DispatchSemaphore(value: 0)
+
+    private struct Reports {
+        var faults = LoadFaults()
+        var results: [LoadResult] = []
+    }
+
+    init(_ plan: LoadPlan) {
+        self.plan = plan
+    }
+
+    // MARK: From the workers
+
+    func connected() {
+        connectedCount.add(1, ordering: .relaxed)
+    }
+
+    /// A connection echoed its first message.
+    func established() {
+        if establishedCount.add(1, ordering: .relaxed).newValue == plan.connections { changed.signal() }
+    }
+
+    func connectFailed(_ error: IOCPError) {
+        note { $0.addError("cannot connect to \(plan.target): \(error)") }
+    }
+
+    func sendFailed(_ error: IOCPError) {
+        note { $0.addError("cannot send to \(plan.target): \(error)") }
+    }
+
+    func closed(_ reason: CloseReason) {
+        note { $0.addError("\(plan.target) ended a connection: \(reason.explanation)") }
+    }
+
+    func mismatched(_ what: String) {
+        note { $0.addMismatch(what) }
+    }
+
+    /// An active connection closed; without any there is nothing left to measure.
+    func activeLost() {
+        if activeLostCount.add(1, ordering: .relaxed).newValue == plan.active { changed.signal() }
+    }
+
+    func deliver(_ result: LoadResult) {
+        reports.withLock { $0.results.append(result) }
+        changed.signal()
+    }
+
+    /// Whether what closes now is closed by this side.
+    var isEnding: Bool { ending.load(ordering: .relaxed) }
+
+    private func note(_ add: (inout LoadFaults) -> Void) {
+        guard !isEnding else { return }
+        reports.withLock { add(&$0.faults) }
+        changed.signal()
+    }
+
+    // MARK: For the main thread
+
+    func end() {
+        ending.store(true, ordering: .relaxed)
+    }
+
+    var connectedSoFar: Int { connectedCount.load(ordering: .relaxed) }
+    var establishedSoFar: Int { establishedCount.load(ordering: .relaxed) }
+    var activeAreLost: Bool { plan.active > 0 && activeLostCount.load(ordering: .relaxed) == plan.active }
+    var faults: LoadFaults { reports.withLock { $0.faults } }
+    var results: [LoadResult] { reports.withLock { $0.results } }
+
+    /// Waits until the condition holds or the time is over; returns whether it holds. A change wakes it.
+    func wait(until deadline: ContinuousClock.Instant, for condition: () -> Bool) -> Bool {
+        while !condition() {
+            let left = deadline - .now
+            guard left > .zero else { return false }
+            let (seconds, attoseconds) = left.components
+            let nanoseconds = Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
+            _ = changed.wait(timeout: .now() + .nanoseconds(nanoseconds))
+        }
+        return true
+    }
+}

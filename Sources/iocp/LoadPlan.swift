@@ -1,0 +1,95 @@
+import IOCP
+
+/// What a load is to do, settled before its first connection.
+struct LoadPlan: Sendable {
+    let target: SocketAddress
+    let connections: Int
+    /// How many of the connections are kept busy; the first ones of every worker.
+    let active: Int
+    let messageBytes: Int
+    /// Messages an active connection keeps outstanding.
+    let depth: Int
+    let workers: Int
+    let connectionsPerWorkerMax: Int
+    /// Local addresses to connect from, in turn; none leaves the choice to the kernel.
+    private let sources: [SocketAddress]
+
+    /// Of the about 28,000 ports of one pair of addresses. Linux tries those of one parity first; once they are taken,
+    /// every connect searches all of them in vain, which was measured at 1 ms and more.
+    private static let connectionsPerSource = 12_500
+    /// Connects, and first messages, that may be outstanding on a worker.
+    private static let connectWindowMax = 256
+    private static let connectWindowBytesMax = 64 << 20
+    private static let sendChunkBytes = 16 << 10
+
+    /// - Throws: `CommandFailure` when no number of workers can hold the connections, `IOCPError` when no port opens.
+    init(target: SocketAddress, connections: Int, active: Int, messageBytes: Int, depth: Int, workers: Int) throws {
+        (self.target, self.connections, self.active) = (target, connections, active)
+        (self.messageBytes, self.depth) = (messageBytes, depth)
+        connectionsPerWorkerMax = try LoadPlan.connectionsPerWorkerMax()
+        let needed = (connections + connectionsPerWorkerMax - 1) / connectionsPerWorkerMax
+        guard needed <= 1_024 else {
+            throw CommandFailure(
+                "\(connections) connections need \(needed) workers of \(connectionsPerWorkerMax) each, and 1024 is the "
+                    + "most: raise the open-file limit (ulimit -n)")
+        }
+        self.workers = min(max(workers, needed), connections)
+        sources = try LoadPlan.sources(target: target, connections: connections)
+    }
+
+    /// How many of `total` fall to a worker, as evenly as it goes.
+    private func share(of total: Int, worker: Int) -> Int {
+        total / workers + (worker < total % workers ? 1 : 0)
+    }
+
+    func connections(ofWorker worker: Int) -> Int { share(of: connections, worker: worker) }
+
+    func active(ofWorker worker: Int) -> Int { share(of: active, worker: worker) }
+
+    /// The number of a worker's connection among all.
+    func number(of connection: Int, onWorker worker: Int) -> Int { connection * workers + worker }
+
+    func source(ofConnection number: Int) -> SocketAddress? {
+        sources.isEmpty ? nil : sources[number % sources.count]
+    }
+
+    /// How many connections of a worker may be on their way, from the connect to the first echo.
+    var connectWindow: Int {
+        max(1, min(LoadPlan.connectWindowMax, LoadPlan.connectWindowBytesMax / messageBytes))
+    }
+
+    /// A port on which nothing the plan asks for runs out of memory or queue.
+    var portConfiguration: PortConfiguration {
+        let busiest = active(ofWorker: 0)
+        let chunksPerMessage = messageBytes / LoadPlan.sendChunkBytes + 1
+        let inFlight = max(busiest * depth, connectWindow)
+        var configuration = PortConfiguration()
+        configuration.workers = workers
+        // The server's workers are bound to these CPUs, in the same order; the scheduler finds the idle ones.
+        configuration.pinsWorkers = false
+        configuration.sendChunksPerWorker = min(max(4_096, inFlight * chunksPerMessage), 1 << 20)
+        configuration.completionQueueEntries = min(max(4_096, (busiest * 2).nextPowerOfTwo), 64 << 10)
+        return configuration
+    }
+
+    private static func connectionsPerWorkerMax() throws(IOCPError) -> Int {
+        var configuration = PortConfiguration()
+        configuration.workers = 1
+        let most = try CompletionPort(configuration).connectionsPerWorker
+        return max(1, most - most / 20)
+    }
+
+    /// Every address of 127.0.0.0/8 is this machine's, so a local server can be reached from many.
+    private static func sources(target: SocketAddress, connections: Int) throws(IOCPError) -> [SocketAddress] {
+        guard connections > connectionsPerSource, !target.isIPv6, target.addressBytes[0] == 127 else { return [] }
+        var sources: [SocketAddress] = []
+        for last in 1...(connections + connectionsPerSource - 1) / connectionsPerSource {
+            sources.append(try SocketAddress(host: "127.0.0.\(last)", port: 0))
+        }
+        return sources
+    }
+}
+
+extension Int {
+    fileprivate var nextPowerOfTwo: Int { self <= 1 ? 1 : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount) }
+}

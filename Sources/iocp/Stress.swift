@@ -1,0 +1,95 @@
+import ArgumentParser
+import IOCP
+
+struct Stress: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Hold connections to an echo server and measure it.",
+        discussion: """
+            Opens the connections and has each of them echo one message. Then every active connection keeps --depth \
+            messages outstanding for --duration: a closed loop, each echo answered by the next message. The other \
+            connections are held open. Every echoed byte is compared with the one that was sent.
+
+            The latency of a message runs from its sending to the last byte of its echo. More connections than a \
+            worker can hold raise --workers. For a server on 127.0.0.0/8 the local addresses are spread as well, since \
+            one pair of addresses has only about 28,000 ports.
+
+            Exit status: 0, 1 when a connection failed, was closed by the server or echoed a wrong byte, 64 for bad \
+            usage.
+
+            Examples:
+              iocp stress --connections 1000 --duration 10
+              iocp stress --connections 40000 --active 100 --json
+              iocp stress --size 65536 --depth 4
+            """)
+
+    @Option(help: "Address or name of the server.")
+    var host = "127.0.0.1"
+
+    @Option(help: "TCP port of the server, 1 to 65535.")
+    var port = 4666
+
+    @Option(help: "Connections to hold, 1 to 1000000.")
+    var connections = 1_000
+
+    @Option(help: "How many of them are kept busy, from 0. (default: all)")
+    var active: Int?
+
+    @Option(help: "Bytes of a message, 1 to 8388608 (8 MiB).")
+    var size = 64
+
+    @Option(help: "Messages each active connection keeps outstanding, 1 to 1024.")
+    var depth = 1
+
+    @Option(help: "Seconds to measure, more than 0 and at most 3600.")
+    var duration = 5.0
+
+    @Option(help: "Threads that make the load, 1 to 1024; raised to what the connections need.")
+    var workers = 1
+
+    @Option(help: "Seconds within which every connection must be up, more than 0 and at most 3600.")
+    var connectTimeout = 30.0
+
+    @Flag(help: "Print one JSON object to stdout and everything else to stderr.")
+    var json = false
+
+    /// What may be outstanding at once; a message counts as at least 256 bytes, for what is kept about it.
+    private static let outstandingBytesMax = 4 << 30
+    private static let messageCostBytesMin = 256
+
+    func validate() throws {
+        try Bounds.port(port, least: 1)
+        try Bounds.check(connections, "--connections", 1...1_000_000)
+        if let active { try Bounds.check(active, "--active", 0...connections) }
+        try Bounds.check(size, "--size", 1...8_388_608, unit: " bytes")
+        try Bounds.check(depth, "--depth", 1...1_024)
+        try Bounds.seconds(duration, "--duration")
+        try Bounds.workers(workers)
+        try Bounds.seconds(connectTimeout, "--connect-timeout")
+        let outstanding = (active ?? connections) * depth
+        guard outstanding * max(size, Stress.messageCostBytesMin) <= Stress.outstandingBytesMax else {
+            throw ValidationError("active connections x --depth x --size must stay within 4 GiB: lower one of them")
+        }
+    }
+
+    func run() throws {
+        OpenFileLimit.raise()
+        let plan = try LoadPlan(
+            target: try SocketAddress(host: host, port: port), connections: connections,
+            active: active ?? connections, messageBytes: size, depth: depth, workers: workers)
+        if plan.workers > workers {
+            Console.complain(
+                "note: \(connections) connections need \(plan.workers) workers, which hold "
+                    + "\(plan.connectionsPerWorkerMax) each")
+        }
+        let run = LoadRun(
+            plan: plan, connectTimeout: .seconds(connectTimeout), duration: .seconds(duration),
+            announce: json ? { Console.note($0) } : { Console.say($0) })
+        let report = try run.perform()
+        if json {
+            Console.say(try report.json())
+        } else {
+            for line in report.lines { Console.say(line) }
+        }
+        if let failure = report.failure { throw CommandFailure(failure) }
+    }
+}

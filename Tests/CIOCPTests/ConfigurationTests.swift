@@ -1,0 +1,113 @@
+import CIOCPInternals
+import Glibc
+import Testing
+
+@Suite struct ConfigurationTests {
+    /// One field at one value.
+    struct Setting: CustomTestStringConvertible, Sendable {
+        let field: String
+        let value: UInt64
+        let set: @Sendable (inout iocp_port_config) -> Void
+        var testDescription: String { "\(field) = \(value)" }
+
+        init<Value: FixedWidthInteger & Sendable>(
+            _ field: String, _ value: UInt64, _ path: WritableKeyPath<iocp_port_config, Value> & Sendable
+        ) {
+            self.field = field
+            self.value = value
+            set = { $0[keyPath: path] = Value(value) }
+        }
+    }
+
+    /// A field's bounds, each side of each.
+    private static func settings(inside: Bool) -> [Setting] {
+        var all: [Setting] = []
+        func add<Value: FixedWidthInteger & Sendable>(
+            _ field: String, _ path: WritableKeyPath<iocp_port_config, Value> & Sendable, good: [UInt64], bad: [UInt64]
+        ) {
+            all += (inside ? good : bad).map { Setting(field, $0, path) }
+        }
+        add("worker_count", \.worker_count, good: [1, 1024], bad: [1025, .init(UInt32.max)])
+        add("connections_per_worker", \.connections_per_worker, good: [1, 1 << 20], bad: [1 << 20 + 1, .init(UInt32.max)])
+        add(
+            "receive_buffer_bytes", \.receive_buffer_bytes, good: [4096, 1 << 20],
+            bad: [0, 1, 2048, 4095, 4097, 6144, 1 << 20 + 1, 1 << 21, 1 << 31])
+        add(
+            "receive_buffers_per_worker", \.receive_buffers_per_worker, good: [2, 1 << 14],
+            bad: [0, 1, 3, 100, 1 << 15 + 1, 1 << 16, 1 << 31])
+        add(
+            "send_chunks_per_worker", \.send_chunks_per_worker, good: [4, 5, 1 << 20],
+            bad: [0, 3, 1 << 20 + 1, .init(UInt32.max)])
+        add(
+            "completion_queue_entries", \.completion_queue_entries, good: [64, 1 << 16],
+            bad: [0, 32, 63, 65, 96, 1 << 17, 1 << 31])
+        add("mailbox_entries", \.mailbox_entries, good: [16, 1 << 20], bad: [0, 8, 15, 17, 24, 1 << 21, 1 << 31])
+        add("listen_backlog", \.listen_backlog, good: [1, 1 << 16], bad: [0, 1 << 16 + 1, .init(UInt32.max)])
+        add(
+            "linger_timeout_ns", \.linger_timeout_ns, good: [1, 86_400_000_000_000],
+            bad: [0, 86_400_000_000_001, .max])
+        return all
+    }
+
+    private static func create(_ change: (inout iocp_port_config) -> Void) -> (result: Int32, failure: iocp_failure) {
+        var configuration = iocp_port_config_default()
+        change(&configuration)
+        var port: OpaquePointer?
+        var failure = iocp_failure()
+        let result = iocp_port_create(&configuration, &port, &failure)
+        if result == 0 { iocp_port_destroy(port) }
+        return (result, failure)
+    }
+
+    private static func detail(_ failure: iocp_failure) -> String {
+        failure.detail.map { String(cString: $0) } ?? ""
+    }
+
+    @Test(arguments: settings(inside: false))
+    func justOutsideItsBoundsAFieldIsNamed(setting: Setting) {
+        let (result, failure) = Self.create(setting.set)
+        #expect(result == -EINVAL && failure.code == -EINVAL)
+        #expect(failure.stage == IOCP_STAGE_CONFIGURATION)
+        #expect(Self.detail(failure).split(separator: " ").first.map(String.init) == setting.field)
+    }
+
+    /// Accepted, or refused for another reason: a driver that this build has not got, the limits of this process.
+    @Test(arguments: settings(inside: true))
+    func justInsideItsBoundsAFieldIsAccepted(setting: Setting) {
+        let (result, failure) = Self.create {
+            $0.driver = IOCP_DRIVER_SIM // no kernel is asked
+            $0.worker_count = 1
+            $0.connections_per_worker = 64
+            $0.mailbox_entries = 16
+            setting.set(&$0)
+        }
+        if result != 0 {
+            #expect(!Self.detail(failure).hasPrefix(setting.field))
+            #expect(result != -EINVAL)
+        }
+    }
+
+    @Test func aDriverThatIsNoneIsNamed() {
+        for kind: UInt8 in [4, 255] {
+            let (result, failure) = Self.create { $0.driver = iocp_driver_kind(rawValue: kind) }
+            #expect(result == -EINVAL && failure.stage == IOCP_STAGE_CONFIGURATION)
+            #expect(Self.detail(failure) == "driver")
+        }
+    }
+
+    @Test func theDefaultsAreInsideTheirBounds() {
+        let (result, failure) = Self.create { $0.driver = IOCP_DRIVER_SIM }
+        if result != 0 { #expect(Self.detail(failure).hasPrefix("driver")) }
+    }
+
+    /// The names of these bounds in the public header, where users read them.
+    @Test func everyBoundIsDocumented() throws {
+        let header = try String(decoding: SourceTree.file("CSources/CIOCP/include/iocp_port.h"), as: UTF8.self)
+        for bound in ["4 KiB..1 MiB", "2..16,384", "64..65,536"] { #expect(header.contains(bound)) }
+    }
+
+    @Test func everyDriverHasAName() {
+        let names = (0..<5).map { String(cString: iocp_driver_name(iocp_driver_kind(rawValue: $0))) }
+        #expect(names == ["auto", "uring", "epoll", "sim", "unknown"])
+    }
+}

@@ -1,0 +1,52 @@
+import Glibc
+
+/// Random numbers that can be had again: SplitMix64, from a seed that is printed, or given by IOCP_TEST_SEED.
+struct Randomness: RandomNumberGenerator {
+    let seed: UInt64
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        self.seed = seed
+        state = seed
+    }
+
+    /// A seed of the environment's, or a fresh one; printed with the name of the test.
+    static func announced(_ test: String = #function) -> Randomness {
+        let given = unsafe getenv("IOCP_TEST_SEED").flatMap { unsafe UInt64(String(cString: $0)) }
+        let seed = given ?? UInt64.random(in: 1...UInt64(UInt32.max))
+        print("\(test): IOCP_TEST_SEED=\(seed)")
+        return Randomness(seed: seed)
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+
+    mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
+    mutating func happens(oneIn chances: Int) -> Bool { below(chances) == 0 }
+
+    /// From 1 to `most`, each order of magnitude about as likely as the next.
+    mutating func magnitude(upTo most: Int) -> Int {
+        let bits = Int.bitWidth - most.leadingZeroBitCount
+        return min(most, 1 + below(1 << Int.random(in: 0...bits, using: &self)))
+    }
+
+    mutating func bytes(_ count: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            var at = 0
+            while at < count {
+                var word = next()
+                for _ in 0..<min(8, count - at) {
+                    buffer[at] = UInt8(truncatingIfNeeded: word)
+                    word >>= 8
+                    at += 1
+                }
+            }
+            initialized = count
+        }
+    }
+}

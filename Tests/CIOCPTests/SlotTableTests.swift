@@ -1,0 +1,169 @@
+import CIOCPInternals
+import Glibc
+import Testing
+
+@Suite struct SlotTableTests {
+    @Test func slotsAreReusedLastOutFirstIn() throws {
+        let table = SlotTable(slots: 8)
+        let taken = (0..<5).compactMap { _ in table.take() }
+        #expect(taken == [0, 1, 2, 3, 4])
+        for index: UInt32 in [1, 3, 0] { table.release(index) }
+        #expect(table.used == 2)
+        #expect((0..<3).compactMap { _ in table.take() } == [0, 3, 1])
+        #expect(table.take() == 5) // never used before the free ones were
+    }
+
+    @Test func everySlotIsUsableAndThenTheTableIsFull() {
+        let count: UInt32 = 1000
+        let table = SlotTable(slots: count)
+        let taken = Set((0..<count).compactMap { _ in table.take() })
+        #expect(taken == Set(0..<count))
+        #expect(iocp_slot_take(table.table) == Int64(-ENFILE))
+        #expect(table.used == count)
+        #expect(taken.allSatisfy { table.finds(table.token($0)) == $0 })
+        table.release(617)
+        #expect(table.take() == 617)
+        #expect(iocp_slot_take(table.table) == Int64(-ENFILE))
+    }
+
+    @Test func everyLifeHasAnotherGeneration() throws {
+        let table = SlotTable(slots: 1)
+        var seen: Set<UInt64> = []
+        for _ in 0..<100 {
+            let index = try #require(table.take())
+            #expect(seen.insert(table.token(index)).inserted)
+            table.release(index)
+        }
+    }
+
+    @Test func staleTokensFindNothing() throws {
+        let table = SlotTable(slots: 4)
+        let index = try #require(table.take())
+        let first = table.token(index)
+        #expect(table.finds(first) == index)
+        table.release(index)
+        #expect(table.finds(first) == nil) // released
+        #expect(table.take() == index)
+        #expect(table.finds(first) == nil) // taken over
+        #expect(table.finds(table.token(index)) == index)
+        // Every operation of a life names the same slot.
+        for operation in [IOCP_OPERATION_RECEIVE, IOCP_OPERATION_SEND, IOCP_OPERATION_CLOSE] {
+            #expect(table.finds(table.token(index, operation)) == index)
+            #expect(table.finds(iocp_token_with(first, operation)) == nil)
+        }
+    }
+
+    @Test func generationThatWrapsSkipsZero() throws {
+        let table = SlotTable(slots: 1)
+        let index = try #require(table.take())
+        table[index].generation = (1 << 28) - 1
+        let last = table.token(index)
+        table.release(index)
+        #expect(table.take() == index)
+        #expect(iocp_token_generation(table.token(index)) == 1)
+        #expect(table.finds(last) == nil)
+    }
+
+    @Test func tokensOfSlotsNeverUsedFindNothing() throws {
+        let table = SlotTable(slots: 4, worker: 3)
+        _ = table.take()
+        #expect(table.finds(0) == nil)
+        for slot: UInt32 in [1, 3, 4, (1 << 22) - 1] {
+            for generation: UInt32 in [0, 1, (1 << 28) - 1] {
+                #expect(table.finds(iocp_token_make(IOCP_OPERATION_CONNECTION, 3, slot, generation)) == nil)
+            }
+        }
+    }
+
+    /// Slots and generations begin alike on every worker, so a token of another worker's would often fit.
+    @Test func tokensOfAnotherWorkerFindNothing() throws {
+        let ours = SlotTable(slots: 4, worker: 3)
+        let theirs = SlotTable(slots: 4, worker: 4)
+        let index = try #require(ours.take())
+        #expect(theirs.take() == index)
+        #expect(ours.finds(theirs.token(index)) == nil)
+    }
+
+    @Test func aNewLifeInheritsNothing() throws {
+        let table = SlotTable(slots: 1)
+        let index = try #require(table.take())
+        table[index] = internals_slot(
+            generation: table[index].generation, handle: 5, flags: .max, in_flight_bytes: 1,
+            queue: iocp_send_queue_empty(), state: IOCP_SLOT_CLOSING, outstanding_count: 0, close_reason: 3, key: 77,
+            received_bytes: 1, sent_bytes: 2, received_ns: 3, opened_ns: 6, sent_mark_bytes: 7, close_result: -4)
+        table.release(index)
+        #expect(iocp_slot_take(table.table) == Int64(index))
+        let slot = table[index]
+        #expect(slot.state == IOCP_SLOT_FREE) // the caller's to open
+        #expect(slot.handle == .max)
+        #expect(slot.flags == 0 && slot.in_flight_bytes == 0 && slot.outstanding_count == 0)
+        #expect(slot.close_reason == 0 && slot.close_result == 0)
+        #expect(slot.key == 0 && slot.opened_ns == 0 && slot.received_ns == 0)
+        #expect(slot.received_bytes == 0 && slot.sent_bytes == 0 && slot.sent_mark_bytes == 0)
+        #expect(slot.queue.head == .max && slot.queue.tail == .max && slot.queue.unsent_bytes == 0)
+    }
+
+    /// Against a model: which slots live, under which tokens.
+    @Test func randomLivesNeverMeet() throws {
+        var random = Randomness.announced()
+        let table = SlotTable(slots: 16)
+        var live: [UInt32: UInt64] = [:]
+        var dead: Set<UInt64> = []
+        for _ in 0..<20_000 {
+            if random.below(2) == 0 {
+                guard let index = table.take() else {
+                    #expect(live.count == 16)
+                    continue
+                }
+                #expect(live.updateValue(table.token(index), forKey: index) == nil)
+                #expect(!dead.contains(table.token(index)))
+            } else if let (index, token) = live.randomElement(using: &random) {
+                table.release(index)
+                live[index] = nil
+                dead.insert(token)
+            }
+            #expect(Int(table.used) == live.count)
+            if let (index, token) = live.randomElement(using: &random) { #expect(table.finds(token) == index) }
+            if let token = dead.randomElement(using: &random) { #expect(table.finds(token) == nil) }
+        }
+    }
+
+    // MARK: - Traps
+
+    @Test(.watchesTraps) func releasingTwiceTraps() async {
+        let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
+            let table = SlotTable(slots: 2)
+            let index = table.take()!
+            table.release(index)
+            table.release(index)
+        }
+        expectMessage(result, "a slot was released twice")
+    }
+
+    @Test(.watchesTraps) func releasingASlotNeverTakenTraps() async {
+        let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
+            SlotTable(slots: 2).release(1)
+        }
+        expectMessage(result, "a slot was released twice")
+    }
+
+    @Test(.watchesTraps) func releasingWithOperationsOutstandingTraps() async {
+        let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
+            let table = SlotTable(slots: 2)
+            let index = table.take()!
+            table[index].outstanding_count = 1
+            table.release(index)
+        }
+        expectMessage(result, "a slot was released with operations outstanding")
+    }
+
+    @Test(.watchesTraps) func releasingWithUnsentBytesTraps() async {
+        let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
+            let table = SlotTable(slots: 2)
+            let index = table.take()!
+            table[index].queue.head = 0
+            table.release(index)
+        }
+        expectMessage(result, "a slot was released with unsent bytes")
+    }
+}

@@ -1,0 +1,219 @@
+import CIOCPInternals
+import Glibc
+import Testing
+
+@Suite struct StatsPageTests {
+    /// A page of the core's, closed with its owner.
+    private final class Page {
+        var page = iocp_stats_page()
+
+        init(workers: UInt32, driver: String = "sim") { precondition(iocp_stats_page_open(&page, workers, driver) == 0) }
+        deinit { iocp_stats_page_close(&page) }
+
+        /// Writes into the page behind its back.
+        func write<Value>(_ value: Value, at offset: Int) {
+            let written = withUnsafeBytes(of: value) { pwrite(page.fd, $0.baseAddress, $0.count, off_t(offset)) }
+            precondition(written == MemoryLayout<Value>.size)
+        }
+
+        var size: Int { page.size_bytes }
+    }
+
+    /// A view of a page, as another process would open it.
+    private final class View {
+        let view: OpaquePointer
+
+        init(_ fd: Int32) throws {
+            var opened: OpaquePointer?
+            try #require(iocp_stats_view_open(fd, &opened) == 0)
+            view = try #require(opened)
+        }
+
+        deinit { iocp_stats_view_close(view) }
+
+        func worker(_ index: UInt32) -> iocp_worker_stats { iocp_stats_view_worker(view, index) }
+    }
+
+    private static func open(_ fd: Int32) -> Int32 {
+        var opened: OpaquePointer?
+        let result = iocp_stats_view_open(fd, &opened)
+        if result == 0 { iocp_stats_view_close(opened) }
+        return result
+    }
+
+    static let fields: [(number: UInt32, name: String)] = (0..<internals_stats_field_count()).map {
+        ($0, String(cString: internals_stats_field_name($0)))
+    }
+
+    // MARK: - Round trips
+
+    @Test func everyFieldOfEveryWorkerArrives() throws {
+        let page = Page(workers: 3)
+        let view = try View(page.page.fd)
+        func value(_ worker: UInt32, _ field: UInt32) -> UInt64 { 1 << 40 | UInt64(worker) << 32 | UInt64(field) << 8 | 7 }
+        for worker: UInt32 in 0..<3 {
+            for (field, name) in Self.fields {
+                var stats = view.worker(worker)
+                #expect(internals_stats_field_get(&stats, field) == 0, "\(name) of \(worker) at first")
+                internals_stats_field_set(&page.page, worker, field, value(worker, field))
+            }
+        }
+        for worker: UInt32 in 0..<3 {
+            var stats = view.worker(worker)
+            for (field, name) in Self.fields {
+                #expect(internals_stats_field_get(&stats, field) == value(worker, field), "\(name) of \(worker)")
+            }
+        }
+        for (field, name) in Self.fields { // one after the other: a view shows what is written meanwhile
+            internals_stats_field_add(&page.page, 1, field, 1000)
+            var stats = view.worker(1)
+            #expect(internals_stats_field_get(&stats, field) == value(1, field) + 1000, "\(name) grown")
+        }
+        #expect(Set(Self.fields.map(\.name)).count == Self.fields.count)
+    }
+
+    @Test func theHeaderArrives() throws {
+        for driver in ["uring", "sim", "", "a name that is too long for its place"] {
+            let page = Page(workers: 5, driver: driver)
+            let view = try View(page.page.fd)
+            #expect(iocp_stats_view_pid(view.view) == getpid())
+            #expect(iocp_stats_view_worker_count(view.view) == 5)
+            #expect(String(cString: iocp_stats_view_driver(view.view)) == String(driver.prefix(15)))
+        }
+    }
+
+    @Test func aWorkerThatIsNoneHasNoStats() throws {
+        let page = Page(workers: 2)
+        for (field, _) in Self.fields { internals_stats_field_set(&page.page, 1, field, 5) }
+        let view = try View(page.page.fd)
+        for index: UInt32 in [2, 1024, .max] {
+            var stats = view.worker(index)
+            #expect(Self.fields.allSatisfy { internals_stats_field_get(&stats, $0.number) == 0 })
+        }
+    }
+
+    @Test func aViewOutlivesItsDescriptorAndItsPage() throws {
+        var page: Page? = Page(workers: 1)
+        let copy = dup(try #require(page).page.fd)
+        let view = try View(copy)
+        close(copy)
+        internals_stats_field_set(&page!.page, 0, 0, 41)
+        page = nil
+        var stats = view.worker(0)
+        #expect(internals_stats_field_get(&stats, 0) == 41)
+    }
+
+    // MARK: - The file
+
+    @Test func onlyTheOwnerMayReadIt() {
+        let page = Page(workers: 1)
+        var status = stat()
+        #expect(fstat(page.page.fd, &status) == 0)
+        #expect(status.st_mode & 0o7777 == 0o600)
+        #expect(fcntl(page.page.fd, F_GETFD) & FD_CLOEXEC != 0)
+    }
+
+    /// How others find it.
+    @Test func itsNameIsSeenInProc() {
+        let page = Page(workers: 1)
+        var name = [UInt8](repeating: 0, count: 128)
+        let count = readlink("/proc/self/fd/\(page.page.fd)", &name, name.count)
+        #expect(String(decoding: name.prefix(max(0, count)), as: UTF8.self).hasPrefix("/memfd:iocp-stats"))
+    }
+
+    @Test func cellsShareNoCacheLine() {
+        let page = Page(workers: 4)
+        #expect((page.size - Int(IOCP_CACHE_LINE_BYTES)) % (4 * Int(IOCP_CACHE_LINE_BYTES)) == 0)
+        #expect(UInt(bitPattern: page.page.cells) % UInt(IOCP_CACHE_LINE_BYTES) == 0)
+    }
+
+    // MARK: - What is no page
+
+    /// Where things stand in iocp_stats_header, which is what a reader of another version would get wrong.
+    private enum Offset {
+        static let magic = 0, version = 8, cellBytes = 12, workerCount = 16, driver = 24
+    }
+
+    @Test func truncatedPagesAreRefused() {
+        for size in [0, 1, 63, 64, 65] {
+            let page = Page(workers: 2)
+            #expect(ftruncate(page.page.fd, off_t(size)) == 0)
+            #expect(Self.open(page.page.fd) == -EPROTO, "\(size) bytes")
+        }
+        let page = Page(workers: 2)
+        #expect(ftruncate(page.page.fd, off_t(page.size - 1)) == 0)
+        #expect(Self.open(page.page.fd) == -EPROTO)
+        #expect(ftruncate(page.page.fd, off_t(page.size)) == 0)
+        #expect(Self.open(page.page.fd) == 0)
+    }
+
+    @Test func anotherVersionIsRefused() {
+        for version: UInt32 in [0, 2, .max] {
+            let page = Page(workers: 1)
+            page.write(version, at: Offset.version)
+            #expect(Self.open(page.page.fd) == -EPROTO)
+        }
+    }
+
+    @Test func anotherLayoutIsRefused() {
+        let page = Page(workers: 1)
+        let size = UInt32(page.size - 64)
+        for wrong: UInt32 in [0, size - 64, size + 64, .max] {
+            page.write(wrong, at: Offset.cellBytes)
+            #expect(Self.open(page.page.fd) == -EPROTO)
+        }
+        page.write(size, at: Offset.cellBytes)
+        #expect(Self.open(page.page.fd) == 0)
+    }
+
+    @Test func moreWorkersThanThePageHoldsAreRefused() {
+        for count: UInt32 in [2, 1024, 1025, .max] {
+            let page = Page(workers: 1)
+            page.write(count, at: Offset.workerCount)
+            #expect(Self.open(page.page.fd) == -EPROTO)
+        }
+    }
+
+    @Test func aDriverNameWithoutAnEndIsRefused() {
+        let page = Page(workers: 1)
+        page.write((UInt64.max, UInt64.max), at: Offset.driver)
+        #expect(Self.open(page.page.fd) == -EPROTO)
+    }
+
+    @Test func garbageIsRefused() {
+        var random = Randomness.announced()
+        for _ in 0..<200 {
+            let page = Page(workers: 2)
+            for (at, byte) in random.bytes(40).enumerated() { page.write(byte, at: at) }
+            #expect(Self.open(page.page.fd) == -EPROTO)
+        }
+        for _ in 0..<500 { // one bit of the magic
+            let page = Page(workers: 1)
+            let magic = page.page.header.pointee.magic
+            page.write(magic ^ 1 << UInt64(random.below(64)), at: Offset.magic)
+            #expect(Self.open(page.page.fd) == -EPROTO)
+        }
+    }
+
+    @Test func descriptorsOfOtherThingsAreRefused() {
+        var ends: [Int32] = [-1, -1]
+        #expect(pipe(&ends) == 0)
+        defer { for end in ends { close(end) } }
+        #expect(Self.open(ends[0]) == -EPROTO)
+        let null = Glibc.open("/dev/zero", O_RDONLY)
+        defer { close(null) }
+        #expect(Self.open(null) == -EPROTO)
+        #expect(Self.open(-1) == -EBADF)
+    }
+
+    /// The page is another process' to write. Whatever it writes, a reader must not leave its mapping.
+    @Test(.watchesTraps) func aCountThatGrowsLaterIsNotBelieved() async {
+        await #expect(processExitsWith: .success) {
+            let page = Page(workers: 1)
+            let view = try View(page.page.fd)
+            page.write(UInt32.max, at: Offset.workerCount)
+            var stats = view.worker(1 << 20)
+            precondition(internals_stats_field_get(&stats, 0) == 0)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+import Testing
+
+extension Commands {
+    @Suite struct Usage {
+        @Test(
+            "bad usage exits 64 and says on stderr what is wrong",
+            arguments: [
+                ["serve", "--port", "65536"],
+                ["serve", "--port=-1"],
+                ["serve", "--workers", "0"],
+                ["serve", "--workers", "1025"],
+                ["serve", "--driver", "select"],
+                ["serve", "--handler", "http"],
+                ["stress", "--port", "0"],
+                ["stress", "--connections", "0"],
+                ["stress", "--connections", "1000001"],
+                ["stress", "--active", "1001"],
+                ["stress", "--size", "0"],
+                ["stress", "--size", "8388609"],
+                ["stress", "--depth", "0"],
+                ["stress", "--depth", "1025"],
+                ["stress", "--duration", "0"],
+                ["stress", "--duration", "3600.5"],
+                ["stress", "--duration", "nan"],
+                ["stress", "--connect-timeout", "0"],
+                ["stress", "--workers", "1025"],
+                ["stress", "--size", "8388608", "--depth", "1024"],
+                ["stats", "--pid", "0"],
+                ["stats", "--pid", "mine"],
+            ])
+        func badUsage(arguments: [String]) throws {
+            let outcome = try Outcome(of: arguments)
+            #expect(outcome.status == 64)
+            #expect(outcome.output == "")
+            let option = try #require(arguments[1].split(separator: "=").first)
+            #expect(outcome.errors.contains(option), "\(outcome.errors)")
+            #expect(outcome.errors.contains("iocp \(arguments[0]) --help"))
+        }
+
+        @Test("an unknown subcommand exits 64")
+        func unknownSubcommand() throws {
+            let outcome = try Outcome(of: ["listen"])
+            #expect(outcome.status == 64)
+            #expect(outcome.errors.contains("listen"))
+        }
+
+        @Test("--version")
+        func version() throws {
+            let outcome = try Outcome(of: ["--version"])
+            #expect(outcome.status == 0)
+            #expect(outcome.output == "0.1.0\n")
+        }
+
+        @Test("every subcommand explains itself", arguments: ["serve", "stress", "stats"])
+        func help(subcommand: String) throws {
+            let outcome = try Outcome(of: [subcommand, "--help"])
+            #expect(outcome.status == 0)
+            #expect(outcome.output.contains("Examples:\n  iocp \(subcommand)"))
+        }
+    }
+}

@@ -1,0 +1,237 @@
+import Glibc
+import IOCP
+import Testing
+
+extension RealSockets {
+    @Suite struct Limits {
+        @Test("a peer that does not read is not read from, and is served once it reads", arguments: testedDrivers)
+        func backpressure(driver: Driver) async throws {
+            let writable = Arrivals()
+            let limit = 64 * 1024
+            var behaviour = Behaviour()
+            behaviour.writable = { _ throws(IOCPError) in writable.append(1) }
+            try await withServer(
+                driver,
+                {
+                    $0.workers = 1
+                    $0.sendHighWatermark = limit
+                    $0.sendLowWatermark = limit / 4
+                }, behaviour
+            ) { server, port, _ in
+                let peer = try Peer.connect(port: port)
+                let message = pattern(8 << 20)
+                // A writer of its own: the pipe fills, and only reading lets it go on.
+                try await onThreads(2) { thread in
+                    if thread == 0 {
+                        try peer.send(message)
+                    } else {
+                        // Everything the kernel's buffers take is in; the server stopped reading.
+                        var last: UInt64 = 0
+                        repeat {
+                            last = server.port.stats(ofWorker: 0).receivedBytes
+                            usleep(50_000)
+                        } while server.port.stats(ofWorker: 0).receivedBytes != last
+                        #expect(last < 8 << 20, "receiving never paused")
+                        #expect(try peer.receive(message.count) == message)
+                    }
+                }
+                #expect(writable.count > 0)
+            }
+        }
+
+        @Test("over the cap a send is refused whole, or closes the connection by name", arguments: testedDrivers)
+        func cap(driver: Driver) async throws {
+            for policy in [OverflowPolicy.refuse, .close] {
+                let refusals = Arrivals()
+                var behaviour = Behaviour()
+                behaviour.received = { _, connection throws(IOCPError) in
+                    let error = refusal { () throws(IOCPError) in
+                        try connection.send([UInt8](repeating: 1, count: 100_000))
+                        try connection.send([UInt8](repeating: 2, count: 100_000))
+                    }
+                    if error?.name == "EAGAIN" { refusals.append(UInt64(connection.unsentByteCount)) }
+                }
+                try await withServer(
+                    driver,
+                    {
+                        $0.workers = 1
+                        $0.sendCap = 150_000
+                        $0.sendHighWatermark = 150_000
+                        $0.sendLowWatermark = 1000
+                        $0.overflowPolicy = policy
+                    }, behaviour
+                ) { server, port, ledger in
+                    let peer = try Peer.connect(port: port)
+                    try peer.send([1])
+                    if policy == .refuse {
+                        #expect(try peer.receive(100_000) == [UInt8](repeating: 1, count: 100_000))
+                        #expect(refusals.values == [100_000])
+                    } else {
+                        #expect(peer.end() == .reset)
+                        try await eventually("closed") { ledger.snapshot.closed == [.sendOverflow] }
+                    }
+                    #expect(server.port.stats(ofWorker: 0).refusedSends == 1)
+                }
+            }
+        }
+
+        @Test("silence ends a connection by name", arguments: testedDrivers)
+        func idle(driver: Driver) async throws {
+            try await withServer(driver, { $0.idleTimeout = .milliseconds(60) }) { _, port, ledger in
+                let peer = try Peer.connect(port: port)
+                for _ in 0..<5 {
+                    try peer.send([1])
+                    #expect(try peer.receive(1) == [1])
+                    usleep(20_000)
+                }
+                #expect(ledger.snapshot.closed.isEmpty, "a busy connection is not idle")
+                #expect(peer.end() == .reset)
+                try await eventually("closed") { ledger.snapshot.closed == [.idleTimeout] }
+            }
+        }
+
+        @Test("a slowloris that drips bytes ends by name", arguments: testedDrivers)
+        func slowloris(driver: Driver) async throws {
+            try await withServer(
+                driver,
+                {
+                    $0.receiveTimeout = .milliseconds(100)
+                    $0.receiveProgressBytes = 50
+                }
+            ) { _, port, ledger in
+                let peer = try Peer.connect(port: port)
+                while ledger.snapshot.closed.isEmpty {
+                    if send(peer.fd, [1], 1, Int32(MSG_NOSIGNAL)) < 0 { break }
+                    usleep(10_000)
+                }
+                try await eventually("closed") { ledger.snapshot.closed == [.receiveTimeout] }
+            }
+        }
+
+        @Test("a dead reader ends by name, a slow one does not", arguments: testedDrivers)
+        func deadReader(driver: Driver) async throws {
+            var behaviour = Behaviour()
+            behaviour.received = { _, connection throws(IOCPError) in
+                try connection.send([UInt8](repeating: 7, count: 16 << 20))
+            }
+            try await withServer(driver, { $0.sendTimeout = .milliseconds(300) }, behaviour) { _, port, ledger in
+                let slow = try Peer.connect(port: port)
+                let dead = try Peer.connect(port: port)
+                try dead.send([1])
+                try slow.send([1])
+                var received = 0
+                while received < 16 << 20 {
+                    received += try slow.receive(min(1 << 20, 16 << 20 - received)).count
+                    usleep(40_000)
+                }
+                try await eventually("closed") { ledger.snapshot.closed == [.sendTimeout] }
+            }
+        }
+
+        @Test("timers fire once, not early; cancelled ones and those of closed connections say so", arguments: testedDrivers)
+        func timers(driver: Driver) async throws {
+            let fired = Fired()
+            var behaviour = Behaviour()
+            behaviour.posted = { value, _, worker throws(IOCPError) in
+                let start = ContinuousClock.now
+                for key in 0..<100 {
+                    try worker.startTimer(after: .milliseconds(key), key: UInt64(key))
+                    fired.expect(UInt64(key), notBefore: start + .milliseconds(key))
+                }
+                let cancelled = try worker.startTimer(after: .seconds(60), key: 500)
+                try worker.cancelTimer(cancelled)
+                #expect(refusal { () throws(IOCPError) in try worker.cancelTimer(cancelled) }?.name == "ENOENT")
+            }
+            behaviour.received = { _, connection throws(IOCPError) in connection.close() }
+            behaviour.timerFired = { key, error, _ throws(IOCPError) in fired.add(key, error) }
+            behaviour.startsTimerWhenOpened = true
+            try await withServer(driver, { $0.workers = 1 }, behaviour) { server, port, _ in
+                try server.port.post(1, toWorker: 0)
+                try await eventually("101 timers") { fired.count == 101 }
+                #expect(fired.early.isEmpty)
+                #expect(fired.errors == [500: "ECANCELED"])
+                let peer = try Peer.connect(port: port)
+                try peer.send([1])
+                #expect(peer.end() == .finished)
+                peer.finishSending()
+                try await eventually("the closed connection's timer") { fired.count == 102 }
+                #expect(fired.errors == [500: "ECANCELED", 600: "ECANCELED"])
+            }
+        }
+
+        @Test("an address has as many connections as it may", arguments: testedDrivers)
+        func perAddress(driver: Driver) async throws {
+            try await withServer(driver, { $0.connectionsPerAddress = 3 }) { server, port, ledger in
+                var peers = try (0..<3).map { _ in try Peer.connect(port: port) }
+                try await eventually("3 open") { ledger.snapshot.opened == 3 }
+                let fourth = try Peer.connect(port: port)
+                #expect(fourth.end() == .reset)
+                let other = try Peer.connect(port: port, source: 0x7f00_0002)
+                try other.send([1])
+                #expect(try other.receive(1) == [1])
+                peers.removeLast()
+                try await eventually("1 closed") { ledger.snapshot.closed.count == 1 }
+                let fifth = try Peer.connect(port: port)
+                try fifth.send([5])
+                #expect(try fifth.receive(1) == [5])
+                let refused = (0..<2).map { server.port.stats(ofWorker: $0).refusedAddresses }.reduce(0, +)
+                #expect(refused == 1)
+            }
+        }
+
+        @Test("clients beyond the accept rate wait, and are served", arguments: testedDrivers)
+        func acceptRate(driver: Driver) async throws {
+            try await withServer(
+                driver,
+                {
+                    $0.workers = 1
+                    $0.acceptsPerSecond = 50
+                }
+            ) { server, port, ledger in
+                let start = ContinuousClock.now
+                let peers = try (0..<75).map { _ in try Peer.connect(port: port) }
+                for peer in peers { try peer.send([1]) }
+                for peer in peers { #expect(try peer.receive(1) == [1]) }
+                // 50 in the first burst, 25 more at 50 per second.
+                #expect(ContinuousClock.now - start >= .milliseconds(450))
+                #expect(server.port.stats(ofWorker: 0).delayedAccepts > 0)
+            }
+        }
+
+        @Test("a locked-down ring serves as before")
+        func lockdown() async throws {
+            try await withServer(.uring, { $0.lockdown = true }) { server, port, _ in
+                try echo(300_000, chunk: 9999, port: port, seed: 3)
+                let client = try IOCPClient { _ in Quiet() }
+                client.stop()
+                try client.wait()
+            }
+        }
+    }
+}
+
+/// What timers did, by key.
+final class Fired: Sendable {
+    private struct Entries {
+        var due: [UInt64: ContinuousClock.Instant] = [:]
+        var early: [UInt64] = []
+        var errors: [UInt64: String] = [:]
+        var count = 0
+    }
+    private let entries = Locked(Entries())
+
+    func expect(_ key: UInt64, notBefore due: ContinuousClock.Instant) { entries.withLock { $0.due[key] = due } }
+
+    func add(_ key: UInt64, _ error: IOCPError?) {
+        let now = ContinuousClock.now
+        entries.withLock {
+            $0.count += 1
+            if let error { $0.errors[key] = error.name }
+            if let due = $0.due[key], now < due { $0.early.append(key) }
+        }
+    }
+
+    var count: Int { entries.withLock { $0.count } }
+    var early: [UInt64] { entries.withLock { $0.early } }
+    var errors: [UInt64: String] { entries.withLock { $0.errors } }
+}
