@@ -1,0 +1,103 @@
+import Foundation
+import Testing
+
+/// The command under another program that changes where it runs or what it may do.
+extension Commands {
+    @Suite(needsRing) struct Wrapped {
+        @Test("taskset -c 1 leaves one worker, on CPU 1", .enabled(if: Wrapper.has("taskset", cpu: 1), "needs taskset and CPU 1"))
+        func onOneCPU() throws {
+            let server = try Wrapper("taskset", ["-c", "1"]).server([])
+            defer { server.signal(SIGTERM) }
+            let ready = try server.line(of: .output, beginning: "listening on ")
+            #expect(ready.contains("workers=1 "))
+            let workers = try Wrapper.stats(of: server)
+            #expect(workers.map { $0["core"] as? Int } == [1])
+            #expect(workers.map { $0["node"] as? Int } == [0])
+        }
+
+        @Test("stats shows each worker's CPU and node")
+        func placement() throws {
+            let server = try Server(["--workers", "2"])
+            let workers = try Wrapper.stats(of: server.child)
+            let allowed = ProcessInfo.processInfo.activeProcessorCount
+            #expect(workers.compactMap { $0["core"] as? Int }.count == 2)
+            if allowed >= 2 { #expect(Set(workers.compactMap { $0["core"] as? Int }).count == 2) }
+            #expect(workers.allSatisfy { $0["node"] is Int })
+            #expect(try server.end() == 0)
+        }
+
+        @Test("a privileged port names the capability", .enabled(if: Wrapper.has("setpriv"), "needs setpriv"))
+        func privilegedPort() throws {
+            let wrapper = Wrapper("setpriv", ["--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service"])
+            let child = try wrapper.run(["serve", "--host", "127.0.0.1", "--port", "80", "--workers", "1"])
+            #expect(try child.end() == 1)
+            #expect(child.lines(of: .errors).count == 1)
+            #expect(child.text(of: .errors).contains("CAP_NET_BIND_SERVICE"))
+        }
+
+        @Test(
+            "where io_uring is refused the server serves on epoll, and says why",
+            .enabled(if: Wrapper.has("strace"), "needs strace"), arguments: ["EPERM", "ENOSYS"])
+        func refused(error: String) throws {
+            let strace = Wrapper("strace", ["-f", "-qq", "-o", "/dev/null", "-e", "inject=io_uring_setup:error=\(error)"])
+            let child = try strace.server(["--workers", "1"])
+            let ready = try child.line(of: .output, beginning: "listening on ")
+            #expect(ready.hasSuffix("driver=epoll"))
+            #expect(child.lines(of: .errors).count == 1)
+            #expect(child.text(of: .errors).contains(error))
+            let port = try #require(ready.split(separator: " ")[2].split(separator: ":").last)
+            let outcome = try stress(port: String(port))
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            // strace passes the signal on to nobody: its child is told itself.
+            for pid in Wrapper.children(of: child.processID) { kill(pid, SIGTERM) }
+            #expect(try child.end() == 0)
+
+            let forced = try strace.run(["serve", "--host", "127.0.0.1", "--port", "0", "--driver", "uring"])
+            #expect(try forced.end() == 1)
+            #expect(forced.text(of: .errors).contains("io_uring is refused here (\(error))"))
+        }
+    }
+}
+
+/// A program that runs another one.
+struct Wrapper {
+    let program: String
+    let arguments: [String]
+
+    init(_ name: String, _ arguments: [String]) {
+        program = "/usr/bin/" + name
+        self.arguments = arguments
+    }
+
+    static func has(_ name: String, cpu: Int? = nil) -> Bool {
+        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/" + name) else { return false }
+        guard let cpu else { return true }
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let allowed = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") } ?? ""
+        return allowed.dropFirst("Cpus_allowed_list:\t".count).split(separator: ",").contains { part in
+            let bounds = part.split(separator: "-").compactMap { Int($0) }
+            return bounds.first.map { $0...bounds.last! ~= cpu } ?? false
+        }
+    }
+
+    func run(_ command: [String]) throws -> ChildProcess {
+        try ChildProcess(program, arguments + [try ChildProcess.buildDirectory() + "/iocp"] + command)
+    }
+
+    func server(_ options: [String]) throws -> ChildProcess {
+        try run(["serve", "--host", "127.0.0.1", "--port", "0"] + options)
+    }
+
+    /// The workers in `iocp stats --json` of a running server.
+    static func stats(of server: ChildProcess) throws -> [[String: Any]] {
+        let outcome = try Outcome(of: ["stats", "--json", "--pid", "\(server.processID)"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let report = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
+        return report?["workers"] as? [[String: Any]] ?? []
+    }
+
+    static func children(of pid: pid_t) -> [pid_t] {
+        let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)) ?? ""
+        return text.split(separator: " ").compactMap { pid_t($0) }
+    }
+}
