@@ -36,8 +36,12 @@ void iocp_address_counts_close(iocp_address_counts *counts)
 
 iocp_address_key iocp_address_key_of(const iocp_address *address)
 {
-    iocp_address_key key = {.kind = address->family_is_v6 ? 6 : 4};
-    memcpy(&key.prefix, address->bytes, address->family_is_v6 ? 8 : 4);
+    /* RFC 4291, 2.5.5.2: an IPv4 peer of a dual-stack listener is that IPv4 address, not one /64 for all of them. */
+    static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+    const bool mapped = address->family_is_v6 && memcmp(address->bytes, mapped_prefix, sizeof mapped_prefix) == 0;
+    const bool v6 = address->family_is_v6 && !mapped;
+    iocp_address_key key = {.kind = v6 ? 6 : 4};
+    memcpy(&key.prefix, mapped ? address->bytes + 12 : address->bytes, v6 ? 8 : 4);
     return key;
 }
 

@@ -14,7 +14,8 @@ int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_ad
                  iocp_token *connection);
 
 /* Queues a copy of bytes[0, count), sent by the next wait in one piece with its neighbours.
- * All or nothing: -ENOBUFS when the worker's send chunks or nodes cannot hold it. Complexity: O(count). */
+ * All or nothing: -ENOBUFS when the worker's memory or its cap of unsent bytes cannot hold it, -EAGAIN over the
+ * connection's cap. A refusal with bytes still unsent is followed by WRITABLE. Complexity: O(count). */
 int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes);
 
 /* Queues received bytes themselves, without a copy. bytes[0, count) must lie within the lease.

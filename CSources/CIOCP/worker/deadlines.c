@@ -60,6 +60,12 @@ void iocp_worker_arm_linger(iocp_worker *worker, iocp_slot *slot)
     arm(worker, slot, worker->now_ns + worker->setup.config->linger_timeout_ns);
 }
 
+void iocp_worker_begin_receive_window(iocp_worker *worker, iocp_slot *slot)
+{
+    slot->received_mark_bytes = slot->received_bytes;
+    slot->received_mark_ns = worker->now_ns;
+}
+
 static void time_out(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason)
 {
     IOCP_STATS_ADD(worker->stats, timeouts, 1);
@@ -83,8 +89,7 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
             time_out(worker, slot, IOCP_CLOSE_RECEIVE_TIMEOUT);
             return;
         }
-        slot->received_mark_bytes = slot->received_bytes;
-        slot->received_mark_ns = now_ns;
+        iocp_worker_begin_receive_window(worker, slot);
     }
     if (config->send_timeout_ns > 0 && slot->queue.unsent_bytes > 0 &&
         now_ns >= slot->sent_mark_ns + config->send_timeout_ns) {

@@ -108,6 +108,7 @@ static void relieve(iocp_worker *worker, iocp_slot *slot)
         slot->queue.unsent_bytes > worker->setup.config->send_low_bytes)
         return;
     slot->flags &= ~(uint32_t)IOCP_SLOT_PRESSED;
+    iocp_worker_begin_receive_window(worker, slot);
     iocp_worker_emit(worker, (iocp_completion){
                                  .kind = IOCP_COMPLETION_WRITABLE,
                                  .connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION),

@@ -99,10 +99,11 @@ static void follow_stop(iocp_worker *worker)
         iocp_mailbox_close(&worker->mailbox);
 }
 
+/* Sockets that were refused a slot are closed without one: they are awaited, too. */
 static bool stop_is_complete(const iocp_worker *worker)
 {
     return worker->stopping && worker->table.used_count == 0 && worker->accepting.armed_count == 0 &&
-           iocp_mailbox_finished(&worker->mailbox);
+           worker->operations->handles_held(worker->driver) == 0 && iocp_mailbox_finished(&worker->mailbox);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

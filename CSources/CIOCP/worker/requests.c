@@ -12,9 +12,12 @@ static iocp_slot *open_slot(iocp_worker *worker, iocp_token connection)
 
 /* --- sending ------------------------------------------------------------------------------------------------ */
 
-static int refuse(iocp_worker *worker, int result)
+/* A refused sender is told when to try again: with unsent bytes, WRITABLE follows their fall to the low mark. */
+static int refuse(iocp_worker *worker, iocp_slot *slot, int result)
 {
     IOCP_STATS_ADD(worker->stats, refused_sends, 1);
+    if (slot->queue.unsent_bytes > 0)
+        slot->flags |= IOCP_SLOT_PRESSED;
     return result;
 }
 
@@ -31,10 +34,10 @@ static int sendable_slot(iocp_worker *worker, iocp_token connection, uint32_t co
     if (count_bytes > config->send_cap_bytes - slot->queue.unsent_bytes) {
         if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
             iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
-        return refuse(worker, -EAGAIN);
+        return refuse(worker, slot, -EAGAIN);
     }
     if (count_bytes > config->worker_unsent_bytes - worker->unsent_bytes)
-        return refuse(worker, -ENOBUFS);
+        return refuse(worker, slot, -ENOBUFS);
     return 0;
 }
 
@@ -42,7 +45,7 @@ static int sendable_slot(iocp_worker *worker, iocp_token connection, uint32_t co
 static int queued(iocp_worker *worker, iocp_slot *slot, int result, uint32_t count_bytes)
 {
     if (result < 0)
-        return refuse(worker, result);
+        return refuse(worker, slot, result);
     worker->unsent_bytes += count_bytes;
     if (slot->queue.unsent_bytes == count_bytes)
         iocp_worker_begin_send_window(worker, slot);
@@ -132,6 +135,7 @@ int iocp_receive_resume(iocp_worker *worker, iocp_token connection)
     if (slot == NULL)
         return -ENOTCONN;
     slot->flags &= ~(uint32_t)IOCP_SLOT_PAUSED;
+    iocp_worker_begin_receive_window(worker, slot);
     iocp_worker_touch(worker, slot);
     return 0;
 }

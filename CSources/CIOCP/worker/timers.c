@@ -30,6 +30,9 @@ int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_
     iocp_timers *timers = &worker->timers;
     if (worker->stopping || worker->finished)
         return -ESHUTDOWN;
+    /* Each armed timer and each one that ended owes a completion; what is owed must fit the spill. */
+    if (timers->armed_count + (worker->spill.tail - worker->spill.head) >= timers->entry_count)
+        return -ENOBUFS;
     uint32_t index = timers->free_head;
     if (index != TIMER_NONE)
         timers->free_head = timers->entries[index].next;
@@ -41,6 +44,7 @@ int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_
     entry->connection = connection;
     entry->key = key;
     entry->life++;
+    timers->armed_count++;
     /* From the clock, not from the wait before: a handler may have run for long. */
     const uint64_t bounded_ns = delay_ns < IOCP_TIMEOUT_NS_MAX ? delay_ns : IOCP_TIMEOUT_NS_MAX;
     iocp_deadlines_arm(&worker->deadlines, deadline_of(worker, index), iocp_worker_clock_ns(worker) + bounded_ns);
@@ -61,6 +65,7 @@ static void end(iocp_worker *worker, uint32_t index, int32_t result)
             fired.result = -ECANCELED;
     }
     entry->life++;
+    timers->armed_count--;
     entry->next = timers->free_head;
     timers->free_head = index;
     iocp_worker_emit(worker, fired);

@@ -19,6 +19,7 @@ typedef struct iocp_timers {
     uint32_t entry_count;
     uint32_t free_head;
     uint32_t untouched;
+    uint32_t armed_count;
 } iocp_timers;
 
 struct iocp_worker;

@@ -145,6 +145,9 @@ void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot);
 /* Bytes were queued where none were: the send window begins. */
 void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot);
 
+/* Receiving goes on after it was held back: the time before is not the peer's. */
+void iocp_worker_begin_receive_window(iocp_worker *worker, iocp_slot *slot);
+
 /* Waits for a peer that neither reads nor finishes while its connection closes. */
 void iocp_worker_arm_linger(iocp_worker *worker, iocp_slot *slot);
 
