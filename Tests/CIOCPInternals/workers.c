@@ -32,6 +32,10 @@ struct internals_worker {
     uint32_t batch;
     uint32_t connected_count;
     uint32_t handles_held;
+    iocp_address_counts addresses;
+    iocp_address peer;
+    bool peer_known;
+    uint64_t now_ns;
 };
 
 /* --- the driver --------------------------------------------------------------------------------------------- */
@@ -126,10 +130,9 @@ static void script_close_handle(iocp_driver *driver, uint64_t token, uint32_t ha
 
 static int script_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
 {
-    (void)driver;
     (void)handle;
-    (void)address;
-    return -EOPNOTSUPP;
+    *address = of(driver)->peer;
+    return of(driver)->peer_known ? 0 : -EOPNOTSUPP;
 }
 
 static void script_provide(iocp_driver *driver, uint16_t buffer)
@@ -147,6 +150,11 @@ static int script_wait(iocp_driver *driver, iocp_event *events, uint32_t capacit
     return (int)count;
 }
 
+static uint64_t script_now(const iocp_driver *driver)
+{
+    return driver != NULL ? ((const internals_worker *)driver)->now_ns : opening->now_ns;
+}
+
 static uint32_t script_handles_held(const iocp_driver *driver)
 {
     return ((const internals_worker *)driver)->handles_held;
@@ -157,6 +165,7 @@ static uint32_t script_handles_held(const iocp_driver *driver)
 static void release(internals_worker *self)
 {
     iocp_mailbox_release(&self->worker.mailbox);
+    iocp_address_counts_close(&self->addresses);
     if (self->worker.setup.wake_fd >= 0)
         close(self->worker.setup.wake_fd);
     free(self->requests);
@@ -171,7 +180,9 @@ internals_worker *internals_worker_create(const iocp_port_config *config, bool w
         return NULL;
     memset(self, 0, sizeof *self);
     self->config = *config;
+    self->config.worker_count = 1;
     self->batch = UINT32_MAX;
+    self->now_ns = UINT64_C(5000000000);
     self->requests = calloc(QUEUE_MAX, sizeof *self->requests);
     self->events = calloc(QUEUE_MAX, sizeof *self->events);
     self->operations = (iocp_driver_operations){.name = "script",
@@ -189,11 +200,13 @@ internals_worker *internals_worker_create(const iocp_port_config *config, bool w
                                                 .peer = script_peer,
                                                 .provide = script_provide,
                                                 .wait = script_wait,
+                                                .now_ns = script_now,
                                                 .handles_held = script_handles_held};
     self->worker.setup = (iocp_worker_setup){.config = &self->config,
                                              .driver = &self->operations,
                                              .stats = &self->stats,
                                              .listeners = &self->listeners,
+                                             .addresses = &self->addresses,
                                              .stop_at_ns = &self->stop_at_ns,
                                              .cpu = UINT32_MAX,
                                              .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
@@ -203,6 +216,7 @@ internals_worker *internals_worker_create(const iocp_port_config *config, bool w
     opening = self;
     if (self->requests == NULL || self->events == NULL || self->worker.setup.wake_fd < 0 ||
         iocp_mailbox_open(&self->worker.mailbox, config->mailbox_entries) < 0 ||
+        iocp_address_counts_open(&self->addresses, config->connections_per_worker, config->connections_per_address) < 0 ||
         iocp_worker_open(&self->worker, &failure) < 0) {
         release(self);
         return NULL;
@@ -220,6 +234,11 @@ void internals_worker_destroy(internals_worker *self)
 iocp_worker *internals_worker_get(internals_worker *self)
 {
     return &self->worker;
+}
+
+const iocp_port_config *internals_worker_config(const internals_worker *self)
+{
+    return &self->config;
 }
 
 bool internals_worker_next_request(internals_worker *self, internals_request *request, iocp_range *ranges)
@@ -252,12 +271,33 @@ void internals_worker_set_batch(internals_worker *self, uint32_t event_count)
 
 void internals_worker_stop(internals_worker *self, uint64_t drain_ns)
 {
-    atomic_store(&self->stop_at_ns, iocp_clock_ns() + drain_ns);
+    atomic_store(&self->stop_at_ns, self->now_ns + drain_ns);
 }
 
 int internals_worker_post(internals_worker *self, iocp_token connection, uint64_t value)
 {
     return iocp_mailbox_put(&self->worker.mailbox, (iocp_letter){.connection = connection, .value = value});
+}
+
+void internals_worker_pass(internals_worker *self, uint64_t ns)
+{
+    self->now_ns += ns;
+}
+
+uint64_t internals_worker_now_ns(const internals_worker *self)
+{
+    return self->now_ns;
+}
+
+void internals_worker_set_peer(internals_worker *self, const iocp_address *address)
+{
+    self->peer = *address;
+    self->peer_known = true;
+}
+
+uint64_t internals_worker_unsent_bytes(const internals_worker *self)
+{
+    return self->worker.unsent_bytes;
 }
 
 uint32_t internals_worker_buffer_count(const internals_worker *self, iocp_buffer_class class)

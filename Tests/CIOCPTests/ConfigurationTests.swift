@@ -19,7 +19,9 @@ import Testing
         }
     }
 
-    /// A field's bounds, each side of each.
+    private static let day: UInt64 = 86_400_000_000_000
+
+    /// A field's bounds, each side of each; the bounds of one that depends on others, beside their defaults.
     private static func settings(inside: Bool) -> [Setting] {
         var all: [Setting] = []
         func add<Value: FixedWidthInteger & Sendable>(
@@ -44,8 +46,19 @@ import Testing
         add("mailbox_entries", \.mailbox_entries, good: [16, 1 << 20], bad: [0, 8, 15, 17, 24, 1 << 21, 1 << 31])
         add("listen_backlog", \.listen_backlog, good: [1, 1 << 16], bad: [0, 1 << 16 + 1, .init(UInt32.max)])
         add(
-            "linger_timeout_ns", \.linger_timeout_ns, good: [1, 86_400_000_000_000],
-            bad: [0, 86_400_000_000_001, .max])
+            "linger_timeout_ns", \.linger_timeout_ns, good: [1, day],
+            bad: [0, day + 1, .max])
+        add("send_cap_bytes", \.send_cap_bytes, good: [1 << 20, 0x7fff_ffff], bad: [0, 0x8000_0000, .init(UInt32.max)])
+        add("send_high_bytes", \.send_high_bytes, good: [256 * 1024 + 1, 64 << 20], bad: [0, 64 << 20 + 1])
+        add("send_low_bytes", \.send_low_bytes, good: [0, 1 << 20 - 1], bad: [1 << 20, .init(UInt32.max)])
+        add("worker_unsent_bytes", \.worker_unsent_bytes, good: [1 << 20, .max], bad: [0, 1 << 20 - 1])
+        add("idle_timeout_ns", \.idle_timeout_ns, good: [0, 1, day], bad: [day + 1, .max])
+        add("receive_timeout_ns", \.receive_timeout_ns, good: [0, 1, day], bad: [day + 1, .max])
+        add("send_timeout_ns", \.send_timeout_ns, good: [0, 1, day], bad: [day + 1, .max])
+        add("receive_progress_bytes", \.receive_progress_bytes, good: [1, .init(UInt32.max)], bad: [0])
+        add("timers_per_worker", \.timers_per_worker, good: [0, 1, 1 << 20], bad: [1 << 20 + 1, .init(UInt32.max)])
+        add("connections_per_address", \.connections_per_address, good: [0, .init(UInt32.max)], bad: [])
+        add("accepts_per_second", \.accepts_per_second, good: [0, 1, 10_000_000], bad: [10_000_001, .init(UInt32.max)])
         return all
     }
 
@@ -71,20 +84,21 @@ import Testing
         #expect(Self.detail(failure).split(separator: " ").first.map(String.init) == setting.field)
     }
 
-    /// Accepted, or refused for another reason: a driver that this build has not got, the limits of this process.
     @Test(arguments: settings(inside: true))
     func justInsideItsBoundsAFieldIsAccepted(setting: Setting) {
-        let (result, failure) = Self.create {
-            $0.driver = IOCP_DRIVER_SIM // no kernel is asked
-            $0.worker_count = 1
-            $0.connections_per_worker = 64
-            $0.mailbox_entries = 16
-            setting.set(&$0)
-        }
-        if result != 0 {
-            #expect(!Self.detail(failure).hasPrefix(setting.field))
-            #expect(result != -EINVAL)
-        }
+        var configuration = iocp_port_config_default()
+        setting.set(&configuration)
+        let broken = iocp_port_config_broken_field(&configuration).map { String(cString: $0) }
+        #expect(broken == nil)
+    }
+
+    /// Every member of the structure is among the fields above, or has nothing to be bounded.
+    @Test func everyFieldIsCovered() {
+        let free: Set = ["driver", "half_close", "deliver_after_first_bytes", "pin_workers", "lockdown", "overflow_policy"]
+        let covered = Set(Self.settings(inside: true).map(\.field))
+        let members = Mirror(reflecting: iocp_port_config_default()).children.compactMap(\.label)
+        #expect(members.count == covered.count + free.count)
+        #expect(Set(members) == covered.union(free))
     }
 
     @Test func aDriverThatIsNoneIsNamed() {
@@ -95,9 +109,15 @@ import Testing
         }
     }
 
+    @Test func aPolicyThatIsNoneIsNamed() {
+        let (result, failure) = Self.create { $0.overflow_policy = iocp_overflow_policy(rawValue: 2) }
+        #expect(result == -EINVAL && failure.stage == IOCP_STAGE_CONFIGURATION)
+        #expect(Self.detail(failure) == "overflow_policy")
+    }
+
     @Test func theDefaultsAreInsideTheirBounds() {
-        let (result, failure) = Self.create { $0.driver = IOCP_DRIVER_SIM }
-        if result != 0 { #expect(Self.detail(failure).hasPrefix("driver")) }
+        var configuration = iocp_port_config_default()
+        #expect(iocp_port_config_broken_field(&configuration) == nil)
     }
 
     /// The names of these bounds in the public header, where users read them.

@@ -9,6 +9,7 @@ final class PlayedApplication {
         var queued: [UInt8] = []
         var marks: [UInt64: Int] = [:] // by key: bytes queued before it
         var aborted = false
+        var owedWritable = false       // reached the high mark since the last WRITABLE
         var finished = false           // no more sends
         var peerFinished = false
     }
@@ -28,12 +29,16 @@ final class PlayedApplication {
     private(set) var connecting: [UInt64: iocp_token] = [:]
     private(set) var leases: [Lease] = []
     private(set) var refused = 0
+    private(set) var timers: [UInt64: (timer: iocp_timer, due: UInt64, connection: iocp_token)] = [:] // by key
+    private var cancelledTimers: Set<UInt64> = []
+    private let configuration: iocp_port_config
     private(set) var posts: [UInt64] = [] // accepted, and still to come, in this order
     private let shared: Shared
     private var nextKey: UInt64 = 1
 
     init(_ worker: ScriptedWorker, _ transport: PlayedTransport, _ given: Randomness) {
         var random = given
+        configuration = internals_worker_config(worker.script).pointee
         self.worker = worker
         self.transport = transport
         shared = Shared(random.bytes(700))
@@ -57,15 +62,16 @@ final class PlayedApplication {
         if random.happens(oneIn: 3), !leases.isEmpty { return useLease() }
         if random.happens(oneIn: 30) { return connect() }
         if random.happens(oneIn: 10) { return post() }
+        if random.happens(oneIn: 10) { return time() }
         guard let connection = open.keys.sorted().randomElement(using: &random), var state = open[connection] else { return }
         switch random.below(24) {
         case 0...9:
             let bytes = random.bytes(random.magnitude(upTo: 20_000))
-            if accepted(worker.send(connection, bytes), state) { state.queued += bytes }
+            if accepted(worker.send(connection, bytes), &state) { state.queued += bytes }
         case 10, 11:
-            if accepted(iocp_send_shared(worker.worker, connection, shared.pointer), state) { state.queued += shared.bytes }
+            if accepted(iocp_send_shared(worker.worker, connection, shared.pointer), &state) { state.queued += shared.bytes }
         case 12...15:
-            if accepted(iocp_send_notify(worker.worker, connection, nextKey), state) { state.marks[nextKey] = state.queued.count }
+            if accepted(iocp_send_notify(worker.worker, connection, nextKey), &state) { state.marks[nextKey] = state.queued.count }
             nextKey += 1
         case 16, 17: _ = iocp_receive_pause(worker.worker, connection)
         case 18, 19, 20: _ = iocp_receive_resume(worker.worker, connection)
@@ -75,13 +81,25 @@ final class PlayedApplication {
         default:
             if random.happens(oneIn: 2), iocp_abort(worker.worker, connection) == 0 { state.aborted = true }
         }
-        #expect(iocp_connection_unsent_bytes(worker.worker, connection) <= state.queued.count)
+        look(connection, &state)
         open[connection] = state
     }
 
-    /// -ENOTCONN: closing; -EPIPE: finished; -ENOBUFS: no memory for it now.
-    private func accepted(_ result: Int32, _ state: Open) -> Bool {
-        #expect(result == 0 || result == -ENOTCONN || result == -ENOBUFS || (result == -EPIPE && state.finished))
+    private func look(_ connection: iocp_token, _ state: inout Open) {
+        let unsent = iocp_connection_unsent_bytes(worker.worker, connection)
+        #expect(unsent <= state.queued.count && unsent <= configuration.send_cap_bytes)
+        #expect(worker.unsent <= configuration.worker_unsent_bytes)
+        if unsent >= configuration.send_high_bytes { state.owedWritable = true }
+    }
+
+    /// -ENOTCONN: closing; -EPIPE: finished; -ENOBUFS: no memory for it now; -EAGAIN: over the cap.
+    private func accepted(_ result: Int32, _ state: inout Open) -> Bool {
+        let expected = [0, -ENOTCONN, -ENOBUFS, -EAGAIN].contains(result) || (result == -EPIPE && state.finished)
+        #expect(expected, "a send answered \(result)")
+        if result == -EAGAIN {
+            state.owedWritable = true
+            if configuration.overflow_policy == IOCP_OVERFLOW_CLOSE { state.aborted = true }
+        }
         refused += result == 0 ? 0 : 1
         return result == 0
     }
@@ -106,6 +124,24 @@ final class PlayedApplication {
         nextKey += 1
     }
 
+    private func time() {
+        if random.happens(oneIn: 3), let (key, one) = timers.sorted(by: { $0.key < $1.key }).randomElement(using: &random) {
+            let isPending = !cancelledTimers.contains(key)
+            #expect(iocp_timer_cancel(worker.worker, one.timer) == (isPending ? 0 : -ENOENT))
+            cancelledTimers.insert(key)
+            return
+        }
+        let delay = UInt64(random.magnitude(upTo: 500_000_000))
+        let connection = random.happens(oneIn: 2) ? open.keys.sorted().randomElement(using: &random) ?? 0 : 0
+        var timer: iocp_timer = 0
+        switch iocp_timer_start(worker.worker, connection, delay, nextKey, &timer) {
+        case 0: timers[nextKey] = (timer, worker.now + delay, connection)
+        case -ENOBUFS, -ESHUTDOWN: refused += 1
+        case let other: Issue.record("timer_start answered \(other)")
+        }
+        nextKey += 1
+    }
+
     private func useLease() {
         let lease = leases.remove(at: random.below(leases.count))
         expectUntouched(lease)
@@ -114,8 +150,9 @@ final class PlayedApplication {
         }
         let from = random.below(lease.copy.count), count = random.below(lease.copy.count - from + 1)
         let result = iocp_send_lease(worker.worker, target, lease.id, lease.bytes + from, UInt32(count))
-        guard accepted(result, state) else { return giveBack(lease) }
-        state.queued += lease.copy[from..<from + count]
+        let isQueued = accepted(result, &state)
+        if isQueued { state.queued += lease.copy[from..<from + count] } else { giveBack(lease) }
+        look(target, &state)
         open[target] = state
     }
 
@@ -157,6 +194,7 @@ final class PlayedApplication {
             posts.removeAll { $0 == completion.key }
             return
         }
+        if completion.kind == IOCP_COMPLETION_TIMER { return timer(completion) }
         guard var state = open[connection] else {
             Issue.record("\(completion.kind) after CLOSED, or before OPENED")
             return
@@ -164,6 +202,9 @@ final class PlayedApplication {
         switch completion.kind {
         case IOCP_COMPLETION_RECEIVED: receive(completion, &state)
         case IOCP_COMPLETION_SENT: expectSent(completion, &state)
+        case IOCP_COMPLETION_WRITABLE:
+            #expect(state.owedWritable, "WRITABLE came unasked")
+            state.owedWritable = false
         case IOCP_COMPLETION_PEER_FINISHED:
             #expect(!state.peerFinished)
             state.peerFinished = true
@@ -175,6 +216,22 @@ final class PlayedApplication {
         default: Issue.record("\(completion.kind) was not asked for")
         }
         open[connection] = state
+    }
+
+    private func timer(_ completion: iocp_completion) {
+        guard let one = timers.removeValue(forKey: completion.key) else {
+            Issue.record("a timer ended twice")
+            return
+        }
+        if cancelledTimers.remove(completion.key) != nil {
+            #expect(completion.result == -ECANCELED)
+        } else if completion.result == 0 {
+            #expect(worker.now >= one.due, "a timer was early")
+            #expect(completion.connection == one.connection)
+        } else { // its connection closed, or the worker stops
+            #expect(completion.result == -ECANCELED)
+        }
+        if completion.connection != 0 { #expect(open[completion.connection] != nil) }
     }
 
     private func receive(_ completion: iocp_completion, _ state: inout Open) {

@@ -49,6 +49,11 @@ final class ScriptedWorker {
         iocp_send(worker, connection, bytes, UInt32(bytes.count))
     }
 
+    /// Time passes; the worker sees it at its next wait.
+    func pass(_ ns: UInt64) { internals_worker_pass(script, ns) }
+    var now: UInt64 { internals_worker_now_ns(script) }
+
+    var unsent: UInt64 { internals_worker_unsent_bytes(script) }
     var holdings: iocp_worker_holdings { iocp_worker_hold(worker) }
     var stats: iocp_worker_stats { internals_worker_stats(script).pointee }
 

@@ -7,6 +7,7 @@
 
 #include "../../../CSources/CIOCP/base/limits.h"
 #include "../../../CSources/CIOCP/base/token.h"
+#include "../../../CSources/CIOCP/connection/address_counts.h"
 #include "../../../CSources/CIOCP/connection/send_queue.h"
 #include "../../../CSources/CIOCP/connection/slot.h"
 #include "../../../CSources/CIOCP/driver/driver.h"
@@ -15,6 +16,7 @@
 #include "../../../CSources/CIOCP/memory/range.h"
 #include "../../../CSources/CIOCP/memory/receive_buffers.h"
 #include "../../../CSources/CIOCP/memory/send_chunks.h"
+#include "../../../CSources/CIOCP/port_config.h"
 #include "../../../CSources/CIOCP/stats/page.h"
 #include "../../../CSources/CIOCP/system/topology.h"
 

@@ -44,6 +44,7 @@ internals_worker *internals_worker_create(const iocp_port_config *config, bool w
 void internals_worker_destroy(internals_worker *worker);
 
 iocp_worker *internals_worker_get(internals_worker *worker);
+const iocp_port_config *internals_worker_config(const internals_worker *worker);
 
 /* The next of the driver's calls not looked at yet. For SEND, ranges (room for INTERNALS_SEND_RANGES_MAX) are what was
  * offered; they name the memory itself. */
@@ -57,6 +58,16 @@ void internals_worker_set_batch(internals_worker *worker, uint32_t event_count);
 
 /* As iocp_port_stop. */
 void internals_worker_stop(internals_worker *worker, uint64_t drain_ns);
+
+/* The driver's clock stands still but for this. */
+void internals_worker_pass(internals_worker *worker, uint64_t ns);
+uint64_t internals_worker_now_ns(const internals_worker *worker);
+
+/* The address that every socket's peer has from here on; before, none can be asked. */
+void internals_worker_set_peer(internals_worker *worker, const iocp_address *address);
+
+/* Unsent bytes of all connections, as the worker counts them. */
+uint64_t internals_worker_unsent_bytes(const internals_worker *worker);
 
 /* As iocp_port_post. */
 int internals_worker_post(internals_worker *worker, iocp_token connection, uint64_t value);
