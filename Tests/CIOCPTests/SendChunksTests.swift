@@ -131,7 +131,7 @@ import Testing
         var random = Randomness.announced()
         let memory = SendMemory(nodes: 4096, chunks: 6)
         let queues = (0..<3).map { _ in SendQueue(memory) }
-        for _ in 0..<3_000 {
+        for _ in 0..<1_000 {
             let queue = queues[random.below(queues.count)]
             switch random.below(4) {
             case 0: _ = queue.copy(random.bytes(random.magnitude(upTo: 20_000)))
@@ -152,7 +152,7 @@ import Testing
         #expect(memory.holdsNothing)
     }
 
-    @Test(.watchesTraps) func releasingTwiceTraps() async {
+    @Test func releasingTwiceTraps() async {
         let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
             let chunks = Chunks(4)
             let id = chunks.take()!

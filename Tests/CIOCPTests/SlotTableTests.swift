@@ -108,29 +108,29 @@ import Testing
         var random = Randomness.announced()
         let table = SlotTable(slots: 16)
         var live: [UInt32: UInt64] = [:]
-        var dead: Set<UInt64> = []
-        for _ in 0..<20_000 {
+        var dead: [UInt64] = []
+        for _ in 0..<10_000 {
             if random.below(2) == 0 {
                 guard let index = table.take() else {
                     #expect(live.count == 16)
                     continue
                 }
                 #expect(live.updateValue(table.token(index), forKey: index) == nil)
-                #expect(!dead.contains(table.token(index)))
             } else if let (index, token) = live.randomElement(using: &random) {
                 table.release(index)
                 live[index] = nil
-                dead.insert(token)
+                dead.append(token)
             }
             #expect(Int(table.used) == live.count)
             if let (index, token) = live.randomElement(using: &random) { #expect(table.finds(token) == index) }
             if let token = dead.randomElement(using: &random) { #expect(table.finds(token) == nil) }
         }
+        #expect(Set(dead).union(live.values).count == dead.count + live.count, "two lives had one name")
     }
 
     // MARK: - Traps
 
-    @Test(.watchesTraps) func releasingTwiceTraps() async {
+    @Test func releasingTwiceTraps() async {
         let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
             let table = SlotTable(slots: 2)
             let index = table.take()!
@@ -140,14 +140,14 @@ import Testing
         expectMessage(result, "a slot was released twice")
     }
 
-    @Test(.watchesTraps) func releasingASlotNeverTakenTraps() async {
+    @Test func releasingASlotNeverTakenTraps() async {
         let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
             SlotTable(slots: 2).release(1)
         }
         expectMessage(result, "a slot was released twice")
     }
 
-    @Test(.watchesTraps) func releasingWithOperationsOutstandingTraps() async {
+    @Test func releasingWithOperationsOutstandingTraps() async {
         let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
             let table = SlotTable(slots: 2)
             let index = table.take()!
@@ -157,7 +157,7 @@ import Testing
         expectMessage(result, "a slot was released with operations outstanding")
     }
 
-    @Test(.watchesTraps) func releasingWithUnsentBytesTraps() async {
+    @Test func releasingWithUnsentBytesTraps() async {
         let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
             let table = SlotTable(slots: 2)
             let index = table.take()!

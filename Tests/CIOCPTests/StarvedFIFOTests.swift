@@ -89,7 +89,7 @@ import Testing
         #expect(waiting.isEmpty)
     }
 
-    @Test(.watchesTraps) func removingASlotThatDoesNotWaitTraps() async {
+    @Test func removingASlotThatDoesNotWaitTraps() async {
         let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
             let waiting = Waiting(3)
             waiting.push(0)

@@ -207,7 +207,7 @@ import Testing
     }
 
     /// The page is another process' to write. Whatever it writes, a reader must not leave its mapping.
-    @Test(.watchesTraps) func aCountThatGrowsLaterIsNotBelieved() async {
+    @Test func aCountThatGrowsLaterIsNotBelieved() async {
         await #expect(processExitsWith: .success) {
             let page = Page(workers: 1)
             let view = try View(page.page.fd)

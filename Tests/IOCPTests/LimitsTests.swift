@@ -114,7 +114,7 @@ extension RealSockets {
             behaviour.received = { _, connection throws(IOCPError) in
                 try connection.send([UInt8](repeating: 7, count: 16 << 20))
             }
-            try await withServer(driver, { $0.sendTimeout = .milliseconds(300) }, behaviour) { _, port, ledger in
+            try await withServer(driver, { $0.sendTimeout = .seconds(1) }, behaviour) { _, port, ledger in
                 let slow = try Peer.connect(port: port)
                 let dead = try Peer.connect(port: port)
                 try dead.send([1])
@@ -122,7 +122,7 @@ extension RealSockets {
                 var received = 0
                 while received < 16 << 20 {
                     received += try slow.receive(min(1 << 20, 16 << 20 - received)).count
-                    usleep(40_000)
+                    usleep(100_000)
                 }
                 try await eventually("closed") { ledger.snapshot.closed == [.sendTimeout] }
             }

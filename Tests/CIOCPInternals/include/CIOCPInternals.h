@@ -20,7 +20,6 @@
 #include "../../../CSources/CIOCP/stats/page.h"
 #include "../../../CSources/CIOCP/system/topology.h"
 
-#include "build.h"
 #include "mailboxes.h"
 #include "slots.h"
 #include "stats_fields.h"

@@ -1,0 +1,442 @@
+#include "application.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+/* --- choosing ----------------------------------------------------------------------------------------------- */
+
+/* A connection that opened and is not over, or NULL. */
+static ledger_life *any_open(application *application)
+{
+    ledger *ledger = application->ledger;
+    const uint32_t count = ledger->config->connections_per_worker;
+    const uint32_t first = random_below(&application->random, count);
+    for (uint32_t i = 0; i < count; i++) {
+        ledger_life *life = &ledger->lives[(first + i) % count];
+        if (life->opened && !life->over)
+            return life;
+    }
+    return NULL;
+}
+
+static uint32_t send_size(application *application)
+{
+    return random_magnitude(&application->random, application->habits.send_bytes_max);
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------ */
+
+/* The worker holds the connection's receives back, and owes WRITABLE. */
+static void press(ledger_life *life)
+{
+    life->pressed = true;
+    life->press_count++;
+}
+
+/* What any send may answer. */
+static void check_answer(application *application, ledger_life *life, int result)
+{
+    const ledger *ledger = application->ledger;
+    const iocp_port_config *config = ledger->config;
+    const uint64_t unsent_bytes = iocp_connection_unsent_bytes(application->worker, life->token);
+    switch (result) {
+    case 0:
+        LEDGER_REQUIRE(ledger, !life->closing && !life->aborted && !life->finishing && !life->over, "G4",
+                       "a send was accepted after the end", life->token);
+        LEDGER_REQUIRE(ledger, unsent_bytes <= config->send_cap_bytes, "G6", "more unsent bytes than the cap",
+                       life->token);
+        if (unsent_bytes >= config->send_high_bytes)
+            press(life);
+        return;
+    case -ENOTCONN:
+        return;
+    case -EPIPE:
+        LEDGER_REQUIRE(ledger, life->finishing, "G1", "EPIPE without a FIN", life->token);
+        return;
+    case -EAGAIN:
+        if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
+            life->overflowed = true;
+        if (unsent_bytes > 0)
+            press(life);
+        return;
+    case -ENOBUFS:
+        if (unsent_bytes > 0)
+            press(life);
+        return;
+    default:
+        ledger_violated(ledger, "G6", "a send answered with no known error", life->token);
+    }
+}
+
+static void send_copy(application *application, ledger_life *life, uint32_t stream, uint64_t position, uint32_t count)
+{
+    uint8_t bytes[40000];
+    count = count < sizeof bytes ? count : (uint32_t)sizeof bytes;
+    iocp_sim_stream_copy(stream, position, bytes, count);
+    const uint64_t before = iocp_connection_unsent_bytes(application->worker, life->token);
+    const int result = iocp_send(application->worker, life->token, bytes, count);
+    if (result == 0)
+        ledger_queue(application->ledger, life, stream, position, count);
+    check_answer(application, life, result);
+    LEDGER_REQUIRE(application->ledger,
+                   iocp_connection_unsent_bytes(application->worker, life->token) == before + (result == 0 ? count : 0),
+                   "G2", "a send is not all or nothing", life->token);
+}
+
+/* Sends a part of a kept lease to anybody; the lease goes with it, if it is taken. */
+static void send_lease(application *application, ledger_life *life, uint32_t index)
+{
+    ledger *ledger = application->ledger;
+    const ledger_lease lease = ledger_lease_take(ledger, index);
+    const uint32_t from = random_below(&application->random, lease.count_bytes);
+    const uint32_t count = random_below(&application->random, lease.count_bytes - from + 1);
+    const int result = iocp_send_lease(application->worker, life->token, lease.id, lease.bytes + from, count);
+    if (result == 0)
+        ledger_queue(ledger, life, lease.stream, lease.position + from, count);
+    else
+        ledger->leases[ledger->lease_count++] = lease;
+    check_answer(application, life, result);
+}
+
+static void send_shared(application *application, ledger_life *life)
+{
+    const int result = iocp_send_shared(application->worker, life->token, application->shared);
+    if (result == 0)
+        ledger_queue(application->ledger, life, APPLICATION_SHARED_STREAM, 0,
+                     iocp_shared_bytes_count(application->shared));
+    check_answer(application, life, result);
+}
+
+static void notify(application *application, ledger_life *life)
+{
+    const uint64_t key = application->next_key++;
+    const int result = iocp_send_notify(application->worker, life->token, key);
+    if (result == 0)
+        ledger_notify_asked(life, key);
+    LEDGER_REQUIRE(application->ledger, result == 0 || result == -ENOTCONN || result == -ENOBUFS ||
+                       (result == -EPIPE && life->finishing),
+                   "G6", "a notify answered with no known error", life->token);
+}
+
+static void send_anything(application *application, ledger_life *life)
+{
+    sim_random *random = &application->random;
+    if (application->ledger->lease_count > 0 && random_one_in(random, 3))
+        send_lease(application, life, random_below(random, application->ledger->lease_count));
+    else if (random_one_in(random, 8))
+        send_shared(application, life);
+    else
+        send_copy(application, life, ++application->next_stream | UINT32_C(1) << 31, 0, send_size(application));
+    /* Now and then so many that the completions of one send do not fit a batch. */
+    if (random_below(random, 16) < application->habits.notify)
+        for (uint32_t left = random_one_in(random, 4) ? random_below(random, 24) : 1; left > 0; left--)
+            notify(application, life);
+}
+
+/* --- other calls -------------------------------------------------------------------------------------------- */
+
+static void close_one(application *application, ledger_life *life)
+{
+    const ledger *ledger = application->ledger;
+    const bool ended = life->closing || life->aborted;
+    if (iocp_close(application->worker, life->token) == 0) {
+        LEDGER_REQUIRE(ledger, !ended && !life->over, "G4", "a close was accepted after the end", life->token);
+        life->closing = true;
+        life->closing_ns = iocp_worker_now_ns(application->worker);
+    }
+}
+
+static void abort_one(application *application, ledger_life *life)
+{
+    if (iocp_abort(application->worker, life->token) == 0) {
+        LEDGER_REQUIRE(application->ledger, !life->aborted && !life->over, "G4", "an abort was accepted after the end",
+                       life->token);
+        life->aborted = true;
+    }
+}
+
+static void finish_one(application *application, ledger_life *life)
+{
+    if (iocp_finish_sending(application->worker, life->token) == 0) {
+        LEDGER_REQUIRE(application->ledger, !life->closing && !life->aborted && !life->over, "G4",
+                       "a FIN was accepted after the end", life->token);
+        life->finishing = true;
+    }
+}
+
+static void end_somehow(application *application, ledger_life *life)
+{
+    switch (random_below(&application->random, 4)) {
+    case 0:
+    case 1:
+        close_one(application, life);
+        return;
+    case 2:
+        abort_one(application, life);
+        return;
+    default:
+        finish_one(application, life);
+        return;
+    }
+}
+
+static void pause_or_resume(application *application, ledger_life *life)
+{
+    if (random_one_in(&application->random, 2)) {
+        if (iocp_receive_pause(application->worker, life->token) == 0)
+            life->paused = true;
+    } else if (iocp_receive_resume(application->worker, life->token) == 0) {
+        life->paused = false;
+    }
+}
+
+static void connect_one(application *application)
+{
+    const iocp_address address = {.bytes = {127, 0, 0, 1}};
+    const uint64_t key = application->next_key++;
+    iocp_token token = 0;
+    if (iocp_connect(application->worker, &address, NULL, key, &token) < 0)
+        return;
+    ledger_life *life = ledger_life_of(application->ledger, token);
+    life->connecting = true;
+    life->key = key;
+    if (random_one_in(&application->random, 8))
+        close_one(application, life);
+}
+
+/* Names of connections that ended: nothing answers to them. */
+static void try_stale(application *application)
+{
+    const ledger *ledger = application->ledger;
+    iocp_worker *worker = application->worker;
+    if (application->stale_count == 0)
+        return;
+    const uint32_t known =
+        application->stale_count < APPLICATION_STALE_MAX ? application->stale_count : APPLICATION_STALE_MAX;
+    const iocp_token token = application->stale[random_below(&application->random, known)];
+    const uint8_t byte = 0;
+    iocp_address address;
+    int result = -ENOTCONN;
+    switch (random_below(&application->random, 9)) {
+    case 0:
+        result = iocp_send(worker, token, &byte, 1);
+        break;
+    case 1:
+        result = iocp_close(worker, token);
+        break;
+    case 2:
+        result = iocp_abort(worker, token);
+        break;
+    case 3:
+        result = iocp_finish_sending(worker, token);
+        break;
+    case 4:
+        result = iocp_receive_pause(worker, token);
+        break;
+    case 5:
+        result = iocp_send_notify(worker, token, 1);
+        break;
+    case 6:
+        result = iocp_connection_peer(worker, token, &address);
+        break;
+    case 7:
+        result = iocp_connection_set_key(worker, token, 1);
+        break;
+    default:
+        result = iocp_connection_unsent_bytes(worker, token) == 0 ? -ENOTCONN : 0;
+        break;
+    }
+    LEDGER_REQUIRE(ledger, result == -ENOTCONN, "G4", "a name of a connection that ended was accepted", token);
+}
+
+static void use_timer(application *application)
+{
+    ledger *ledger = application->ledger;
+    const uint32_t index = random_below(&application->random, LEDGER_TIMERS_MAX);
+    ledger_timer *timer = &ledger->timers[index];
+    if (!timer->armed && timer->timer != 0 && random_one_in(&application->random, 2)) {
+        LEDGER_REQUIRE(ledger, iocp_timer_cancel(application->worker, timer->timer) == -ENOENT, "G4",
+                       "the name of a timer that ended was accepted", 0);
+        return;
+    }
+    if (timer->armed) {
+        if (!timer->cancelled && iocp_timer_cancel(application->worker, timer->timer) == 0)
+            timer->cancelled = true;
+        return;
+    }
+    const uint64_t delay_ns = (uint64_t)random_magnitude(&application->random, 1 << 20) * 1000;
+    const ledger_life *life = random_one_in(&application->random, 2) ? any_open(application) : NULL;
+    const uint64_t due_ns = iocp_sim_now_ns(ledger->sim) + delay_ns;
+    iocp_timer named;
+    if (iocp_timer_start(application->worker, life != NULL ? life->token : 0, delay_ns, index, &named) == 0)
+        ledger_timer_started(ledger, index, named, due_ns, life != NULL);
+}
+
+static void post_one(application *application)
+{
+    ledger *ledger = application->ledger;
+    const uint64_t value = application->next_post++;
+    switch (iocp_port_post(application->port, 0, 0, value)) {
+    case 0:
+        ledger_post_accepted(ledger, value);
+        return;
+    case -EAGAIN:
+        return;
+    case -ESHUTDOWN:
+        LEDGER_REQUIRE(ledger, ledger->stopped, "G5", "a post was refused before the stop", 0);
+        return;
+    default:
+        ledger_violated(ledger, "G5", "a post answered with no known error", 0);
+    }
+}
+
+void application_post(application *application)
+{
+    uint32_t left = random_one_in(&application->random, 4) ? random_below(&application->random, 24) : 1;
+    for (; left > 0 && !application->posts_no_more; left--)
+        post_one(application);
+}
+
+/* --- acting ------------------------------------------------------------------------------------------------- */
+
+static void return_one(application *application, uint32_t index)
+{
+    const ledger_lease lease = ledger_lease_take(application->ledger, index);
+    iocp_lease_return(application->worker, lease.id);
+}
+
+static void act_once(application *application)
+{
+    sim_random *random = &application->random;
+    const application_habits *habits = &application->habits;
+    ledger *ledger = application->ledger;
+    if (ledger->lease_count > 0 && random_one_in(random, 3)) {
+        return_one(application, random_below(random, ledger->lease_count));
+        return;
+    }
+    switch (random_below(random, 24)) {
+    case 0:
+        connect_one(application);
+        return;
+    case 1:
+        application_post(application);
+        return;
+    case 2:
+        try_stale(application);
+        return;
+    case 3:
+        use_timer(application);
+        return;
+    default:
+        break;
+    }
+    ledger_life *life = any_open(application);
+    if (life == NULL)
+        return;
+    if (random_below(random, 256) < habits->close)
+        end_somehow(application, life);
+    else if (random_below(random, 256) < habits->pause)
+        pause_or_resume(application, life);
+    else
+        send_anything(application, life);
+}
+
+void application_act(application *application)
+{
+    for (uint32_t left = random_below(&application->random, application->habits.act_most + 1); left > 0; left--)
+        act_once(application);
+}
+
+/* --- reacting ----------------------------------------------------------------------------------------------- */
+
+static void received(application *application, ledger_life *life)
+{
+    ledger *ledger = application->ledger;
+    const application_habits *habits = &application->habits;
+    const uint32_t choice = random_below(&application->random, 16);
+    const uint32_t index = ledger->lease_count - 1; /* the one that just came */
+    /* Whatever came behind these bytes, their answer must find the connection open. */
+    LEDGER_REQUIRE(ledger, ledger_may_lose(ledger, life) || iocp_send(application->worker, life->token, "", 0) != -ENOTCONN,
+                   "G2", "received bytes cannot be answered", life->token);
+    if (choice < habits->keep && ledger->lease_count < LEDGER_LEASES_MAX / 4)
+        return;
+    if (choice < habits->keep + habits->echo_lease) {
+        send_lease(application, life, index);
+        if (ledger->lease_count <= index)
+            return;
+    } else if (choice < habits->keep + habits->echo_lease + habits->echo_copy) {
+        const ledger_lease lease = ledger->leases[index];
+        send_copy(application, life, lease.stream, lease.position, lease.count_bytes);
+    }
+    return_one(application, index);
+}
+
+void application_react(application *application, const iocp_completion *completion)
+{
+    sim_random *random = &application->random;
+    ledger_life *life = ledger_find(application->ledger, completion->connection);
+    switch (completion->kind) {
+    case IOCP_COMPLETION_OPENED:
+        if (random_one_in(random, 2)) {
+            life->former_key = life->key;
+            life->key = application->next_key++;
+            LEDGER_REQUIRE(application->ledger,
+                           iocp_connection_set_key(application->worker, life->token, life->key) == 0, "G4",
+                           "a connection that just opened is not known", life->token);
+        }
+        if (random_one_in(random, 4))
+            send_anything(application, life);
+        return;
+    case IOCP_COMPLETION_RECEIVED:
+        received(application, life);
+        return;
+    case IOCP_COMPLETION_PEER_FINISHED:
+        if (random_one_in(random, 2))
+            close_one(application, life);
+        return;
+    case IOCP_COMPLETION_CONNECT_FAILED:
+    case IOCP_COMPLETION_CLOSED:
+        application->stale[application->stale_count++ % APPLICATION_STALE_MAX] = completion->connection;
+        return;
+    case IOCP_COMPLETION_SENT:
+    case IOCP_COMPLETION_WRITABLE:
+    case IOCP_COMPLETION_POSTED:
+    case IOCP_COMPLETION_TIMER:
+        return;
+    }
+}
+
+/* --- ending ------------------------------------------------------------------------------------------------- */
+
+void application_return_leases(application *application)
+{
+    while (application->ledger->lease_count > 0)
+        return_one(application, application->ledger->lease_count - 1);
+}
+
+void application_resume_all(application *application)
+{
+    for (uint32_t i = 0; i < application->ledger->config->connections_per_worker; i++) {
+        ledger_life *life = &application->ledger->lives[i];
+        if (life->opened && !life->over && iocp_receive_resume(application->worker, life->token) == 0)
+            life->paused = false;
+    }
+}
+
+void application_close_all(application *application)
+{
+    for (uint32_t i = 0; i < application->ledger->config->connections_per_worker; i++) {
+        ledger_life *life = &application->ledger->lives[i];
+        if ((life->opened || life->connecting) && !life->over)
+            close_one(application, life);
+    }
+}
+
+void application_cancel_timers(application *application)
+{
+    for (uint32_t i = 0; i < LEDGER_TIMERS_MAX; i++) {
+        ledger_timer *timer = &application->ledger->timers[i];
+        if (timer->armed && !timer->cancelled && iocp_timer_cancel(application->worker, timer->timer) == 0)
+            timer->cancelled = true;
+    }
+}

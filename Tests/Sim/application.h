@@ -1,0 +1,52 @@
+/* An application that does at random whatever the API allows, and some of what it refuses. Every call is entered in
+ * the ledger. */
+#ifndef SIM_APPLICATION_H
+#define SIM_APPLICATION_H
+
+#include "ledger.h"
+#include "random.h"
+
+enum { APPLICATION_STALE_MAX = 16, APPLICATION_SHARED_BYTES = 3000, APPLICATION_SHARED_STREAM = 7 };
+
+/* What it does with received bytes. */
+typedef struct application_habits {
+    uint32_t act_most;       /* calls between two waits */
+    uint32_t keep;           /* of 16: leases that are kept for a while */
+    uint32_t echo_lease;     /* of 16: sent back without a copy */
+    uint32_t echo_copy;      /* of 16: sent back as a copy */
+    uint32_t notify;         /* of 16 */
+    uint32_t close;          /* of 256: closes, aborts, finishes */
+    uint32_t pause;          /* of 256 */
+    uint32_t send_bytes_max;
+} application_habits;
+
+typedef struct application {
+    iocp_port *port;
+    iocp_worker *worker;
+    ledger *ledger;
+    sim_random random;
+    application_habits habits;
+    iocp_shared_bytes *shared;
+    iocp_token stale[APPLICATION_STALE_MAX]; /* names of connections that ended */
+    uint32_t stale_count;
+    uint64_t next_key;
+    uint64_t next_post;
+    bool posts_no_more;
+    uint32_t next_stream; /* of bytes it makes up */
+} application;
+
+/* A few calls at random. */
+void application_act(application *application);
+
+/* Answers one completion, which the ledger has seen. */
+void application_react(application *application, const iocp_completion *completion);
+
+/* Posts, as another thread would while the worker sleeps. */
+void application_post(application *application);
+
+void application_return_leases(application *application);
+void application_resume_all(application *application);
+void application_close_all(application *application);
+void application_cancel_timers(application *application);
+
+#endif

@@ -1,0 +1,233 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "ledger.h"
+
+static void trace_completion(const ledger *ledger, const iocp_completion *completion)
+{
+    static const char *const names[] = {"?",      "OPENED", "CONNECT_FAILED", "RECEIVED", "PEER_FINISHED", "SENT",
+                                        "WRITABLE", "CLOSED", "POSTED",         "TIMER"};
+    if (ledger->tracing)
+        fprintf(stderr, "-> %s %u.%u key %llu result %d detail %u\n", names[completion->kind % 10],
+                iocp_token_slot(completion->connection),
+                (unsigned)(completion->connection & ((1u << IOCP_TOKEN_GENERATION_BITS) - 1)),
+                (unsigned long long)completion->key, completion->result, completion->detail);
+}
+
+/* --- of a connection ---------------------------------------------------------------------------------------- */
+
+static ledger_life *open_life(ledger *ledger, const iocp_completion *completion)
+{
+    ledger_life *life = ledger_find(ledger, completion->connection);
+    LEDGER_REQUIRE(ledger, life != NULL && life->opened, "G4", "a completion of a connection that never opened",
+                   completion->connection);
+    LEDGER_REQUIRE(ledger, !life->over, "G4", "a completion after CLOSED", completion->connection);
+    return life;
+}
+
+static void check_key(const ledger *ledger, const ledger_life *life, const iocp_completion *completion)
+{
+    LEDGER_REQUIRE(ledger, completion->key == life->key || completion->key == life->former_key, "G4", "another connection's key", completion->connection);
+}
+
+static void opened(ledger *ledger, const iocp_completion *completion)
+{
+    ledger_life *life = ledger_life_of(ledger, completion->connection);
+    LEDGER_REQUIRE(ledger, !life->opened && !life->over, "G3", "OPENED twice", completion->connection);
+    check_key(ledger, life, completion);
+    life->opened = true;
+    life->connecting = false;
+    life->opened_ns = iocp_worker_now_ns(ledger->worker);
+}
+
+static void connect_failed(ledger *ledger, const iocp_completion *completion)
+{
+    ledger_life *life = ledger_find(ledger, completion->connection);
+    LEDGER_REQUIRE(ledger, life != NULL && life->connecting, "G1", "CONNECT_FAILED without a connect",
+                   completion->connection);
+    check_key(ledger, life, completion);
+    life->connecting = false;
+    life->over = true;
+}
+
+static void received(ledger *ledger, const iocp_completion *completion)
+{
+    ledger_life *life = open_life(ledger, completion);
+    check_key(ledger, life, completion);
+    LEDGER_REQUIRE(ledger, completion->result > 0, "G2", "RECEIVED without bytes", life->token);
+    LEDGER_REQUIRE(ledger, !life->peer_finished, "G2", "bytes after the peer's FIN", life->token);
+    const uint32_t count = (uint32_t)completion->result;
+    LEDGER_REQUIRE(ledger, iocp_sim_stream_matches(life->stream, life->received_bytes, completion->bytes, count), "G2",
+                   "other bytes were received than sent", life->token);
+    LEDGER_REQUIRE(ledger, ledger->lease_count < LEDGER_LEASES_MAX, "G6", "more leases than buffers", life->token);
+    ledger->leases[ledger->lease_count++] = (ledger_lease){.bytes = completion->bytes,
+                                                           .position = life->received_bytes,
+                                                           .stream = life->stream,
+                                                           .count_bytes = count,
+                                                           .id = completion->detail};
+    life->received_bytes += count;
+}
+
+static void peer_finished(ledger *ledger, const iocp_completion *completion)
+{
+    ledger_life *life = open_life(ledger, completion);
+    check_key(ledger, life, completion);
+    LEDGER_REQUIRE(ledger, ledger->config->half_close, "G3", "PEER_FINISHED without half-close", life->token);
+    LEDGER_REQUIRE(ledger, !life->peer_finished, "G1", "PEER_FINISHED twice", life->token);
+    life->peer_finished = true;
+}
+
+static void sent(ledger *ledger, const iocp_completion *completion)
+{
+    ledger_life *life = open_life(ledger, completion);
+    LEDGER_REQUIRE(ledger, life->notify_head < life->notify_count, "G1", "SENT was not asked for, or came twice",
+                   life->token);
+    const ledger_notify *notify = &life->notifies[life->notify_head++];
+    LEDGER_REQUIRE(ledger, notify->key == completion->key, "G1", "SENT out of order, or with another's key", life->token);
+    LEDGER_REQUIRE(ledger, completion->result < 0 || life->taken_bytes >= notify->queued_bytes, "G1",
+                   "SENT before its bytes were taken", life->token);
+    LEDGER_REQUIRE(ledger, completion->result == 0 || (completion->result < 0 && ledger_may_lose(ledger, life)), "G1",
+                   "SENT failed, and nothing had happened", life->token);
+}
+
+static void writable(ledger *ledger, const iocp_completion *completion)
+{
+    ledger_life *life = open_life(ledger, completion);
+    check_key(ledger, life, completion);
+    LEDGER_REQUIRE(ledger, life->press_count > 0, "G1", "WRITABLE without having been pressed", life->token);
+    life->press_count--;
+    life->pressed = false;
+}
+
+/* --- closing ------------------------------------------------------------------------------------------------ */
+
+/* Whether the application asked for it, the transport failed, or somebody waited long enough. */
+static bool abort_is_justified(const ledger *ledger, const ledger_life *life)
+{
+    const uint64_t now_ns = iocp_worker_now_ns(ledger->worker);
+    const uint64_t linger_ns = ledger->config->linger_timeout_ns;
+    if (life->aborted || life->broken)
+        return true;
+    if (ledger->stopped && now_ns >= ledger->stopped_ns + ledger->drain_ns)
+        return true;
+    /* The peer's FIN, too, begins a close, at a time the ledger does not know. */
+    return now_ns - (life->closing ? life->closing_ns : life->opened_ns) >= linger_ns;
+}
+
+static void check_reason(const ledger *ledger, const ledger_life *life, const iocp_completion *completion)
+{
+    const iocp_port_config *config = ledger->config;
+    bool justified = false;
+    bool abort_justified = true;
+    switch ((iocp_close_reason)completion->detail) {
+    case IOCP_CLOSE_LOCAL:
+        justified = life->closing;
+        abort_justified = abort_is_justified(ledger, life);
+        break;
+    case IOCP_CLOSE_PEER:
+        justified = !config->half_close;
+        abort_justified = abort_is_justified(ledger, life);
+        break;
+    case IOCP_CLOSE_STOPPED:
+        justified = ledger->stopped;
+        abort_justified = abort_is_justified(ledger, life);
+        break;
+    case IOCP_CLOSE_RESET:
+    case IOCP_CLOSE_FAILED:
+        justified = life->broken && completion->result < 0;
+        break;
+    case IOCP_CLOSE_ABORTED:
+        justified = life->aborted;
+        break;
+    case IOCP_CLOSE_IDLE_TIMEOUT:
+        justified = config->idle_timeout_ns > 0;
+        break;
+    case IOCP_CLOSE_RECEIVE_TIMEOUT:
+        justified = config->receive_timeout_ns > 0;
+        break;
+    case IOCP_CLOSE_SEND_TIMEOUT:
+        justified = config->send_timeout_ns > 0;
+        break;
+    case IOCP_CLOSE_SEND_OVERFLOW:
+        justified = life->overflowed;
+        break;
+    }
+    LEDGER_REQUIRE(ledger, justified, "G3", "CLOSED with a reason that is not so", life->token);
+    LEDGER_REQUIRE(ledger, abort_justified || life->ending != IOCP_SIM_CLOSED_RST, "G7",
+                   "a graceful close ended with RST", life->token);
+    LEDGER_REQUIRE(ledger, !life->aborted || life->broken || completion->detail != IOCP_CLOSE_ABORTED ||
+                       life->ending == IOCP_SIM_CLOSED_RST,
+                   "G7", "an abort sent no RST", life->token);
+}
+
+static void closed(ledger *ledger, const iocp_completion *completion)
+{
+    ledger_life *life = open_life(ledger, completion);
+    check_key(ledger, life, completion);
+    LEDGER_REQUIRE(ledger, life->notify_head == life->notify_count, "G1", "CLOSED before SENT", life->token);
+    LEDGER_REQUIRE(ledger, life->ending > IOCP_SIM_FIN, "G7", "CLOSED before the socket was closed", life->token);
+    check_reason(ledger, life, completion);
+    life->over = true;
+    ledger->closed_count++;
+}
+
+/* --- of the worker ------------------------------------------------------------------------------------------ */
+
+static void posted(ledger *ledger, const iocp_completion *completion)
+{
+    LEDGER_REQUIRE(ledger, ledger->post_head != ledger->post_tail, "G5", "a post came twice, or from nowhere", 0);
+    LEDGER_REQUIRE(ledger, ledger->posts[ledger->post_head % LEDGER_POSTS_MAX] == completion->key, "G5",
+                   "a post was lost, changed or overtaken", 0);
+    ledger->post_head++;
+}
+
+static void timer(ledger *ledger, const iocp_completion *completion)
+{
+    LEDGER_REQUIRE(ledger, completion->key < LEDGER_TIMERS_MAX && ledger->timers[completion->key].armed, "G1",
+                   "TIMER twice, or without a timer", completion->connection);
+    ledger_timer *timer = &ledger->timers[completion->key];
+    timer->armed = false;
+    if (completion->result == 0)
+        LEDGER_REQUIRE(ledger, iocp_worker_now_ns(ledger->worker) >= timer->due_ns, "G1", "a timer fired early", 0);
+    else
+        LEDGER_REQUIRE(ledger, completion->result == -ECANCELED && (timer->cancelled || timer->bound || ledger->stopped),
+                       "G1", "a timer failed", 0);
+    if (completion->connection != 0)
+        open_life(ledger, completion);
+}
+
+void ledger_completed(ledger *ledger, const iocp_completion *completion)
+{
+    trace_completion(ledger, completion);
+    ledger->completion_count++;
+    switch (completion->kind) {
+    case IOCP_COMPLETION_OPENED:
+        opened(ledger, completion);
+        return;
+    case IOCP_COMPLETION_CONNECT_FAILED:
+        connect_failed(ledger, completion);
+        return;
+    case IOCP_COMPLETION_RECEIVED:
+        received(ledger, completion);
+        return;
+    case IOCP_COMPLETION_PEER_FINISHED:
+        peer_finished(ledger, completion);
+        return;
+    case IOCP_COMPLETION_SENT:
+        sent(ledger, completion);
+        return;
+    case IOCP_COMPLETION_WRITABLE:
+        writable(ledger, completion);
+        return;
+    case IOCP_COMPLETION_CLOSED:
+        closed(ledger, completion);
+        return;
+    case IOCP_COMPLETION_POSTED:
+        posted(ledger, completion);
+        return;
+    case IOCP_COMPLETION_TIMER:
+        timer(ledger, completion);
+        return;
+    }
+    ledger_violated(ledger, "G1", "a completion of no kind", completion->connection);
+}

@@ -1,0 +1,95 @@
+#include <stdio.h>
+
+#include "ledger.h"
+
+static void violated(void *context, const char *rule, const char *what, iocp_token connection)
+{
+    ledger_violated(context, rule, what, connection);
+}
+
+static void named(void *context, iocp_token connection, uint32_t stream)
+{
+    ledger_life *life = ledger_life_of(context, connection);
+    LEDGER_REQUIRE((ledger *)context, life->stream == 0 && !life->over, "G4", "a connection has two sockets",
+                   connection);
+    life->stream = stream;
+}
+
+static void broke(void *context, iocp_token connection)
+{
+    ledger_life_of(context, connection)->broken = true;
+}
+
+/* The bytes of sends, in the order of the calls, one after the other. */
+static void taken(void *context, iocp_token connection, const uint8_t *bytes, uint32_t count_bytes)
+{
+    ledger *ledger = context;
+    ledger_life *life = ledger_find(ledger, connection);
+    LEDGER_REQUIRE(ledger, life != NULL && !life->over, "G4", "bytes were sent after CLOSED", connection);
+    life->taken_bytes += count_bytes;
+    while (count_bytes > 0) {
+        LEDGER_REQUIRE(ledger, life->stretch_head < life->stretch_count, "G2", "more bytes were sent than queued",
+                       connection);
+        ledger_stretch *stretch = &life->stretches[life->stretch_head];
+        const uint32_t step = stretch->count_bytes < count_bytes ? stretch->count_bytes : count_bytes;
+        LEDGER_REQUIRE(ledger, iocp_sim_stream_matches(stretch->stream, stretch->position, bytes, step), "G2",
+                       "other bytes were sent than queued", connection);
+        stretch->position += step;
+        stretch->count_bytes -= step;
+        if (stretch->count_bytes == 0)
+            life->stretch_head++;
+        bytes += step;
+        count_bytes -= step;
+    }
+}
+
+static void ended(void *context, iocp_token connection, iocp_sim_ending ending)
+{
+    ledger *ledger = context;
+    ledger_life *life = ledger_life_of(ledger, connection);
+    const uint64_t now_ns = iocp_sim_now_ns(ledger->sim);
+    const bool all_taken = life->taken_bytes == life->queued_bytes;
+    LEDGER_REQUIRE(ledger, life->ending <= IOCP_SIM_FIN, "G7", "a connection was closed twice", connection);
+    life->ending = ending;
+    switch (ending) {
+    case IOCP_SIM_FIN:
+    case IOCP_SIM_CLOSED_FIN:
+        LEDGER_REQUIRE(ledger, all_taken || life->broken, "G2", "FIN was sent before queued bytes", connection);
+        return;
+    case IOCP_SIM_CLOSED_DIRTY:
+        LEDGER_REQUIRE(ledger, all_taken || life->broken, "G2", "a close lost queued bytes", connection);
+        LEDGER_REQUIRE(ledger,
+                       life->broken || !life->opened || now_ns - life->opened_ns >= ledger->config->linger_timeout_ns,
+                       "G7", "a graceful close over unread bytes sends RST", connection);
+        return;
+    case IOCP_SIM_CLOSED_RST:
+        return; /* CLOSED tells why */
+    }
+}
+
+/* What is lent is not the kernel's to write to. */
+static void provided(void *context, const uint8_t *start, uint32_t count_bytes)
+{
+    const ledger *ledger = context;
+    for (uint32_t i = 0; i < ledger->lease_count; i++)
+        LEDGER_REQUIRE(ledger, ledger->leases[i].bytes < start || ledger->leases[i].bytes >= start + count_bytes, "G9",
+                       "a buffer was given to the kernel while its bytes are lent", 0);
+}
+
+static void trace(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "%s\n", line);
+}
+
+iocp_sim_observer ledger_observer(ledger *ledger)
+{
+    return (iocp_sim_observer){.context = ledger,
+                               .violated = violated,
+                               .named = named,
+                               .taken = taken,
+                               .broke = broke,
+                               .ended = ended,
+                               .provided = provided,
+                               .trace = ledger->tracing ? trace : NULL};
+}

@@ -1,0 +1,197 @@
+#include "ledger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void ledger_violated(const ledger *ledger, const char *rule, const char *what, iocp_token connection)
+{
+    char line[256];
+    const int count = snprintf(line, sizeof line, "seed %llu: %s broken: %s (connection %u.%u)\n",
+                               (unsigned long long)ledger->seed, rule, what, iocp_token_slot(connection),
+                               (unsigned)(connection & ((1u << IOCP_TOKEN_GENERATION_BITS) - 1)));
+    (void)!write(STDERR_FILENO, line, (size_t)count);
+    _exit(1);
+}
+
+/* --- lives -------------------------------------------------------------------------------------------------- */
+
+static void life_begin(ledger_life *life, iocp_token token)
+{
+    ledger_life begun = {.token = token,
+                         .stretches = life->stretches,
+                         .stretch_capacity = life->stretch_capacity,
+                         .notifies = life->notifies,
+                         .notify_capacity = life->notify_capacity};
+    *life = begun;
+}
+
+void ledger_reset(ledger *ledger, uint64_t seed)
+{
+    for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++)
+        life_begin(&ledger->lives[i], 0);
+    memset(ledger->timers, 0, sizeof ledger->timers);
+    ledger->seed = seed;
+    ledger->worker = NULL;
+    ledger->lease_count = 0;
+    ledger->post_head = 0;
+    ledger->post_tail = 0;
+    ledger->stopped = false;
+    ledger->completion_count = 0;
+    ledger->closed_count = 0;
+}
+
+ledger_life *ledger_life_of(ledger *ledger, iocp_token token)
+{
+    const uint32_t slot = iocp_token_slot(token);
+    LEDGER_REQUIRE(ledger, token != 0 && slot < LEDGER_SLOTS_MAX, "G4", "a name that is no connection's", token);
+    ledger_life *life = &ledger->lives[slot];
+    if (life->token == token)
+        return life;
+    LEDGER_REQUIRE(ledger, life->over || (!life->opened && !life->connecting), "G3",
+                   "a slot has a new connection, and the former was not closed", life->token);
+    life_begin(life, token);
+    return life;
+}
+
+ledger_life *ledger_find(ledger *ledger, iocp_token token)
+{
+    ledger_life *life = &ledger->lives[iocp_token_slot(token) % LEDGER_SLOTS_MAX];
+    return life->token == token ? life : NULL;
+}
+
+/* --- what was asked ----------------------------------------------------------------------------------------- */
+
+static void *grown(void *entries, uint32_t *capacity, size_t size)
+{
+    *capacity = *capacity > 0 ? *capacity * 2 : 16;
+    entries = realloc(entries, *capacity * size);
+    if (entries == NULL)
+        abort();
+    return entries;
+}
+
+bool ledger_may_lose(const ledger *ledger, const ledger_life *life)
+{
+    const iocp_port_config *config = ledger->config;
+    if (life->closing || life->aborted || life->broken || life->overflowed || life->ending > IOCP_SIM_FIN ||
+        ledger->stopped)
+        return true;
+    if (config->idle_timeout_ns > 0 || config->receive_timeout_ns > 0 || config->send_timeout_ns > 0)
+        return true;
+    /* The peer's FIN begins a close, too, which its peer has to let end in time. */
+    return !config->half_close && iocp_sim_now_ns(ledger->sim) - life->opened_ns >= config->linger_timeout_ns;
+}
+
+void ledger_queue(ledger *ledger, ledger_life *life, uint32_t stream, uint64_t position, uint32_t count_bytes)
+{
+    LEDGER_REQUIRE(ledger, !life->over && !life->closing && !life->aborted && !life->finishing, "G4",
+                   "a send was accepted that had to be refused", life->token);
+    if (count_bytes == 0)
+        return;
+    if (life->stretch_head == life->stretch_count)
+        life->stretch_head = life->stretch_count = 0;
+    if (life->stretch_count == life->stretch_capacity)
+        life->stretches = grown(life->stretches, &life->stretch_capacity, sizeof *life->stretches);
+    life->stretches[life->stretch_count++] =
+        (ledger_stretch){.stream = stream, .position = position, .count_bytes = count_bytes};
+    life->queued_bytes += count_bytes;
+}
+
+void ledger_notify_asked(ledger_life *life, uint64_t key)
+{
+    if (life->notify_head == life->notify_count)
+        life->notify_head = life->notify_count = 0;
+    if (life->notify_count == life->notify_capacity)
+        life->notifies = grown(life->notifies, &life->notify_capacity, sizeof *life->notifies);
+    life->notifies[life->notify_count++] = (ledger_notify){.key = key, .queued_bytes = life->queued_bytes};
+}
+
+ledger_lease ledger_lease_take(ledger *ledger, uint32_t index)
+{
+    const ledger_lease lease = ledger->leases[index];
+    LEDGER_REQUIRE(ledger, iocp_sim_stream_matches(lease.stream, lease.position, lease.bytes, lease.count_bytes), "G9",
+                   "lent bytes changed", 0);
+    ledger->leases[index] = ledger->leases[--ledger->lease_count];
+    return lease;
+}
+
+void ledger_post_accepted(ledger *ledger, uint64_t value)
+{
+    LEDGER_REQUIRE(ledger, ledger->post_tail - ledger->post_head < LEDGER_POSTS_MAX, "G6",
+                   "a mailbox took more than it has room for", 0);
+    ledger->posted_ns[ledger->post_tail % LEDGER_POSTS_MAX] = iocp_sim_now_ns(ledger->sim);
+    ledger->posts[ledger->post_tail++ % LEDGER_POSTS_MAX] = value;
+}
+
+void ledger_timer_started(ledger *ledger, uint32_t index, iocp_timer timer, uint64_t due_ns, bool bound)
+{
+    ledger->timers[index] = (ledger_timer){.timer = timer, .due_ns = due_ns, .armed = true, .bound = bound};
+}
+
+/* --- sums --------------------------------------------------------------------------------------------------- */
+
+void ledger_check_step(const ledger *ledger)
+{
+    const iocp_worker_holdings held = iocp_worker_hold(ledger->worker);
+    uint32_t open_count = 0;
+    for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
+        const ledger_life *life = &ledger->lives[i];
+        open_count += life->connecting || (life->opened && !life->over);
+        if (!life->opened || life->over)
+            continue;
+        const uint64_t unsent_bytes = iocp_connection_unsent_bytes(ledger->worker, life->token);
+        /* What the kernel took is known to the worker a little later. A connection that closes has dropped all. */
+        LEDGER_REQUIRE(ledger, unsent_bytes <= life->queued_bytes, "G2", "more unsent bytes than were queued",
+                       life->token);
+        LEDGER_REQUIRE(ledger, ledger_may_lose(ledger, life) || unsent_bytes >= life->queued_bytes - life->taken_bytes,
+                       "G2", "queued bytes were forgotten", life->token);
+    }
+    /* Far more than a few turns take, and far less than a worker sleeps that nobody wakes. */
+    const uint64_t late_ns = UINT64_C(10000000000);
+    LEDGER_REQUIRE(ledger,
+                   ledger->post_head == ledger->post_tail ||
+                       iocp_sim_now_ns(ledger->sim) < ledger->posted_ns[ledger->post_head % LEDGER_POSTS_MAX] + late_ns,
+                   "G5", "a post did not wake the worker", 0);
+    LEDGER_REQUIRE(ledger, held.connections >= open_count, "G3", "a connection is gone that was not closed", 0);
+    LEDGER_REQUIRE(ledger, held.connections <= ledger->config->connections_per_worker, "G6", "too many connections", 0);
+    LEDGER_REQUIRE(ledger, held.leases >= ledger->lease_count, "G9", "a lease is gone that was not returned", 0);
+}
+
+const char *ledger_owed(const ledger *ledger, iocp_token *connection)
+{
+    for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
+        const ledger_life *life = &ledger->lives[i];
+        if (!life->opened || life->over || life->broken || life->closing || life->aborted || life->overflowed)
+            continue;
+        *connection = life->token;
+        if (life->taken_bytes < life->queued_bytes)
+            return "bytes stay unsent for ever";
+        if (life->notify_head < life->notify_count)
+            return "SENT never comes";
+        if (life->pressed)
+            return "WRITABLE never comes";
+    }
+    *connection = 0;
+    return ledger->post_head < ledger->post_tail ? "a post never comes" : NULL;
+}
+
+void ledger_check_end(const ledger *ledger)
+{
+    const iocp_worker_holdings held = iocp_worker_hold(ledger->worker);
+    for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++) {
+        const ledger_life *life = &ledger->lives[i];
+        LEDGER_REQUIRE(ledger, (!life->opened && !life->connecting) || life->over, "G3", "CLOSED never came", life->token);
+    }
+    for (uint32_t i = 0; i < LEDGER_TIMERS_MAX; i++)
+        LEDGER_REQUIRE(ledger, !ledger->timers[i].armed, "G1", "a timer never ended", 0);
+    LEDGER_REQUIRE(ledger, ledger->post_head == ledger->post_tail, "G5", "a post was lost", 0);
+    LEDGER_REQUIRE(ledger, held.connections == 0, "G6", "slots are still held", 0);
+    LEDGER_REQUIRE(ledger, held.leases == 0, "G6", "leases are still held", 0);
+    LEDGER_REQUIRE(ledger, held.send_nodes == 0, "G6", "send nodes are still held", 0);
+    LEDGER_REQUIRE(ledger, held.send_chunks == 0, "G6", "send chunks are still held", 0);
+    LEDGER_REQUIRE(ledger, held.driver_handles == 0, "G6", "sockets are still held", 0);
+    /* The listener may be backing off. */
+    LEDGER_REQUIRE(ledger, held.deadlines <= 1, "G6", "deadlines are still armed", 0);
+}

@@ -1,0 +1,152 @@
+/* The ledger: every call and every completion is entered, and held against the port's promises (G1-G5, G7, G9).
+ *
+ *   ledger.c        lives: who is who, what was queued, what was taken
+ *   completions.c   each completion against what was asked
+ *   kernel_side.c   what the played kernel saw the worker do */
+#ifndef SIM_LEDGER_H
+#define SIM_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "CIOCP.h"
+
+enum {
+    LEDGER_SLOTS_MAX = 64,
+    LEDGER_LEASES_MAX = 256,
+    LEDGER_POSTS_MAX = 256, /* accepted and still to come; a power of two above every mailbox */
+    LEDGER_TIMERS_MAX = 32,
+};
+
+/* A stretch of a stream that was queued. */
+typedef struct ledger_stretch {
+    uint32_t stream;
+    uint32_t count_bytes;
+    uint64_t position;
+} ledger_stretch;
+
+typedef struct ledger_notify {
+    uint64_t key;
+    uint64_t queued_bytes; /* what was queued before it */
+} ledger_notify;
+
+/* One connection, from its first name to its last completion. */
+typedef struct ledger_life {
+    iocp_token token; /* 0: the slot was never used */
+    uint64_t key;
+    uint64_t former_key; /* of completions that were made before the key was set */
+    uint32_t stream;  /* what its peer sends; 0: not known yet */
+    bool connecting;  /* its connect has not ended */
+    bool opened;
+    bool over;        /* CLOSED or CONNECT_FAILED was handed out */
+    bool closing;     /* iocp_close was accepted */
+    bool aborted;     /* iocp_abort was accepted */
+    bool finishing;   /* iocp_finish_sending was accepted */
+    bool overflowed;  /* a send went over the cap, under the policy that closes */
+    bool pressed;     /* unsent bytes reached the high mark, and WRITABLE is owed */
+    uint32_t press_count; /* times they reached it, less the WRITABLEs that came */
+    bool paused;
+    bool peer_finished;
+    bool broken;      /* the transport failed: bytes may be lost */
+    uint8_t ending;   /* iocp_sim_ending, the latest; 0: none yet */
+    uint64_t opened_ns;
+    uint64_t closing_ns;
+    uint64_t received_bytes;
+    uint64_t queued_bytes;
+    uint64_t taken_bytes;
+    ledger_stretch *stretches; /* queued and not taken */
+    uint32_t stretch_head;
+    uint32_t stretch_count;
+    uint32_t stretch_capacity;
+    ledger_notify *notifies;   /* accepted and not ended */
+    uint32_t notify_head;
+    uint32_t notify_count;
+    uint32_t notify_capacity;
+} ledger_life;
+
+/* Received bytes that the application keeps. */
+typedef struct ledger_lease {
+    const uint8_t *bytes;
+    uint64_t position;
+    uint32_t stream;
+    uint32_t count_bytes;
+    uint16_t id;
+} ledger_lease;
+
+typedef struct ledger_timer {
+    iocp_timer timer;
+    uint64_t due_ns;
+    bool armed;
+    bool cancelled;
+    bool bound; /* to a connection */
+} ledger_timer;
+
+typedef struct ledger {
+    struct scenario *scenario; /* whose it is */
+    uint64_t seed;
+    bool tracing;
+    const iocp_port_config *config;
+    const iocp_sim *sim;
+    iocp_worker *worker;
+    ledger_life lives[LEDGER_SLOTS_MAX];
+    ledger_lease leases[LEDGER_LEASES_MAX];
+    uint32_t lease_count;
+    uint64_t posts[LEDGER_POSTS_MAX];
+    uint64_t posted_ns[LEDGER_POSTS_MAX];
+    uint32_t post_head;
+    uint32_t post_tail;
+    ledger_timer timers[LEDGER_TIMERS_MAX];
+    bool stopped;
+    uint64_t stopped_ns;
+    uint64_t drain_ns;
+    uint64_t completion_count;
+    uint64_t closed_count;
+} ledger;
+
+/* Says which seed broke which promise, and ends the process. */
+_Noreturn void ledger_violated(const ledger *ledger, const char *rule, const char *what, iocp_token connection);
+
+#define LEDGER_REQUIRE(ledger, condition, rule, what, connection)          \
+    do {                                                                   \
+        if (__builtin_expect(!(condition), 0))                             \
+            ledger_violated((ledger), (rule), (what), (connection));       \
+    } while (0)
+
+/* --- ledger.c ----------------------------------------------------------------------------------------------- */
+
+/* Forgets everything but its memory. */
+void ledger_reset(ledger *ledger, uint64_t seed);
+
+/* The life of a token; begins one where the token's slot is free. */
+ledger_life *ledger_life_of(ledger *ledger, iocp_token token);
+/* The life of a token that is known, or NULL. */
+ledger_life *ledger_find(ledger *ledger, iocp_token token);
+
+/* Whether the connection's end is under way or near, so that what is queued may be dropped. */
+bool ledger_may_lose(const ledger *ledger, const ledger_life *life);
+
+void ledger_queue(ledger *ledger, ledger_life *life, uint32_t stream, uint64_t position, uint32_t count_bytes);
+void ledger_notify_asked(ledger_life *life, uint64_t key);
+
+/* A held lease still shows what it showed. Removes it, and returns it. */
+ledger_lease ledger_lease_take(ledger *ledger, uint32_t index);
+
+void ledger_post_accepted(ledger *ledger, uint64_t value);
+void ledger_timer_started(ledger *ledger, uint32_t index, iocp_timer timer, uint64_t due_ns, bool bound);
+
+/* Holds true after every wait. */
+void ledger_check_step(const ledger *ledger);
+/* What is still owed to the application, and on which connection; NULL when nothing is on its way any more. */
+const char *ledger_owed(const ledger *ledger, iocp_token *connection);
+/* Holds true when everything was closed. */
+void ledger_check_end(const ledger *ledger);
+
+/* --- completions.c ------------------------------------------------------------------------------------------ */
+
+void ledger_completed(ledger *ledger, const iocp_completion *completion);
+
+/* --- kernel_side.c ------------------------------------------------------------------------------------------ */
+
+iocp_sim_observer ledger_observer(ledger *ledger);
+
+#endif

@@ -1,0 +1,204 @@
+/* iocp-sim: runs seeds of a random application over the real worker and a played kernel.
+ *
+ *   iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT]
+ *   iocp-sim --seed SEED      one seed, with a trace on stderr
+ *
+ * Exits 0 when every promise was kept, 1 when one was broken, 2 when it could not run. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "scenario.h"
+
+enum { JOBS_MAX = 64, HANGS_AFTER_SECONDS = 30, WARM_UP_SEEDS = 500 };
+
+typedef struct options {
+    uint64_t seed_count;
+    uint64_t first_seed;
+    uint64_t seconds;
+    uint32_t job_count;
+    bool one;
+} options;
+
+/* A sanitizer keeps freed memory on purpose. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define KEEPS_FREED_MEMORY 1
+#endif
+#endif
+#ifndef KEEPS_FREED_MEMORY
+#define KEEPS_FREED_MEMORY 0
+#endif
+
+static volatile uint64_t running_seed;
+
+/* --- ends that are no promise's words ----------------------------------------------------------------------- */
+
+static void say_seed(const char *what)
+{
+    char line[128];
+    const int count = snprintf(line, sizeof line, "seed %llu: %s\n", (unsigned long long)running_seed, what);
+    (void)!write(STDERR_FILENO, line, (size_t)count);
+}
+
+static void on_signal(int number)
+{
+    say_seed(number == SIGALRM   ? "G7 broken: it runs for ever"
+             : number == SIGABRT ? "a check of the core's failed"
+                                 : "it crashed");
+    _exit(1);
+}
+
+static void watch_signals(void)
+{
+    const int numbers[] = {SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        signal(numbers[i], on_signal);
+}
+
+/* --- running ------------------------------------------------------------------------------------------------ */
+
+static double now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long long size = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Every `job_count`th seed, until they are done or the time is over. */
+static void run_job(const options *options, uint32_t job, scenario_totals *totals)
+{
+    const double until = now_seconds() + (double)options->seconds;
+    const uint64_t growth_bytes_max = UINT64_C(32) << 20;
+    uint64_t resident = 0;
+    for (uint64_t i = job; i < options->seed_count; i += options->job_count) {
+        if (options->seconds > 0 && now_seconds() >= until)
+            break;
+        running_seed = options->first_seed + i;
+        alarm(HANGS_AFTER_SECONDS);
+        scenario_run(running_seed, options->one, totals);
+        if (totals->seed_count == WARM_UP_SEEDS)
+            resident = resident_bytes();
+    }
+    alarm(0);
+    if (!KEEPS_FREED_MEMORY && resident > 0 && resident_bytes() > resident + growth_bytes_max) {
+        say_seed("G6 broken: memory grew from seed to seed");
+        exit(1);
+    }
+}
+
+/* Each job is a process: a seed that breaks ends its own, and the first to break ends the others. */
+static int run_jobs(const options *options, scenario_totals *totals)
+{
+    pid_t jobs[JOBS_MAX];
+    for (uint32_t job = 0; job < options->job_count; job++) {
+        jobs[job] = fork();
+        if (jobs[job] < 0)
+            return 2;
+        if (jobs[job] == 0) {
+            run_job(options, job, &totals[job]);
+            _exit(0);
+        }
+    }
+    int result = 0;
+    for (uint32_t ended = 0; ended < options->job_count; ended++) {
+        int status = 0;
+        const pid_t job = wait(&status);
+        const bool kept = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        for (uint32_t i = 0; i < options->job_count; i++) {
+            if (jobs[i] == job)
+                jobs[i] = 0;
+            else if (!kept && result == 0 && jobs[i] != 0)
+                kill(jobs[i], SIGKILL);
+        }
+        if (!kept && result == 0)
+            result = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    }
+    return result;
+}
+
+/* --- the command -------------------------------------------------------------------------------------------- */
+
+static _Noreturn void usage(void)
+{
+    fprintf(stderr, "usage: iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT] | --seed SEED\n");
+    exit(2);
+}
+
+static options parse(int count, char **words)
+{
+    options options = {.seed_count = 2000, .first_seed = 1, .job_count = 1};
+    for (int i = 1; i < count; i += 2) {
+        char *end = NULL;
+        if (i + 1 == count)
+            usage();
+        errno = 0;
+        const uint64_t value = strtoull(words[i + 1], &end, 10);
+        if (*end != 0 || end == words[i + 1] || errno != 0)
+            usage();
+        if (strcmp(words[i], "--seeds") == 0) {
+            options.seed_count = value;
+        } else if (strcmp(words[i], "--first") == 0) {
+            options.first_seed = value;
+        } else if (strcmp(words[i], "--seconds") == 0) {
+            options.seconds = value;
+        } else if (strcmp(words[i], "--jobs") == 0 && value > 0 && value <= JOBS_MAX) {
+            options.job_count = (uint32_t)value;
+        } else if (strcmp(words[i], "--seed") == 0) {
+            options.first_seed = value;
+            options.seed_count = 1;
+            options.one = true;
+        } else {
+            usage();
+        }
+    }
+    return options;
+}
+
+int main(int count, char **words)
+{
+    const options options = parse(count, words);
+    scenario_totals *totals = mmap(NULL, JOBS_MAX * sizeof *totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                                   -1, 0);
+    if (totals == MAP_FAILED)
+        return 2;
+    watch_signals();
+    const double start = now_seconds();
+    int result = 0;
+    if (options.job_count == 1)
+        run_job(&options, 0, totals);
+    else
+        result = run_jobs(&options, totals);
+    const double seconds = now_seconds() - start;
+
+    scenario_totals sum = {0};
+    for (uint32_t i = 0; i < options.job_count; i++) {
+        sum.seed_count += totals[i].seed_count;
+        sum.completion_count += totals[i].completion_count;
+        sum.event_count += totals[i].event_count;
+        sum.closed_count += totals[i].closed_count;
+    }
+    printf("%llu seeds from %llu in %.1f s (%.0f seeds/s): %llu completions, %llu events, %llu connections closed\n",
+           (unsigned long long)sum.seed_count, (unsigned long long)options.first_seed, seconds,
+           (double)sum.seed_count / (seconds > 0 ? seconds : 1), (unsigned long long)sum.completion_count,
+           (unsigned long long)sum.event_count, (unsigned long long)sum.closed_count);
+    return result;
+}

@@ -1,0 +1,100 @@
+#!/bin/bash
+# Breaks the core on purpose, one place at a time, in a copy, and expects the sim to notice.
+#
+#   Tests/Sim/mutants.sh [NAME]     all mutants, or one
+#
+# SEEDS bounds how many seeds a mutant may live. Exits 1 when one survives or no longer applies.
+set -euo pipefail
+
+SEEDS=${SEEDS:-20000}
+CC=${CC:-clang}
+CFLAGS=${CFLAGS:--O1 -DNDEBUG}
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cores=$(nproc)
+
+# name | file in the core | what is done to it (GNU sed -z -E) | what that breaks
+mutants=$(cat <<'TABLE'
+no-generation-check|connection/slot.h|s/slot->generation != iocp_token_generation\(token\) \|\| //|old names find new connections
+generation-stays|connection/slot.c|s/= iocp_generation_next\(slot->generation\)/= slot->generation == 0 ? 1 : slot->generation/|a slot's next life has the same name
+lease-released-twice|connection/send_queue.c|s/(iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);)/\1 \1/|a buffer is free while it is lent
+lease-leaks|connection/send_queue.c|s/iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);/;/|sent leases never come back
+shared-leaks-order|connection/send_queue.c|s/ranges\[count - 1\]\.start \+ ranges\[count - 1\]\.count_bytes == node->start/ranges[count - 1].start <= node->start/|ranges that are no neighbours leave as one
+starved-forgotten|worker/service.c|s/(slot->flags &= ~\(uint32_t\)IOCP_SLOT_STARVED;\n)        iocp_worker_touch\(worker, slot\);/\1/|a receive that found no buffer is never armed again
+starved-is-reset|worker/events.c|s/case ENOBUFS: \/\* no buffer was free: not a disconnect \*\/\n[^;]*;\n        return;/case ENOBUFS:\n        iocp_worker_fail(worker, slot, event->result);\n        return;/|no buffer counts as a disconnect
+no-rearm|worker/events.c|s/(IOCP_SLOT_RECEIVING \| IOCP_SLOT_RECEIVE_CANCELLED\);\n)        iocp_worker_touch\(worker, slot\);/\1/|a multishot that ended is not armed again
+short-send-rest-lost|worker/events.c|s/uint32_t left = sent;/uint32_t left = offered;/|what a short send left over is dropped
+short-send-repeats|connection/send_queue.c|s/node->start \+= count_bytes;/;/|a short send resumes at its start
+settle-loses-piece|connection/send_queue.c|s/pool->nodes\[queue->tail\]\.next = index;\n    queue->tail = index;\n    queue->unsent/queue->tail = index;\n    queue->unsent/|a piece that stays in its place is lost behind one that moved
+slot-reused-early|worker/service.c|s/    if \(slot->outstanding_count > 0\)\n        return;\n/    slot->outstanding_count = 0;\n/|a close does not await what is outstanding
+closed-twice|worker/service.c|s/(if \(announced \|\| connecting\)\n        iocp_worker_emit\(worker, last\);)/\1\n    if (announced)\n        iocp_worker_emit(worker, last);/|CLOSED comes twice
+closed-early|worker/service.c|s/(    slot->state = IOCP_SLOT_CLOSING;)/    if (slot->flags \& IOCP_SLOT_ANNOUNCED)\n        iocp_worker_emit(worker, completion_of(worker, slot, IOCP_COMPLETION_CLOSED));\n    slot->flags \&= ~(uint32_t)IOCP_SLOT_ANNOUNCED;\n\1/|CLOSED comes before the socket is closed
+marks-dropped|worker/service.c|s/(sent\.result = slot->close_result < 0 \? slot->close_result : -ECANCELED;\n)        iocp_worker_emit\(worker, sent\);/\1/|SENT is not reported when the connection fails
+marks-early|worker/requests.c|s/result = iocp_send_queue_mark\(&worker->pool, &slot->queue, key\);/result = iocp_send_queue_mark(\&worker->pool, \&slot->queue, key);\n    iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_SENT, .connection = connection, .key = key});/|SENT comes at once, and again
+delivers-while-closing|worker/events.c|s/    if \(slot->state != IOCP_SLOT_OPEN\)\n        return; \/\* closing: what still arrives is dropped \*\/\n//|bytes are handed out that nobody waits for
+coalesces-over-others|connection/send_queue.c|s/if \(tail->piece == IOCP_PIECE_CHUNK &&\n[^;]*return 0;/;/|a send grows over other connections' bytes
+chunk-reused-in-flight|memory/send_chunks.c|s/(if \(chunks->references\[chunks->current\]) == 1\)\n(            chunks->current_used_bytes = 0)/\1 <= 2)\n\2/|a chunk starts over while a piece of it is unsent
+two-sends|worker/service.c|s/if \(slot->flags & \(IOCP_SLOT_SENDING \| IOCP_SLOT_SHUTTING\)\)\n        return;/if (slot->flags \& IOCP_SLOT_SHUTTING)\n        return;/|two sends of one connection at a time
+fin-too-early|worker/service.c|s/    if \(slot->queue\.head != IOCP_NODE_NONE \|\| \(slot->flags & IOCP_SLOT_SENDING\)\)\n        return false;\n//|FIN does not await what is queued
+abort-sends-fin|worker/service.c|s/slot->handle, slot->flags & IOCP_SLOT_ABORT\)/slot->handle, false)/|an abort ends with FIN
+no-linger|worker/service.c|s/(if \(abort)(\) \{\n        slot->flags \|= IOCP_SLOT_ABORT;)/\1 || reason == IOCP_CLOSE_LOCAL\2/|a graceful close sends RST
+linger-never-ends|worker/deadlines.c|s/(    case IOCP_SLOT_LINGERING:\n[^\n]*\n)        slot->state = IOCP_SLOT_DRAINING;\n/\1/|a peer that never finishes holds its slot for ever
+drain-hangs-on-failure|worker/events.c|s/        iocp_worker_touch\(worker, slot\); \/\* one that drains[^\n]*\n//|a send that fails while its connection drains
+post-taken-when-closed|worker/mailbox.c|s/return -ESHUTDOWN;/return 0;/|a post is accepted behind the close of the mailbox
+post-lost-in-full-batch|worker/loop.c|s/taken < worker->out_capacity \/ 2 && has_room\(worker\) && iocp_mailbox_take\(&worker->mailbox, &letter\)/iocp_mailbox_take(\&worker->mailbox, \&letter) \&\& taken < worker->out_capacity \/ 2/|a letter is taken for which there is no room
+post-wakes-nobody|worker/mailbox.c|s/atomic_store_explicit\(&mailbox->asleep, true, memory_order_relaxed\);/;/|a post does not end a sleep
+flush-while-owed|worker/loop.c|s/(take_deadlines\(worker\);\n *take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet
+buffer-freed-while-lent|memory/receive_buffers.c|s/if \(buffers->holders\[id\] != 0\)/if (buffers->holders[id] \& DRIVER_HOLDS)/|lent bytes go back to the kernel
+lease-after-done|worker/events.c|s/    iocp_receive_buffers_lease\(&worker->buffers, event->buffer\);\n//|received bytes are not leased
+peer-fin-twice|worker/service.c|s/!\(slot->flags & IOCP_SLOT_PEER_FINISHED\) && !held_back/!held_back/|receives again behind the peer's FIN
+half-close-ignored|worker/service.c|s/ && !worker->setup\.config->half_close\)/)/|the peer's FIN closes although half-close is on
+writable-forgotten|worker/events.c|s/    relieve\(worker, slot\);\n//|a connection that was held back stays so
+stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
+TABLE
+)
+
+compile() { # source tree, object folder, program
+    mkdir -p "$2"
+    (cd "$1" && find CSources/CIOCP Tests/Sim -name '*.c' | xargs -P "$cores" -I{} sh -c \
+        "$CC -std=gnu11 -D_GNU_SOURCE $CFLAGS -w -ICSources/CIOCP/include -c {} -o $2/\$(echo {} | tr / _).o")
+    "$CC" "$2"/*.o -luring -lnuma -lpthread -o "$3"
+}
+
+mkdir -p "$work/whole/Tests"
+cp -r "$root/CSources" "$work/whole/"
+cp -r "$root/Tests/Sim" "$work/whole/Tests/"
+compile "$work/whole" "$work/whole-objects" "$work/whole-sim"
+if ! "$work/whole-sim" --seeds "$SEEDS" --jobs "$cores"; then
+    echo "the sim fails without any mutation: nothing can be said about mutants" >&2
+    exit 1
+fi
+
+survivors=0
+count=0
+printf '%-24s %-8s %s\n' mutant result 'what it breaks, and how it was noticed'
+while IFS='|' read -r name file rest; do
+    breaks=${rest##*|}
+    edit=${rest%|*}
+    if [ $# -gt 0 ] && [ "$1" != "$name" ]; then continue; fi
+    count=$((count + 1))
+    rm -rf "$work/mutant" "$work/mutant-objects"
+    cp -r "$work/whole" "$work/mutant" # not the tree itself: somebody may be editing it
+    sed -z -E -i "$edit" "$work/mutant/CSources/CIOCP/$file"
+    if cmp -s "$work/whole/CSources/CIOCP/$file" "$work/mutant/CSources/CIOCP/$file"; then
+        result='NO EDIT' noticed="it no longer applies to $file"
+        survivors=$((survivors + 1))
+    elif ! compile "$work/mutant" "$work/mutant-objects" "$work/mutant-sim" 2>"$work/errors"; then
+        result='NO BUILD' noticed=$(head -1 "$work/errors")
+        survivors=$((survivors + 1))
+    elif "$work/mutant-sim" --seeds "$SEEDS" --jobs "$cores" >/dev/null 2>"$work/errors"; then
+        result=SURVIVED noticed="not noticed in $SEEDS seeds"
+        survivors=$((survivors + 1))
+    else
+        result=caught noticed=$(grep -m1 '^seed' "$work/errors" || head -1 "$work/errors")
+    fi
+    printf '%-24s %-8s %s: %s\n' "$name" "$result" "$breaks" "$noticed"
+done <<<"$mutants"
+
+echo "$((count - survivors)) of $count mutants caught"
+[ "$survivors" -eq 0 ]

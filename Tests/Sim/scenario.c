@@ -1,0 +1,295 @@
+#include "scenario.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "application.h"
+#include "ledger.h"
+
+enum { BATCH_MAX = 64, ENDING_TURNS_MAX = 20000, SETTLING_TURNS_MAX = 4000, LIVELY_TURNS_MAX = 500 };
+
+typedef struct scenario scenario;
+
+/* How a scenario ends. */
+typedef enum scenario_ending {
+    CLOSES_ALL = 0,
+    STOPS = 1,
+    SETTLES_AND_CLOSES = 2,
+    SETTLES_AND_STOPS = 3,
+    WALKS_AWAY = 4, /* closes the worker with everything open */
+    ENDING_COUNT = 5,
+} scenario_ending;
+
+struct scenario {
+    ledger *ledger;
+    iocp_sim *sim;
+    iocp_port *port;
+    iocp_worker *worker;
+    iocp_port_config config;
+    application application;
+};
+
+/* --- drawing a scenario ------------------------------------------------------------------------------------- */
+
+static uint64_t milliseconds(uint64_t count)
+{
+    return count * UINT64_C(1000000);
+}
+
+/* Small enough that every table, queue and buffer runs full now and then. */
+static iocp_port_config draw_config(sim_random *random)
+{
+    iocp_port_config config = iocp_port_config_default();
+    config.driver = IOCP_DRIVER_SIM;
+    config.worker_count = 1;
+    config.connections_per_worker = 2 + random_below(random, 15);
+    config.receive_buffer_bytes = 4096;
+    config.receive_buffers_per_worker = 2u << random_below(random, 4);
+    config.send_chunks_per_worker = 4 + random_below(random, 12);
+    config.completion_queue_entries = 64;
+    config.mailbox_entries = 16;
+    config.listen_backlog = 1 + random_below(random, 6);
+    config.linger_timeout_ns = milliseconds(1 + random_magnitude(random, 4000));
+    config.send_cap_bytes = 1 + random_magnitude(random, 1 << 18);
+    config.send_high_bytes = 1 + random_below(random, config.send_cap_bytes);
+    config.send_low_bytes = random_below(random, config.send_high_bytes);
+    config.worker_unsent_bytes = config.send_high_bytes + random_magnitude(random, 1 << 20);
+    config.overflow_policy = random_one_in(random, 4) ? IOCP_OVERFLOW_CLOSE : IOCP_OVERFLOW_REFUSE;
+    if (random_one_in(random, 2)) {
+        config.send_cap_bytes = 1 << 24;
+        config.send_high_bytes = 1 << 20;
+        config.send_low_bytes = 1 << 19;
+        config.worker_unsent_bytes = 1 << 28;
+    }
+    if (random_one_in(random, 6))
+        config.idle_timeout_ns = milliseconds(1 + random_magnitude(random, 2000));
+    if (random_one_in(random, 6))
+        config.receive_timeout_ns = milliseconds(1 + random_magnitude(random, 2000));
+    if (random_one_in(random, 6))
+        config.send_timeout_ns = milliseconds(1 + random_magnitude(random, 2000));
+    config.timers_per_worker = 1 + random_below(random, LEDGER_TIMERS_MAX);
+    if (random_one_in(random, 8))
+        config.connections_per_address = 1 + random_below(random, 6);
+    if (random_one_in(random, 8))
+        config.accepts_per_second = 1 + random_magnitude(random, 10000);
+    config.half_close = random_one_in(random, 2);
+    config.deliver_after_first_bytes = random_one_in(random, 4);
+    config.pin_workers = false;
+    return config;
+}
+
+static application_habits draw_habits(sim_random *random)
+{
+    return (application_habits){
+        .act_most = 1 + random_below(random, 10),
+        .keep = random_below(random, 8),
+        .echo_lease = random_below(random, 8),
+        .echo_copy = random_below(random, 8),
+        .notify = random_below(random, 8),
+        .close = random_magnitude(random, 48),
+        .pause = random_magnitude(random, 48),
+        .send_bytes_max = 1u << random_below(random, 16),
+    };
+}
+
+/* --- opening and closing ------------------------------------------------------------------------------------ */
+
+static void require(const scenario *scenario, int result, const char *what)
+{
+    if (result >= 0)
+        return;
+    fprintf(stderr, "seed %llu: %s: %s\n", (unsigned long long)scenario->ledger->seed, what, strerror(-result));
+    exit(2);
+}
+
+static void meanwhile(void *context)
+{
+    scenario *scenario = ((ledger *)context)->scenario;
+    application_post(&scenario->application);
+}
+
+static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim_random *random)
+{
+    scenario->ledger = ledger;
+    ledger->scenario = scenario;
+    scenario->config = draw_config(random);
+    ledger->config = &scenario->config;
+    iocp_sim_observer observer = ledger_observer(ledger);
+    observer.meanwhile = meanwhile;
+    const bool whole_buffers = random_one_in(random, 3);
+    scenario->sim = iocp_sim_create(seed, whole_buffers, &observer);
+    require(scenario, scenario->sim != NULL ? 0 : -ENOMEM, "the sim");
+    ledger->sim = scenario->sim;
+    iocp_sim_use(scenario->sim);
+
+    iocp_failure failure = {0};
+    require(scenario, iocp_port_create(&scenario->config, &scenario->port, &failure), "iocp_port_create");
+    const iocp_address address = {.bytes = {127, 0, 0, 1}};
+    iocp_address bound;
+    require(scenario, iocp_port_listen(scenario->port, &address, &bound, &failure), "iocp_port_listen");
+    require(scenario, iocp_port_attach(scenario->port, &scenario->worker, &failure), "iocp_port_attach");
+    ledger->worker = scenario->worker;
+
+    scenario->application = (application){.port = scenario->port,
+                                          .worker = scenario->worker,
+                                          .ledger = ledger,
+                                          .random = {random_next(random)},
+                                          .habits = draw_habits(random),
+                                          .shared = iocp_shared_bytes_create(APPLICATION_SHARED_BYTES),
+                                          .next_key = 1,
+                                          .next_post = 1};
+    require(scenario, scenario->application.shared != NULL ? 0 : -ENOMEM, "shared bytes");
+    iocp_sim_stream_copy(APPLICATION_SHARED_STREAM, 0, iocp_shared_bytes_start(scenario->application.shared),
+                         APPLICATION_SHARED_BYTES);
+}
+
+static void scenario_close(scenario *scenario)
+{
+    iocp_worker_close(scenario->worker);
+    iocp_port_destroy(scenario->port);
+    iocp_sim_use(NULL);
+    iocp_sim_destroy(scenario->sim);
+    iocp_shared_bytes_release(scenario->application.shared);
+}
+
+/* --- turns -------------------------------------------------------------------------------------------------- */
+
+/* One wait. Returns what it returned. */
+static int turn(scenario *scenario, uint64_t timeout_ns)
+{
+    application *application = &scenario->application;
+    iocp_completion completions[BATCH_MAX];
+    const uint32_t capacity =
+        IOCP_WAIT_CAPACITY_MIN + random_below(&application->random, BATCH_MAX - IOCP_WAIT_CAPACITY_MIN + 1);
+    const int count = iocp_worker_wait(scenario->worker, completions, capacity, timeout_ns);
+    for (int i = 0; i < count; i++) {
+        ledger_completed(scenario->ledger, &completions[i]);
+        application_react(application, &completions[i]);
+    }
+    if (count < 0 && count != -ETIME && count != -EINTR && count != -ECANCELED)
+        ledger_violated(scenario->ledger, "G1", "a wait failed", 0);
+    ledger_check_step(scenario->ledger);
+    return count;
+}
+
+/* Without limit only while somebody may still post: otherwise nothing might ever come. */
+static uint64_t any_timeout(application *application)
+{
+    switch (random_below(&application->random, 4)) {
+    case 0:
+        return 0;
+    case 1:
+        return application->posts_no_more ? milliseconds(10000) : UINT64_MAX;
+    default:
+        return (uint64_t)random_magnitude(&application->random, 1 << 20) * 1000;
+    }
+}
+
+static void live(scenario *scenario, uint32_t turn_count)
+{
+    application *application = &scenario->application;
+    for (uint32_t i = 0; i < turn_count; i++) {
+        application_act(application);
+        turn(scenario, any_timeout(application));
+    }
+}
+
+/* Clear weather, and everything that is on its way arrives. */
+static void settle(scenario *scenario)
+{
+    iocp_token connection = 0;
+    const char *owed = NULL;
+    scenario->application.posts_no_more = true;
+    iocp_sim_clear(scenario->sim);
+    uint32_t quiet = 0;
+    for (uint32_t i = 0; i < SETTLING_TURNS_MAX && quiet < 3; i++) {
+        application_return_leases(&scenario->application);
+        application_resume_all(&scenario->application);
+        const int count = turn(scenario, milliseconds(1));
+        owed = ledger_owed(scenario->ledger, &connection);
+        if (owed == NULL && !iocp_sim_settled(scenario->sim, &connection))
+            owed = "bytes never arrive";
+        quiet = count < 0 && owed == NULL ? quiet + 1 : 0;
+    }
+    if (quiet < 3)
+        ledger_violated(scenario->ledger, "G2", owed != NULL ? owed : "the worker is never quiet", connection);
+}
+
+static void close_all(scenario *scenario)
+{
+    application *application = &scenario->application;
+    application->posts_no_more = true;
+    iocp_sim_stop_clients(scenario->sim);
+    for (uint32_t i = 0; i < ENDING_TURNS_MAX; i++) {
+        application_close_all(application);
+        application_return_leases(application);
+        application_cancel_timers(application);
+        turn(scenario, any_timeout(application));
+        const iocp_worker_holdings held = iocp_worker_hold(scenario->worker);
+        if (held.connections == 0 && held.driver_handles == 0 && held.deadlines <= 1 &&
+            scenario->ledger->post_head == scenario->ledger->post_tail)
+            break;
+    }
+    application_return_leases(application);
+    /* What the last wait could not hand out any more. */
+    for (uint32_t i = 0; i < 2; i++)
+        turn(scenario, 0);
+    application_return_leases(application);
+    ledger_check_end(scenario->ledger);
+}
+
+static void stop(scenario *scenario)
+{
+    application *application = &scenario->application;
+    ledger *ledger = scenario->ledger;
+    ledger->stopped = true;
+    ledger->stopped_ns = iocp_sim_now_ns(scenario->sim);
+    ledger->drain_ns = milliseconds(random_magnitude(&application->random, 4000));
+    iocp_port_stop(scenario->port, ledger->drain_ns);
+    application->posts_no_more = false;
+    int count = 0;
+    for (uint32_t i = 0; i < ENDING_TURNS_MAX && count != -ECANCELED; i++) {
+        /* Posts without end would keep the clock from ever coming to the end of the drain. */
+        application->posts_no_more = i > LIVELY_TURNS_MAX;
+        application_act(application);
+        if (random_one_in(&application->random, 2))
+            application_return_leases(application);
+        count = turn(scenario, any_timeout(application));
+    }
+    LEDGER_REQUIRE(ledger, count == -ECANCELED, "G7", "a stop never ends", 0);
+    application_return_leases(application);
+    ledger_check_end(ledger);
+}
+
+/* --- a run -------------------------------------------------------------------------------------------------- */
+
+void scenario_run(uint64_t seed, bool tracing, scenario_totals *totals)
+{
+    static ledger entries; /* kept from seed to seed for its memory */
+    sim_random random = {seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
+    scenario scenario;
+    ledger_reset(&entries, seed);
+    entries.tracing = tracing;
+    scenario_open(&scenario, &entries, random_next(&random), &random);
+
+    live(&scenario, 20 + random_below(&random, 120));
+    const scenario_ending ending = random_below(&random, ENDING_COUNT);
+    if (ending == WALKS_AWAY) {
+        application_return_leases(&scenario.application);
+    } else {
+        if (ending == SETTLES_AND_CLOSES || ending == SETTLES_AND_STOPS)
+            settle(&scenario);
+        /* A connection that is held back until its first bytes has no name yet by which it could be closed. */
+        if (ending == STOPS || ending == SETTLES_AND_STOPS || scenario.config.deliver_after_first_bytes)
+            stop(&scenario);
+        else
+            close_all(&scenario);
+    }
+    totals->seed_count++;
+    totals->completion_count += entries.completion_count;
+    totals->event_count += iocp_sim_event_count(scenario.sim);
+    totals->closed_count += entries.closed_count;
+    scenario_close(&scenario);
+}
