@@ -5,9 +5,11 @@ BUILD      := .build
 IOCP       := $(BUILD)/release/iocp
 RUN_FLAGS  ?=
 BENCH_FLAGS ?=
+SEEDS      ?= 2000
+SIM_FLAGS  ?= --jobs $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan bench run format clean
+.PHONY: help deps build test test-asan test-tsan sim mutants bench run format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -29,6 +31,17 @@ test-asan: deps ## the tests under AddressSanitizer
 
 test-tsan: deps ## the tests under ThreadSanitizer
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
+
+sim: deps ## plays SEEDS=2000 seeds of a random application on a played kernel, or traces one: SEED=7
+	$(SWIFT) build -c release --product iocp-sim
+ifdef SEED
+	$(BUILD)/release/iocp-sim --seed $(SEED)
+else
+	$(BUILD)/release/iocp-sim --seeds $(SEEDS) $(SIM_FLAGS)
+endif
+
+mutants: deps ## breaks the core on purpose, place by place, and expects the sim to notice each
+	Tests/Sim/mutants.sh
 
 bench: build ## measures against select, poll, threads and epoll; results in bench/results
 	$(SWIFT) build -c release --package-path bench

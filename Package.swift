@@ -43,6 +43,14 @@ let package = Package(
         ),
         .testTarget(name: "CIOCPTests", dependencies: ["CIOCPInternals"]),
         .executableTarget(
+            name: "iocp-sim",
+            dependencies: ["CIOCP"],
+            path: "Tests/Sim",
+            exclude: ["mutants.sh"],
+            cSettings: [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))]
+        ),
+        .testTarget(name: "SimTests", dependencies: ["iocp-sim"]),
+        .executableTarget(
             name: "FaultyServer", path: "Tests/CLITests/FaultyServer", swiftSettings: swiftSettings),
         .testTarget(
             name: "CLITests", dependencies: ["iocp", "FaultyServer"], exclude: ["FaultyServer"],

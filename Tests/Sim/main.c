@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ static void say_seed(const char *what)
 
 static void on_signal(int number)
 {
-    say_seed(number == SIGALRM   ? "G7 broken: it runs for ever"
+    say_seed(number == SIGPROF   ? "G7 broken: it runs for ever"
              : number == SIGABRT ? "a check of the core's failed"
                                  : "it crashed");
     _exit(1);
@@ -57,9 +58,16 @@ static void on_signal(int number)
 
 static void watch_signals(void)
 {
-    const int numbers[] = {SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    const int numbers[] = {SIGPROF, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         signal(numbers[i], on_signal);
+}
+
+/* Processor time, so that a busy machine is no hang. */
+static void watch_time(time_t seconds)
+{
+    const struct itimerval limit = {.it_value = {.tv_sec = seconds}};
+    setitimer(ITIMER_PROF, &limit, NULL);
 }
 
 /* --- running ------------------------------------------------------------------------------------------------ */
@@ -93,12 +101,12 @@ static void run_job(const options *options, uint32_t job, scenario_totals *total
         if (options->seconds > 0 && now_seconds() >= until)
             break;
         running_seed = options->first_seed + i;
-        alarm(HANGS_AFTER_SECONDS);
+        watch_time(HANGS_AFTER_SECONDS);
         scenario_run(running_seed, options->one, totals);
         if (totals->seed_count == WARM_UP_SEEDS)
             resident = resident_bytes();
     }
-    alarm(0);
+    watch_time(0);
     if (!KEEPS_FREED_MEMORY && resident > 0 && resident_bytes() > resident + growth_bytes_max) {
         say_seed("G6 broken: memory grew from seed to seed");
         exit(1);

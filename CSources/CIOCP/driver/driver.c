@@ -24,8 +24,9 @@ const iocp_driver_operations *iocp_driver_find(iocp_driver_kind kind)
         return iocp_driver_uring();
     case IOCP_DRIVER_EPOLL:
         return iocp_driver_epoll();
-    case IOCP_DRIVER_AUTO:
     case IOCP_DRIVER_SIM:
+        return iocp_driver_sim();
+    case IOCP_DRIVER_AUTO:
         return NULL;
     }
     return NULL;

@@ -1,0 +1,86 @@
+/* The other ends: each sends a stream, reads through a window, and leaves in one of many ways. */
+#include <errno.h>
+
+#include "sim.h"
+
+enum { RECEIVE_WINDOW_BYTES = 16 * 1024 }; /* of the worker's socket: what may wait there unread */
+
+void iocp_sim_peer_new(iocp_sim *sim, iocp_sim_peer *peer)
+{
+    *peer = (iocp_sim_peer){
+        .total_bytes = iocp_sim_magnitude(sim, sim->peer_bytes_max),
+        .window_bytes = 1 + iocp_sim_magnitude(sim, sim->window_bytes_max),
+        .finishes = iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2),
+        .missed = iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2),
+        .stubborn = iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 8),
+    };
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void write_bytes(iocp_sim *sim, iocp_sim_peer *peer)
+{
+    const uint64_t left = least(peer->total_bytes - peer->arrived_bytes,
+                                RECEIVE_WINDOW_BYTES - (peer->arrived_bytes - peer->delivered_bytes));
+    peer->arrived_bytes += sim->clear ? left : iocp_sim_magnitude(sim, (uint32_t)left);
+}
+
+static void read_bytes(iocp_sim *sim, iocp_sim_peer *peer)
+{
+    if (sim->clear)
+        peer->unread_bytes = 0;
+    else if (!peer->stalled)
+        peer->unread_bytes -= iocp_sim_magnitude(sim, peer->unread_bytes);
+}
+
+/* Its FIN: of itself, or because it saw ours. */
+static void finish(iocp_sim *sim, iocp_sim_socket *socket)
+{
+    iocp_sim_peer *peer = &socket->peer;
+    const bool wants = peer->finishes || (socket->finish_sent && !peer->stalled && !peer->stubborn);
+    if (!wants || peer->finished || peer->arrived_bytes < peer->total_bytes)
+        return;
+    peer->finished = true;
+    IOCP_SIM_SAY(sim, "    the peer of stream %u finished after %llu bytes", socket->stream,
+                 (unsigned long long)peer->total_bytes);
+}
+
+/* Nobody hears from it; the kernel gives up after a while, or has nothing in flight by which it would notice. */
+static void be_silent(iocp_sim *sim, iocp_sim_socket *socket)
+{
+    if (sim->clear || (socket->peer.missed && iocp_sim_chance(sim, 10)))
+        iocp_sim_socket_break(sim, socket, iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? ETIMEDOUT : EHOSTUNREACH);
+}
+
+void iocp_sim_peer_act(iocp_sim *sim, iocp_sim_socket *socket)
+{
+    iocp_sim_peer *peer = &socket->peer;
+    if (!socket->established || socket->broken)
+        return;
+    if (peer->silent) {
+        be_silent(sim, socket);
+        return;
+    }
+    if (iocp_sim_chance(sim, sim->weather.reset)) {
+        iocp_sim_socket_break(sim, socket, ECONNRESET);
+        return;
+    }
+    if (iocp_sim_chance(sim, sim->weather.vanish)) {
+        IOCP_SIM_SAY(sim, "    the peer of stream %u vanished", socket->stream);
+        peer->silent = true;
+        return;
+    }
+    if (iocp_sim_chance(sim, sim->weather.stall))
+        peer->stalled = !peer->stalled;
+    if (sim->clear) {
+        peer->stalled = false;
+        peer->window_bytes = UINT32_MAX;
+    }
+    read_bytes(sim, peer);
+    if (!peer->finished)
+        write_bytes(sim, peer);
+    finish(sim, socket);
+}

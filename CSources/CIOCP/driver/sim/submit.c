@@ -1,0 +1,212 @@
+/* Intents. Nothing happens yet: each is written down, after a check that the worker may have it now. */
+#include <errno.h>
+
+#include "sim.h"
+
+/* --- the rules ---------------------------------------------------------------------------------------------- */
+
+static iocp_token name_of(uint64_t token)
+{
+    return iocp_token_with(token, IOCP_OPERATION_CONNECTION);
+}
+
+/* The first operation tells whose socket it is; all later ones have to agree. */
+static void check_name(iocp_sim *sim, iocp_sim_socket *socket, uint64_t token)
+{
+    if (socket->connection == 0) {
+        socket->connection = name_of(token);
+        IOCP_SIM_SAY(sim, "  the peer of %u.%u sends stream %u", iocp_token_slot(token), iocp_token_generation(token),
+                     socket->stream);
+        if (sim->observer.named != NULL)
+            sim->observer.named(sim->observer.context, socket->connection, socket->stream);
+        if (socket->broken && sim->observer.broke != NULL)
+            sim->observer.broke(sim->observer.context, socket->connection);
+    }
+    IOCP_SIM_REQUIRE(sim, socket->connection == name_of(token), "G4", "an operation on another connection's socket",
+                     name_of(token));
+}
+
+static void begin(iocp_sim *sim, iocp_sim_operation *operation, uint64_t token)
+{
+    IOCP_SIM_REQUIRE(sim, operation->stage == IOCP_SIM_IDLE, "G1", "two of one operation outstanding on one socket",
+                     name_of(token));
+    *operation = (iocp_sim_operation){.token = token, .stage = IOCP_SIM_SUBMITTED};
+}
+
+static iocp_sim_socket *begin_on_socket(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_sim_kind kind)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && sim->sockets[handle].open, "G1",
+                     "an operation on a closed socket", name_of(token));
+    iocp_sim_socket *socket = &sim->sockets[handle];
+    check_name(sim, socket, token);
+    IOCP_SIM_REQUIRE(sim, socket->operations[IOCP_SIM_CLOSE].stage == IOCP_SIM_IDLE, "G1",
+                     "an operation beside a close", name_of(token));
+    IOCP_SIM_REQUIRE(sim, socket->established, "G1", "an operation on a socket that is not connected", name_of(token));
+    begin(sim, &socket->operations[kind], token);
+    return socket;
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------ */
+
+void iocp_sim_accept(iocp_driver *driver, uint64_t token, int listener, bool many)
+{
+    (void)listener; /* its clients are made up */
+    iocp_sim *sim = iocp_sim_of(driver);
+    const uint32_t index = iocp_token_slot(token);
+    IOCP_SIM_SAY(sim, "  accept %s", many ? "many" : "one");
+    begin(sim, &sim->listeners[index].accept, token);
+    sim->listeners[index].many = many;
+    if (sim->listener_count <= index)
+        sim->listener_count = index + 1;
+}
+
+int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+                     uint32_t *handle)
+{
+    static const int refusals[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRINUSE, EADDRNOTAVAIL, EACCES, EAFNOSUPPORT};
+    (void)address;
+    (void)source;
+    iocp_sim *sim = iocp_sim_of(driver);
+    if (iocp_sim_chance(sim, sim->weather.refuse))
+        return -refusals[iocp_sim_below(sim, sizeof refusals / sizeof *refusals)];
+    const uint32_t opened = iocp_sim_socket_open(sim, false);
+    if (opened == UINT32_MAX)
+        return -ENFILE;
+    IOCP_SIM_SAY(sim, "  connect %u.%u, handle %u", iocp_token_slot(token), iocp_token_generation(token), opened);
+    check_name(sim, &sim->sockets[opened], token);
+    begin(sim, &sim->sockets[opened].operations[IOCP_SIM_CONNECT], token);
+    *handle = opened;
+    return 0;
+}
+
+/* --- bytes -------------------------------------------------------------------------------------------------- */
+
+void iocp_sim_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    IOCP_SIM_SAY(sim, "  receive %u.%u", iocp_token_slot(token), iocp_token_generation(token));
+    begin_on_socket(driver, token, handle, IOCP_SIM_RECEIVE)->class = class;
+}
+
+void iocp_sim_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
+                   bool wait)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    iocp_sim_socket *socket = begin_on_socket(driver, token, handle, IOCP_SIM_SEND);
+    IOCP_SIM_REQUIRE(sim, socket->operations[IOCP_SIM_SHUTDOWN].stage == IOCP_SIM_IDLE && !socket->finish_sent, "G2",
+                     "a send after FIN", socket->connection);
+    IOCP_SIM_REQUIRE(sim, count > 0 && count <= IOCP_SEND_RANGES_MAX, "G2", "a send of no or too many ranges",
+                     socket->connection);
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        IOCP_SIM_REQUIRE(sim, ranges[i].count_bytes > 0, "G2", "a send with an empty range", socket->connection);
+        socket->ranges[i] = ranges[i];
+        total += ranges[i].count_bytes;
+    }
+    IOCP_SIM_REQUIRE(sim, total <= IOCP_SEND_BYTES_MAX, "G2", "a send larger than its result can say",
+                     socket->connection);
+    socket->range_count = count;
+    socket->send_bytes = (uint32_t)total;
+    socket->send_waits = wait;
+    IOCP_SIM_SAY(sim, "  send %u.%u, %u bytes in %u ranges%s", iocp_token_slot(token), iocp_token_generation(token),
+                 socket->send_bytes, count, wait ? ", waiting" : "");
+}
+
+void iocp_sim_provide(iocp_driver *driver, uint16_t buffer)
+{
+    enum { POISON = 0xa5 };
+    iocp_sim *sim = iocp_sim_of(driver);
+    iocp_receive_buffers *all = sim->config.buffers;
+    const iocp_buffer_class class = iocp_receive_buffers_class(all, buffer);
+    iocp_sim_buffers *held = &sim->buffers[class];
+    const uint32_t size_bytes = all->classes[class].buffer_bytes;
+    uint8_t *start = iocp_receive_buffers_start(all, buffer);
+    IOCP_SIM_REQUIRE(sim, !sim->all_buffers[buffer].held, "G9", "a buffer was provided that the kernel holds", 0);
+    sim->all_buffers[buffer] = (iocp_sim_buffer){.held = true};
+    held->ids[(held->head + held->count++) % held->capacity] = buffer;
+    /* Whoever still reads it reads nonsense, and not what it was lent. */
+    for (uint32_t i = 0; i < size_bytes; i++)
+        start[i] = POISON;
+    if (sim->observer.provided != NULL)
+        sim->observer.provided(sim->observer.context, start, size_bytes);
+}
+
+/* --- ending ------------------------------------------------------------------------------------------------- */
+
+void iocp_sim_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    const iocp_sim_socket *socket = begin_on_socket(driver, token, handle, IOCP_SIM_SHUTDOWN);
+    IOCP_SIM_REQUIRE(sim, socket->operations[IOCP_SIM_SEND].stage == IOCP_SIM_IDLE, "G2", "FIN beside a send",
+                     socket->connection);
+    IOCP_SIM_REQUIRE(sim, !socket->finish_sent, "G2", "FIN twice", socket->connection);
+    IOCP_SIM_SAY(sim, "  shutdown %u.%u", iocp_token_slot(token), iocp_token_generation(token));
+}
+
+static iocp_sim_operation *named_operation(iocp_sim *sim, uint64_t token, uint32_t handle)
+{
+    iocp_sim_operation *operations = sim->sockets[handle].operations;
+    switch (iocp_token_operation(token)) {
+    case IOCP_OPERATION_ACCEPT:
+        return &sim->listeners[iocp_token_slot(token)].accept;
+    case IOCP_OPERATION_RECEIVE:
+        return &operations[IOCP_SIM_RECEIVE];
+    case IOCP_OPERATION_SEND:
+        return &operations[IOCP_SIM_SEND];
+    case IOCP_OPERATION_CONNECT:
+        return &operations[IOCP_SIM_CONNECT];
+    case IOCP_OPERATION_NONE:
+    case IOCP_OPERATION_CONNECTION:
+    case IOCP_OPERATION_SHUTDOWN:
+    case IOCP_OPERATION_CANCEL:
+    case IOCP_OPERATION_CLOSE:
+    case IOCP_OPERATION_DRIVER:
+        break;
+    }
+    IOCP_SIM_REQUIRE(sim, false, "G1", "a cancel of what cannot be cancelled", name_of(token));
+    return NULL;
+}
+
+void iocp_sim_cancel(iocp_driver *driver, uint64_t token, uint32_t handle)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    iocp_sim_operation *operation = named_operation(sim, token, handle);
+    IOCP_SIM_SAY(sim, "  cancel %d of %u.%u", iocp_token_operation(token), iocp_token_slot(token),
+                 iocp_token_generation(token));
+    if (operation->stage == IOCP_SIM_IDLE)
+        return; /* it just ended: its terminal event is in the batch that the worker is at */
+    IOCP_SIM_REQUIRE(sim, operation->token == token, "G4", "a cancel of another connection's operation", name_of(token));
+    IOCP_SIM_REQUIRE(sim, !operation->cancelled, "G1", "an operation was cancelled twice", name_of(token));
+    operation->cancelled = true;
+}
+
+void iocp_sim_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && sim->sockets[handle].open, "G1",
+                     "a close of a closed socket", name_of(token));
+    iocp_sim_socket *socket = &sim->sockets[handle];
+    /* A socket that never got a slot is closed under no name. */
+    if (token != 0)
+        check_name(sim, socket, token);
+    for (int kind = 0; kind < IOCP_SIM_KIND_COUNT; kind++)
+        IOCP_SIM_REQUIRE(sim, socket->operations[kind].stage == IOCP_SIM_IDLE, "G7",
+                         "a close beside an outstanding operation sends nothing", socket->connection);
+    begin(sim, &socket->operations[IOCP_SIM_CLOSE], token);
+    socket->abort = abort;
+    IOCP_SIM_SAY(sim, "  close %u.%u%s", iocp_token_slot(token), iocp_token_generation(token), abort ? ", abort" : "");
+}
+
+int iocp_sim_peer_address(iocp_driver *driver, uint32_t handle, iocp_address *address)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    const iocp_sim_socket *socket = &sim->sockets[handle];
+    IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && socket->open, "G4", "a question to a closed socket", 0);
+    if (iocp_sim_chance(sim, sim->weather.refuse))
+        return iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EBUSY : -EOPNOTSUPP;
+    if (!socket->established || socket->broken)
+        return -ENOTCONN;
+    *address = (iocp_address){.bytes = {10, 0, 0, (uint8_t)(1 + socket->stream % 3)}};
+    return 0;
+}
