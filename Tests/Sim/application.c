@@ -70,6 +70,7 @@ static void check_answer(application *application, ledger_life *life, int result
 
 static void send_copy(application *application, ledger_life *life, uint32_t stream, uint64_t position, uint32_t count)
 {
+    enum { ROOM_BYTES_MIN = 32 * 1024 }; /* of the fewest send chunks a port may have */
     uint8_t bytes[40000];
     count = count < sizeof bytes ? count : (uint32_t)sizeof bytes;
     iocp_sim_stream_copy(stream, position, bytes, count);
@@ -78,6 +79,10 @@ static void send_copy(application *application, ledger_life *life, uint32_t stre
     if (result == 0)
         ledger_queue(application->ledger, life, stream, position, count);
     check_answer(application, life, result);
+    LEDGER_REQUIRE(application->ledger,
+                   result != -ENOBUFS || count > application->ledger->config->send_high_bytes || count > ROOM_BYTES_MIN ||
+                       iocp_worker_hold(application->worker).send_nodes > 0,
+                   "G6", "a send was refused while nothing is queued", life->token);
     LEDGER_REQUIRE(application->ledger,
                    iocp_connection_unsent_bytes(application->worker, life->token) == before + (result == 0 ? count : 0),
                    "G2", "a send is not all or nothing", life->token);
@@ -143,6 +148,7 @@ static void close_one(application *application, ledger_life *life)
         LEDGER_REQUIRE(ledger, !ended && !life->over, "G4", "a close was accepted after the end", life->token);
         life->closing = true;
         life->closing_ns = iocp_worker_now_ns(application->worker);
+        life->closing_quiet_count = ledger->quiet_count;
     }
 }
 
@@ -202,6 +208,20 @@ static void connect_one(application *application)
     life->key = key;
     if (random_one_in(&application->random, 8))
         close_one(application, life);
+}
+
+/* Questions: their answers fit the ledger. */
+static void ask(application *application, const ledger_life *life)
+{
+    const ledger *ledger = application->ledger;
+    iocp_connection_counters counters;
+    iocp_address address;
+    if (iocp_connection_counters_get(application->worker, life->token, &counters) == 0)
+        LEDGER_REQUIRE(ledger, counters.received_bytes >= life->received_bytes && counters.sent_bytes <= life->taken_bytes,
+                       "G2", "the counters do not count", life->token);
+    const int result = iocp_connection_peer(application->worker, life->token, &address);
+    LEDGER_REQUIRE(ledger, result == 0 || result == -ENOTCONN || result == -EBUSY || result == -EOPNOTSUPP, "G6",
+                   "a question answered with no known error", life->token);
 }
 
 /* Names of connections that ended: nothing answers to them. */
@@ -264,7 +284,7 @@ static void use_timer(application *application)
             timer->cancelled = true;
         return;
     }
-    const uint64_t delay_ns = (uint64_t)random_magnitude(&application->random, 1 << 20) * 1000;
+    const uint64_t delay_ns = (uint64_t)random_magnitude(&application->random, 1 << 27) * 1000; /* to 134 s: four turns of the wheel */
     const ledger_life *life = random_one_in(&application->random, 2) ? any_open(application) : NULL;
     const uint64_t due_ns = iocp_sim_now_ns(ledger->sim) + delay_ns;
     iocp_timer named;
@@ -337,6 +357,8 @@ static void act_once(application *application)
         end_somehow(application, life);
     else if (random_below(random, 256) < habits->pause)
         pause_or_resume(application, life);
+    else if (random_one_in(random, 16))
+        ask(application, life);
     else
         send_anything(application, life);
 }

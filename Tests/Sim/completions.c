@@ -56,6 +56,8 @@ static void received(ledger *ledger, const iocp_completion *completion)
     check_key(ledger, life, completion);
     LEDGER_REQUIRE(ledger, completion->result > 0, "G2", "RECEIVED without bytes", life->token);
     LEDGER_REQUIRE(ledger, !life->peer_finished, "G2", "bytes after the peer's FIN", life->token);
+    LEDGER_REQUIRE(ledger, !life->closing || life->closing_quiet_count == ledger->quiet_count, "G3",
+                   "bytes came after a close", life->token);
     const uint32_t count = (uint32_t)completion->result;
     LEDGER_REQUIRE(ledger, iocp_sim_stream_matches(life->stream, life->received_bytes, completion->bytes, count), "G2",
                    "other bytes were received than sent", life->token);

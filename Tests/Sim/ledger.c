@@ -38,6 +38,7 @@ void ledger_reset(ledger *ledger, uint64_t seed)
     ledger->post_head = 0;
     ledger->post_tail = 0;
     ledger->stopped = false;
+    ledger->quiet_count = 0;
     ledger->completion_count = 0;
     ledger->closed_count = 0;
 }
@@ -192,6 +193,10 @@ void ledger_check_end(const ledger *ledger)
     LEDGER_REQUIRE(ledger, held.send_nodes == 0, "G6", "send nodes are still held", 0);
     LEDGER_REQUIRE(ledger, held.send_chunks == 0, "G6", "send chunks are still held", 0);
     LEDGER_REQUIRE(ledger, held.driver_handles == 0, "G6", "sockets are still held", 0);
+    const iocp_worker_stats stats = iocp_port_stats(iocp_worker_port(ledger->worker), 0);
+    LEDGER_REQUIRE(ledger, stats.connections == 0 && stats.closed == stats.accepted + stats.connected, "G3",
+                   "the stats page misses a connection", 0);
+    LEDGER_REQUIRE(ledger, stats.completions == ledger->completion_count, "G1", "the stats page misses a completion", 0);
     /* The listener may be backing off. */
     LEDGER_REQUIRE(ledger, held.deadlines <= 1, "G6", "deadlines are still armed", 0);
 }

@@ -51,6 +51,7 @@ typedef struct ledger_life {
     uint8_t ending;   /* iocp_sim_ending, the latest; 0: none yet */
     uint64_t opened_ns;
     uint64_t closing_ns;
+    uint64_t closing_quiet_count;
     uint64_t received_bytes;
     uint64_t queued_bytes;
     uint64_t taken_bytes;
@@ -99,6 +100,7 @@ typedef struct ledger {
     bool stopped;
     uint64_t stopped_ns;
     uint64_t drain_ns;
+    uint64_t quiet_count; /* waits that had nothing to hand out: nothing older is owed after one */
     uint64_t completion_count;
     uint64_t closed_count;
 } ledger;

@@ -50,6 +50,8 @@ lease-after-done|worker/events.c|s/    iocp_receive_buffers_lease\(&worker->buff
 peer-fin-twice|worker/service.c|s/!\(slot->flags & IOCP_SLOT_PEER_FINISHED\) && !held_back/!held_back/|receives again behind the peer's FIN
 half-close-ignored|worker/service.c|s/ && !worker->setup\.config->half_close\)/)/|the peer's FIN closes although half-close is on
 writable-forgotten|worker/events.c|s/    relieve\(worker, slot\);\n//|a connection that was held back stays so
+unsent-never-falls|worker/service.c|s/    worker->unsent_bytes -= slot->queue.unsent_bytes;\n//|what a closed connection had queued counts for ever
+nameless-not-awaited|worker/loop.c|s/worker->operations->handles_held\(worker->driver\) == 0 && //|a stop does not await sockets that never had a slot
 stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
 TABLE
 )

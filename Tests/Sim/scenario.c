@@ -70,8 +70,8 @@ static iocp_port_config draw_config(sim_random *random)
     if (random_one_in(random, 6))
         config.send_timeout_ns = milliseconds(1 + random_magnitude(random, 2000));
     config.timers_per_worker = 1 + random_below(random, LEDGER_TIMERS_MAX);
-    if (random_one_in(random, 8))
-        config.connections_per_address = 1 + random_below(random, 6);
+    if (random_one_in(random, 4))
+        config.connections_per_address = 1 + random_below(random, 4);
     if (random_one_in(random, 8))
         config.accepts_per_second = 1 + random_magnitude(random, 10000);
     config.half_close = random_one_in(random, 2);
@@ -168,6 +168,7 @@ static int turn(scenario *scenario, uint64_t timeout_ns)
         ledger_completed(scenario->ledger, &completions[i]);
         application_react(application, &completions[i]);
     }
+    scenario->ledger->quiet_count += count < 0;
     if (count < 0 && count != -ETIME && count != -EINTR && count != -ECANCELED)
         ledger_violated(scenario->ledger, "G1", "a wait failed", 0);
     ledger_check_step(scenario->ledger);
@@ -259,6 +260,7 @@ static void stop(scenario *scenario)
         count = turn(scenario, any_timeout(application));
     }
     LEDGER_REQUIRE(ledger, count == -ECANCELED, "G7", "a stop never ends", 0);
+    LEDGER_REQUIRE(ledger, turn(scenario, UINT64_MAX) == -ECANCELED, "G5", "something came after the end of a stop", 0);
     application_return_leases(application);
     ledger_check_end(ledger);
 }

@@ -210,7 +210,8 @@ int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t
 int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address)
 {
     const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
-    if (slot == NULL || slot->handle == IOCP_HANDLE_NONE)
+    /* While the driver closes it, the handle may be another socket's already. */
+    if (slot == NULL || slot->handle == IOCP_HANDLE_NONE || slot->state == IOCP_SLOT_CLOSING)
         return -ENOTCONN;
     return worker->operations->peer(worker->driver, slot->handle, address);
 }

@@ -99,7 +99,7 @@ static int32_t strike(iocp_sim *sim, iocp_sim_socket *socket)
 
 static bool overflows(iocp_sim *sim)
 {
-    if (sim->waiting_count < sim->config.completion_queue_entries)
+    if (sim->waiting_count < sim->queue_entries)
         return false;
     __atomic_store_n(sim->config.queue_overflows, *sim->config.queue_overflows + 1, __ATOMIC_RELAXED);
     return true;

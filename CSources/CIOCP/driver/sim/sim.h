@@ -149,6 +149,8 @@ struct iocp_sim {
     uint32_t pace_ns;           /* time that one step may take */
     uint32_t peer_bytes_max;
     uint32_t window_bytes_max;
+    uint32_t address_count;     /* of peers */
+    uint32_t queue_entries;     /* events that wait before the completion queue overflows, and multishots end */
     iocp_sim_weather weather;
     iocp_sim_observer observer;
 

@@ -207,6 +207,11 @@ int iocp_sim_peer_address(iocp_driver *driver, uint32_t handle, iocp_address *ad
         return iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EBUSY : -EOPNOTSUPP;
     if (!socket->established || socket->broken)
         return -ENOTCONN;
-    *address = (iocp_address){.bytes = {10, 0, 0, (uint8_t)(1 + socket->stream % 3)}};
+    /* Few, so that they are met again; every fifth speaks IPv6. */
+    const uint8_t host = (uint8_t)(1 + socket->stream % sim->address_count);
+    if (socket->stream % 5 == 0)
+        *address = (iocp_address){.family_is_v6 = 1, .bytes = {0xfd, [7] = host, [15] = (uint8_t)socket->stream}};
+    else
+        *address = (iocp_address){.bytes = {10, 0, 0, host}};
     return 0;
 }
