@@ -19,125 +19,6 @@ static ledger_life *any_open(application *application)
     return NULL;
 }
 
-static uint32_t send_size(application *application)
-{
-    return random_magnitude(&application->random, application->habits.send_bytes_max);
-}
-
-/* --- sending ------------------------------------------------------------------------------------------------ */
-
-/* The worker holds the connection's receives back, and owes WRITABLE. */
-static void press(ledger_life *life)
-{
-    life->pressed = true;
-    life->press_count++;
-}
-
-/* What any send may answer. */
-static void check_answer(application *application, ledger_life *life, int result)
-{
-    const ledger *ledger = application->ledger;
-    const iocp_port_config *config = ledger->config;
-    const uint64_t unsent_bytes = iocp_connection_unsent_bytes(application->worker, life->token);
-    switch (result) {
-    case 0:
-        LEDGER_REQUIRE(ledger, !life->closing && !life->aborted && !life->finishing && !life->over, "G4",
-                       "a send was accepted after the end", life->token);
-        LEDGER_REQUIRE(ledger, unsent_bytes <= config->send_cap_bytes, "G6", "more unsent bytes than the cap",
-                       life->token);
-        if (unsent_bytes >= config->send_high_bytes)
-            press(life);
-        return;
-    case -ENOTCONN:
-        return;
-    case -EPIPE:
-        LEDGER_REQUIRE(ledger, life->finishing, "G1", "EPIPE without a FIN", life->token);
-        return;
-    case -EAGAIN:
-        if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
-            life->overflowed = true;
-        if (unsent_bytes > 0)
-            press(life);
-        return;
-    case -ENOBUFS:
-        if (unsent_bytes > 0)
-            press(life);
-        return;
-    default:
-        ledger_violated(ledger, "G6", "a send answered with no known error", life->token);
-    }
-}
-
-static void send_copy(application *application, ledger_life *life, uint32_t stream, uint64_t position, uint32_t count)
-{
-    enum { ROOM_BYTES_MIN = 32 * 1024 }; /* of the fewest send chunks a port may have */
-    uint8_t bytes[40000];
-    count = count < sizeof bytes ? count : (uint32_t)sizeof bytes;
-    iocp_sim_stream_copy(stream, position, bytes, count);
-    const uint64_t before = iocp_connection_unsent_bytes(application->worker, life->token);
-    const int result = iocp_send(application->worker, life->token, bytes, count);
-    if (result == 0)
-        ledger_queue(application->ledger, life, stream, position, count);
-    check_answer(application, life, result);
-    LEDGER_REQUIRE(application->ledger,
-                   result != -ENOBUFS || count > application->ledger->config->send_high_bytes || count > ROOM_BYTES_MIN ||
-                       iocp_worker_hold(application->worker).send_nodes > 0,
-                   "G6", "a send was refused while nothing is queued", life->token);
-    LEDGER_REQUIRE(application->ledger,
-                   iocp_connection_unsent_bytes(application->worker, life->token) == before + (result == 0 ? count : 0),
-                   "G2", "a send is not all or nothing", life->token);
-}
-
-/* Sends a part of a kept lease to anybody; the lease goes with it, if it is taken. */
-static void send_lease(application *application, ledger_life *life, uint32_t index)
-{
-    ledger *ledger = application->ledger;
-    const ledger_lease lease = ledger_lease_take(ledger, index);
-    const uint32_t from = random_below(&application->random, lease.count_bytes);
-    const uint32_t count = random_below(&application->random, lease.count_bytes - from + 1);
-    const int result = iocp_send_lease(application->worker, life->token, lease.id, lease.bytes + from, count);
-    if (result == 0)
-        ledger_queue(ledger, life, lease.stream, lease.position + from, count);
-    else
-        ledger->leases[ledger->lease_count++] = lease;
-    check_answer(application, life, result);
-}
-
-static void send_shared(application *application, ledger_life *life)
-{
-    const int result = iocp_send_shared(application->worker, life->token, application->shared);
-    if (result == 0)
-        ledger_queue(application->ledger, life, APPLICATION_SHARED_STREAM, 0,
-                     iocp_shared_bytes_count(application->shared));
-    check_answer(application, life, result);
-}
-
-static void notify(application *application, ledger_life *life)
-{
-    const uint64_t key = application->next_key++;
-    const int result = iocp_send_notify(application->worker, life->token, key);
-    if (result == 0)
-        ledger_notify_asked(life, key);
-    LEDGER_REQUIRE(application->ledger, result == 0 || result == -ENOTCONN || result == -ENOBUFS ||
-                       (result == -EPIPE && life->finishing),
-                   "G6", "a notify answered with no known error", life->token);
-}
-
-static void send_anything(application *application, ledger_life *life)
-{
-    sim_random *random = &application->random;
-    if (application->ledger->lease_count > 0 && random_one_in(random, 3))
-        send_lease(application, life, random_below(random, application->ledger->lease_count));
-    else if (random_one_in(random, 8))
-        send_shared(application, life);
-    else
-        send_copy(application, life, ++application->next_stream | UINT32_C(1) << 31, 0, send_size(application));
-    /* Now and then so many that the completions of one send do not fit a batch. */
-    if (random_below(random, 16) < application->habits.notify)
-        for (uint32_t left = random_one_in(random, 4) ? random_below(random, 24) : 1; left > 0; left--)
-            notify(application, life);
-}
-
 /* --- other calls -------------------------------------------------------------------------------------------- */
 
 static void close_one(application *application, ledger_life *life)
@@ -360,7 +241,7 @@ static void act_once(application *application)
     else if (random_one_in(random, 16))
         ask(application, life);
     else
-        send_anything(application, life);
+        application_send_anything(application, life);
 }
 
 void application_act(application *application)
@@ -383,12 +264,12 @@ static void received(application *application, ledger_life *life)
     if (choice < habits->keep && ledger->lease_count < LEDGER_LEASES_MAX / 4)
         return;
     if (choice < habits->keep + habits->echo_lease) {
-        send_lease(application, life, index);
+        application_send_lease(application, life, index);
         if (ledger->lease_count <= index)
             return;
     } else if (choice < habits->keep + habits->echo_lease + habits->echo_copy) {
         const ledger_lease lease = ledger->leases[index];
-        send_copy(application, life, lease.stream, lease.position, lease.count_bytes);
+        application_send_copy(application, life, lease.stream, lease.position, lease.count_bytes);
     }
     return_one(application, index);
 }
@@ -407,7 +288,7 @@ void application_react(application *application, const iocp_completion *completi
                            "a connection that just opened is not known", life->token);
         }
         if (random_one_in(random, 4))
-            send_anything(application, life);
+            application_send_anything(application, life);
         return;
     case IOCP_COMPLETION_RECEIVED:
         received(application, life);

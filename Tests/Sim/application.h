@@ -35,6 +35,8 @@ typedef struct application {
     uint32_t next_stream; /* of bytes it makes up */
 } application;
 
+/* --- application.c ------------------------------------------------------------------------------------------ */
+
 /* A few calls at random. */
 void application_act(application *application);
 
@@ -48,5 +50,13 @@ void application_return_leases(application *application);
 void application_resume_all(application *application);
 void application_close_all(application *application);
 void application_cancel_timers(application *application);
+
+/* --- sending.c ---------------------------------------------------------------------------------------------- */
+
+void application_send_copy(application *application, ledger_life *life, uint32_t stream, uint64_t position,
+                           uint32_t count_bytes);
+/* A part of a lease that is kept. The lease goes with it, if the send is accepted. */
+void application_send_lease(application *application, ledger_life *life, uint32_t index);
+void application_send_anything(application *application, ledger_life *life);
 
 #endif

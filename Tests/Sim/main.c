@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -122,6 +123,7 @@ static int run_jobs(const options *options, scenario_totals *totals)
         if (jobs[job] < 0)
             return 2;
         if (jobs[job] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL); /* a job does not outlive who would hear of it */
             run_job(options, job, &totals[job]);
             _exit(0);
         }
