@@ -62,8 +62,8 @@ static void close_sockets(iocp_listener *listener, uint32_t count)
     listener->sockets = NULL;
 }
 
-int iocp_listener_set_add(iocp_listener_set *set, uint32_t worker_count, const iocp_address *address,
-                          uint32_t backlog, iocp_address *bound)
+static int add_once(iocp_listener_set *set, uint32_t worker_count, const iocp_address *address, uint32_t backlog,
+                    iocp_address *bound)
 {
     const uint32_t count = atomic_load_explicit(&set->count, memory_order_relaxed);
     if (count == IOCP_LISTENERS_MAX)
@@ -95,6 +95,20 @@ int iocp_listener_set_add(iocp_listener_set *set, uint32_t worker_count, const i
     *bound = listener->address;
     atomic_store_explicit(&set->count, count + 1, memory_order_release);
     return 0;
+}
+
+int iocp_listener_set_add(iocp_listener_set *set, uint32_t worker_count, const iocp_address *address,
+                          uint32_t backlog, iocp_address *bound)
+{
+    enum { TRIES = 16 };
+    int result = -EADDRINUSE;
+    /* A free port that was claimed and let go may be taken before it is bound again: any other will do as well. */
+    for (int i = 0; i < TRIES && result == -EADDRINUSE; i++) {
+        result = add_once(set, worker_count, address, backlog, bound);
+        if (address->port_be != 0)
+            break;
+    }
+    return result;
 }
 
 void iocp_listener_set_close(iocp_listener_set *set, uint32_t worker_count)
