@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "application.h"
 #include "ledger.h"
@@ -126,7 +127,9 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
 
     iocp_failure failure = {0};
     require(scenario, iocp_port_create(&scenario->config, &scenario->port, &failure), "iocp_port_create");
-    const iocp_address address = {.bytes = {127, 0, 0, 1}};
+    /* The one real socket, to which nobody connects. An address of this process' own: others pick ports, too. */
+    const uint32_t process = (uint32_t)getpid();
+    const iocp_address address = {.bytes = {127, (uint8_t)(process >> 16), (uint8_t)(process >> 8), (uint8_t)process}};
     iocp_address bound;
     require(scenario, iocp_port_listen(scenario->port, &address, &bound, &failure), "iocp_port_listen");
     require(scenario, iocp_port_attach(scenario->port, &scenario->worker, &failure), "iocp_port_attach");
