@@ -14,6 +14,7 @@ struct Serve: ParsableCommand {
               iocp serve                         echo, a worker on every CPU
               iocp serve --port 0 --workers 1    a free port, one core
               iocp serve --handler discard       receive only
+              iocp serve --port 7 --user nobody --lockdown
             """)
 
     @Option(help: "Address or name to listen on.")
@@ -30,6 +31,12 @@ struct Serve: ParsableCommand {
 
     @Option(help: "What is done with received bytes.")
     var handler: HandlerOption = .echo
+
+    @Option(help: "Become this user once it listens and all memory is registered; takes root. (default: stay)")
+    var user: User?
+
+    @Flag(help: "Let each ring do nothing but what this program needs (uring).")
+    var lockdown = false
 
     func validate() throws {
         try Bounds.port(port, least: 0)
@@ -52,6 +59,7 @@ struct Serve: ParsableCommand {
         var configuration = PortConfiguration()
         configuration.driver = driver.driver
         configuration.workers = workers ?? 0
+        configuration.lockdown = lockdown
         let server = try IOCPServer(configuration, handler: handler)
         server.port.warnAboutFallback()
         let address: SocketAddress
@@ -60,6 +68,7 @@ struct Serve: ParsableCommand {
         } catch {
             throw CommandFailure("cannot listen on \(host):\(port): \(error)")
         }
+        try user?.become()
         Console.say("listening on \(address) workers=\(server.port.workerCount) driver=\(server.port.driver)")
         signals.wait()
         server.stop(drainingFor: .seconds(2))

@@ -15,8 +15,10 @@ struct Stats: ParsableCommand {
             not slowed down. Its own user and root may read them. Counters run from the start of the process; \
             connections is what is open now.
 
-            Columns: bytes and operations (ops) received and sent, completion records handed to the application, \
-            kernel entries of the loop (enters), and receives that had to wait for a buffer (starved).
+            Columns: how long the worker's handlers have been running since its latest wait (busy; - while it sleeps), \
+            bytes and operations (ops) received and sent, completion records handed to the application, kernel entries \
+            of the loop (enters). A last line names what went short, if anything did: receives that waited for a buffer \
+            (starved), refused sends, timeouts and the like.
 
             Examples:
               iocp stats

@@ -22,20 +22,45 @@ struct StatsReport {
         self.total = total
     }
 
+    /// Every counter, by its name in the JSON.
+    private static var counters: [(name: String, path: KeyPath<WorkerStats, UInt64>)] {
+        [
+            ("connections", \.connections), ("accepted", \.accepted), ("connected", \.connected),
+            ("closed", \.closed), ("received_bytes", \.receivedBytes), ("sent_bytes", \.sentBytes),
+            ("received_operations", \.receivedOperations), ("sent_operations", \.sentOperations),
+            ("completions", \.completions), ("enters", \.enters), ("posts", \.posts),
+        ] + troubles.map { (String($0.noun.map { $0 == " " ? "_" : $0 }), $0.path) }
+    }
+
+    /// What is zero on a good day, and named where it is not.
+    private static var troubles: [(noun: String, path: KeyPath<WorkerStats, UInt64>)] {
+        [
+            ("starved receives", \.starvedReceives), ("short sends", \.shortSends), ("refused sends", \.refusedSends),
+            ("accept failures", \.acceptFailures), ("delayed accepts", \.delayedAccepts),
+            ("refused addresses", \.refusedAddresses), ("timeouts", \.timeouts),
+            ("queue overflows", \.queueOverflows),
+        ]
+    }
+
     // MARK: Text
 
     private static let header = [
-        "core", "node", "connections", "accepted", "closed", "received", "sent", "received ops", "sent ops",
-        "completions", "enters", "starved",
+        "core", "node", "busy", "connections", "accepted", "closed", "received", "sent", "received ops", "sent ops",
+        "completions", "enters",
     ]
 
     var lines: [String] {
+        let now = MonotonicClock.nanoseconds()
         let rows =
             workers.map { worker in
-                [worker.core.map(String.init) ?? "-", "\(worker.node)"] + StatsReport.cells(worker)
-            } + [["total", ""] + StatsReport.cells(total)]
+                let busy = worker.isAsleep ? "-" : Figure.nanoseconds(StatsReport.busyNanoseconds(worker, at: now))
+                return [worker.core.map(String.init) ?? "-", "\(worker.node)", busy] + StatsReport.cells(worker)
+            } + [["total", "", ""] + StatsReport.cells(total)]
         let count = workers.count == 1 ? "1 worker" : "\(workers.count) workers"
+        let troubles = StatsReport.troubles.filter { total[keyPath: $0.path] > 0 }
+            .map { "\($0.noun) \(Figure.count(total[keyPath: $0.path]))" }
         return ["process \(processID), driver \(driver), \(count)"] + TextTable(StatsReport.header, rows).lines
+            + (troubles.isEmpty ? [] : [troubles.joined(separator: ", ")])
     }
 
     private static func cells(_ stats: WorkerStats) -> [String] {
@@ -43,15 +68,24 @@ struct StatsReport {
             Figure.count(stats.connections), Figure.count(stats.accepted), Figure.count(stats.closed),
             Figure.bytes(stats.receivedBytes), Figure.bytes(stats.sentBytes),
             Figure.count(stats.receivedOperations), Figure.count(stats.sentOperations),
-            Figure.count(stats.completions), Figure.count(stats.enters), Figure.count(stats.starvedReceives),
+            Figure.count(stats.completions), Figure.count(stats.enters),
         ]
+    }
+
+    private static func busyNanoseconds(_ stats: WorkerStats, at now: UInt64) -> UInt64 {
+        let (seconds, attoseconds) = stats.busy(at: .nanoseconds(Int64(clamping: now))).components
+        return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
     }
 
     // MARK: JSON
 
     func json() throws -> String {
-        try JSONText.encode(
-            Document(pid: processID, driver: driver, workers: workers.map(Worker.init), total: Counters(total)))
+        let now = MonotonicClock.nanoseconds()
+        return try JSONText.encode(
+            Document(
+                pid: processID, driver: driver,
+                workers: workers.map { Worker(stats: $0, busy: StatsReport.busyNanoseconds($0, at: now)) },
+                total: Counters(stats: total)))
     }
 
     private struct Document: Encodable {
@@ -63,50 +97,39 @@ struct StatsReport {
 
     private struct Worker: Encodable {
         let stats: WorkerStats
+        let busy: UInt64
 
-        init(_ stats: WorkerStats) {
-            self.stats = stats
+        enum CodingKeys: String, CodingKey {
+            case core, node, asleep
+            case busy = "busy_ns"
         }
-
-        enum CodingKeys: String, CodingKey { case core, node }
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             // Not encodeIfPresent: a worker that is bound to no CPU has a null core, not a missing one.
             try container.encode(stats.core, forKey: .core)
             try container.encode(stats.node, forKey: .node)
-            try Counters(stats).encode(to: encoder)
+            try container.encode(stats.isAsleep, forKey: .asleep)
+            try container.encode(busy, forKey: .busy)
+            try Counters(stats: stats).encode(to: encoder)
         }
     }
 
     private struct Counters: Encodable {
         let stats: WorkerStats
 
-        init(_ stats: WorkerStats) {
-            self.stats = stats
-        }
-
-        enum CodingKeys: String, CodingKey {
-            case connections, accepted, closed, completions, enters
-            case receivedBytes = "received_bytes"
-            case sentBytes = "sent_bytes"
-            case receivedOperations = "received_operations"
-            case sentOperations = "sent_operations"
-            case starvedReceives = "starved_receives"
+        private struct Name: CodingKey {
+            let stringValue: String
+            var intValue: Int? { nil }
+            init(stringValue: String) { self.stringValue = stringValue }
+            init?(intValue: Int) { nil }
         }
 
         func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(stats.connections, forKey: .connections)
-            try container.encode(stats.accepted, forKey: .accepted)
-            try container.encode(stats.closed, forKey: .closed)
-            try container.encode(stats.receivedBytes, forKey: .receivedBytes)
-            try container.encode(stats.sentBytes, forKey: .sentBytes)
-            try container.encode(stats.receivedOperations, forKey: .receivedOperations)
-            try container.encode(stats.sentOperations, forKey: .sentOperations)
-            try container.encode(stats.completions, forKey: .completions)
-            try container.encode(stats.enters, forKey: .enters)
-            try container.encode(stats.starvedReceives, forKey: .starvedReceives)
+            var container = encoder.container(keyedBy: Name.self)
+            for (name, path) in StatsReport.counters {
+                try container.encode(stats[keyPath: path], forKey: Name(stringValue: name))
+            }
         }
     }
 }

@@ -4,8 +4,9 @@ import Testing
 extension Commands {
     @Suite(needsRing) struct Stats {
         private static let counters: Set<String> = [
-            "connections", "accepted", "closed", "received_bytes", "sent_bytes", "received_operations",
-            "sent_operations", "completions", "enters", "starved_receives",
+            "connections", "accepted", "connected", "closed", "received_bytes", "sent_bytes", "received_operations",
+            "sent_operations", "completions", "enters", "posts", "starved_receives", "short_sends", "refused_sends",
+            "accept_failures", "delayed_accepts", "refused_addresses", "timeouts", "queue_overflows",
         ]
 
         /// A server of two workers that has served ten connections.
@@ -27,8 +28,8 @@ extension Commands {
             #expect(lines[0].hasPrefix("process \(server.child.processID), driver "))
             #expect(lines[0].hasSuffix(", 2 workers"))
             #expect(Set(lines[1...].map(\.count)).count == 1, "columns are not aligned:\n\(outcome.output)")
-            let columns = ["core", "node", "connections", "accepted", "closed", "received", "sent", "received ops"]
-                + ["sent ops", "completions", "enters", "starved"]
+            let columns = ["core", "node", "busy", "connections", "accepted", "closed", "received", "sent"]
+                + ["sent ops", "completions", "enters"]
             #expect(lines[1].contains("received ops"))
             for column in columns { #expect(lines[1].contains(column)) }
             #expect(lines[4].split(separator: " ").first == "total")
@@ -48,7 +49,7 @@ extension Commands {
             let workers = try #require(report["workers"] as? [[String: Any]])
             let total = try #require(report["total"] as? [String: Int])
             #expect(workers.count == 2)
-            for worker in workers { #expect(Set(worker.keys) == Stats.counters.union(["core", "node"])) }
+            for worker in workers { #expect(Set(worker.keys) == Stats.counters.union(["core", "node", "asleep", "busy_ns"])) }
             #expect(Set(total.keys) == Stats.counters)
             for counter in Stats.counters {
                 #expect(total[counter] == workers.reduce(0) { $0 + ($1[counter] as? Int ?? 0) }, "\(counter)")

@@ -36,6 +36,33 @@ extension Commands {
         }
 
         @Test(
+            "it serves as another user, locked down, with memory registered before",
+            .enabled(if: getuid() == 0, "only root can become another user"), arguments: ["uring", "epoll"])
+        func otherUser(driver: String) throws {
+            let server = try Server(["--user", "nobody", "--lockdown", "--driver", driver, "--workers", "2"])
+            let status = try String(contentsOfFile: "/proc/\(server.child.processID)/status", encoding: .utf8)
+            let fields = status.split(separator: "\n").map { $0.split(separator: "\t") }
+            guard let nobody = unsafe getpwnam("nobody") else { throw ChildProcess.Failure(description: "no user named nobody") }
+            let (user, group) = unsafe (nobody.pointee.pw_uid, nobody.pointee.pw_gid)
+            #expect(fields.first { $0[0] == "Uid:" }?.dropFirst() == Array(repeating: "\(user)", count: 4)[...])
+            #expect(fields.first { $0[0] == "Gid:" }?.dropFirst() == Array(repeating: "\(group)", count: 4)[...])
+            #expect(fields.first { $0[0] == "CapEff:" }?.last == "0000000000000000")
+            let outcome = try stress(port: server.port, ["--connections", "50", "--size", "70000"])
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(try server.end() == 0)
+        }
+
+        @Test("who cannot become another user is told", .enabled(if: getuid() == 0 && Wrapper.has("setpriv"), "needs root and setpriv"))
+        func cannotBecome() throws {
+            let wrapper = Wrapper("setpriv", ["--reuid=65534", "--clear-groups"])
+            let child = try wrapper.run(["serve", "--host", "127.0.0.1", "--port", "0", "--workers", "1", "--user", "daemon"])
+            #expect(try child.end() == 1)
+            #expect(child.text(of: .errors).hasSuffix("run as root, or leave out --user\n"))
+            let unknown = try Outcome(of: ["serve", "--user", "no-such-user"])
+            #expect(unknown.status == 64)
+        }
+
+        @Test(
             "where io_uring is refused the server serves on epoll, and says why",
             .enabled(if: Wrapper.has("strace"), "needs strace"), arguments: ["EPERM", "ENOSYS"])
         func refused(error: String) throws {

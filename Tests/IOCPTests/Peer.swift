@@ -81,6 +81,14 @@ final class Peer: Sendable {
         }
     }
 
+    /// Whether something is there to receive, an end included, before the time is over.
+    func answers(within limit: Duration) -> Bool { Peer.anyAnswers([self], within: limit) }
+
+    static func anyAnswers(_ peers: [Peer], within limit: Duration) -> Bool {
+        var entries = peers.map { pollfd(fd: $0.fd, events: Int16(POLLIN), revents: 0) }
+        return poll(&entries, nfds_t(entries.count), Int32(limit / .milliseconds(1))) > 0
+    }
+
     func finishSending() { shutdown(fd, Int32(SHUT_WR)) }
 
     /// The next close sends RST.

@@ -31,7 +31,8 @@
     FIELD(delayed_accepts, "times accepting paused for the accept rate or a full table")     \
     FIELD(refused_sends, "sends refused: over a cap, or without memory")                     \
     FIELD(timeouts, "connections ended by a deadline")                                       \
-    FIELD(heartbeat_ns, "gauge: monotonic clock at the latest wait")
+    FIELD(heartbeat_ns, "gauge: monotonic clock when the latest wait ended")                 \
+    FIELD(asleep, "gauge: 1 while the worker sleeps; a heartbeat is old only while it is 0")
 
 typedef struct iocp_worker_stats {
     uint32_t cpu;  /* UINT32_MAX when not pinned */

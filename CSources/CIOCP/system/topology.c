@@ -99,24 +99,33 @@ int iocp_memory_pages(void *start, size_t size_bytes, uint32_t node, uint64_t *r
     return 0;
 }
 
-int iocp_thread_pin(uint32_t cpu)
+int iocp_thread_assume(iocp_thread_identity *before, uint32_t index, uint32_t cpu)
 {
-    cpu_set_t *set = CPU_ALLOC(cpu + 1);
-    if (set == NULL)
-        return -ENOMEM;
-    const size_t size_bytes = CPU_ALLOC_SIZE(cpu + 1);
-    CPU_ZERO_S(size_bytes, set);
-    CPU_SET_S(cpu, size_bytes, set);
-    const int result = pthread_setaffinity_np(pthread_self(), size_bytes, set);
-    CPU_FREE(set);
-    return -result;
+    *before = (iocp_thread_identity){0};
+    const pthread_t self = pthread_self();
+    char name[sizeof before->name];
+    snprintf(name, sizeof name, "iocp/%u", index);
+    (void)pthread_getname_np(self, before->name, sizeof before->name);
+    (void)pthread_setname_np(self, name);
+    if (cpu == UINT32_MAX)
+        return 0;
+    if (cpu >= IOCP_CPUS_MAX)
+        return -EINVAL;
+    int result = -pthread_getaffinity_np(self, sizeof before->cpus, (cpu_set_t *)before->cpus);
+    if (result < 0)
+        return result;
+    uint64_t only[IOCP_CPUS_MAX / 64] = {0};
+    CPU_SET_S(cpu, sizeof only, (cpu_set_t *)only);
+    result = -pthread_setaffinity_np(self, sizeof only, (cpu_set_t *)only);
+    return result;
 }
 
-void iocp_thread_name(uint32_t index)
+void iocp_thread_restore(const iocp_thread_identity *before)
 {
-    char name[16];
-    snprintf(name, sizeof name, "iocp/%u", index);
-    pthread_setname_np(pthread_self(), name);
+    const pthread_t self = pthread_self();
+    (void)pthread_setname_np(self, before->name);
+    if (CPU_COUNT_S(sizeof before->cpus, (const cpu_set_t *)before->cpus) > 0)
+        (void)pthread_setaffinity_np(self, sizeof before->cpus, (const cpu_set_t *)before->cpus);
 }
 
 uint32_t iocp_limit_files(void)

@@ -7,17 +7,25 @@
 
 #include "../include/iocp_system.h"
 
+enum { IOCP_CPUS_MAX = 8192 }; /* the kernel's own bound, CONFIG_NR_CPUS */
+
 /* Prefers `node` for pages of [start, start + size) not touched yet. A no-op on one node: there is no choice. */
 void iocp_memory_bind(void *start, size_t size_bytes, uint32_t node);
 
 /* Counts resident pages of [start, start + size) and those on `node`. Adds to both. Returns 0 or -errno. */
 int iocp_memory_pages(void *start, size_t size_bytes, uint32_t node, uint64_t *resident, uint64_t *on_node);
 
-/* Pins the calling thread to a CPU. Returns 0 or -errno. */
-int iocp_thread_pin(uint32_t cpu);
+/* What a thread was before it became a worker's. */
+typedef struct iocp_thread_identity {
+    uint64_t cpus[IOCP_CPUS_MAX / 64];
+    char name[16];
+} iocp_thread_identity;
 
-/* Names the calling thread "iocp/INDEX". */
-void iocp_thread_name(uint32_t index);
+/* Names the calling thread "iocp/INDEX" and pins it to a CPU (UINT32_MAX: to none). Returns 0 or -errno. */
+int iocp_thread_assume(iocp_thread_identity *before, uint32_t index, uint32_t cpu);
+
+/* Gives the calling thread back what it was. */
+void iocp_thread_restore(const iocp_thread_identity *before);
 
 /* The soft RLIMIT_NOFILE: what bounds a ring's file table and a process' fds. */
 uint32_t iocp_limit_files(void);

@@ -54,12 +54,39 @@ static int claim_address(const iocp_address *address, uint32_t backlog, iocp_add
     return result;
 }
 
-static void close_sockets(iocp_listener *listener, uint32_t count)
+static void close_socket(iocp_listener *listener, uint32_t worker)
 {
-    for (uint32_t i = 0; i < count; i++)
-        close(listener->sockets[i]);
+    const int fd = atomic_exchange(&listener->sockets[worker], -1);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void close_sockets(iocp_listener *listener, uint32_t worker_count)
+{
+    for (uint32_t i = 0; i < worker_count; i++)
+        close_socket(listener, i);
     free(listener->sockets);
     listener->sockets = NULL;
+}
+
+/* Listening starts when all are bound: a client must not reach a group that may still be given up. */
+static int listen_on_all(iocp_listener_set *set, iocp_listener *listener, uint32_t worker_count, uint32_t backlog)
+{
+    int result = -ESHUTDOWN;
+    for (uint32_t i = 0; i < worker_count; i++) {
+        const int fd = set->left[i] ? -1 : bound_socket(&listener->address, true);
+        if (fd < -1)
+            return fd;
+        listener->sockets[i] = fd;
+    }
+    for (uint32_t i = 0; i < worker_count; i++) {
+        if (listener->sockets[i] < 0)
+            continue;
+        if (listen(listener->sockets[i], (int)backlog) < 0)
+            return -errno;
+        result = 0;
+    }
+    return result;
 }
 
 static int add_once(iocp_listener_set *set, uint32_t worker_count, const iocp_address *address, uint32_t backlog,
@@ -75,25 +102,19 @@ static int add_once(iocp_listener_set *set, uint32_t worker_count, const iocp_ad
     listener->sockets = malloc(worker_count * sizeof *listener->sockets);
     if (listener->sockets == NULL)
         return -ENOMEM;
-
-    uint32_t opened = 0;
-    for (; opened < worker_count; opened++) {
-        result = bound_socket(&listener->address, true);
-        if (result < 0)
-            break;
-        listener->sockets[opened] = result;
-    }
-    /* Listening starts when all are bound: a client must not reach a group that may still be given up. */
-    for (uint32_t i = 0; result >= 0 && i < worker_count; i++) {
-        if (listen(listener->sockets[i], (int)backlog) < 0)
-            result = -errno;
-    }
+    for (uint32_t i = 0; i < worker_count; i++)
+        listener->sockets[i] = -1;
+    result = listen_on_all(set, listener, worker_count, backlog);
     if (result < 0) {
-        close_sockets(listener, opened);
+        close_sockets(listener, worker_count);
         return result;
     }
     *bound = listener->address;
-    atomic_store_explicit(&set->count, count + 1, memory_order_release);
+    atomic_store(&set->count, count + 1);
+    /* One that left meanwhile did not see this listener, or it is seen here that it left: sequential consistency. */
+    for (uint32_t i = 0; i < worker_count; i++)
+        if (set->left[i])
+            close_socket(listener, i);
     return 0;
 }
 
@@ -117,6 +138,15 @@ void iocp_listener_set_close(iocp_listener_set *set, uint32_t worker_count)
     for (uint32_t i = 0; i < count; i++)
         close_sockets(&set->listeners[i], worker_count);
     atomic_store_explicit(&set->count, 0, memory_order_relaxed);
+}
+
+void iocp_listener_set_leave(iocp_listener_set *set, uint32_t worker)
+{
+    if (atomic_exchange(&set->left[worker], true))
+        return;
+    const uint32_t count = atomic_load(&set->count);
+    for (uint32_t i = 0; i < count; i++)
+        close_socket(&set->listeners[i], worker);
 }
 
 /* --- accepting ---------------------------------------------------------------------------------------------- */
@@ -217,10 +247,13 @@ static void service_listener(iocp_worker *worker, uint32_t index, int listening_
 
 void iocp_worker_service_listeners(iocp_worker *worker)
 {
-    const iocp_listener_set *set = worker->setup.listeners;
+    iocp_listener_set *set = worker->setup.listeners;
     const uint32_t count = atomic_load_explicit(&set->count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++)
-        service_listener(worker, i, set->listeners[i].sockets[worker->setup.index]);
+        service_listener(worker, i,
+                         atomic_load_explicit(&set->listeners[i].sockets[worker->setup.index], memory_order_relaxed));
+    if (worker->stopping && worker->accepting.armed_count == 0)
+        iocp_listener_set_leave(set, worker->setup.index);
 }
 
 /* Counts a new connection by its peer's address. False when that address has as many as it may. */

@@ -83,10 +83,24 @@ static void each_connection(iocp_worker *worker, bool abort)
     }
 }
 
-/* Follows the port's stop: closes gracefully first, aborts when the drain is over, then refuses posts. */
-static void follow_stop(iocp_worker *worker)
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When the drain ends, of the port or of this worker, whichever comes first; 0: neither stops. */
+static uint64_t drain_ends_ns(const iocp_worker *worker)
 {
     const uint64_t stop_at_ns = atomic_load_explicit(worker->setup.stop_at_ns, memory_order_acquire);
+    if (stop_at_ns == 0 || worker->leave_at_ns == 0)
+        return stop_at_ns | worker->leave_at_ns;
+    return least(stop_at_ns, worker->leave_at_ns);
+}
+
+/* Follows a stop: closes gracefully first, aborts when the drain is over, then refuses posts. */
+static void follow_stop(iocp_worker *worker)
+{
+    const uint64_t stop_at_ns = drain_ends_ns(worker);
     if (stop_at_ns == 0)
         return;
     const bool drained = worker->now_ns >= stop_at_ns;
@@ -106,11 +120,6 @@ static bool stop_is_complete(const iocp_worker *worker)
            worker->operations->handles_held(worker->driver) == 0 && iocp_mailbox_finished(&worker->mailbox);
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* How long the driver may sleep. */
 static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
 {
@@ -120,7 +129,7 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
     if (until_ns != UINT64_MAX)
         sleep = least(sleep, until_ns > worker->now_ns ? until_ns - worker->now_ns : 0);
     if (worker->stopping) {
-        const uint64_t stop_at_ns = atomic_load_explicit(worker->setup.stop_at_ns, memory_order_acquire);
+        const uint64_t stop_at_ns = drain_ends_ns(worker);
         if (stop_at_ns > worker->now_ns)
             sleep = least(sleep, stop_at_ns - worker->now_ns);
     }
@@ -138,11 +147,15 @@ static int wait_once(iocp_worker *worker, uint64_t until_ns)
     if (!sleeping)
         timeout_ns = 0;
 
-    const int count = worker->operations->wait(worker->driver, worker->events, IOCP_DRIVER_EVENTS_MAX, timeout_ns);
     if (sleeping)
-        iocp_mailbox_awake(&worker->mailbox);
+        IOCP_STATS_SET(worker->stats, asleep, 1);
+    const int count = worker->operations->wait(worker->driver, worker->events, IOCP_DRIVER_EVENTS_MAX, timeout_ns);
     worker->now_ns = iocp_worker_clock_ns(worker);
     IOCP_STATS_SET(worker->stats, heartbeat_ns, worker->now_ns);
+    if (sleeping) {
+        iocp_mailbox_awake(&worker->mailbox);
+        IOCP_STATS_SET(worker->stats, asleep, 0);
+    }
     worker->event_next = 0;
     worker->event_count = count > 0 ? (uint32_t)count : 0;
     return count < 0 ? count : 0;
@@ -193,6 +206,13 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         return -ECANCELED;
     }
     return result < 0 ? result : -ETIME;
+}
+
+void iocp_worker_leave(iocp_worker *worker, uint64_t drain_ns)
+{
+    const uint64_t at_ns = iocp_worker_clock_ns(worker) + least(drain_ns, IOCP_TIMEOUT_NS_MAX);
+    if (worker->leave_at_ns == 0 || at_ns < worker->leave_at_ns)
+        worker->leave_at_ns = at_ns;
 }
 
 void iocp_worker_wake(const iocp_worker *worker)

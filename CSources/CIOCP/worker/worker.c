@@ -84,15 +84,9 @@ static void close_memory(iocp_worker *worker)
     iocp_slot_table_close(&worker->table);
 }
 
-int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
+static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
 {
     const iocp_worker_setup *setup = &worker->setup;
-    iocp_thread_name(setup->index);
-    if (setup->cpu != UINT32_MAX) {
-        const int result = iocp_thread_pin(setup->cpu);
-        if (result < 0)
-            return fail(failure, result, IOCP_STAGE_THREAD, "pinning to a CPU");
-    }
     worker->operations = setup->driver;
     worker->stats = setup->stats;
     worker->now_ns = iocp_worker_clock_ns(worker);
@@ -126,6 +120,18 @@ int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
     return 0;
 }
 
+int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
+{
+    int result = iocp_thread_assume(&worker->thread_before, worker->setup.index, worker->setup.cpu);
+    if (result < 0)
+        fail(failure, result, IOCP_STAGE_THREAD, "pinning to a CPU");
+    else
+        result = open_on_this_thread(worker, failure);
+    if (result < 0)
+        iocp_thread_restore(&worker->thread_before);
+    return result;
+}
+
 /* What queued sends refer to goes back to its owners, without completions. */
 static void drop_connections(iocp_worker *worker)
 {
@@ -151,6 +157,8 @@ void iocp_worker_close(iocp_worker *worker)
     worker->operations->close(worker->driver);
     drop_connections(worker);
     close_memory(worker);
+    iocp_listener_set_leave(worker->setup.listeners, worker->setup.index);
+    iocp_thread_restore(&worker->thread_before);
     worker->open = false;
 }
 

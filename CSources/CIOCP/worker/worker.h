@@ -64,6 +64,7 @@ struct iocp_worker {
     uint32_t event_count;
     uint32_t dirty_count;
     uint64_t unsent_bytes;      /* of all connections */
+    uint64_t leave_at_ns;       /* as the port's stop_at_ns, for this worker alone */
     bool stopping;
     bool finished;              /* wait has nothing more to deliver, ever */
 
@@ -81,6 +82,7 @@ struct iocp_worker {
     iocp_event events[IOCP_DRIVER_EVENTS_MAX];
 
     iocp_worker_setup setup;
+    iocp_thread_identity thread_before;
     bool open;
     iocp_mailbox mailbox;       /* outlives the worker's open time: others post to it */
 };

@@ -40,8 +40,17 @@ public struct WorkerStats: Hashable, Sendable {
     public var refusedSends: UInt64 = 0
     /// Connections ended by a deadline.
     public var timeouts: UInt64 = 0
-    /// When the latest wait ended, on the monotonic clock: a worker that stalls falls behind.
+    /// When the latest wait ended, on the monotonic clock.
     public var heartbeat: Duration = .zero
+    /// Whether the worker sleeps in the kernel, as one with nothing to do does.
+    public var isAsleep = false
+
+    /// How long the worker's handlers have been running since its latest wait: zero while it sleeps, and a stall when it
+    /// grows, since the worker's other connections wait as long.
+    /// - Parameter now: the monotonic clock.
+    public func busy(at now: Duration) -> Duration {
+        isAsleep || heartbeat == .zero ? .zero : max(.zero, now - heartbeat)
+    }
 
     public init() {}
 
@@ -68,9 +77,10 @@ public struct WorkerStats: Hashable, Sendable {
         refusedSends = raw.refused_sends
         timeouts = raw.timeouts
         heartbeat = .nanoseconds(Int64(clamping: raw.heartbeat_ns))
+        isAsleep = raw.asleep != 0
     }
 
-    /// Adds another worker's counters; core, node and heartbeat stay.
+    /// Adds another worker's counters; core, node, heartbeat and sleep stay.
     public static func += (left: inout WorkerStats, right: WorkerStats) {
         left.connections += right.connections
         left.accepted += right.accepted

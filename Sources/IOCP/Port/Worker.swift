@@ -20,7 +20,8 @@ public final class Worker {
         self.isAttached = isAttached
     }
 
-    /// Ends an attached worker: connections still open are dropped without completions.
+    /// Ends an attached worker: connections still open are reset without completions, and the thread gets its name and
+    /// CPUs back. For a graceful end, ``leave(drainingFor:)`` first.
     deinit {
         if isAttached { unsafe iocp_worker_close(raw) }
     }
@@ -56,6 +57,16 @@ public final class Worker {
         }
         if result == -ETIME || result == -EINTR { return 0 }
         throw IOCPError(result: result)
+    }
+
+    /// Begins to take this worker out of its port, as ``CompletionPort/stop(drainingFor:)`` does for all: it accepts no
+    /// more, closes its connections gracefully and aborts what is left after `drain`; its wait then throws ECANCELED and
+    /// posts to it are refused. The other workers go on.
+    ///
+    /// Later clients reach the others. Those in this worker's backlog meanwhile are reset, unless the sysctl
+    /// `net.ipv4.tcp_migrate_req` hands them on.
+    public func leave(drainingFor drain: Duration = .zero) {
+        unsafe iocp_worker_leave(raw, drain.wholeNanoseconds)
     }
 
     /// Connects to an address; ends in an `opened` or a `connectFailed` completion carrying `key`.
