@@ -1,5 +1,6 @@
 #include "address_counts.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,15 +40,20 @@ iocp_address_key iocp_address_key_of(const iocp_address *address)
     /* RFC 4291, 2.5.5.2: an IPv4 peer of a dual-stack listener is that IPv4 address, not one /64 for all of them. */
     static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
     const bool mapped = address->family_is_v6 && memcmp(address->bytes, mapped_prefix, sizeof mapped_prefix) == 0;
-    const bool v6 = address->family_is_v6 && !mapped;
-    iocp_address_key key = {.kind = v6 ? 6 : 4};
-    memcpy(&key.prefix, mapped ? address->bytes + 12 : address->bytes, v6 ? 8 : 4);
-    return key;
+    if (address->family_is_v6 && !mapped) {
+        uint64_t prefix;
+        memcpy(&prefix, address->bytes, sizeof prefix);
+        return prefix != 0 ? be64toh(prefix) : 1;
+    }
+    uint32_t host;
+    memcpy(&host, mapped ? address->bytes + 12 : address->bytes, sizeof host);
+    /* 0:1:a.b.c.d::/64 and, for ::/64, 0:0:0:1::/64 are no peer's: RFC 4291, 2.4, reserves 0000::/8. */
+    return UINT64_C(1) << 32 | be32toh(host);
 }
 
 static uint32_t home(const iocp_address_counts *counts, iocp_address_key key)
 {
-    const uint64_t mixed = (key.prefix ^ key.kind) * UINT64_C(0x9e3779b97f4a7c15);
+    const uint64_t mixed = key * UINT64_C(0x9e3779b97f4a7c15);
     return (uint32_t)(mixed >> 32) & counts->mask;
 }
 
@@ -55,8 +61,7 @@ static uint32_t home(const iocp_address_counts *counts, iocp_address_key key)
 static uint32_t find(const iocp_address_counts *counts, iocp_address_key key)
 {
     uint32_t at = home(counts, key);
-    while (counts->entries[at].key.kind != 0 &&
-           (counts->entries[at].key.kind != key.kind || counts->entries[at].key.prefix != key.prefix))
+    while (counts->entries[at].key != 0 && counts->entries[at].key != key)
         at = (at + 1) & counts->mask;
     return at;
 }
@@ -83,7 +88,7 @@ static void remove_at(iocp_address_counts *counts, uint32_t gap)
         counts->entries[gap] = (iocp_address_count){0};
         for (;;) {
             at = (at + 1) & counts->mask;
-            if (counts->entries[at].key.kind == 0)
+            if (counts->entries[at].key == 0)
                 return;
             const uint32_t from_home = (at - home(counts, counts->entries[at].key)) & counts->mask;
             if (from_home >= ((at - gap) & counts->mask))

@@ -11,11 +11,8 @@
 
 #include "../include/iocp_system.h"
 
-/* What is counted as one: an IPv4 address or an IPv6 /64. */
-typedef struct iocp_address_key {
-    uint64_t prefix;
-    uint32_t kind; /* 4 or 6; 0: none */
-} iocp_address_key;
+/* What is counted as one: an IPv4 address or an IPv6 /64, as one number. 0: none. */
+typedef uint64_t iocp_address_key;
 
 typedef struct iocp_address_count {
     iocp_address_key key;

@@ -71,10 +71,11 @@ typedef struct iocp_slot {
     uint64_t received_mark_ns;
     uint32_t next;                 /* free list, or starved FIFO */
     int32_t close_result;
-    iocp_address_key address;      /* as which it is counted; kind 0: it is not */
+    iocp_address_key address;      /* as which it is counted; 0: it is not */
 } iocp_slot;
 
 _Static_assert(offsetof(iocp_slot, opened_ns) == IOCP_CACHE_LINE_BYTES, "what a message touches is one cache line");
+_Static_assert(sizeof(iocp_slot) == 2 * IOCP_CACHE_LINE_BYTES, "an idle connection costs two cache lines");
 
 typedef struct iocp_slot_table {
     iocp_arena arena;

@@ -259,7 +259,7 @@ void iocp_worker_service_listeners(iocp_worker *worker)
 /* Counts a new connection by its peer's address. False when that address has as many as it may. */
 static bool admit(iocp_worker *worker, uint32_t handle, iocp_address_key *key)
 {
-    *key = (iocp_address_key){0};
+    *key = 0;
     if (worker->setup.config->connections_per_address == 0)
         return true;
     iocp_address address;
@@ -268,7 +268,7 @@ static bool admit(iocp_worker *worker, uint32_t handle, iocp_address_key *key)
     *key = iocp_address_key_of(&address);
     if (iocp_address_counts_take(worker->setup.addresses, *key))
         return true;
-    *key = (iocp_address_key){0};
+    *key = 0;
     IOCP_STATS_ADD(worker->stats, refused_addresses, 1);
     return false;
 }
@@ -283,7 +283,7 @@ static void adopt(iocp_worker *worker, uint32_t handle)
     iocp_slot *slot = iocp_worker_slot_take(worker, handle, IOCP_SLOT_OPEN);
     if (slot == NULL) {
         IOCP_STATS_ADD(worker->stats, accept_failures, 1);
-        if (key.kind != 0)
+        if (key != 0)
             iocp_address_counts_release(worker->setup.addresses, key);
         worker->operations->close_handle(worker->driver, 0, handle, false);
         return;

@@ -52,7 +52,7 @@ void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
     const bool connecting = slot->flags & IOCP_SLOT_CONNECTOR && !was_open;
     IOCP_CHECK(!(slot->flags & (IOCP_SLOT_DIRTY | IOCP_SLOT_STARVED)), "a slot was released while it is still listed");
     iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
-    if (slot->address.kind != 0)
+    if (slot->address != 0)
         iocp_address_counts_release(worker->setup.addresses, slot->address);
     iocp_slot_release(&worker->table, iocp_slot_index(&worker->table, slot));
     if (was_open) {

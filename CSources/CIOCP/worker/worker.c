@@ -140,7 +140,7 @@ static void drop_connections(iocp_worker *worker)
         uint64_t key;
         while (slot->state != IOCP_SLOT_FREE && slot->queue.head != IOCP_NODE_NONE)
             iocp_send_queue_drop(&worker->pool, &slot->queue, &key);
-        if (slot->address.kind != 0 && slot->state != IOCP_SLOT_FREE)
+        if (slot->address != 0 && slot->state != IOCP_SLOT_FREE)
             iocp_address_counts_release(worker->setup.addresses, slot->address);
         if (slot->flags & IOCP_SLOT_COUNTED && slot->state != IOCP_SLOT_FREE) {
             IOCP_STATS_ADD(worker->stats, closed, 1);
