@@ -55,7 +55,7 @@ let package = Package(
         .testTarget(
             name: "CLITests", dependencies: ["iocp", "FaultyServer"], exclude: ["FaultyServer"],
             swiftSettings: swiftSettings),
-        .testTarget(name: "IOCPTests", dependencies: ["IOCP", "AllocationProbe", "ReadmeServer", "TroubledServer"]),
+        .testTarget(name: "IOCPTests", dependencies: ["IOCP", "CIOCPInternals", "AllocationProbe", "ReadmeServer", "TroubledServer"]),
         .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/ReadmeServer"),
         .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/TroubledServer"),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

@@ -314,3 +314,12 @@ const iocp_worker_stats *internals_worker_stats(const internals_worker *self)
 {
     return &self->stats.stats;
 }
+
+int internals_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failure)
+{
+    char thread_name[16];
+    pthread_getname_np(pthread_self(), thread_name, sizeof thread_name);
+    const int result = iocp_port_attach(port, worker, failure);
+    pthread_setname_np(pthread_self(), thread_name);
+    return result;
+}

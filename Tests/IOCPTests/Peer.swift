@@ -34,8 +34,8 @@ final class Peer: Sendable {
         address.sin_port = UInt16(port).bigEndian
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
         let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                uninterrupted { Int(Glibc.connect(fd, address, socklen_t(MemoryLayout<sockaddr_in>.size))) }
             }
         }
         try #require(result == 0, "connect: \(String(cString: strerror(errno)))")
@@ -48,8 +48,8 @@ final class Peer: Sendable {
         let array = Array(bytes)
         var sent = 0
         while sent < array.count {
-            let count = array.withUnsafeBytes {
-                Glibc.send(fd, $0.baseAddress! + sent, array.count - sent, Int32(MSG_NOSIGNAL))
+            let count = array.withUnsafeBytes { bytes in
+                uninterrupted { Glibc.send(fd, bytes.baseAddress! + sent, array.count - sent, Int32(MSG_NOSIGNAL)) }
             }
             try #require(count > 0, "send: \(String(cString: strerror(errno)))")
             sent += count
@@ -61,7 +61,9 @@ final class Peer: Sendable {
         var bytes = [UInt8](repeating: 0, count: count)
         var received = 0
         while received < count {
-            let step = bytes.withUnsafeMutableBytes { recv(fd, $0.baseAddress! + received, count - received, 0) }
+            let step = bytes.withUnsafeMutableBytes { room in
+                uninterrupted { recv(fd, room.baseAddress! + received, count - received, 0) }
+            }
             try #require(step >= 0, "recv: \(String(cString: strerror(errno)))")
             if step == 0 { break }
             received += step
@@ -69,12 +71,27 @@ final class Peer: Sendable {
         return Array(bytes.prefix(received))
     }
 
+    /// What has arrived already, up to 256 KiB; nothing is waited for.
+    func receiveWhatCame() throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 256 * 1024)
+        let count = recv(fd, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+        let error = count < 0 ? errno : 0
+        try #require(error == 0 || error == EAGAIN, "recv: \(String(cString: strerror(error)))")
+        return Array(bytes.prefix(max(0, count)))
+    }
+
+    /// Whether FIN is the next that comes, and came.
+    func sawFinish() -> Bool {
+        var byte: UInt8 = 0
+        return recv(fd, &byte, 1, Int32(MSG_DONTWAIT | MSG_PEEK)) == 0
+    }
+
     enum End: Equatable { case finished, reset, bytes, timeout }
 
     /// What comes next: FIN, RST, or more bytes.
     func end() -> End {
         var byte: UInt8 = 0
-        switch recv(fd, &byte, 1, 0) {
+        switch uninterrupted({ recv(fd, &byte, 1, 0) }) {
         case 0: return .finished
         case 1: return .bytes
         default: return errno == ECONNRESET ? .reset : .timeout
@@ -95,6 +112,15 @@ final class Peer: Sendable {
     func resetOnClose() {
         var option = linger(l_onoff: 1, l_linger: 0)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+}
+
+/// Repeats a call that was interrupted: on a thread that had a ring, the kernel's own work interrupts calls with a time
+/// limit.
+private func uninterrupted(_ call: () -> Int) -> Int {
+    while true {
+        let result = call()
+        if result >= 0 || errno != EINTR { return result }
     }
 }
 

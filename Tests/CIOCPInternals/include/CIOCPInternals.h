@@ -20,6 +20,7 @@
 #include "../../../CSources/CIOCP/stats/page.h"
 #include "../../../CSources/CIOCP/system/topology.h"
 
+#include "faults.h"
 #include "mailboxes.h"
 #include "slots.h"
 #include "stats_fields.h"

@@ -77,4 +77,7 @@ uint32_t internals_worker_buffer_count(const internals_worker *worker, iocp_buff
 uint8_t *internals_worker_buffer(internals_worker *worker, uint16_t buffer);
 const iocp_worker_stats *internals_worker_stats(const internals_worker *worker);
 
+/* As iocp_port_attach, but the thread keeps its name: it is not the test's own. */
+int internals_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failure);
+
 #endif

@@ -1,0 +1,49 @@
+import Glibc
+
+/// Every errno that the drivers and the worker treat in a way of its own, by the operation that ends with it; those
+/// that are treated alike stand together, and each table has some that fall to the default. `FaultTableTests` reads
+/// the core and asks for what is missing.
+enum Errors {
+    /// An accept that ends for nothing: it is armed again at once.
+    static let acceptAgain = errors(ECANCELED, ECONNABORTED, EINTR, EAGAIN)
+    /// An accept that cannot go on: its clients stay in the backlog, and it is armed again later.
+    static let acceptLater = errors(EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, ENETDOWN, EIO)
+
+    static let socket = errors(EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES, EAFNOSUPPORT)
+    static let bind = errors(EADDRINUSE, EADDRNOTAVAIL, EACCES)
+    /// The table of direct descriptors (uring), or the set of descriptors (epoll).
+    static let place = errors(ENFILE, EMFILE, ENOMEM, ENOSPC)
+    static let connect = errors(
+        ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, ECANCELED, EINTR, EAGAIN, EACCES,
+        EPERM, ENOMEM)
+
+    /// A receive that ends for nothing.
+    static let receiveAgain = errors(ECANCELED, EAGAIN, EINTR)
+    static let noBuffer = errors(ENOBUFS)
+
+    /// A send that took nothing: it waits for room.
+    static let sendAgain = errors(EAGAIN, EINTR, ECANCELED, ENOBUFS, ENOMEM)
+
+    /// The peer reset, or is out of reach.
+    static let reset = errors(ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ENOTCONN)
+    /// The transport failed in another way.
+    static let failed = errors(EIO, EBADF, EINVAL, EFAULT, EPERM, EACCES, ENOTSOCK)
+
+    static let cancel = errors(ENOENT, EALREADY, EINVAL)
+    static let close = errors(EINTR, EIO, EBADF, ENXIO)
+    static let peer = errors(ENOTCONN, ENOBUFS, EINVAL, EOPNOTSUPP)
+    static let wake = errors(EINTR, EAGAIN, ECANCELED)
+
+    /// Waits that go on.
+    static let enterAgain = errors(ETIME, EAGAIN, EBUSY)
+    static let waitInterrupted = errors(EINTR)
+    /// Waits after which nothing can be relied on.
+    static let enterFatal = errors(EBADR, EBADF, EBADFD, EFAULT, EEXIST, EINVAL, EOPNOTSUPP, EOWNERDEAD, ENXIO, EIO)
+    static let epollFatal = errors(EBADF, EINVAL, EFAULT)
+
+    static let listen = errors(EADDRINUSE, EADDRNOTAVAIL, EACCES, EMFILE)
+    /// Opening a listening socket to readiness: refused by the set.
+    static let watch = errors(ENOMEM, ENOSPC)
+
+    private static func errors(_ codes: Int32...) -> [Errno] { codes.map(Errno.init) }
+}

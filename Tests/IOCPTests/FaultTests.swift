@@ -1,0 +1,373 @@
+import CIOCPInternals
+import Glibc
+import IOCP
+import Testing
+
+extension RealSockets {
+    /// Every operation of both drivers, ended with every errno that is treated in a way of its own and with some that
+    /// are not (`Errors`): what comes of it, and that nothing stays behind. Handing over a buffer (`provide`) is no call
+    /// to the kernel on either driver, so it cannot fail.
+    @Suite struct Faults {}
+}
+
+extension RealSockets.Faults {
+    // MARK: - Accepting
+
+    @Test("an accept that ended for nothing is armed again at once", arguments: testedDrivers, Errors.acceptAgain)
+    func acceptAgain(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        worker.fail(INTERNALS_FAULT_ACCEPT, with: error)
+        let (peer, connection) = try worker.open()
+        #expect(worker.struck(INTERNALS_FAULT_ACCEPT) == 1)
+        #expect(worker.stats.accept_failures == 0 && worker.stats.accepted == 1)
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("an accept that cannot go on backs off, and keeps its clients", arguments: testedDrivers, Errors.acceptLater)
+    func acceptLater(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        worker.fail(INTERNALS_FAULT_ACCEPT, with: error, times: 2)
+        let peer = try Peer.connect(port: worker.listeningPort)
+        for attempt: UInt32 in 1...2 {
+            try worker.until("a failed accept") { worker.stats.accept_failures == attempt }
+            for _ in 0..<5 { worker.turn() }
+            #expect(worker.struck(INTERNALS_FAULT_ACCEPT) == attempt, "it asks again without a pause")
+            #expect(worker.holdings.deadlines == 1 && worker.opened.isEmpty)
+            worker.pass(milliseconds: 120)
+        }
+        try worker.until("opened") { worker.opened.count == 1 }
+        try worker.expectAlive(worker.opened[0], peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a client whose socket cannot be watched is let go, and accepting backs off", arguments: Errors.watch)
+    func acceptUnwatched(error: Errno) throws {
+        let worker = try FaultyWorker(.epoll)
+        worker.turn()
+        worker.fail(INTERNALS_FAULT_ADD, with: error)
+        let refused = try Peer.connect(port: worker.listeningPort)
+        try worker.until("a failed accept") { worker.stats.accept_failures == 1 }
+        #expect(refused.end() == .finished)
+        #expect(worker.holdings.driver_handles == 0 && worker.holdings.deadlines == 1)
+        worker.pass(milliseconds: 120)
+        let (peer, connection) = try worker.open()
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a listener that cannot be watched backs off", arguments: [INTERNALS_FAULT_ADD], Errors.watch)
+    func listenerUnwatched(point: internals_fault_point, error: Errno) throws {
+        let worker = try FaultyWorker(.epoll)
+        let peer = try Peer.connect(port: worker.listeningPort)
+        worker.fail(point, with: error)
+        try worker.until("a failed accept") { worker.stats.accept_failures == 1 }
+        #expect(worker.struck(point) == 1 && worker.opened.isEmpty && worker.holdings.deadlines == 1)
+        worker.pass(milliseconds: 120)
+        try worker.until("opened") { worker.opened.count == 1 }
+        try worker.expectAlive(worker.opened[0], peer)
+        try worker.expectNothingHeld()
+    }
+
+    // MARK: - Connecting
+
+    /// The points at which a connect is refused at the call, with what they may say.
+    static let refusals: [(Driver, internals_fault_point, Errno)] =
+        testedDrivers.flatMap { driver in
+            Errors.socket.map { (driver, INTERNALS_FAULT_SOCKET, $0) } + Errors.bind.map { (driver, INTERNALS_FAULT_BIND, $0) }
+                + [(driver, INTERNALS_FAULT_OPTION, Errno(ENOMEM))]
+        } + Errors.place.map { (.uring, INTERNALS_FAULT_PLACE, $0) } + Errors.place.map { (.epoll, INTERNALS_FAULT_ADD, $0) }
+
+    @Test("a connect that gets no socket is refused at the call", arguments: refusals)
+    func connectRefused(driver: Driver, point: internals_fault_point, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        worker.turn()
+        worker.fail(point, with: error)
+        #expect(worker.connect(source: FaultyWorker.loopback(port: 0)) == -error.code)
+        #expect(worker.struck(point) == 1)
+        for _ in 0..<3 { worker.turn() }
+        #expect(worker.failed.isEmpty && worker.stats.connected == 0)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a table of descriptors that places nothing is full")
+    func nothingPlaced() throws {
+        let worker = try FaultyWorker(.uring)
+        worker.fail(INTERNALS_FAULT_PLACE, with: Errno(0))
+        #expect(worker.connect() == -ENFILE)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a connect that fails says so once, by its key", arguments: testedDrivers, Errors.connect)
+    func connectFails(driver: Driver, error: Errno) throws {
+        for point in driver == .epoll ? [INTERNALS_FAULT_CONNECT, INTERNALS_FAULT_CONNECT_LATER] : [INTERNALS_FAULT_CONNECT] {
+            let worker = try FaultyWorker(driver)
+            worker.fail(point, with: error)
+            #expect(worker.connect(key: 7) == 0)
+            try worker.until("failed") { !worker.failed.isEmpty }
+            for _ in 0..<3 { worker.turn() }
+            #expect(worker.struck(point) == 1)
+            #expect(worker.failed.map(\.result) == [-error.code] && worker.failed.map(\.key) == [7])
+            #expect(worker.stats.connected == 0)
+            try worker.expectNothingHeld()
+        }
+    }
+
+    // MARK: - Receiving
+
+    @Test("a receive that ended for nothing is armed again", arguments: testedDrivers, Errors.receiveAgain)
+    func receiveAgain(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        worker.fail(INTERNALS_FAULT_RECEIVE, with: error)
+        let (peer, connection) = try worker.open()
+        try peer.send([9])
+        try worker.until("struck") { worker.struck(INTERNALS_FAULT_RECEIVE) == 1 }
+        // More bytes: where EAGAIN was said, readiness is what tells of the end of it.
+        try worker.expectAlive(connection, peer)
+        #expect(worker.received.first == 9, "what came first is lost")
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a receive that found no buffer waits for one", arguments: testedDrivers, Errors.noBuffer)
+    func receiveStarves(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        worker.fail(INTERNALS_FAULT_RECEIVE, with: error)
+        let (peer, connection) = try worker.open()
+        try peer.send([9])
+        try worker.until("starved") { worker.stats.starved_receives == 1 }
+        try worker.until("received") { worker.received == [9] }
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a receive that failed ends its connection by name", arguments: testedDrivers, Errors.reset + Errors.failed)
+    func receiveFails(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        worker.fail(INTERNALS_FAULT_RECEIVE, with: error)
+        let (peer, connection) = try worker.open()
+        try peer.send([9])
+        try worker.expectClosed(connection, Errors.reset.contains(error) ? IOCP_CLOSE_RESET : IOCP_CLOSE_FAILED, error)
+        #expect(peer.end() == .reset)
+        try worker.expectNothingHeld()
+    }
+
+    // MARK: - Sending
+
+    @Test("a send that took nothing waits, and loses nothing", arguments: testedDrivers, Errors.sendAgain)
+    func sendAgain(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        worker.fail(INTERNALS_FAULT_SEND, with: error)
+        #expect(worker.send(connection, pattern(1000)) == 0 && worker.notify(connection, key: 5) == 0)
+        try worker.until("sent") { !worker.sent.isEmpty }
+        #expect(worker.struck(INTERNALS_FAULT_SEND) == 1)
+        #expect(try peer.receive(1000) == pattern(1000))
+        #expect(worker.sent.map(\.key) == [5] && worker.sent[0].result == 0)
+        let retriedAtOnce = driver == .epoll && error.code == EINTR
+        #expect(worker.stats.short_sends == (retriedAtOnce ? 0 : 1))
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a send that failed ends its connection by name", arguments: testedDrivers, Errors.reset + Errors.failed)
+    func sendFails(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        worker.fail(INTERNALS_FAULT_SEND, with: error)
+        #expect(worker.send(connection, [1]) == 0 && worker.notify(connection, key: 5) == 0)
+        try worker.expectClosed(connection, Errors.reset.contains(error) ? IOCP_CLOSE_RESET : IOCP_CLOSE_FAILED, error)
+        #expect(worker.sent.map(\.result) == [-error.code])
+        #expect(peer.end() == .reset)
+        try worker.expectNothingHeld()
+    }
+
+    /// More than the kernel's buffers take at once.
+    static let much = 8 << 20
+
+    /// A connection with a send that waits for room; whatever strikes next strikes what follows on it.
+    private func withWaitingSend(
+        _ driver: Driver, _ error: Errno, _ body: (FaultyWorker, Peer, iocp_token) throws -> Void
+    ) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open(receiveBufferBytes: 64 * 1024)
+        #expect(worker.send(connection, pattern(Self.much)) == 0)
+        try worker.until("a send waits") { worker.stats.short_sends > 0 }
+        for _ in 0..<3 { worker.turn() }
+        worker.fail(INTERNALS_FAULT_SEND, with: error)
+        try body(worker, peer, connection)
+        #expect(worker.struck(INTERNALS_FAULT_SEND) == 1)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a waiting send that took nothing goes on waiting", arguments: testedDrivers, Errors.sendAgain.filter { $0.code != EINTR })
+    func waitingSendAgain(driver: Driver, error: Errno) throws {
+        try withWaitingSend(driver, error) { worker, peer, connection in
+            var arrived: [UInt8] = []
+            try worker.until("everything sent", turnNs: 0) {
+                arrived += try peer.receiveWhatCame()
+                // EAGAIN promises that room will be told of, and one that is made up does not keep it: bytes are told of.
+                if driver == .epoll && error.code == EAGAIN { try peer.send([0]) }
+                return arrived.count == Self.much
+            }
+            #expect(arrived == pattern(Self.much))
+            try worker.expectAlive(connection, peer)
+        }
+    }
+
+    @Test("a waiting send that failed ends its connection by name", arguments: testedDrivers, Errors.reset + Errors.failed)
+    func waitingSendFails(driver: Driver, error: Errno) throws {
+        try withWaitingSend(driver, error) { worker, peer, connection in
+            try worker.until("closed") {
+                if worker.closed.isEmpty { _ = try peer.receiveWhatCame() }
+                return !worker.closed.isEmpty
+            }
+            try worker.expectClosed(connection, Errors.reset.contains(error) ? IOCP_CLOSE_RESET : IOCP_CLOSE_FAILED, error)
+        }
+    }
+
+    // MARK: - Ending
+
+    @Test("a FIN that cannot be sent ends its connection by name", arguments: testedDrivers, Errors.reset + Errors.failed)
+    func finishFails(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        worker.fail(INTERNALS_FAULT_SHUTDOWN, with: error)
+        #expect(worker.finish(connection) == 0)
+        try worker.expectClosed(connection, Errors.reset.contains(error) ? IOCP_CLOSE_RESET : IOCP_CLOSE_FAILED, error)
+        #expect(peer.end() == .reset)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a close whose FIN cannot be sent still ends, as the local close it is", arguments: testedDrivers, Errors.reset + Errors.failed)
+    func closeWithoutFinish(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        worker.fail(INTERNALS_FAULT_SHUTDOWN, with: error)
+        #expect(worker.close(connection) == 0)
+        try worker.expectClosed(connection, IOCP_CLOSE_LOCAL, nil)
+        #expect(peer.end() == .reset)
+        try worker.expectNothingHeld()
+    }
+
+    /// Epoll cancels an operation on a socket without asking the kernel.
+    @Test("what a cancel answers changes nothing: its target's own end counts", arguments: Errors.cancel)
+    func cancelAnswers(error: Errno) throws {
+        let worker = try FaultyWorker(.uring)
+        let (peer, connection) = try worker.open()
+        worker.turn()
+        worker.fail(INTERNALS_FAULT_CANCEL, with: error)
+        #expect(worker.pause(connection) == 0)
+        try worker.until("struck") { worker.struck(INTERNALS_FAULT_CANCEL) == 1 }
+        try peer.send([9])
+        for _ in 0..<5 { worker.turn() }
+        #expect(worker.received.isEmpty, "a paused connection received")
+        #expect(worker.resume(connection) == 0)
+        try worker.until("received") { worker.received == [9] }
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test(
+        "a stop ends whatever a cancelled accept answers",
+        arguments: Errors.cancel.map { (Driver.uring, INTERNALS_FAULT_CANCEL, $0) }
+            + (Errors.watch + Errors.cancel).map { (.epoll, INTERNALS_FAULT_MODIFY, $0) })
+    func stopWithFailingCancel(driver: Driver, point: internals_fault_point, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        for _ in 0..<3 { worker.turn() }
+        worker.fail(point, with: error)
+        worker.stop()
+        var result: Int32 = 0
+        try worker.until("stopped") {
+            result = worker.turn()
+            return result == -ECANCELED
+        }
+        #expect(worker.struck(point) == 1)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("whatever closing a socket answers, it is closed", arguments: testedDrivers, Errors.close)
+    func closeAnswers(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        worker.fail(INTERNALS_FAULT_CLOSE, with: error)
+        #expect(worker.close(connection) == 0)
+        try worker.until("FIN") { peer.sawFinish() }
+        peer.finishSending()
+        try worker.expectClosed(connection, IOCP_CLOSE_LOCAL, nil)
+        #expect(worker.struck(INTERNALS_FAULT_CLOSE) == 1)
+        #expect(peer.end() == .finished)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("an abort that cannot send RST sends FIN", arguments: testedDrivers, [ENOTCONN, EINVAL, ENOMEM].map(Errno.init))
+    func abortAnswers(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        worker.fail(INTERNALS_FAULT_ABORT, with: error)
+        #expect(worker.abort(connection) == 0)
+        try worker.expectClosed(connection, IOCP_CLOSE_ABORTED, nil)
+        #expect(worker.struck(INTERNALS_FAULT_ABORT) == 1)
+        #expect(peer.end() == .finished)
+        try worker.expectNothingHeld()
+    }
+
+    // MARK: - Asking
+
+    @Test("a peer that cannot be asked for is refused by name", arguments: testedDrivers, Errors.peer)
+    func peerAnswers(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        worker.fail(INTERNALS_FAULT_PEER, with: error)
+        #expect(worker.peer(connection) == -error.code)
+        #expect(worker.peer(connection) == 0, "asked again")
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a client whose address cannot be asked is admitted, uncounted", arguments: testedDrivers, Errors.peer)
+    func admittedUncounted(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver) { $0.connections_per_address = 1 }
+        worker.fail(INTERNALS_FAULT_PEER, with: error)
+        let (peer, connection) = try worker.open()
+        let (counted, _) = try worker.open()
+        let refused = try Peer.connect(port: worker.listeningPort)
+        try worker.until("refused") { worker.stats.refused_addresses == 1 }
+        #expect(refused.end() == .reset)
+        try worker.expectAlive(connection, peer)
+        withExtendedLifetime(counted) {}
+        try worker.expectNothingHeld()
+    }
+
+    // MARK: - Waiting
+
+    @Test("an interrupted wait says so, and the next goes on", arguments: testedDrivers, Errors.waitInterrupted)
+    func waitInterrupted(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        for _ in 0..<3 { worker.turn() }
+        worker.fail(INTERNALS_FAULT_WAIT, with: error)
+        #expect(worker.turn() == -EINTR)
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a ring that could not be entered is entered again", arguments: Errors.enterAgain)
+    func enterAgain(error: Errno) throws {
+        let worker = try FaultyWorker(.uring)
+        worker.fail(INTERNALS_FAULT_WAIT, with: error, times: 3)
+        let (peer, connection) = try worker.open()
+        #expect(worker.struck(INTERNALS_FAULT_WAIT) == 3)
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a wake that failed is armed again", arguments: Errors.wake)
+    func wakeAgain(error: Errno) throws {
+        let worker = try FaultyWorker(.uring)
+        worker.fail(INTERNALS_FAULT_WAKE, with: error, times: 2)
+        try worker.until("struck") { worker.struck(INTERNALS_FAULT_WAKE) == 2 }
+        let (peer, connection) = try worker.open()
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+}
