@@ -56,7 +56,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("a listener that cannot be watched backs off", arguments: [INTERNALS_FAULT_ADD], Errors.watch)
+    @Test(
+        "a listener that cannot be watched backs off",
+        arguments: [INTERNALS_FAULT_ADD, INTERNALS_FAULT_MODIFY], Errors.watch)
     func listenerUnwatched(point: internals_fault_point, error: Errno) throws {
         let worker = try FaultyWorker(.epoll)
         let peer = try Peer.connect(port: worker.listeningPort)

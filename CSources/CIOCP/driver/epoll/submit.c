@@ -17,9 +17,10 @@ void iocp_epoll_listen_for(iocp_epoll *epoll, uint32_t index, bool armed)
     struct epoll_event interest = {.events = armed ? EPOLLIN : 0,
                                    .data.u64 = iocp_epoll_about(IOCP_EPOLL_ABOUT_LISTENER, index)};
     listener->armed = armed;
-    if (epoll_ctl(epoll->fd, EPOLL_CTL_MOD, listener->fd, &interest) == 0 || errno != ENOENT)
-        return;
-    if (epoll_ctl(epoll->fd, EPOLL_CTL_ADD, listener->fd, &interest) < 0 && armed) {
+    int result = epoll_ctl(epoll->fd, EPOLL_CTL_MOD, listener->fd, &interest);
+    if (result < 0 && errno == ENOENT)
+        result = epoll_ctl(epoll->fd, EPOLL_CTL_ADD, listener->fd, &interest);
+    if (result < 0 && armed) {
         listener->armed = false;
         iocp_epoll_end(epoll, listener->token, -errno);
     }
