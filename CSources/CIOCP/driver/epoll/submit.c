@@ -99,8 +99,11 @@ void iocp_epoll_send(iocp_driver *driver, uint64_t token, uint32_t handle, const
 
 void iocp_epoll_send_rest(iocp_epoll *epoll, iocp_epoll_socket *socket)
 {
-    const ssize_t sent = send(socket->fd, socket->rest.start, socket->rest.count_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+    ssize_t sent;
+    do /* the edge is spent: no other would bring an interrupted send back */
+        sent = send(socket->fd, socket->rest.start, socket->rest.count_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno == EAGAIN)
         return;
     socket->flags &= (uint8_t)~IOCP_EPOLL_SENDING;
     iocp_epoll_end(epoll, socket->send_token, sent < 0 ? -errno : (int32_t)sent);
