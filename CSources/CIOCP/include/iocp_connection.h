@@ -63,7 +63,8 @@ int iocp_finish_sending(iocp_worker *worker, iocp_token connection);
 int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t key);
 
 /* The peer's address, asked of the kernel once per call. -EOPNOTSUPP on kernels without ring socket commands
- * (before 6.7); -EBUSY when the completion queue is full: ask again after the next wait. */
+ * (before 6.7); -EBUSY when the completion queue is full, -EAGAIN when the kernel is short of memory: ask again after
+ * the next wait. */
 int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address);
 
 typedef struct iocp_connection_counters {

@@ -12,18 +12,26 @@
 #define SO_PEERNAME 28
 #endif
 
+/* The entry stays queued, and asks for nothing. */
+static int give_up(struct io_uring_sqe *entry, int result)
+{
+    io_uring_prep_nop(entry);
+    entry->user_data = iocp_uring_own_token(IOCP_URING_OWN_IGNORED);
+    return result;
+}
+
 int iocp_uring_command(iocp_uring *uring, struct io_uring_sqe *entry)
 {
     struct io_uring *ring = &uring->ring;
     const uint64_t token = iocp_uring_own_token(IOCP_URING_OWN_COMMAND);
     entry->user_data = token;
-    if (io_uring_cq_ready(ring) + io_uring_sq_ready(ring) >= *ring->cq.kring_entries) {
-        io_uring_prep_nop(entry);
-        entry->user_data = iocp_uring_own_token(IOCP_URING_OWN_IGNORED);
-        return -EBUSY;
-    }
+    if (io_uring_cq_ready(ring) + io_uring_sq_ready(ring) >= *ring->cq.kring_entries)
+        return give_up(entry, -EBUSY);
     const uint32_t seen = io_uring_smp_load_acquire(ring->cq.ktail);
     (void)iocp_uring_submit(uring);
+    /* The command is the last entry, so whatever the kernel left, this is among it. */
+    if (io_uring_sq_ready(ring) > 0)
+        return give_up(entry, -EAGAIN);
 
     const uint32_t mask = *ring->cq.kring_mask;
     for (uint32_t at = seen; at != io_uring_smp_load_acquire(ring->cq.ktail); at++) {

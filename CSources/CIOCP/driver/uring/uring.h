@@ -120,8 +120,9 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
 
 /* command.c */
 
-/* Submits the prepared entry and waits for its completion alone; others stay queued, in order. Returns its result,
- * or -EBUSY, nothing done, when the completion queue may be too full for the answer. */
+/* Submits the prepared entry and waits for its completion alone; others stay queued, in order. Returns its result;
+ * or, nothing done, -EBUSY when the completion queue may be too full for the answer, and -EAGAIN when the kernel is
+ * short of memory for requests. */
 int iocp_uring_command(iocp_uring *uring, struct io_uring_sqe *entry);
 int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address);
 /* Moves an fd into the direct-descriptor table and closes it. Returns the handle or -errno. */

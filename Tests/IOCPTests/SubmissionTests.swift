@@ -1,0 +1,54 @@
+import CIOCPInternals
+import Glibc
+import IOCP
+import Testing
+
+extension RealSockets.Faults {
+    /// A ring that takes no submissions for a while, as when the kernel has no memory for requests (EAGAIN): what was
+    /// asked stays asked, and what needs an answer at once is refused.
+    @Suite struct Submission {
+        static let refused = Errno(EAGAIN)
+
+        @Test("a question that the ring does not take is refused, and harms nothing")
+        func questionRefused() throws {
+            let worker = try FaultyWorker(.uring)
+            let (peer, connection) = try worker.open()
+            worker.fail(INTERNALS_FAULT_WAIT, with: Self.refused)
+            #expect(worker.peer(connection) == -EAGAIN)
+            #expect(worker.peer(connection) == 0, "asked again")
+            try worker.expectAlive(connection, peer)
+            try worker.expectNothingHeld()
+        }
+
+        @Test("a question is refused while the completion queue may be too full for its answer")
+        func questionToAFullRing() throws {
+            let worker = try FaultyWorker(.uring) {
+                $0.connections_per_worker = 128
+                $0.completion_queue_entries = 64
+            }
+            let open = try (0..<63).map { _ in try worker.open() }
+            for _ in 0..<3 { worker.turn() }
+            for (_, connection) in open { #expect(worker.send(connection, [7]) == 0) }
+            worker.fail(INTERNALS_FAULT_WAIT, with: Self.refused, times: .max)
+            worker.turn(timeoutNs: 0)
+            #expect(worker.peer(open[0].connection) == -EBUSY)
+            internals_faults_end()
+            for (peer, connection) in open {
+                try worker.until("sent") { worker.unsent(connection) == 0 }
+                #expect(try peer.receive(1) == [7])
+            }
+            #expect(worker.peer(open[0].connection) == 0)
+            try worker.expectNothingHeld()
+        }
+
+        @Test("a connect whose socket the ring does not take is refused at the call")
+        func connectRefused() throws {
+            let worker = try FaultyWorker(.uring)
+            worker.turn()
+            worker.fail(INTERNALS_FAULT_WAIT, with: Self.refused)
+            #expect(worker.connect() == -EAGAIN)
+            try worker.expectNothingHeld()
+            #expect(worker.opened.isEmpty && worker.failed.isEmpty)
+        }
+    }
+}
