@@ -50,5 +50,17 @@ extension RealSockets.Faults {
             try worker.expectNothingHeld()
             #expect(worker.opened.isEmpty && worker.failed.isEmpty)
         }
+
+        @Test("a connect that the ring takes later goes to its address", arguments: 1...3)
+        func connectLater(refusals: Int) throws {
+            let worker = try FaultyWorker(.uring)
+            worker.turn()
+            worker.fail(INTERNALS_FAULT_WAIT, with: Self.refused, passing: 1, times: UInt32(refusals))
+            #expect(worker.connect() == 0)
+            try worker.until("connected") { worker.stats.connected == 1 || !worker.failed.isEmpty }
+            #expect(worker.struck(INTERNALS_FAULT_WAIT) == refusals && worker.failed.isEmpty)
+            try worker.until("both ends open") { worker.opened.count == 2 }
+            try worker.expectNothingHeld()
+        }
     }
 }

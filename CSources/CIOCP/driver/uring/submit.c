@@ -54,8 +54,6 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *
                        uint32_t *handle)
 {
     iocp_uring *uring = iocp_uring_of(driver);
-    struct sockaddr_storage to;
-    const socklen_t to_length = iocp_sockaddr_write(address, &to);
     const int fd = iocp_socket_open(address, source);
     if (fd < 0)
         return fd;
@@ -65,10 +63,8 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *
     *handle = (uint32_t)result;
     uring->handles_held++;
     struct io_uring_sqe *entry = handle_entry(uring, IORING_OP_CONNECT, token, *handle);
-    entry->addr = (uint64_t)(uintptr_t)&to;
-    entry->off = to_length;
-    /* The address must outlive the submission, and it stands on this stack: submit now. */
-    (void)iocp_uring_submit(uring);
+    entry->addr = (uint64_t)(uintptr_t)&uring->connect_address;
+    entry->off = iocp_sockaddr_write(address, &uring->connect_address);
     return 0;
 }
 

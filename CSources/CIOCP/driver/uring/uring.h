@@ -68,6 +68,7 @@ typedef struct iocp_uring {
     uint32_t gather_range_count;
     uint32_t *consumed_bytes;            /* per buffer: where the next receive into it starts */
     uint64_t wake_value;
+    struct sockaddr_storage connect_address; /* of the one connect prepared: placing the next one's socket submits it */
     iocp_uring_buffer_ring buffer_rings[IOCP_BUFFER_CLASS_COUNT];
     struct msghdr gathers[IOCP_URING_GATHERS_MAX];
     struct iovec gather_ranges[IOCP_URING_GATHER_RANGES];
