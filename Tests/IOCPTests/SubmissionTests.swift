@@ -62,5 +62,50 @@ extension RealSockets.Faults {
             try worker.until("both ends open") { worker.opened.count == 2 }
             try worker.expectNothingHeld()
         }
+
+        /// The submission queue has as many entries as the completion queue, so it is full in the midst of a gathered send.
+
+        @Test("gathered sends behind others leave with their own bytes in a queue that is full")
+        func gatheredSendsInAFullQueue() throws {
+            let worker = try FaultyWorker(.uring) {
+                $0.connections_per_worker = 512
+                $0.completion_queue_entries = 64
+            }
+            let open = try (0..<150).map { _ in try worker.open() }
+            for _ in 0..<3 { worker.turn() }
+            for piece: UInt8 in 0..<3 {
+                // The first forty have one piece each; later ones have three.
+                for (index, end) in open.enumerated() where index >= 40 || piece == 0 {
+                    #expect(worker.send(end.connection, [piece, UInt8(index)]) == 0)
+                }
+            }
+            for (index, end) in open.enumerated() {
+                try worker.until("sent") { worker.unsent(end.connection) == 0 }
+                let expected = (index >= 40 ? [0, 1, 2] : [0]).flatMap { [UInt8($0), UInt8(index)] }
+                #expect(try end.peer.receive(expected.count) == expected)
+            }
+            try worker.expectNothingHeld()
+        }
+
+        @Test("more gathered sends than the driver keeps leave whole and in order", arguments: [0, 1, 2])
+        func gatheredSends(refusals: Int) throws {
+            let worker = try FaultyWorker(.uring) { $0.connections_per_worker = 512 }
+            let open = try (0..<300).map { _ in try worker.open() }
+            for _ in 0..<3 { worker.turn() }
+            // By turns, so that the pieces of one connection are no neighbours in memory.
+            for piece: UInt8 in 0..<3 {
+                for (index, end) in open.enumerated() {
+                    #expect(worker.send(end.connection, [piece, UInt8(truncatingIfNeeded: index)]) == 0)
+                }
+            }
+            worker.fail(INTERNALS_FAULT_WAIT, with: Self.refused, times: UInt32(refusals))
+            for (index, end) in open.enumerated() {
+                try worker.until("sent") { worker.unsent(end.connection) == 0 }
+                let mark = UInt8(truncatingIfNeeded: index)
+                #expect(try end.peer.receive(6) == [0, mark, 1, mark, 2, mark])
+            }
+            #expect(worker.struck(INTERNALS_FAULT_WAIT) == refusals)
+            try worker.expectNothingHeld()
+        }
     }
 }

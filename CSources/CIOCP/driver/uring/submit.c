@@ -78,11 +78,24 @@ void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, io
     entry->buf_group = class;
 }
 
+static bool gathers_fit(const iocp_uring *uring, uint32_t count)
+{
+    return uring->gather_count < IOCP_URING_GATHERS_MAX &&
+           uring->gather_range_count + count <= IOCP_URING_GATHER_RANGES;
+}
+
+/* Submits where that makes room; the kernel may take nothing. */
+static bool has_gather_room(iocp_uring *uring, uint32_t count)
+{
+    if (gathers_fit(uring, count))
+        return true;
+    (void)iocp_uring_submit(uring);
+    return gathers_fit(uring, count);
+}
+
 /* Many ranges: their array and header must stay until submitted, no longer (IORING_FEAT_SUBMIT_STABLE). */
 static struct msghdr *gather(iocp_uring *uring, const iocp_range *ranges, uint32_t count)
 {
-    if (uring->gather_count == IOCP_URING_GATHERS_MAX || uring->gather_range_count + count > IOCP_URING_GATHER_RANGES)
-        (void)iocp_uring_submit(uring);
     struct iovec *copies = &uring->gather_ranges[uring->gather_range_count];
     memcpy(copies, ranges, count * sizeof *copies);
     uring->gather_range_count += count;
@@ -96,15 +109,15 @@ void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const
 {
     iocp_uring *uring = iocp_uring_of(driver);
     struct io_uring_sqe *entry;
-    if (count == 1) {
+    if (count > 1 && has_gather_room(uring, count)) {
+        /* The entry first: finding one may submit, which frees what was gathered before it. */
+        entry = handle_entry(uring, IORING_OP_SENDMSG, token, handle);
+        entry->addr = (uint64_t)(uintptr_t)gather(uring, ranges, count);
+        entry->len = 1;
+    } else { /* without room the first range alone, as a short send */
         entry = handle_entry(uring, IORING_OP_SEND, token, handle);
         entry->addr = (uint64_t)(uintptr_t)ranges[0].start;
         entry->len = (uint32_t)ranges[0].count_bytes;
-    } else {
-        const struct msghdr *message = gather(uring, ranges, count);
-        entry = handle_entry(uring, IORING_OP_SENDMSG, token, handle);
-        entry->addr = (uint64_t)(uintptr_t)message;
-        entry->len = 1;
     }
     /* MSG_DONTWAIT makes the request fail instead of waiting for room, so it ends within the submission. */
     entry->msg_flags = MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT);
