@@ -29,6 +29,7 @@ struct StatsReport {
             ("closed", \.closed), ("received_bytes", \.receivedBytes), ("sent_bytes", \.sentBytes),
             ("received_operations", \.receivedOperations), ("sent_operations", \.sentOperations),
             ("completions", \.completions), ("enters", \.enters), ("posts", \.posts),
+            ("unsent_bytes", \.unsentBytes),
         ] + troubles.map { (String($0.noun.map { $0 == " " ? "_" : $0 }), $0.path) }
     }
 

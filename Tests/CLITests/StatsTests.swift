@@ -5,7 +5,7 @@ extension Commands {
     @Suite(needsRing) struct Stats {
         private static let counters: Set<String> = [
             "connections", "accepted", "connected", "closed", "received_bytes", "sent_bytes", "received_operations",
-            "sent_operations", "completions", "enters", "posts", "starved_receives", "short_sends", "refused_sends",
+            "sent_operations", "completions", "enters", "posts", "unsent_bytes", "starved_receives", "short_sends", "refused_sends",
             "accept_failures", "delayed_accepts", "refused_addresses", "timeouts", "queue_overflows",
         ]
 

@@ -32,10 +32,12 @@ extension RealSockets {
                             usleep(50_000)
                         } while server.port.stats(ofWorker: 0).receivedBytes != last
                         #expect(last < 8 << 20, "receiving never paused")
+                        #expect(server.port.stats(ofWorker: 0).unsentBytes >= UInt64(limit))
                         #expect(try peer.receive(message.count) == message)
                     }
                 }
                 #expect(writable.count > 0)
+                try await eventually("nothing unsent") { server.port.stats(ofWorker: 0).unsentBytes == 0 }
             }
         }
 

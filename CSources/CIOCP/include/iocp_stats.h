@@ -32,7 +32,8 @@
     FIELD(refused_sends, "sends refused: over a cap, or without memory")                     \
     FIELD(timeouts, "connections ended by a deadline")                                       \
     FIELD(heartbeat_ns, "gauge: monotonic clock when the latest wait ended")                 \
-    FIELD(asleep, "gauge: 1 while the worker sleeps; a heartbeat is old only while it is 0")
+    FIELD(asleep, "gauge: 1 while the worker sleeps; a heartbeat is old only while it is 0") \
+    FIELD(unsent_bytes, "gauge: bytes queued and not yet taken by the transport")
 
 typedef struct iocp_worker_stats {
     uint32_t cpu;  /* UINT32_MAX when not pinned */

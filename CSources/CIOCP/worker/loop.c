@@ -142,6 +142,7 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
 static int wait_once(iocp_worker *worker, uint64_t until_ns)
 {
     iocp_worker_flush(worker);
+    IOCP_STATS_SET(worker->stats, unsent_bytes, worker->unsent_bytes);
     uint64_t timeout_ns = sleep_ns(worker, until_ns);
     const bool sleeping = timeout_ns > 0 && iocp_mailbox_sleep(&worker->mailbox);
     if (!sleeping)

@@ -147,6 +147,7 @@ static void drop_connections(iocp_worker *worker)
             IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
         }
     }
+    IOCP_STATS_SET(worker->stats, unsent_bytes, 0);
 }
 
 void iocp_worker_close(iocp_worker *worker)

@@ -1,6 +1,6 @@
 import CIOCP
 
-/// The counters of one worker at one moment. Each is monotonic, except ``connections``.
+/// The counters of one worker at one moment. Monotonic, except ``connections`` and ``unsentBytes``.
 public struct WorkerStats: Hashable, Sendable {
     /// The CPU the worker's thread is bound to, or nil.
     public var core: Int?
@@ -40,6 +40,8 @@ public struct WorkerStats: Hashable, Sendable {
     public var refusedSends: UInt64 = 0
     /// Connections ended by a deadline.
     public var timeouts: UInt64 = 0
+    /// Bytes queued and not yet taken by the transport, as of the latest wait.
+    public var unsentBytes: UInt64 = 0
     /// When the latest wait ended, on the monotonic clock.
     public var heartbeat: Duration = .zero
     /// Whether the worker sleeps in the kernel, as one with nothing to do does.
@@ -76,6 +78,7 @@ public struct WorkerStats: Hashable, Sendable {
         delayedAccepts = raw.delayed_accepts
         refusedSends = raw.refused_sends
         timeouts = raw.timeouts
+        unsentBytes = raw.unsent_bytes
         heartbeat = .nanoseconds(Int64(clamping: raw.heartbeat_ns))
         isAsleep = raw.asleep != 0
     }
@@ -101,5 +104,6 @@ public struct WorkerStats: Hashable, Sendable {
         left.delayedAccepts += right.delayedAccepts
         left.refusedSends += right.refusedSends
         left.timeouts += right.timeouts
+        left.unsentBytes += right.unsentBytes
     }
 }
