@@ -10,10 +10,15 @@ struct Serve: ParsableCommand {
             and nothing else. Connections get up to 2 s to finish when it is asked to end; a second signal ends it at \
             once. Exit status: 0 when asked to end, 1 when it cannot listen, 64 for bad usage.
 
+            With --fan-out it sends each frame of that many bytes, from whatever connection, to every other connection, \
+            as a relay or a chat does, by reference and without a copy for each. A connection that does not read loses \
+            whole frames once 1 MiB or 16 frames wait for it.
+
             Examples:
               iocp serve                         echo, a worker on every CPU
               iocp serve --port 0 --workers 1    a free port, one core
               iocp serve --handler discard       receive only
+              iocp serve --fan-out 1024          frames of 1 KiB, from each to all
               iocp serve --port 7 --user nobody --lockdown
             """)
 
@@ -32,6 +37,9 @@ struct Serve: ParsableCommand {
     @Option(help: "What is done with received bytes.")
     var handler: HandlerOption = .echo
 
+    @Option(help: "Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.")
+    var fanOut: Int?
+
     @Option(help: "Become this user once it listens and all memory is registered; takes root. (default: stay)")
     var user: User?
 
@@ -41,25 +49,36 @@ struct Serve: ParsableCommand {
     func validate() throws {
         try Bounds.port(port, least: 0)
         try Bounds.workers(workers)
+        if let fanOut { try Bounds.check(fanOut, "--fan-out", 1...8_388_608, unit: " bytes") }
+        if fanOut != nil, handler != .echo {
+            throw ValidationError("--fan-out is a handler of its own: leave --handler out")
+        }
     }
 
     func run() throws {
         OpenFileLimit.raise()
         let signals = TerminationSignals()
-        switch handler {
-        case .echo: try serve(until: signals) { _ throws(IOCPError) in EchoHandler() }
-        case .discard: try serve(until: signals) { _ throws(IOCPError) in DiscardHandler() }
-        }
-    }
-
-    private func serve<Handler: ConnectionHandler>(
-        until signals: consuming TerminationSignals,
-        handler: @escaping @Sendable (Worker) throws(IOCPError) -> Handler
-    ) throws {
         var configuration = PortConfiguration()
         configuration.driver = driver.driver
         configuration.workers = workers ?? 0
         configuration.lockdown = lockdown
+        if let fanOut {
+            FanOutHandler.configure(&configuration, frameBytes: fanOut)
+            try serve(configuration, until: signals) { worker throws(IOCPError) in
+                FanOutHandler(frameBytes: fanOut, worker)
+            }
+            return
+        }
+        switch handler {
+        case .echo: try serve(configuration, until: signals) { _ throws(IOCPError) in EchoHandler() }
+        case .discard: try serve(configuration, until: signals) { _ throws(IOCPError) in DiscardHandler() }
+        }
+    }
+
+    private func serve<Handler: ConnectionHandler>(
+        _ configuration: PortConfiguration, until signals: consuming TerminationSignals,
+        handler: @escaping @Sendable (Worker) throws(IOCPError) -> Handler
+    ) throws {
         let server = try IOCPServer(configuration, handler: handler)
         server.port.warnAboutFallback()
         let address: SocketAddress
