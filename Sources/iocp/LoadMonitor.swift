@@ -8,6 +8,7 @@ final class LoadMonitor: Sendable {
     private let connectedCount = Atomic(0)
     private let establishedCount = Atomic(0)
     private let activeLostCount = Atomic(0)
+    private let abandoned = Atomic(false)
     private let ending = Atomic(false)
     private let reports = Mutex(Reports())
     private let changed = DispatchSemaphore(value: 0)
@@ -27,7 +28,7 @@ final class LoadMonitor: Sendable {
         connectedCount.add(1, ordering: .relaxed)
     }
 
-    /// A connection echoed its first message.
+    /// A connection was used for the first time.
     func established() {
         if establishedCount.add(1, ordering: .relaxed).newValue == plan.connections { changed.signal() }
     }
@@ -53,6 +54,12 @@ final class LoadMonitor: Sendable {
         if activeLostCount.add(1, ordering: .relaxed).newValue == plan.active { changed.signal() }
     }
 
+    /// What was lost makes going on pointless.
+    func abandon() {
+        abandoned.store(true, ordering: .relaxed)
+        changed.signal()
+    }
+
     func deliver(_ result: LoadResult) {
         reports.withLock { $0.results.append(result) }
         changed.signal()
@@ -75,7 +82,11 @@ final class LoadMonitor: Sendable {
 
     var connectedSoFar: Int { connectedCount.load(ordering: .relaxed) }
     var establishedSoFar: Int { establishedCount.load(ordering: .relaxed) }
-    var activeAreLost: Bool { plan.active > 0 && activeLostCount.load(ordering: .relaxed) == plan.active }
+    /// Whether there is nothing left to measure.
+    var isPointless: Bool {
+        abandoned.load(ordering: .relaxed)
+            || (plan.active > 0 && activeLostCount.load(ordering: .relaxed) == plan.active)
+    }
     var faults: LoadFaults { reports.withLock { $0.faults } }
     var results: [LoadResult] { reports.withLock { $0.results } }
 

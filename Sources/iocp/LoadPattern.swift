@@ -24,8 +24,9 @@ struct LoadPattern {
     private static let connectionStep = 1_009
     private static let messageStep = 5
 
+    /// - Parameter isSent: whether ``send(_:on:)`` will be called.
     /// - Throws: ENOMEM.
-    init(messageBytes: Int) throws(IOCPError) {
+    init(messageBytes: Int, isSent: Bool = true) throws(IOCPError) {
         self.messageBytes = messageBytes
         switch messageBytes {
         case ..<LoadPattern.sharedFromBytes: phases = 4_093
@@ -34,7 +35,7 @@ struct LoadPattern {
         }
         let table = LoadPattern.pseudoRandomBytes(count: phases + messageBytes)
         var shared: [SharedBytes] = []
-        if messageBytes >= LoadPattern.sharedFromBytes {
+        if isSent, messageBytes >= LoadPattern.sharedFromBytes {
             for phase in 0..<phases {
                 shared.append(try unsafe SharedBytes(table.span.bytes.extracting(phase..<(phase + messageBytes))))
             }
@@ -48,13 +49,18 @@ struct LoadPattern {
         Phase(number * LoadPattern.connectionStep % phases)
     }
 
+    /// The phase of a frame that carries its number.
+    func phase(ofNumber number: UInt64) -> Phase {
+        Phase(number % UInt64(phases)) * Phase(LoadPattern.connectionStep) % Phase(phases)
+    }
+
     /// The phase of the message that follows.
     func phase(after phase: Phase) -> Phase {
         let next = Int(phase) + LoadPattern.messageStep
         return Phase(next < phases ? next : next - phases)
     }
 
-    func send(_ phase: Phase, on connection: IocpContext<Int>) throws(IOCPError) {
+    func send<State>(_ phase: Phase, on connection: IocpContext<State>) throws(IOCPError) {
         if shared.isEmpty {
             try unsafe connection.send(table.span.bytes.extracting(Int(phase)..<(Int(phase) + messageBytes)))
         } else {
@@ -62,10 +68,17 @@ struct LoadPattern {
         }
     }
 
+    /// Copies a message's bytes over all of `bytes`.
+    func copy(_ phase: Phase, to bytes: inout [UInt8]) {
+        bytes.replaceSubrange(0..., with: table[Int(phase)..<(Int(phase) + messageBytes)])
+    }
+
     struct Difference {
         /// From the message's first byte.
         let position: Int
         let expected, found: UInt8
+
+        var words: String { "is \(found) instead of \(expected)" }
     }
 
     /// Compares bytes with the message's from `position` on: nil, or the first difference.

@@ -7,8 +7,7 @@ struct LoadPlan: Sendable {
     /// How many of the connections are kept busy; the first ones of every worker.
     let active: Int
     let messageBytes: Int
-    /// Messages an active connection keeps outstanding.
-    let depth: Int
+    let mode: LoadMode
     let workers: Int
     let connectionsPerWorkerMax: Int
     /// Local addresses to connect from, in turn; none leaves the choice to the kernel.
@@ -21,11 +20,15 @@ struct LoadPlan: Sendable {
     private static let connectWindowMax = 256
     private static let connectWindowBytesMax = 64 << 20
     private static let sendChunkBytes = 16 << 10
+    /// Of an open loop, whose outstanding messages only the server's stalls bound.
+    private static let backlogBytes = 1 << 30
+    /// Cycles of a churn leave a port in TIME_WAIT for 60 s each; together these have 900,000.
+    private static let churnSources = 32
 
     /// - Throws: `CommandFailure` when no number of workers can hold the connections, `IOCPError` when no port opens.
-    init(target: SocketAddress, connections: Int, active: Int, messageBytes: Int, depth: Int, workers: Int) throws {
+    init(target: SocketAddress, connections: Int, active: Int, messageBytes: Int, mode: LoadMode, workers: Int) throws {
         (self.target, self.connections, self.active) = (target, connections, active)
-        (self.messageBytes, self.depth) = (messageBytes, depth)
+        (self.messageBytes, self.mode) = (messageBytes, mode)
         connectionsPerWorkerMax = try LoadPlan.connectionsPerWorkerMax()
         let needed = (connections + connectionsPerWorkerMax - 1) / connectionsPerWorkerMax
         guard needed <= 1_024 else {
@@ -34,7 +37,7 @@ struct LoadPlan: Sendable {
                     + "most: raise the open-file limit (ulimit -n)")
         }
         self.workers = min(max(workers, needed), connections)
-        sources = try LoadPlan.sources(target: target, connections: connections)
+        sources = try LoadPlan.sources(target: target, connections: connections, mode: mode)
     }
 
     /// How many of `total` fall to a worker, as evenly as it goes.
@@ -49,6 +52,13 @@ struct LoadPlan: Sendable {
     /// The number of a worker's connection among all.
     func number(of connection: Int, onWorker worker: Int) -> Int { connection * workers + worker }
 
+    /// The messages of each of a worker's connections.
+    func streams(_ pattern: LoadPattern, ofWorker worker: Int) -> [LoadStream] {
+        (0..<connections(ofWorker: worker)).map { index in
+            LoadStream(firstPhase: pattern.firstPhase(ofConnection: number(of: index, onWorker: worker)))
+        }
+    }
+
     func source(ofConnection number: Int) -> SocketAddress? {
         sources.isEmpty ? nil : sources[number % sources.count]
     }
@@ -62,14 +72,34 @@ struct LoadPlan: Sendable {
     var portConfiguration: PortConfiguration {
         let busiest = active(ofWorker: 0)
         let chunksPerMessage = messageBytes / LoadPlan.sendChunkBytes + 1
-        let inFlight = max(busiest * depth, connectWindow)
+        var chunks = max(busiest * depth, connectWindow) * chunksPerMessage
+        var unsentBytes = depth * messageBytes
+        var unsentBytesOfAll = busiest * unsentBytes
+        if case .rate = mode {
+            chunks = max(chunks, busiest + LoadPlan.backlogBytes / LoadPlan.sendChunkBytes)
+            unsentBytes = LoadPlan.backlogBytes
+            unsentBytesOfAll = LoadPlan.backlogBytes
+        }
         var configuration = PortConfiguration()
         configuration.workers = workers
         // The server's workers are bound to these CPUs, in the same order; the scheduler finds the idle ones.
         configuration.pinsWorkers = false
-        configuration.sendChunksPerWorker = min(max(4_096, inFlight * chunksPerMessage), 1 << 20)
+        configuration.sendChunksPerWorker = min(max(4_096, chunks), 1 << 20)
         configuration.completionQueueEntries = min(max(4_096, (busiest * 2).nextPowerOfTwo), 64 << 10)
+        // Twice what can be unsent, and so never reached: a load always reads. Held back by its own unsent bytes, it and
+        // a server that is held back by its own would wait for each other.
+        configuration.sendCap = min(max(configuration.sendCap, 2 * unsentBytes), Int(Int32.max))
+        configuration.sendHighWatermark = configuration.sendCap
+        configuration.unsentBytesPerWorker = max(unsentBytesOfAll, configuration.sendCap, 1 << 30)
         return configuration
+    }
+
+    /// Messages that a busy connection sends without waiting for an answer.
+    private var depth: Int {
+        switch mode {
+        case .echo(let depth), .fanOut(let depth): depth
+        case .rate, .churn: 1
+        }
     }
 
     private static func connectionsPerWorkerMax() throws(IOCPError) -> Int {
@@ -80,10 +110,14 @@ struct LoadPlan: Sendable {
     }
 
     /// Every address of 127.0.0.0/8 is this machine's, so a local server can be reached from many.
-    private static func sources(target: SocketAddress, connections: Int) throws(IOCPError) -> [SocketAddress] {
-        guard connections > connectionsPerSource, !target.isIPv6, target.addressBytes[0] == 127 else { return [] }
+    private static func sources(target: SocketAddress, connections: Int, mode: LoadMode) throws(IOCPError)
+        -> [SocketAddress]
+    {
+        let needed = (connections + connectionsPerSource - 1) / connectionsPerSource
+        let count = mode == .churn ? max(churnSources, needed) : needed
+        guard count > 1, !target.isIPv6, target.addressBytes[0] == 127 else { return [] }
         var sources: [SocketAddress] = []
-        for last in 1...(connections + connectionsPerSource - 1) / connectionsPerSource {
+        for last in 1...count {
             sources.append(try SocketAddress(host: "127.0.0.\(last)", port: 0))
         }
         return sources

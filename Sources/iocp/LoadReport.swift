@@ -9,31 +9,63 @@ struct LoadReport {
 
     init(_ plan: LoadPlan, established: Int, _ result: LoadResult, _ faults: LoadFaults, failure: String?) {
         (self.plan, self.established, self.result, self.faults) = (plan, established, result, faults)
-        self.failure = faults.description ?? failure
+        self.failure = faults.description ?? failure ?? LoadReport.lack(plan.mode, result)
+    }
+
+    private static func lack(_ mode: LoadMode, _ result: LoadResult) -> String? {
+        guard result.unanswered > 0 else { return nil }
+        let due = Figure.counted(result.unanswered, mode.noun, plural: mode.nounPlural)
+        return "\(due) that were due never came: the server lost them, or serves less than it is asked for"
     }
 
     private var messagesPerSecond: Double {
         result.messages == 0 ? 0 : Double(result.messages) / result.seconds
     }
 
-    /// Echoed payload: the same number went out and came back.
+    /// Payload that came back, or was delivered.
     private var bytesPerSecond: Double { messagesPerSecond * Double(plan.messageBytes) }
+
+    // MARK: The schedule of an open loop
+
+    /// Whether the load's own lateness is a good part of its latencies.
+    ///
+    /// It is counted in them, so where it is half of a percentile that figure tells of the load, not of the server.
+    private var isGeneratorBound: Bool {
+        [50, 99, 99.9].contains { result.besides.percentile($0) * 2 > result.latency.percentile($0) }
+    }
+
+    private func paceLines(_ perSecond: Int) -> [String] {
+        var lines = [
+            "rate: \(Figure.count(UInt64(perSecond))) msg/s asked for",
+            "behind its schedule: " + (result.messages == 0 ? "no messages" : result.besides.description),
+        ]
+        if result.messages > 0, isGeneratorBound {
+            lines.append("note: half of a latency or more is the load's own lateness: that figure tells of the load")
+        }
+        return lines
+    }
 
     // MARK: Text
 
-    var throughputLine: String { "throughput: \(Int(messagesPerSecond.rounded())) msg/s" }
+    var throughputLine: String { "throughput: \(Int(messagesPerSecond.rounded())) \(plan.mode.unit)" }
 
     /// What follows the throughput; nothing when it never came to measuring.
     var lines: [String] {
         guard result.ended > 0 else { return [] }
-        let latencies: [String] = [("p50", 50), ("p99", 99), ("p99.9", 99.9)].map { name, percentile in
-            "\(name) \(Figure.nanoseconds(result.percentile(percentile)))"
+        var lines = ["latency: " + (result.messages == 0 ? "no \(plan.mode.nounPlural)" : result.latency.description)]
+        var verb = "echoed"
+        switch plan.mode {
+        case .echo: break
+        case .rate(let perSecond): lines += paceLines(perSecond)
+        case .churn: lines.append("connect: \(result.besides.description)")
+        case .fanOut:
+            lines.append("to the last subscriber: \(result.besides.description)")
+            lines.append("frames: \(Figure.count(UInt64(result.besides.count)))")
+            verb = "delivered"
         }
-        let longest = "max \(Figure.nanoseconds(result.latencyLongest))"
-        return [
-            "latency: " + (result.messages == 0 ? "no messages" : (latencies + [longest]).joined(separator: ", ")),
-            "echoed: \(Figure.bytes(UInt64(bytesPerSecond)))/s, \(Figure.count(UInt64(result.messages))) messages of "
-                + "\(plan.messageBytes) B in \(Figure.rounded(result.seconds, decimals: 2)) s",
+        return lines + [
+            "\(verb): \(Figure.bytes(UInt64(bytesPerSecond)))/s, \(Figure.count(UInt64(result.messages))) "
+                + "\(plan.mode.nounPlural) of \(plan.messageBytes) B in \(Figure.rounded(result.seconds, decimals: 2)) s",
             "errors: \(faults.errors)",
             "mismatches: \(faults.mismatches)",
         ]
@@ -42,35 +74,47 @@ struct LoadReport {
     // MARK: JSON
 
     func json() throws -> String {
-        try JSONText.encode(
-            Document(
-                connections: plan.connections, established: established, messages: result.messages,
-                messagesPerSecond: messagesPerSecond.rounded(), bytesPerSecond: bytesPerSecond.rounded(),
-                latency: Latency(
-                    p50: LoadReport.microseconds(result.percentile(50)),
-                    p99: LoadReport.microseconds(result.percentile(99)),
-                    p999: LoadReport.microseconds(result.percentile(99.9)),
-                    max: LoadReport.microseconds(result.latencyLongest)),
-                errors: faults.errors, mismatches: faults.mismatches))
-    }
-
-    private static func microseconds(_ nanoseconds: UInt64) -> Double { Double(nanoseconds) / 1_000 }
-
-    private struct Latency: Encodable {
-        let p50, p99, p999, max: Double
+        var document = Document(
+            connections: plan.connections, established: established, messages: result.messages,
+            messagesPerSecond: messagesPerSecond.rounded(), bytesPerSecond: bytesPerSecond.rounded(),
+            latency: result.latency.document, errors: faults.errors, mismatches: faults.mismatches)
+        let besides = result.besides.document
+        switch plan.mode {
+        case .echo: break
+        case .rate(let perSecond):
+            document.rateAsked = perSecond
+            document.behindSchedule = besides
+            document.isGeneratorBound = isGeneratorBound
+        case .churn:
+            document.connectLatency = besides
+        case .fanOut:
+            document.frames = result.besides.count
+            document.frameLatency = besides
+        }
+        if plan.mode.waitsForAnswers { document.unanswered = result.unanswered }
+        return try JSONText.encode(document)
     }
 
     private struct Document: Encodable {
         let connections, established, messages: Int
         let messagesPerSecond, bytesPerSecond: Double
-        let latency: Latency
+        let latency: LoadLatency.Document
         let errors, mismatches: Int
+        /// Of some modes only.
+        var unanswered, rateAsked, frames: Int?
+        var behindSchedule, connectLatency, frameLatency: LoadLatency.Document?
+        var isGeneratorBound: Bool?
 
         enum CodingKeys: String, CodingKey {
-            case connections, established, messages, errors, mismatches
+            case connections, established, messages, errors, mismatches, unanswered, frames
             case messagesPerSecond = "messages_per_second"
             case bytesPerSecond = "bytes_per_second"
             case latency = "latency_us"
+            case rateAsked = "rate_asked"
+            case behindSchedule = "behind_schedule_us"
+            case isGeneratorBound = "generator_bound"
+            case connectLatency = "connect_us"
+            case frameLatency = "frame_us"
         }
     }
 }

@@ -1,36 +1,25 @@
-import Histogram
-
 /// What one worker measured, or several together.
 struct LoadResult: Sendable {
-    private(set) var messages = 0
     /// On the monotonic clock.
     var began: UInt64 = 0
     var ended: UInt64 = 0
-    private var latency = Histogram<UInt64>(
-        highestTrackableValue: LoadResult.latencyMax, numberOfSignificantValueDigits: .three)
+    /// Of each message: an echo, a cycle of a churn, a delivery of a fan-out.
+    var latency = LoadLatency()
+    /// What a mode measures besides: how late messages of a rate left, the connects of a churn, and how long a frame
+    /// of a fan-out took to its last subscriber.
+    var besides = LoadLatency()
+    /// Messages, cycles or deliveries that were still due when the load gave up waiting for them.
+    var unanswered = 0
 
-    /// Longer than any run.
-    private static let latencyMax: UInt64 = 2 * 3_600 * 1_000_000_000
-
-    mutating func record(_ latencyNanoseconds: UInt64) {
-        messages += 1
-        latency.record(min(latencyNanoseconds, LoadResult.latencyMax))
-    }
+    var messages: Int { latency.count }
+    var seconds: Double { Double(ended - began) / 1e9 }
 
     /// Adds what another worker measured at the same time.
     static func += (left: inout LoadResult, right: LoadResult) {
         left.began = left.began == 0 ? right.began : min(left.began, right.began)
         left.ended = max(left.ended, right.ended)
-        left.messages += right.messages
-        left.latency.add(right.latency)
+        left.latency += right.latency
+        left.besides += right.besides
+        left.unanswered += right.unanswered
     }
-
-    var seconds: Double { Double(ended - began) / 1e9 }
-
-    /// In nanoseconds, to three significant digits; 0 when nothing was measured.
-    func percentile(_ percentile: Double) -> UInt64 {
-        messages == 0 ? 0 : min(latency.valueAtPercentile(percentile), latencyLongest)
-    }
-
-    var latencyLongest: UInt64 { messages == 0 ? 0 : latency.maxRecorded }
 }

@@ -3,23 +3,34 @@ import IOCP
 
 struct Stress: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Hold connections to an echo server and measure it.",
+        abstract: "Hold connections to a server and measure it.",
         discussion: """
             Opens the connections and has each of them echo one message. Then every active connection keeps --depth \
             messages outstanding for --duration: a closed loop, each echo answered by the next message. The other \
-            connections are held open. Every echoed byte is compared with the one that was sent.
+            connections are held open. Every byte that comes is compared with the one that is due.
 
             The latency of a message runs from its sending to the last byte of its echo. More connections than a \
             worker can hold raise --workers. For a server on 127.0.0.0/8 the local addresses are spread as well, since \
             one pair of addresses has only about 28,000 ports.
 
-            Exit status: 0, 1 when a connection failed, was closed by the server or echoed a wrong byte, 64 for bad \
-            usage.
+            Other loads:
+              --rate     an open loop: the messages leave on a schedule, whatever becomes of them, and each latency \
+            counts from the scheduled time, so that a stall shows with all that it held back. How late the load \
+            itself was is told apart.
+              --churn    each connection opens, echoes one message, sends FIN, waits for the server's, and opens \
+            again. Latency is that of a whole cycle. TIME_WAIT stays on this side.
+              --fan-out  one more connection publishes frames of --size bytes, --depth of them outstanding, and the \
+            connections receive each of them, in order. For a server that sends what it receives to all others: \
+            iocp serve --fan-out. Latency is that of a delivery.
+
+            Exit status: 0, 1 when a connection failed, was closed by the server, received a wrong byte or missed \
+            one, 64 for bad usage.
 
             Examples:
               iocp stress --connections 1000 --duration 10
               iocp stress --connections 40000 --active 100 --json
               iocp stress --size 65536 --depth 4
+              iocp stress --rate 20000
             """)
 
     @Option(help: "Address or name of the server.")
@@ -40,6 +51,15 @@ struct Stress: ParsableCommand {
     @Option(help: "Messages each active connection keeps outstanding, 1 to 1024.")
     var depth = 1
 
+    @Option(help: "Messages per second over all active connections, 1 to 10000000: an open loop.")
+    var rate: Int?
+
+    @Flag(help: "Open, use and close connections over and over.")
+    var churn = false
+
+    @Flag(help: "Publish frames, of 8 bytes at least, to all connections.")
+    var fanOut = false
+
     @Option(help: "Seconds to measure, more than 0 and at most 3600.")
     var duration = 5.0
 
@@ -55,6 +75,8 @@ struct Stress: ParsableCommand {
     /// What may be outstanding at once; a message counts as at least 256 bytes, for what is kept about it.
     private static let outstandingBytesMax = 4 << 30
     private static let messageCostBytesMin = 256
+    /// Of one connection, half of what a port can be told to keep unsent.
+    private static let connectionOutstandingBytesMax = 1 << 30
 
     func validate() throws {
         try Bounds.port(port, least: 1)
@@ -65,17 +87,45 @@ struct Stress: ParsableCommand {
         try Bounds.seconds(duration, "--duration")
         try Bounds.workers(workers)
         try Bounds.seconds(connectTimeout, "--connect-timeout")
-        let outstanding = (active ?? connections) * depth
+        if let rate { try Bounds.check(rate, "--rate", 1...10_000_000) }
+        try validateMode()
+        guard depth * size <= Stress.connectionOutstandingBytesMax else {
+            throw ValidationError("--depth x --size must stay within 1 GiB: lower one of them")
+        }
+        // Of a fan-out only the publisher sends.
+        let outstanding = (fanOut ? 1 : active ?? connections) * depth
         guard outstanding * max(size, Stress.messageCostBytesMin) <= Stress.outstandingBytesMax else {
             throw ValidationError("active connections x --depth x --size must stay within 4 GiB: lower one of them")
         }
+    }
+
+    private func validateMode() throws {
+        let modes = [("--rate", rate != nil), ("--churn", churn), ("--fan-out", fanOut)].filter(\.1).map(\.0)
+        guard modes.count <= 1 else { throw ValidationError("\(modes.joined(separator: " and ")) exclude each other") }
+        guard let mode = modes.first else { return }
+        if depth != 1, !fanOut {
+            throw ValidationError("\(mode) does not go with --depth: how much is outstanding is not chosen there")
+        }
+        if active != nil, rate == nil {
+            throw ValidationError("\(mode) does not go with --active: every connection takes part there")
+        }
+        if active == 0 { throw ValidationError("--rate needs an --active connection at least") }
+        if fanOut, size < LoadFrames.headerBytes {
+            throw ValidationError("--fan-out takes frames of \(LoadFrames.headerBytes) bytes at least, not \(size): raise --size")
+        }
+    }
+
+    private var mode: LoadMode {
+        if let rate { return .rate(rate) }
+        if churn { return .churn }
+        return fanOut ? .fanOut(depth: depth) : .echo(depth: depth)
     }
 
     func run() throws {
         OpenFileLimit.raise()
         let plan = try LoadPlan(
             target: try SocketAddress(host: host, port: port), connections: connections,
-            active: active ?? connections, messageBytes: size, depth: depth, workers: workers)
+            active: active ?? connections, messageBytes: size, mode: mode, workers: workers)
         if plan.workers > workers {
             Console.complain(
                 "note: \(connections) connections need \(plan.workers) workers, which hold "

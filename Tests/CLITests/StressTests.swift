@@ -20,6 +20,8 @@ extension Commands {
                 ["--connections", "20", "--active", "3", "--depth", "16", "--size", "1"],
                 ["--connections", "9", "--workers", "2", "--depth", "3", "--size", "5000"],
                 ["--depth", "2", "--size", "1000000"],
+                // More than all socket buffers hold: a load that waits for room to send before it reads never ends.
+                ["--connections", "1", "--depth", "8", "--size", "8388608", "--duration", "2"],
             ])
         func echoes(options: [String]) throws {
             let server = try Server()

@@ -1,17 +1,22 @@
+import Synchronization
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
 import Musl
 #endif
 
-// An echo server that does one thing wrong to every connection, for the tests of `iocp stress`:
+// A server that does one thing wrong to every connection, for the tests of `iocp stress`:
 //   FaultyServer corrupt BYTES   changes the byte after so many
 //   FaultyServer close BYTES     closes after so many
-//   FaultyServer add BYTES       echoes one byte twice after so many
+//   FaultyServer add BYTES       sends one byte twice after so many
+//   FaultyServer drop BYTES      forgets 64 bytes after so many
+//   FaultyServer stall BYTES     pauses for 100 ms after so many
+// It echoes; with a third argument, "relay", it sends what it receives to all other connections instead.
 // It prints its port and runs until it is killed. A program of its own, so that the test process opens no sockets.
 
 enum Fault: String {
-    case corrupt, close, add
+    case corrupt, close, add, drop, stall
 }
 
 /// What a connection's thread is given.
@@ -19,9 +24,11 @@ final class Conversation: Sendable {
     let descriptor: Int32
     let fault: Fault
     let position: Int
+    /// Of a relay.
+    let members: Members?
 
-    init(_ descriptor: Int32, _ fault: Fault, _ position: Int) {
-        (self.descriptor, self.fault, self.position) = (descriptor, fault, position)
+    init(_ descriptor: Int32, _ fault: Fault, _ position: Int, _ members: Members?) {
+        (self.descriptor, self.fault, self.position, self.members) = (descriptor, fault, position, members)
     }
 
     /// Not a closure: one written in main-actor code would check for the main thread, and trap here.
@@ -32,6 +39,7 @@ final class Conversation: Sendable {
 
     private func run() {
         var seen = 0
+        var forgotten = 0
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
@@ -41,6 +49,8 @@ final class Conversation: Sendable {
                 switch fault {
                 case .corrupt: reply[position - seen] ^= 1
                 case .add: reply.insert(reply[position - seen], at: position - seen)
+                case .stall: usleep(100_000)
+                case .drop: break
                 case .close:
                     reply.removeSubrange((position - seen)...)
                     transmit(reply)
@@ -48,12 +58,24 @@ final class Conversation: Sendable {
                     return
                 }
             }
+            if fault == .drop, seen + count > position, forgotten < 64 {
+                let start = max(0, position + forgotten - seen)
+                let end = min(count, start + 64 - forgotten)
+                reply.removeSubrange(start..<end)
+                forgotten += end - start
+            }
             seen += count
             transmit(reply)
         }
+        if members == nil { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
     }
 
     private func transmit(_ bytes: [UInt8]) {
+        guard let members else { return transmit(bytes, to: descriptor) }
+        members.others(than: descriptor).forEach { transmit(bytes, to: $0) }
+    }
+
+    private func transmit(_ bytes: [UInt8], to descriptor: Int32) {
         var sent = 0
         while sent < bytes.count {
             let count = unsafe bytes.withUnsafeBytes { bytes in
@@ -62,6 +84,17 @@ final class Conversation: Sendable {
             guard count > 0 else { return }
             sent += count
         }
+    }
+}
+
+/// The connections of a relay. They are never taken out: a send to one that is gone fails, and that is all.
+final class Members: Sendable {
+    private let descriptors = Mutex<[Int32]>([])
+
+    func add(_ descriptor: Int32) { descriptors.withLock { $0.append(descriptor) } }
+
+    func others(than descriptor: Int32) -> [Int32] {
+        descriptors.withLock { $0.filter { $0 != descriptor } }
     }
 }
 
@@ -82,16 +115,19 @@ func listenOnFreePort() -> (descriptor: Int32, port: UInt16) {
 }
 
 let arguments = CommandLine.arguments
-guard arguments.count == 3, let fault = Fault(rawValue: arguments[1]), let position = Int(arguments[2]) else {
-    fatalError("usage: FaultyServer corrupt|close|add BYTES")
+guard (3...4).contains(arguments.count), let fault = Fault(rawValue: arguments[1]), let position = Int(arguments[2])
+else {
+    fatalError("usage: FaultyServer corrupt|close|add|drop|stall BYTES [relay]")
 }
+let members = arguments.count == 4 ? Members() : nil
 let listener = listenOnFreePort()
 print(listener.port)
 fflush(nil)
 while true {
     let descriptor = accept(listener.descriptor, nil, nil)
     guard descriptor >= 0 else { continue }
-    let conversation = unsafe Unmanaged.passRetained(Conversation(descriptor, fault, position)).toOpaque()
+    members?.add(descriptor)
+    let conversation = unsafe Unmanaged.passRetained(Conversation(descriptor, fault, position, members)).toOpaque()
     var thread = pthread_t()
     unsafe pthread_create(&thread, nil, Conversation.enter, conversation)
 }

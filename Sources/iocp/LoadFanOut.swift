@@ -1,0 +1,243 @@
+import IOCP
+
+/// The fan-out: a publisher on the first worker keeps frames outstanding; all other connections receive each of them.
+///
+/// A delivery's latency runs from the sending of a frame to its last byte at one subscriber.
+struct LoadFanOut: ConnectionHandler {
+    private enum Stage {
+        /// Until every subscriber got a greeting.
+        case connecting
+        case measuring, ceasing, over
+    }
+
+    private struct Subscriber {
+        var reader = LoadFrames.Reader()
+        var isGreeted = false
+        var isCondemned = false
+    }
+
+    private let plan: LoadPlan
+    private let monitor: LoadMonitor
+    private let board: LoadFanOutBoard
+    private let worker: Worker
+    private let depth: Int
+
+    private var frames: LoadFrames
+    private var stage = Stage.connecting
+    private var connector: LoadConnector
+    /// The key of a subscriber's connection is its index here.
+    private var subscribers: [Subscriber]
+    private var result = LoadResult()
+
+    /// On the first worker only, as what follows.
+    private var publisher: IocpContext<Void>?
+    private var published: LoadFrames.Sequence = 0
+    private var completed: LoadFrames.Sequence = 0
+    /// Whether the next greeting may be sent.
+    private var hasGreetingReturned = true
+
+    private static let publisherKey = UInt64.max
+    private static let greetingIntervalFirst: Duration = .milliseconds(10)
+    private static let greetingIntervalMax: Duration = .milliseconds(640)
+
+    init(_ plan: LoadPlan, depth: Int, _ monitor: LoadMonitor, _ board: LoadFanOutBoard, _ worker: Worker)
+        throws(IOCPError)
+    {
+        (self.plan, self.depth, self.monitor, self.board, self.worker) = (plan, depth, monitor, board, worker)
+        frames = try LoadFrames(frameBytes: plan.messageBytes)
+        connector = LoadConnector(plan, monitor, ofWorker: worker.index)
+        subscribers = Array(repeating: Subscriber(), count: plan.connections(ofWorker: worker.index))
+    }
+
+    private var publishes: Bool { worker.index == 0 }
+
+    // MARK: Connecting
+
+    mutating func started(on worker: Worker) {
+        if publishes {
+            do throws(IOCPError) {
+                try worker.connect(to: plan.target, key: LoadFanOut.publisherKey)
+            } catch {
+                monitor.connectFailed(error)
+            }
+        }
+        connector.connectMore(on: worker)
+    }
+
+    mutating func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {
+        monitor.connectFailed(error)
+    }
+
+    mutating func opened(_ connection: IocpContext<Void>) throws(IOCPError) {
+        if connection.key == LoadFanOut.publisherKey {
+            publisher = connection
+            try greet(in: LoadFanOut.greetingIntervalFirst)
+        } else {
+            monitor.connected()
+            connector.arrived(on: worker)
+        }
+    }
+
+    /// Greets again and again, since a subscriber may be connected long before the server accepts it. But not before
+    /// the last greeting came back, and less and less often: each goes to all that the server has accepted, and what it
+    /// has queued of them when measuring begins, it may drop of the first frames.
+    private mutating func greet(in interval: Duration) throws(IOCPError) {
+        guard stage == .connecting, let publisher, publisher.isOpen else { return }
+        var next = interval
+        if monitor.connectedSoFar == plan.connections, hasGreetingReturned || interval == LoadFanOut.greetingIntervalMax {
+            try send(LoadFrames.greeting, on: publisher)
+            hasGreetingReturned = false
+        }
+        if !hasGreetingReturned { next = min(interval * 2, LoadFanOut.greetingIntervalMax) }
+        try worker.startTimer(after: interval, key: UInt64(next / .milliseconds(1)))
+    }
+
+    mutating func timerFired(key: UInt64, error: IOCPError?, connection: IocpContext<Void>?, on worker: Worker)
+        throws(IOCPError)
+    {
+        if error == nil { try greet(in: .milliseconds(key)) }
+    }
+
+    // MARK: Frames
+
+    private mutating func send(_ sequence: LoadFrames.Sequence, on connection: IocpContext<Void>) throws(IOCPError) {
+        do throws(IOCPError) {
+            try frames.send(sequence, on: connection)
+        } catch {
+            monitor.sendFailed(error)
+            throw error
+        }
+    }
+
+    private mutating func publishMore() {
+        guard stage == .measuring, let publisher, publisher.isOpen else { return }
+        while published - completed < UInt64(depth) {
+            published += 1
+            board.publish(published, at: MonotonicClock.nanoseconds(), to: plan.connections)
+            do throws(IOCPError) {
+                try send(published, on: publisher)
+            } catch {
+                publisher.abort()
+                return
+            }
+        }
+    }
+
+    mutating func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
+        guard connection.key != LoadFanOut.publisherKey else {
+            mismatched("the publisher got \(Figure.counted(bytes.byteCount, "byte")), and is to get none")
+            connection.abort()
+            return
+        }
+        let index = Int(connection.key)
+        // The rest of a batch still comes after an abort.
+        guard !subscribers[index].isCondemned else { return }
+        let now = MonotonicClock.nanoseconds()
+        var offset = 0
+        while offset < bytes.byteCount {
+            switch subscribers[index].reader.receive(bytes, &offset, frames) {
+            case .part: break
+            case .frame(LoadFrames.greeting): greeted(index)
+            case .frame(let sequence): delivered(sequence, at: now)
+            case .wrong(let what):
+                mismatched("subscriber \(plan.number(of: index, onWorker: worker.index)): \(what)")
+                subscribers[index].isCondemned = true
+                connection.abort()
+                return
+            }
+        }
+    }
+
+    private mutating func greeted(_ index: Int) {
+        hasGreetingReturned = true
+        guard !subscribers[index].isGreeted else { return }
+        subscribers[index].isGreeted = true
+        monitor.established()
+    }
+
+    private mutating func delivered(_ sequence: LoadFrames.Sequence, at now: UInt64) {
+        let latency = now - min(now, board.sentAt(sequence))
+        if stage != .over { result.latency.record(latency) }
+        guard board.delivered(sequence) else { return }
+        if stage != .over { result.besides.record(latency) }
+        if publishes {
+            frameCompleted()
+        } else {
+            do throws(IOCPError) {
+                try worker.port.post(LoadOrder.delivered.rawValue, toWorker: 0)
+            } catch {
+                monitor.sendFailed(error)
+            }
+        }
+    }
+
+    private mutating func frameCompleted() {
+        completed += 1
+        publishMore()
+        if stage == .ceasing, completed == published { finishEverywhere() }
+    }
+
+    // MARK: Faults
+
+    private func mismatched(_ what: String) {
+        guard stage != .over else { return }
+        monitor.mismatched(what)
+    }
+
+    /// Without one subscriber no frame is ever complete, so each is as much as all of them.
+    mutating func closed(_ connection: IocpContext<Void>, reason: CloseReason) {
+        guard stage != .over, !monitor.isEnding else { return }
+        if reason != .aborted { monitor.closed(reason) }
+        monitor.abandon()
+    }
+
+    // MARK: Orders
+
+    mutating func posted(_ value: UInt64, to connection: IocpContext<Void>?, on worker: Worker) {
+        switch LoadOrder(rawValue: value) {
+        case .begin: begin()
+        case .cease: cease()
+        case .finish: finish()
+        case .delivered: frameCompleted()
+        default: break
+        }
+    }
+
+    private mutating func begin() {
+        stage = .measuring
+        result.began = MonotonicClock.nanoseconds()
+        if publishes { publishMore() }
+    }
+
+    private mutating func cease() {
+        guard stage == .measuring else { return }
+        stage = .ceasing
+        if publishes, completed == published { finishEverywhere() }
+    }
+
+    /// The publisher alone knows when the last frame is complete.
+    private mutating func finishEverywhere() {
+        finish()
+        for other in 1..<max(1, plan.workers) {
+            do throws(IOCPError) {
+                try worker.port.post(LoadOrder.finish.rawValue, toWorker: other)
+            } catch {
+                monitor.sendFailed(error)
+            }
+        }
+    }
+
+    private mutating func finish() {
+        guard stage != .over else { return }
+        result.ended = MonotonicClock.nanoseconds()
+        if publishes {
+            var sequence = completed
+            while sequence < published {
+                sequence += 1
+                result.unanswered += board.lacking(sequence)
+            }
+        }
+        stage = .over
+        monitor.deliver(result)
+    }
+}
