@@ -36,14 +36,16 @@ extension Worker {
         _ record: iocp_completion, _ handler: inout Handler, _ pool: inout ConnectionPool<Handler.State>
     ) {
         if unsafe record.kind == IOCP_COMPLETION_RECEIVED {
-            let bytes = unsafe ReceivedBytes(record, worker: raw)
             let slot = unsafe Int(iocp_token_slot(record.connection))
-            // Guaranteed: the pool holds the context, and removes it only at this connection's `closed`.
-            let context = unsafe pool.contexts[slot].unsafelyUnwrapped
-            do throws(IOCPError) {
-                try handler.received(bytes, on: context)
-            } catch {
-                context.abort()
+            // The pool holds the context and removes it only at this connection's `closed`, so the call needs no
+            // reference of its own: read as what it is, a pointer, it is neither retained nor released.
+            let place = unsafe UnsafeRawPointer(pool.contexts + slot)
+            unsafe place.load(as: Unmanaged<IocpContext<Handler.State>>.self)._withUnsafeGuaranteedRef { context in
+                do throws(IOCPError) {
+                    try handler.received(unsafe ReceivedBytes(record, worker: raw), on: context)
+                } catch {
+                    context.abort()
+                }
             }
         } else {
             unsafe dispatchRare(record, &handler, &pool)
