@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -178,7 +179,7 @@ FRONT(int, getsockname, int fd, void *address, void *length)
 
 FRONT(void *, mmap, void *start, size_t size_bytes, int protection, int flags, int fd, off_t offset)
 {
-    return strikes(INTERNALS_FAULT_MAP) ? (void *)-1 : NEXT(mmap)(start, size_bytes, protection, flags, fd, offset);
+    return !(flags & MAP_HUGETLB) && strikes(INTERNALS_FAULT_MAP) ? (void *)-1 : NEXT(mmap)(start, size_bytes, protection, flags, fd, offset);
 }
 
 FRONT(int, eventfd, unsigned count, int flags)
@@ -216,6 +217,28 @@ FRONT(int, clock_gettime, clockid_t clock, void *time)
         now->tv_nsec = (long)(ns % 1000000000);
     }
     return result;
+}
+
+/* --- the allocator ------------------------------------------------------------------------------------------ */
+
+/* Asked by who stands in for malloc(3) (Tests/AllocationCounter). libnuma ends the process when it gets no memory, so
+ * calls from libraries pass. */
+bool allocation_refused(const void *caller);
+
+bool allocation_refused(const void *caller)
+{
+    extern const char __executable_start, etext;
+    return (const char *)caller >= &__executable_start && (const char *)caller < &etext &&
+           strikes(INTERNALS_FAULT_ALLOCATE);
+}
+
+bool internals_faults_reach_the_allocator(void)
+{
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return false;
+#else
+    return true;
+#endif
 }
 
 /* --- liburing's --------------------------------------------------------------------------------------------- */
@@ -284,6 +307,8 @@ static internals_fault_point point_of(const struct io_uring_sqe *entry)
         return INTERNALS_FAULT_PLACE;
     case IORING_OP_READ:
         return INTERNALS_FAULT_WAKE;
+    case IORING_OP_OPENAT:
+        return INTERNALS_FAULT_OPEN;
     default:
         return INTERNALS_FAULT_POINT_COUNT;
     }

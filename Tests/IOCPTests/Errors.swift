@@ -45,5 +45,10 @@ enum Errors {
     /// Opening a listening socket to readiness: refused by the set.
     static let watch = errors(ENOMEM, ENOSPC)
 
+    /// Opening a ring: EINVAL says that a flag is not known, and the next older flags are tried.
+    static let ring = errors(EINVAL, EPERM, ENOMEM, EMFILE)
+    /// What a locked-down ring answers to a forbidden operation.
+    static let forbidden = errors(EACCES)
+
     private static func errors(_ codes: Int32...) -> [Errno] { codes.map(Errno.init) }
 }

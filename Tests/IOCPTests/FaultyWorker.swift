@@ -33,14 +33,19 @@ final class FaultyWorker {
         iocp_port_destroy(port)
     }
 
-    /// A port of one worker that listens on 127.0.0.1. The probe of the kernel is behind it.
-    static func createPort(_ kind: Driver, _ configure: (inout iocp_port_config) -> Void) throws -> (OpaquePointer, Int) {
+    static func configuration(_ kind: Driver) -> iocp_port_config {
         var configuration = iocp_port_config_default()
         configuration.driver = kind == .uring ? IOCP_DRIVER_URING : IOCP_DRIVER_EPOLL
         configuration.worker_count = 1
         configuration.connections_per_worker = 64
         configuration.pin_workers = false
         configuration.linger_timeout_ns = 1_000_000_000
+        return configuration
+    }
+
+    /// A port of one worker that listens on 127.0.0.1. The probe of the kernel is behind it.
+    static func createPort(_ kind: Driver, _ configure: (inout iocp_port_config) -> Void) throws -> (OpaquePointer, Int) {
+        var configuration = configuration(kind)
         configure(&configuration)
         var failure = iocp_failure()
         var created: OpaquePointer?

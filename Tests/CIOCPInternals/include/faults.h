@@ -33,7 +33,7 @@ typedef enum internals_fault_point : uint8_t {
     INTERNALS_FAULT_BIND = 17,
     INTERNALS_FAULT_LISTEN = 18,
     INTERNALS_FAULT_NAME = 19,          /* getsockname */
-    INTERNALS_FAULT_MAP = 20,           /* mmap */
+    INTERNALS_FAULT_MAP = 20,           /* mmap, but for huge pages, without which it goes on */
     INTERNALS_FAULT_EVENTFD = 21,
     INTERNALS_FAULT_MEMFD = 22,         /* memfd_create */
     INTERNALS_FAULT_THREAD = 23,        /* pthread_create */
@@ -44,7 +44,9 @@ typedef enum internals_fault_point : uint8_t {
     INTERNALS_FAULT_RING_FILES = 28,    /* the table of direct descriptors */
     INTERNALS_FAULT_RING_BUFFERS = 29,  /* a ring of receive buffers */
     INTERNALS_FAULT_RING_REGISTER = 30, /* io_uring_register by number: restrictions, enabling */
-    INTERNALS_FAULT_POINT_COUNT = 31,
+    INTERNALS_FAULT_OPEN = 31,          /* a submission of OPENAT, which no driver makes but to see it refused */
+    INTERNALS_FAULT_ALLOCATE = 32,      /* malloc(3) and its relatives, by this program's own code */
+    INTERNALS_FAULT_POINT_COUNT = 33,
 } internals_fault_point;
 
 /* Lets `pass_count` pass, then strikes `strike_count` times. Thread: the calling one alone. */
@@ -58,6 +60,9 @@ void internals_faults_inside(bool inside);
 
 /* How often this thread was struck at a point. */
 uint32_t internals_faults_struck(internals_fault_point point);
+
+/* Whether ALLOCATE can strike: a sanitizer has a malloc of its own. */
+bool internals_faults_reach_the_allocator(void);
 
 /* The monotonic clock of this thread leaps ahead. */
 void internals_faults_pass(uint64_t ns);

@@ -1,0 +1,171 @@
+import CIOCPInternals
+import Glibc
+import IOCP
+import Testing
+
+extension RealSockets.Faults {
+    /// What a port and its workers ask of the system while they open, refused: by the right name, with nothing left.
+    @Suite struct Opening {
+        struct Refusal {
+            let result: Int32
+            let failure: iocp_failure
+            let struck: Bool
+        }
+
+        /// Creates, listens and attaches with a point failing; the first refusal, if any, and whether it was struck.
+        private func open(
+            _ driver: Driver, failing point: internals_fault_point, _ error: Errno, passing: UInt32 = 0,
+            _ configure: (inout iocp_port_config) -> Void = { _ in }
+        ) -> Refusal {
+            // What is asked once per process is not what is tried here.
+            _ = iocp_capabilities_get()
+            _ = iocp_node_count()
+            var configuration = FaultyWorker.configuration(driver)
+            configure(&configuration)
+            var failure = iocp_failure()
+            var port: OpaquePointer?, worker: OpaquePointer?
+            internals_fault_arm(point, error.code, passing, 1)
+            internals_faults_inside(true)
+            var result = iocp_port_create(&configuration, &port, &failure)
+            if result == 0 {
+                var address = FaultyWorker.loopback(port: 0), bound = iocp_address()
+                result = iocp_port_listen(port, &address, &bound, &failure)
+                if result == 0 { result = internals_port_attach(port, &worker, &failure) }
+            }
+            internals_faults_inside(false)
+            let struck = internals_faults_struck(point) > 0
+            internals_faults_end()
+            if result == 0 { iocp_worker_close(worker) }
+            if let port {
+                #expect(result == 0 || worker == nil)
+                iocp_port_destroy(port)
+            }
+            return Refusal(result: result, failure: failure, struck: struck)
+        }
+
+        private func expectRefused(
+            _ driver: Driver, _ point: internals_fault_point, _ error: Errno, passing: UInt32 = 0, at stage: iocp_stage,
+            sourceLocation: SourceLocation = #_sourceLocation, _ configure: (inout iocp_port_config) -> Void = { _ in }
+        ) {
+            let before = openDescriptors()
+            let refusal = open(driver, failing: point, error, passing: passing, configure)
+            #expect(refusal.struck && refusal.result == -error.code, sourceLocation: sourceLocation)
+            #expect(refusal.failure.code == -error.code && refusal.failure.stage == stage, sourceLocation: sourceLocation)
+            #expect(refusal.failure.detail != nil, sourceLocation: sourceLocation)
+            #expect(openDescriptors() <= before, "descriptors leaked", sourceLocation: sourceLocation)
+        }
+
+        @Test("a port that gets no descriptor or CPU", arguments: testedDrivers, Errors.socket)
+        func port(driver: Driver, error: Errno) {
+            expectRefused(driver, INTERNALS_FAULT_MEMFD, error, at: IOCP_STAGE_STATS)
+            expectRefused(driver, INTERNALS_FAULT_EVENTFD, error, at: IOCP_STAGE_MEMORY)
+            expectRefused(driver, INTERNALS_FAULT_AFFINITY, error, at: IOCP_STAGE_THREAD)
+        }
+
+        @Test("a socket that cannot listen", arguments: testedDrivers, Errors.listen)
+        func listener(driver: Driver, error: Errno) {
+            for point in [INTERNALS_FAULT_SOCKET, INTERNALS_FAULT_BIND, INTERNALS_FAULT_LISTEN] where error.code != EADDRINUSE {
+                expectRefused(driver, point, error, at: IOCP_STAGE_LISTEN)
+                // The first is the claim; the second a worker's own.
+                expectRefused(driver, point, error, passing: 1, at: IOCP_STAGE_LISTEN)
+            }
+            expectRefused(driver, INTERNALS_FAULT_NAME, Errno(ENOBUFS), at: IOCP_STAGE_LISTEN)
+            expectRefused(driver, INTERNALS_FAULT_OPTION, Errno(ENOPROTOOPT), at: IOCP_STAGE_LISTEN)
+        }
+
+        @Test("a free port that is taken meanwhile is chosen anew", arguments: testedDrivers)
+        func takenPort(driver: Driver) {
+            let refusal = open(driver, failing: INTERNALS_FAULT_BIND, Errno(EADDRINUSE), passing: 1)
+            #expect(refusal.struck && refusal.result == 0)
+        }
+
+        @Test("memory that is refused, whichever it is", arguments: testedDrivers)
+        func memory(driver: Driver) { expectEachRefused(driver, INTERNALS_FAULT_MAP) }
+
+        @Test(
+            "an allocation that is refused, whichever it is",
+            .enabled(if: internals_faults_reach_the_allocator(), "a sanitizer has an allocator of its own"),
+            arguments: testedDrivers)
+        func allocation(driver: Driver) { expectEachRefused(driver, INTERNALS_FAULT_ALLOCATE) }
+
+        private func expectEachRefused(_ driver: Driver, _ point: internals_fault_point) {
+            let before = openDescriptors()
+            var refusals = 0
+            for passing: UInt32 in 0..<64 {
+                let refusal = open(driver, failing: point, Errno(ENOMEM), passing: passing) {
+                    $0.connections_per_address = 1
+                }
+                if !refusal.struck { break }
+                refusals += 1
+                #expect(refusal.result == -ENOMEM, "of \(passing)")
+                let stages = [IOCP_STAGE_MEMORY, IOCP_STAGE_STATS, IOCP_STAGE_RING_BUFFERS, IOCP_STAGE_LISTEN, IOCP_STAGE_THREAD]
+                #expect(stages.contains(refusal.failure.stage) && refusal.failure.detail != nil)
+            }
+            #expect((5..<64).contains(refusals), "each memory was refused once")
+            #expect(openDescriptors() <= before)
+        }
+
+        @Test("a ring that is refused", arguments: Errors.ring)
+        func ring(error: Errno) {
+            expectRefused(.uring, INTERNALS_FAULT_RING_SETUP, error, at: IOCP_STAGE_RING)
+            expectRefused(.uring, INTERNALS_FAULT_RING_FILES, error, at: IOCP_STAGE_RING_FILES)
+            expectRefused(.uring, INTERNALS_FAULT_RING_BUFFERS, error, at: IOCP_STAGE_RING_BUFFERS)
+        }
+
+        @Test("a ring that cannot be locked down")
+        func lockdown() {
+            for passing: UInt32 in 0...1 {
+                expectRefused(
+                    .uring, INTERNALS_FAULT_RING_REGISTER, Errno(EINVAL), passing: passing, at: IOCP_STAGE_RING_LOCKDOWN
+                ) { $0.lockdown = true }
+            }
+            expectRefused(.uring, INTERNALS_FAULT_OPEN, Errno(EPERM), at: IOCP_STAGE_RING_LOCKDOWN) { $0.lockdown = true }
+        }
+
+        @Test("an epoll set that is refused", arguments: [EMFILE, ENFILE, ENOMEM].map(Errno.init))
+        func epoll(error: Errno) {
+            expectRefused(.epoll, INTERNALS_FAULT_EPOLL_CREATE, error, at: IOCP_STAGE_EPOLL)
+            expectRefused(.epoll, INTERNALS_FAULT_ADD, error, at: IOCP_STAGE_EPOLL)
+        }
+
+        @Test("a thread that cannot be pinned", arguments: testedDrivers)
+        func pinning(driver: Driver) {
+            expectRefused(driver, INTERNALS_FAULT_PIN, Errno(EINVAL), at: IOCP_STAGE_THREAD) { $0.pin_workers = true }
+        }
+
+        @Test("a thread that is refused, and given when asked again", arguments: testedDrivers)
+        func thread(driver: Driver) throws {
+            let (port, _) = try FaultyWorker.createPort(driver) { _ in }
+            defer { iocp_port_destroy(port) }
+            var failure = iocp_failure()
+            internals_fault_arm(INTERNALS_FAULT_THREAD, EAGAIN, 0, 1)
+            internals_faults_inside(true)
+            let refused = iocp_port_spawn(port, 0, { _, _ in }, nil, &failure)
+            internals_faults_inside(false)
+            internals_faults_end()
+            #expect(refused == -EAGAIN && failure.stage == IOCP_STAGE_THREAD && failure.code == -EAGAIN)
+            #expect(iocp_port_spawn(port, 0, { _, _ in }, nil, &failure) == 0)
+            iocp_port_join(port, 0)
+        }
+
+        /// In a process of its own, as the kernel is probed once.
+        @Test("where io_uring is refused, auto is epoll and says why, and uring is refused by name")
+        func fallback() async {
+            await #expect(processExitsWith: .success) {
+                internals_fault_arm(INTERNALS_FAULT_RING_SETUP, EPERM, 0, .max)
+                internals_faults_inside(true)
+                var configuration = FaultyWorker.configuration(.uring)
+                var port: OpaquePointer?
+                var failure = iocp_failure()
+                try #require(iocp_port_create(&configuration, &port, &failure) == -EPERM)
+                try #require(failure.stage == IOCP_STAGE_RING && failure.code == -EPERM)
+                configuration.driver = IOCP_DRIVER_AUTO
+                try #require(iocp_port_create(&configuration, &port, &failure) == 0)
+                try #require(iocp_port_fallback_cause(port) == -EPERM)
+                try #require(iocp_port_configuration(port).pointee.driver == IOCP_DRIVER_EPOLL)
+                internals_faults_inside(false)
+                iocp_port_destroy(port)
+            }
+        }
+    }
+}
