@@ -65,8 +65,8 @@ extension RealSockets.Faults {
 
         /// The submission queue has as many entries as the completion queue, so it is full in the midst of a gathered send.
 
-        @Test("gathered sends behind others leave with their own bytes in a queue that is full")
-        func gatheredSendsInAFullQueue() throws {
+        @Test("gathered sends behind others leave with their own bytes in a queue that is full", arguments: [0, 1, 5])
+        func gatheredSendsInAFullQueue(refusals: Int) throws {
             let worker = try FaultyWorker(.uring) {
                 $0.connections_per_worker = 512
                 $0.completion_queue_entries = 64
@@ -79,6 +79,7 @@ extension RealSockets.Faults {
                     #expect(worker.send(end.connection, [piece, UInt8(index)]) == 0)
                 }
             }
+            worker.fail(INTERNALS_FAULT_WAIT, with: Self.refused, times: UInt32(refusals))
             for (index, end) in open.enumerated() {
                 try worker.until("sent") { worker.unsent(end.connection) == 0 }
                 let expected = (index >= 40 ? [0, 1, 2] : [0]).flatMap { [UInt8($0), UInt8(index)] }

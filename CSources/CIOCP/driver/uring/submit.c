@@ -1,18 +1,32 @@
 /* Intents become submission entries. Nothing here enters the kernel unless the submission queue is full. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "../../base/check.h"
 #include "../../system/socket_address.h"
 #include "uring.h"
 
+/* A kernel without memory for requests takes nothing (EAGAIN) until some of those it has end, and they end by being
+ * reaped into the completion queue. */
+static void make_room(iocp_uring *uring)
+{
+    enum { TRIES_MAX = 1000 };
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    (void)iocp_uring_submit(uring);
+    for (int tries = 0; io_uring_sq_space_left(&uring->ring) == 0; tries++) {
+        IOCP_CHECK(tries < TRIES_MAX, "for a second the kernel took nothing of a full submission queue: it is out of memory");
+        nanosleep(&pause, NULL);
+        (void)iocp_uring_enter(uring, 0, 0, 0);
+    }
+}
+
 struct io_uring_sqe *iocp_uring_entry(iocp_uring *uring)
 {
     struct io_uring_sqe *entry = io_uring_get_sqe(&uring->ring);
     if (__builtin_expect(entry == NULL, 0)) {
-        (void)iocp_uring_submit(uring);
+        make_room(uring);
         entry = io_uring_get_sqe(&uring->ring);
-        IOCP_CHECK(entry != NULL, "the kernel took no submission although the queue is full");
     }
     memset(entry, 0, sizeof *entry);
     return entry;
