@@ -32,10 +32,12 @@ test-asan: deps ## the tests under AddressSanitizer
 test-tsan: deps ## the tests under ThreadSanitizer
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
 
-sim: deps ## plays SEEDS=2000 seeds of a random application on a played kernel, or traces one: SEED=7
+sim: deps ## plays SEEDS=2000 seeds of a random application on a played kernel, or traces one: SEED=7, INPUT=file
 	$(SWIFT) build -c release --product iocp-sim
 ifdef SEED
 	$(BUILD)/release/iocp-sim --seed $(SEED)
+else ifdef INPUT
+	$(BUILD)/release/iocp-sim --input $(INPUT)
 else
 	$(BUILD)/release/iocp-sim --seeds $(SEEDS) $(SIM_FLAGS)
 endif

@@ -12,6 +12,8 @@ void ledger_violated(const ledger *ledger, const char *rule, const char *what, i
                                (unsigned long long)ledger->seed, rule, what, iocp_token_slot(connection),
                                (unsigned)(connection & ((1u << IOCP_TOKEN_GENERATION_BITS) - 1)));
     (void)!write(STDERR_FILENO, line, (size_t)count);
+    if (ledger->traps)
+        abort();
     _exit(1);
 }
 

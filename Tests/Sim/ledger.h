@@ -86,6 +86,7 @@ typedef struct ledger {
     struct scenario *scenario; /* whose it is */
     uint64_t seed;
     bool tracing;
+    bool traps; /* a broken promise ends in abort(3) */
     const iocp_port_config *config;
     const iocp_sim *sim;
     iocp_worker *worker;
@@ -105,7 +106,7 @@ typedef struct ledger {
     uint64_t closed_count;
 } ledger;
 
-/* Says which seed broke which promise, and ends the process. */
+/* Says which seed broke which promise, and ends the process: with status 1, or by a trap where one is wanted. */
 _Noreturn void ledger_violated(const ledger *ledger, const char *rule, const char *what, iocp_token connection);
 
 #define LEDGER_REQUIRE(ledger, condition, rule, what, connection)          \

@@ -2,6 +2,7 @@
  *
  *   iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT]
  *   iocp-sim --seed SEED      one seed, with a trace on stderr
+ *   iocp-sim --input FILE...  inputs of the fuzzer (Tests/Fuzz); a single one with a trace
  *
  * Exits 0 when every promise was kept, 1 when one was broken, 2 when it could not run. */
 #include <errno.h>
@@ -18,7 +19,7 @@
 
 #include "scenario.h"
 
-enum { JOBS_MAX = 64, HANGS_AFTER_SECONDS = 30, WARM_UP_SEEDS = 500 };
+enum { JOBS_MAX = 64, HANGS_AFTER_SECONDS = 30, WARM_UP_SEEDS = 500, INPUT_BYTES_MAX = 1 << 20 };
 
 typedef struct options {
     uint64_t seed_count;
@@ -39,20 +40,25 @@ typedef struct options {
 #endif
 
 static volatile uint64_t running_seed;
+static const char *volatile running_input; /* NULL: a seed */
 
 /* --- ends that are no promise's words ----------------------------------------------------------------------- */
 
 static void say_seed(const char *what)
 {
-    char line[128];
-    const int count = snprintf(line, sizeof line, "seed %llu: %s\n", (unsigned long long)running_seed, what);
+    char line[512];
+    int count;
+    if (running_input != NULL)
+        count = snprintf(line, sizeof line, "input %.400s: %s\n", running_input, what);
+    else
+        count = snprintf(line, sizeof line, "seed %llu: %s\n", (unsigned long long)running_seed, what);
     (void)!write(STDERR_FILENO, line, (size_t)count);
 }
 
 static void on_signal(int number)
 {
     say_seed(number == SIGPROF   ? "G7 broken: it runs for ever"
-             : number == SIGABRT ? "a check of the core's failed"
+             : number == SIGABRT ? "a check failed"
                                  : "it crashed");
     _exit(1);
 }
@@ -103,7 +109,8 @@ static void run_job(const options *options, uint32_t job, scenario_totals *total
             break;
         running_seed = options->first_seed + i;
         watch_time(HANGS_AFTER_SECONDS);
-        scenario_run(running_seed, options->one, totals);
+        const scenario_source source = {.seed = running_seed, .tracing = options->one};
+        scenario_run(&source, totals);
         if (totals->seed_count == WARM_UP_SEEDS)
             resident = resident_bytes();
     }
@@ -145,11 +152,37 @@ static int run_jobs(const options *options, scenario_totals *totals)
     return result;
 }
 
+/* One after the other. Returns 2 when a file cannot be read. */
+static int run_inputs(char **files, uint32_t file_count, scenario_totals *totals)
+{
+    static uint8_t bytes[INPUT_BYTES_MAX];
+    for (uint32_t i = 0; i < file_count; i++) {
+        FILE *file = fopen(files[i], "rb");
+        if (file == NULL) {
+            fprintf(stderr, "iocp-sim: %s: %s\n", files[i], strerror(errno));
+            return 2;
+        }
+        const size_t count = fread(bytes, 1, sizeof bytes, file);
+        fclose(file);
+        running_input = files[i];
+        watch_time(HANGS_AFTER_SECONDS);
+        const scenario_source source = {
+            .input = bytes, .input_bytes = count, .tracing = file_count == 1, .traps = true};
+        scenario_run(&source, totals);
+    }
+    watch_time(0);
+    printf("%u inputs: %llu completions, %llu events, %llu connections closed\n", file_count,
+           (unsigned long long)totals->completion_count, (unsigned long long)totals->event_count,
+           (unsigned long long)totals->closed_count);
+    return 0;
+}
+
 /* --- the command -------------------------------------------------------------------------------------------- */
 
 static _Noreturn void usage(void)
 {
-    fprintf(stderr, "usage: iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT] | --seed SEED\n");
+    fprintf(stderr, "usage: iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT] | --seed SEED | "
+                    "--input FILE...\n");
     exit(2);
 }
 
@@ -185,6 +218,11 @@ static options parse(int count, char **words)
 
 int main(int count, char **words)
 {
+    if (count > 2 && strcmp(words[1], "--input") == 0) {
+        scenario_totals totals = {0};
+        watch_signals();
+        return run_inputs(words + 2, (uint32_t)count - 2, &totals);
+    }
     const options options = parse(count, words);
     scenario_totals *totals = mmap(NULL, JOBS_MAX * sizeof *totals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                                    -1, 0);

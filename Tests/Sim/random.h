@@ -1,12 +1,16 @@
-/* The scenario's own random sequence, apart from the kernel's: SplitMix64 (Steele, Lea and Flood, 2014). */
+/* The scenario's own random sequence, apart from the kernel's: SplitMix64 (Steele, Lea and Flood, 2014). An input,
+ * where there is one, decides first. */
 #ifndef SIM_RANDOM_H
 #define SIM_RANDOM_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "input.h"
+
 typedef struct sim_random {
     uint64_t state;
+    sim_input *input; /* may be NULL */
 } sim_random;
 
 static inline uint64_t random_next(sim_random *random)
@@ -19,6 +23,9 @@ static inline uint64_t random_next(sim_random *random)
 
 static inline uint32_t random_below(sim_random *random, uint32_t bound)
 {
+    uint32_t choice;
+    if (bound > 1 && input_choose(random->input, bound, &choice))
+        return choice;
     return (uint32_t)(((random_next(random) >> 32) * bound) >> 32);
 }
 

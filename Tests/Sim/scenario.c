@@ -29,6 +29,7 @@ struct scenario {
     iocp_port *port;
     iocp_worker *worker;
     iocp_port_config config;
+    sim_input input;
     application application;
 };
 
@@ -111,6 +112,11 @@ static void meanwhile(void *context)
     application_post(&scenario->application);
 }
 
+static bool choose(void *context, uint32_t bound, uint32_t *choice)
+{
+    return input_choose(&((ledger *)context)->scenario->input, bound, choice);
+}
+
 static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim_random *random)
 {
     scenario->ledger = ledger;
@@ -119,6 +125,7 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
     ledger->config = &scenario->config;
     iocp_sim_observer observer = ledger_observer(ledger);
     observer.meanwhile = meanwhile;
+    observer.choose = random->input != NULL ? choose : NULL;
     const bool whole_buffers = random_one_in(random, 3);
     scenario->sim = iocp_sim_create(seed, whole_buffers, &observer);
     require(scenario, scenario->sim != NULL ? 0 : -ENOMEM, "the sim");
@@ -138,7 +145,7 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
     scenario->application = (application){.port = scenario->port,
                                           .worker = scenario->worker,
                                           .ledger = ledger,
-                                          .random = {random_next(random)},
+                                          .random = {random_next(random), random->input},
                                           .habits = draw_habits(random),
                                           .shared = iocp_shared_bytes_create(APPLICATION_SHARED_BYTES),
                                           .next_key = 1,
@@ -270,13 +277,15 @@ static void stop(scenario *scenario)
 
 /* --- a run -------------------------------------------------------------------------------------------------- */
 
-void scenario_run(uint64_t seed, bool tracing, scenario_totals *totals)
+void scenario_run(const scenario_source *source, scenario_totals *totals)
 {
-    static ledger entries; /* kept from seed to seed for its memory */
-    sim_random random = {seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
-    scenario scenario;
+    static ledger entries; /* kept from run to run for its memory */
+    scenario scenario = {.input = {source->input, source->input_bytes}};
+    const uint64_t seed = source->input != NULL ? input_seed(&scenario.input) : source->seed;
+    sim_random random = {seed * UINT64_C(0x9e3779b97f4a7c15) + 1, source->input != NULL ? &scenario.input : NULL};
     ledger_reset(&entries, seed);
-    entries.tracing = tracing;
+    entries.tracing = source->tracing;
+    entries.traps = source->traps;
     scenario_open(&scenario, &entries, random_next(&random), &random);
 
     live(&scenario, 20 + random_below(&random, 120));

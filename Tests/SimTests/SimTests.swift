@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test func whatItIsNotAskedItRefuses() throws {
-        for arguments in [["--seed"], ["--seeds", "many"], ["--jobs", "0"], ["--sail", "1"]] {
+        for arguments in [["--seed"], ["--input"], ["--seeds", "many"], ["--jobs", "0"], ["--sail", "1"]] {
             let run = try Self.sim(arguments)
             #expect(run.status == 2 && run.text.hasPrefix("usage:"))
         }

@@ -42,6 +42,9 @@ typedef struct iocp_sim_observer {
     void (*meanwhile)(void *context);
     /* One line of what happens. */
     void (*trace)(void *context, const char *line);
+    /* Decides in place of the random sequence: a number below `bound`, which is at least 2. False leaves this choice
+     * to the sequence. */
+    bool (*choose)(void *context, uint32_t bound, uint32_t *choice);
 } iocp_sim_observer;
 
 /* whole_buffers: each receive spends one, as on kernels without incremental consumption. NULL without memory. */

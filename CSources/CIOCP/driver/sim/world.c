@@ -20,6 +20,9 @@ static uint64_t next(iocp_sim *sim)
 
 uint32_t iocp_sim_below(iocp_sim *sim, uint32_t bound)
 {
+    uint32_t choice;
+    if (sim->observer.choose != NULL && bound > 1 && sim->observer.choose(sim->observer.context, bound, &choice))
+        return choice;
     return (uint32_t)(((next(sim) >> 32) * bound) >> 32);
 }
 
