@@ -83,8 +83,11 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
 {
     const uint32_t count = port->config.worker_count;
     port->threads = calloc(count, sizeof *port->threads);
+    if (port->threads == NULL)
+        return -ENOMEM;
+    /* Last, and filled at once: a release takes workers that are there for workers that may hold something. */
     port->workers = aligned_alloc(IOCP_CACHE_LINE_BYTES, count * sizeof *port->workers);
-    if (port->threads == NULL || port->workers == NULL)
+    if (port->workers == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
         port->workers[i] = (iocp_worker){.setup.wake_fd = -1};
