@@ -83,27 +83,28 @@ public struct WorkerStats: Hashable, Sendable {
         isAsleep = raw.asleep != 0
     }
 
-    /// Adds another worker's counters; core, node, heartbeat and sleep stay.
+    /// Adds another worker's counters; core, node, heartbeat and sleep stay. A sum that does not fit wraps: they may be
+    /// whatever another process wrote into its page.
     public static func += (left: inout WorkerStats, right: WorkerStats) {
-        left.connections += right.connections
-        left.accepted += right.accepted
-        left.connected += right.connected
-        left.closed += right.closed
-        left.receivedBytes += right.receivedBytes
-        left.sentBytes += right.sentBytes
-        left.receivedOperations += right.receivedOperations
-        left.sentOperations += right.sentOperations
-        left.completions += right.completions
-        left.enters += right.enters
-        left.starvedReceives += right.starvedReceives
-        left.shortSends += right.shortSends
-        left.posts += right.posts
-        left.acceptFailures += right.acceptFailures
-        left.queueOverflows += right.queueOverflows
-        left.refusedAddresses += right.refusedAddresses
-        left.delayedAccepts += right.delayedAccepts
-        left.refusedSends += right.refusedSends
-        left.timeouts += right.timeouts
-        left.unsentBytes += right.unsentBytes
+        left.connections &+= right.connections
+        left.accepted &+= right.accepted
+        left.connected &+= right.connected
+        left.closed &+= right.closed
+        left.receivedBytes &+= right.receivedBytes
+        left.sentBytes &+= right.sentBytes
+        left.receivedOperations &+= right.receivedOperations
+        left.sentOperations &+= right.sentOperations
+        left.completions &+= right.completions
+        left.enters &+= right.enters
+        left.starvedReceives &+= right.starvedReceives
+        left.shortSends &+= right.shortSends
+        left.posts &+= right.posts
+        left.acceptFailures &+= right.acceptFailures
+        left.queueOverflows &+= right.queueOverflows
+        left.refusedAddresses &+= right.refusedAddresses
+        left.delayedAccepts &+= right.delayedAccepts
+        left.refusedSends &+= right.refusedSends
+        left.timeouts &+= right.timeouts
+        left.unsentBytes &+= right.unsentBytes
     }
 }
