@@ -7,9 +7,10 @@ RUN_FLAGS  ?=
 BENCH_FLAGS ?=
 SEEDS      ?= 2000
 SIM_FLAGS  ?= --jobs $(shell nproc)
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan sim mutants bench run format clean
+.PHONY: help deps build test test-asan test-tsan sim mutants fuzz bench run format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -45,6 +46,9 @@ endif
 mutants: deps ## breaks the core on purpose, place by place, and expects the sim to notice each
 	Tests/Sim/mutants.sh
 
+fuzz: deps ## fuzzes each target for FUZZ_SECONDS=60 with libFuzzer, or one: TARGET=config
+	SECONDS_EACH=$(FUZZ_SECONDS) SWIFT=$(SWIFT) Tests/Fuzz/fuzz.sh $(TARGET)
+
 bench: build ## measures against select, poll, threads and epoll; results in bench/results
 	$(SWIFT) build -c release --package-path bench
 	bench/.build/release/bench --iocp $(IOCP) $(BENCH_FLAGS)
@@ -61,4 +65,4 @@ format: ## formats Swift and C in place
 	fi
 
 clean: ## removes everything that was built
-	rm -rf .build .build-asan .build-tsan bench/.build bench/results
+	rm -rf .build .build-asan .build-tsan .build-fuzz bench/.build bench/results

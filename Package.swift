@@ -50,6 +50,14 @@ let package = Package(
             cSettings: [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))]
         ),
         .testTarget(name: "SimTests", dependencies: ["iocp-sim"]),
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["CIOCP"],
+            path: "Tests/Fuzz",
+            exclude: ["README.md", "fuzz.sh", "libfuzzer.c", "operations.c", "Command", "Corpus"],
+            cSettings: [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))]
+        ),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .executableTarget(
             name: "FaultyServer", path: "Tests/CLITests/FaultyServer", swiftSettings: swiftSettings),
         .testTarget(

@@ -34,11 +34,37 @@ import Testing
         #expect(try trace() == first)
     }
 
+    /// What the fuzzer's inputs decide (Tests/Fuzz), once each: what was found stays found.
+    @Test func inputsOfTheFuzzerKeepEveryPromise() throws {
+        let inputs = try Self.inputs()
+        try #require(inputs.count > 10)
+        let run = try Self.sim(["--input"] + inputs)
+        #expect(run.status == 0, "\(run.text)replay with: make sim INPUT=…")
+        let first = try Self.sim("--input", inputs[0]), again = try Self.sim("--input", inputs[0])
+        #expect(first.status == 0 && first.text == again.text, "an input replays exactly")
+    }
+
     @Test func whatItIsNotAskedItRefuses() throws {
         for arguments in [["--seed"], ["--input"], ["--seeds", "many"], ["--jobs", "0"], ["--sail", "1"]] {
             let run = try Self.sim(arguments)
             #expect(run.status == 2 && run.text.hasPrefix("usage:"))
         }
+    }
+
+    /// Tests/Fuzz/Corpus/operations.
+    static func inputs() throws -> [String] {
+        let tests = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
+        let folder = tests + "/Fuzz/Corpus/operations"
+        guard let directory = opendir(folder) else { throw Failure(description: "no \(folder)") }
+        defer { closedir(directory) }
+        var paths: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if !name.hasPrefix(".") { paths.append(folder + "/" + name) }
+        }
+        return paths.sorted()
     }
 
     // MARK: - The process
