@@ -76,6 +76,11 @@ static void provided(void *context, const uint8_t *start, uint32_t count_bytes)
                        "a buffer was given to the kernel while its bytes are lent", 0);
 }
 
+static void failed(void *context, const char *operation, int error)
+{
+    failures_count(&((ledger *)context)->failures, operation, error);
+}
+
 static void trace(void *context, const char *line)
 {
     (void)context;
@@ -91,5 +96,6 @@ iocp_sim_observer ledger_observer(ledger *ledger)
                                .broke = broke,
                                .ended = ended,
                                .provided = provided,
+                               .failed = failed,
                                .trace = ledger->tracing ? trace : NULL};
 }

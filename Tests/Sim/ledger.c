@@ -34,6 +34,7 @@ void ledger_reset(ledger *ledger, uint64_t seed)
     for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++)
         life_begin(&ledger->lives[i], 0);
     memset(ledger->timers, 0, sizeof ledger->timers);
+    memset(&ledger->failures, 0, sizeof ledger->failures);
     ledger->seed = seed;
     ledger->worker = NULL;
     ledger->lease_count = 0;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "CIOCP.h"
+#include "failures.h"
 
 enum {
     LEDGER_SLOTS_MAX = 64,
@@ -104,6 +105,7 @@ typedef struct ledger {
     uint64_t quiet_count; /* waits that had nothing to hand out: nothing older is owed after one */
     uint64_t completion_count;
     uint64_t closed_count;
+    failures failures; /* what the kernel gave */
 } ledger;
 
 /* Says which seed broke which promise, and ends the process: with status 1, or by a trap where one is wanted. */

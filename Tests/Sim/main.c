@@ -1,9 +1,10 @@
 /* iocp-sim: runs seeds of a random application over the real worker and a played kernel.
  *
- *   iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT]
+ *   iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT] [--failures]
  *   iocp-sim --seed SEED      one seed, with a trace on stderr
  *   iocp-sim --input FILE...  inputs of the fuzzer (Tests/Fuzz); a single one with a trace
  *
+ * With --failures, every error that the played kernel can give must have been given to the worker.
  * Exits 0 when every promise was kept, 1 when one was broken, 2 when it could not run. */
 #include <errno.h>
 #include <signal.h>
@@ -27,6 +28,7 @@ typedef struct options {
     uint64_t seconds;
     uint32_t job_count;
     bool one;
+    bool failures;
 } options;
 
 /* A sanitizer keeps freed memory on purpose. */
@@ -181,8 +183,8 @@ static int run_inputs(char **files, uint32_t file_count, scenario_totals *totals
 
 static _Noreturn void usage(void)
 {
-    fprintf(stderr, "usage: iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT] | --seed SEED | "
-                    "--input FILE...\n");
+    fprintf(stderr, "usage: iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT] [--failures] | "
+                    "--seed SEED | --input FILE...\n");
     exit(2);
 }
 
@@ -191,6 +193,11 @@ static options parse(int count, char **words)
     options options = {.seed_count = 2000, .first_seed = 1, .job_count = 1};
     for (int i = 1; i < count; i += 2) {
         char *end = NULL;
+        if (strcmp(words[i], "--failures") == 0) {
+            options.failures = true;
+            i--; /* it has no value */
+            continue;
+        }
         if (i + 1 == count)
             usage();
         errno = 0;
@@ -243,10 +250,13 @@ int main(int count, char **words)
         sum.completion_count += totals[i].completion_count;
         sum.event_count += totals[i].event_count;
         sum.closed_count += totals[i].closed_count;
+        failures_add(&sum.failures, &totals[i].failures);
     }
     printf("%llu seeds from %llu in %.1f s (%.0f seeds/s): %llu completions, %llu events, %llu connections closed\n",
            (unsigned long long)sum.seed_count, (unsigned long long)options.first_seed, seconds,
            (double)sum.seed_count / (seconds > 0 ? seconds : 1), (unsigned long long)sum.completion_count,
            (unsigned long long)sum.event_count, (unsigned long long)sum.closed_count);
+    if (result == 0 && options.failures && !failures_complete(&sum.failures))
+        return 1;
     return result;
 }

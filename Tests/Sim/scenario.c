@@ -305,5 +305,6 @@ void scenario_run(const scenario_source *source, scenario_totals *totals)
     totals->completion_count += entries.completion_count;
     totals->event_count += iocp_sim_event_count(scenario.sim);
     totals->closed_count += entries.closed_count;
+    failures_add(&totals->failures, &entries.failures);
     scenario_close(&scenario);
 }

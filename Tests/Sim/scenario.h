@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "failures.h"
+
 /* What decides a scenario. */
 typedef struct scenario_source {
     uint64_t seed;
@@ -20,6 +22,7 @@ typedef struct scenario_totals {
     uint64_t completion_count;
     uint64_t event_count;
     uint64_t closed_count;
+    failures failures;
 } scenario_totals;
 
 /* Runs it to its end and adds to the totals. A broken promise is printed and ends the process with 1. */

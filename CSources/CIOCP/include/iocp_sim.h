@@ -38,6 +38,10 @@ typedef struct iocp_sim_observer {
     void (*ended)(void *context, iocp_token connection, iocp_sim_ending ending);
     /* A receive buffer was given to the kernel, which writes to it from here on. */
     void (*provided)(void *context, const uint8_t *start, uint32_t count_bytes);
+    /* An operation ended with an error, or a question was answered with one. `operation` is "accept", "connect",
+     * "receive", "send", "shutdown" or "close"; "call" for a connect refused at the call, "peer", "wait"; or "late", for
+     * an event of a connection that had ended. Static storage. */
+    void (*failed)(void *context, const char *operation, int error);
     /* Time passes inside a wait: other threads would run now, and may post. */
     void (*meanwhile)(void *context);
     /* One line of what happens. */

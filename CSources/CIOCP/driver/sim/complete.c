@@ -60,8 +60,8 @@ static const char *operation_name(uint64_t token)
     case IOCP_OPERATION_SHUTDOWN:
         return "shutdown";
     case IOCP_OPERATION_CLOSE:
+    case IOCP_OPERATION_NONE: /* of a socket that never got a slot */
         return "close";
-    case IOCP_OPERATION_NONE:
     case IOCP_OPERATION_CONNECTION:
     case IOCP_OPERATION_CANCEL:
     case IOCP_OPERATION_DRIVER:
@@ -71,7 +71,7 @@ static const char *operation_name(uint64_t token)
 }
 
 /* An event without a buffer has UINT16_MAX for one. */
-static void give(iocp_sim *sim, output *out, iocp_event *event, const char *remark)
+static void give(iocp_sim *sim, output *out, iocp_event *event, bool late)
 {
     if (event->buffer != UINT16_MAX)
         iocp_sim_buffer_named(sim, event);
@@ -79,7 +79,8 @@ static void give(iocp_sim *sim, output *out, iocp_event *event, const char *rema
         event->buffer = 0;
     IOCP_SIM_SAY(sim, "    event %s %u.%u: %d%s%s%s", operation_name(event->token), iocp_token_slot(event->token),
                  iocp_token_generation(event->token), event->result, event->flags & IOCP_EVENT_MORE ? "" : ", ends",
-                 event->flags & IOCP_EVENT_BUFFER_DONE ? ", buffer done" : "", remark);
+                 event->flags & IOCP_EVENT_BUFFER_DONE ? ", buffer done" : "", late ? ", late" : "");
+    (void)iocp_sim_fail(sim, late ? "late" : operation_name(event->token), event->result);
     out->events[out->count++] = *event;
     sim->event_count++;
 }
@@ -120,7 +121,7 @@ static void hand_over_one(iocp_sim *sim, iocp_sim_socket *socket, iocp_sim_queue
 {
     iocp_event *event = &entries[queue->head++ & (capacity - 1)];
     sim->waiting_count--;
-    give(sim, out, event, "");
+    give(sim, out, event, false);
     if (event->flags & IOCP_EVENT_MORE)
         return;
     const iocp_sim_kind kind = kind_of(event->token);
@@ -149,7 +150,7 @@ static void hand_over_listener(iocp_sim *sim, iocp_sim_listener *listener, outpu
            !iocp_sim_chance(sim, sim->weather.delay)) {
         iocp_event *event = &listener->events[listener->queue.head++ & (IOCP_SIM_ACCEPT_EVENTS - 1)];
         sim->waiting_count--;
-        give(sim, out, event, "");
+        give(sim, out, event, false);
         if (!(event->flags & IOCP_EVENT_MORE))
             listener->accept.stage = IOCP_SIM_IDLE;
     }
@@ -179,7 +180,7 @@ static void hand_over_late(iocp_sim *sim, output *out)
             sim->all_buffers[event.buffer].waiting_count++;
         }
     }
-    give(sim, out, &event, ", late");
+    give(sim, out, &event, true);
 }
 
 /* Sockets in random order, some of them twice, some not at all. */
@@ -219,7 +220,8 @@ int iocp_sim_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, ui
     steps(sim);
     hand_over(sim, &out);
     if (iocp_sim_chance(sim, sim->weather.interrupt))
-        return out.count == 0 && iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EINTR : (int)out.count;
+        return out.count == 0 && iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? iocp_sim_fail(sim, "wait", -EINTR)
+                                                                            : (int)out.count;
 
     /* Nothing happened yet, and the worker sleeps: time leaps ahead, further each time. */
     uint64_t jump_ns = 1000;
@@ -228,7 +230,7 @@ int iocp_sim_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, ui
         if (passed_ns >= timeout_ns || woken(sim))
             break;
         if (jumps == JUMPS_MAX)
-            return -EINTR; /* nothing will ever happen */
+            return iocp_sim_fail(sim, "wait", -EINTR); /* nothing will ever happen */
         const uint64_t left_ns = timeout_ns - passed_ns;
         sim->now_ns += jump_ns < left_ns ? jump_ns : left_ns;
         jump_ns = jump_ns * 2 < jump_most_ns ? jump_ns * 2 : jump_most_ns;

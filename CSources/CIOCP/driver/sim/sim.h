@@ -182,6 +182,8 @@ bool iocp_sim_chance(iocp_sim *sim, uint32_t of_1024);
 /* Mostly small, sometimes up to `most`. */
 uint32_t iocp_sim_magnitude(iocp_sim *sim, uint32_t most);
 void iocp_sim_say(iocp_sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Tells of an error that the worker is given; passes it on. */
+int iocp_sim_fail(iocp_sim *sim, const char *operation, int32_t result);
 void iocp_sim_violated(iocp_sim *sim, const char *rule, const char *what, iocp_token connection);
 
 #define IOCP_SIM_REQUIRE(sim, condition, rule, what, connection)       \

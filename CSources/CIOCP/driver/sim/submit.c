@@ -69,10 +69,10 @@ int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *ad
     (void)source;
     iocp_sim *sim = iocp_sim_of(driver);
     if (iocp_sim_chance(sim, sim->weather.refuse))
-        return -refusals[iocp_sim_below(sim, sizeof refusals / sizeof *refusals)];
+        return iocp_sim_fail(sim, "call", -refusals[iocp_sim_below(sim, sizeof refusals / sizeof *refusals)]);
     const uint32_t opened = iocp_sim_socket_open(sim, false);
     if (opened == UINT32_MAX)
-        return -ENFILE;
+        return iocp_sim_fail(sim, "call", -ENFILE);
     IOCP_SIM_SAY(sim, "  connect %u.%u, handle %u", iocp_token_slot(token), iocp_token_generation(token), opened);
     check_name(sim, &sim->sockets[opened], token);
     begin(sim, &sim->sockets[opened].operations[IOCP_SIM_CONNECT], token);
@@ -204,9 +204,9 @@ int iocp_sim_peer_address(iocp_driver *driver, uint32_t handle, iocp_address *ad
     const iocp_sim_socket *socket = &sim->sockets[handle];
     IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && socket->open, "G4", "a question to a closed socket", 0);
     if (iocp_sim_chance(sim, sim->weather.refuse))
-        return iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EBUSY : -EOPNOTSUPP;
+        return iocp_sim_fail(sim, "peer", iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EBUSY : -EOPNOTSUPP);
     if (!socket->established || socket->broken)
-        return -ENOTCONN;
+        return iocp_sim_fail(sim, "peer", -ENOTCONN);
     /* Few, so that they are met again; every fifth speaks IPv6. */
     const uint8_t host = (uint8_t)(1 + socket->stream % sim->address_count);
     if (socket->stream % 5 == 0)

@@ -178,6 +178,13 @@ void iocp_sim_say(iocp_sim *sim, const char *format, ...)
     sim->observer.trace(sim->observer.context, line);
 }
 
+int iocp_sim_fail(iocp_sim *sim, const char *operation, int32_t result)
+{
+    if (result < 0 && sim->observer.failed != NULL)
+        sim->observer.failed(sim->observer.context, operation, -result);
+    return result;
+}
+
 void iocp_sim_violated(iocp_sim *sim, const char *rule, const char *what, iocp_token connection)
 {
     if (sim->observer.violated != NULL)
