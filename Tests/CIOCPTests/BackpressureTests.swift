@@ -114,4 +114,68 @@ import Testing
         _ = worker.settle()
         #expect(worker.unsent == 1500)
     }
+
+    /// A connection whose send took `taken` bytes of what was queued.
+    private func stall(_ worker: ScriptedWorker, _ connection: iocp_token, after taken: Int32) {
+        _ = worker.settle()
+        _ = took(worker, connection, taken)
+    }
+
+    /// A quarter of the chunks is not for those that wait: a few stalled peers would have all others refused.
+    @Test func stalledConnectionsLeaveTheReserveOfChunks() {
+        let chunk = Int(IOCP_SEND_CHUNK_BYTES)
+        let worker = ScriptedWorker(chunks: 16) { $0.overflow_policy = IOCP_OVERFLOW_REFUSE }
+        let stalled = worker.open(), live = worker.open()
+        #expect(worker.send(stalled, bytes(10 * chunk)) == 0)
+        stall(worker, stalled, after: 1)
+        while worker.send(stalled, bytes(chunk)) == 0 {}
+        #expect(worker.send(live, bytes(5 * chunk)) == -ENOBUFS) // much, like what waits
+        for _ in 0..<20 {
+            #expect(worker.send(live, bytes(chunk)) == 0)
+            _ = worker.settle()
+            _ = took(worker, live, Int32(chunk))
+        }
+    }
+
+    @Test func stalledConnectionsLeaveTheReserveOfTheWorkersBound() {
+        let worker = make(high: 3000, cap: 4000, worker: 4000)
+        let stalled = worker.open(), live = worker.open()
+        #expect(worker.send(stalled, bytes(2000)) == 0)
+        stall(worker, stalled, after: 1)
+        #expect(worker.send(stalled, bytes(1002)) == -ENOBUFS)
+        #expect(worker.send(stalled, bytes(1001)) == 0)
+        #expect(worker.send(live, bytes(1000)) == 0)
+    }
+
+    /// Pieces cost nodes, however small they are.
+    @Test func stalledConnectionsLeaveTheReserveOfNodes() {
+        let worker = ScriptedWorker(chunks: 4) { $0.overflow_policy = IOCP_OVERFLOW_REFUSE }
+        let stalled = (0..<15).map { _ in worker.open() }
+        let live = worker.open()
+        let shared = Shared([1])
+        for connection in stalled { while iocp_send_shared(worker.worker, connection, shared.pointer) == 0 {} }
+        for _ in 0..<2 { #expect(iocp_send_shared(worker.worker, live, shared.pointer) == 0) }
+    }
+
+    /// Received bytes that wait behind a full socket would keep their buffers from everybody.
+    @Test func receivedBytesThatCannotWaitEndTheirConnection() throws {
+        let worker = ScriptedWorker(buffers: 2, chunks: 4) { $0.overflow_policy = IOCP_OVERFLOW_REFUSE }
+        let hogs = (0..<2).map { _ in worker.open() }
+        for hog in hogs { while worker.send(hog, bytes(Int(IOCP_SEND_CHUNK_BYTES))) == 0 {} }
+        let echo = worker.open()
+        let token = iocp_token_with(echo, IOCP_OPERATION_RECEIVE)
+        let message = bytes(100)
+        worker.reportReceived(token, message, in: 0, at: 0, more: true, done: true)
+        let received = try #require(worker.settle().first)
+        #expect(iocp_send_lease(worker.worker, echo, received.detail, received.bytes, 100) == 0)
+        stall(worker, echo, after: 1)
+        _ = worker.settle()
+        worker.report(token, -ECANCELED)
+        _ = worker.settle()
+        worker.report(iocp_token_with(echo, IOCP_OPERATION_CLOSE), 0)
+        let closed = worker.settle()
+        #expect(closed.map(\.kind) == [IOCP_COMPLETION_CLOSED])
+        #expect(closed.first?.detail == IOCP_CLOSE_SEND_OVERFLOW.rawValue)
+        #expect(worker.holdings.leases == 0)
+    }
 }

@@ -12,7 +12,7 @@ final class SendMemory {
     init(nodes: UInt32 = 64, chunks chunkCount: UInt32 = 16, buffers bufferCount: UInt32 = 16, bufferBytes: UInt32 = 65536) {
         precondition(iocp_send_chunks_open(chunks, 0, chunkCount) == 0)
         precondition(iocp_receive_buffers_open(buffers, 0, bufferBytes, bufferCount, 0, 0) == 0)
-        precondition(iocp_send_pool_open(pool, 0, nodes, chunks, buffers) == 0)
+        precondition(iocp_send_pool_open(pool, 0, nodes, 0, chunks, buffers) == 0)
     }
 
     deinit {
@@ -68,7 +68,8 @@ final class SendQueue {
 
     func shared(_ shared: OpaquePointer) -> Int32 { iocp_send_queue_shared(memory.pool, &queue, shared) }
     func mark(_ key: UInt64) -> Int32 { iocp_send_queue_mark(memory.pool, &queue, key) }
-    func settle() { iocp_send_queue_settle(memory.pool, &queue) }
+    @discardableResult
+    func settle() -> Bool { iocp_send_queue_settle(memory.pool, &queue) }
 
     /// What a send would be offered.
     func gather(_ capacity: Int = Int(IOCP_SEND_RANGES_MAX)) -> (ranges: [iocp_range], total: Int) {

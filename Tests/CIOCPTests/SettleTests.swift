@@ -93,7 +93,7 @@ import Testing
         #expect(queue.unsentBytes == [1, 2, 3, 4])
         #expect(memory.leases < 2) // what fitted moved
         hog.dropAll()
-        queue.settle()
+        #expect(queue.settle())
         #expect(memory.leases == 0)
         #expect(queue.unsentBytes == [1, 2, 3, 4])
     }
@@ -103,7 +103,7 @@ import Testing
         let queue = SendQueue(memory)
         #expect(queue.lease(try #require(memory.receive([1, 2])), count: 2) == 0)
         #expect(queue.mark(1) == 0)
-        queue.settle()
+        #expect(!queue.settle())
         #expect(queue.unsentBytes == [1, 2] && memory.leases == 1)
     }
 

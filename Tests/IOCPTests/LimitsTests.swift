@@ -77,6 +77,51 @@ extension RealSockets {
             }
         }
 
+        /// What a peer that never reads gets into the server's memory.
+        enum Stalled: UInt8, CaseIterable {
+            case copies = 1, leases, shared
+        }
+
+        @Test("peers that never read take no memory from those that do", arguments: testedDrivers, Stalled.allCases)
+        func stalledPeers(driver: Driver, stalled: Stalled) async throws {
+            let message = try SharedBytes([UInt8](repeating: 3, count: 100))
+            var behaviour = Behaviour()
+            let piece = [UInt8](repeating: 1, count: 16_384)
+            behaviour.received = {
+                (bytes: consuming ReceivedBytes, connection: Behaviour.Context) throws(IOCPError) in
+                switch Stalled(rawValue: bytes.bytes.unsafeLoad(as: UInt8.self)) {
+                case .copies: while refusal({ () throws(IOCPError) in try connection.send(piece) }) == nil {}
+                case .leases: try connection.send(bytes)
+                case .shared: while refusal({ () throws(IOCPError) in try connection.send(message) }) == nil {}
+                case nil: try connection.send(bytes.bytes)
+                }
+            }
+            try await withServer(
+                driver,
+                {
+                    $0.workers = 1
+                    $0.connectionsPerWorker = 64
+                    $0.receiveBuffersPerWorker = 4
+                    $0.receiveBufferBytes = 4096
+                    $0.sendChunksPerWorker = 64
+                    $0.unsentBytesPerWorker = 2 << 20
+                    $0.overflowPolicy = .refuse
+                }, behaviour
+            ) { server, port, _ in
+                let live = try Peer.connect(port: port)
+                let peers = try (0..<20).map { _ in try Peer.connect(port: port, receiveBufferBytes: 4096) }
+                let bytes = [UInt8](repeating: stalled.rawValue, count: stalled == .leases ? 4 << 20 : 1)
+                for peer in peers { _ = send(peer.fd, bytes, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)) }
+                try await eventually("refusals") { server.port.stats(ofWorker: 0).refusedSends >= 10 }
+                for round in 0..<100 {
+                    let message = [0] + pattern(999, seed: UInt64(round))
+                    try live.send(message)
+                    #expect(try live.receive(message.count) == message)
+                }
+                withExtendedLifetime(peers) {}
+            }
+        }
+
         @Test("silence ends a connection by name", arguments: testedDrivers)
         func idle(driver: Driver) async throws {
             try await withServer(driver, { $0.idleTimeout = .milliseconds(60) }) { _, port, ledger in

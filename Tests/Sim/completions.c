@@ -151,7 +151,7 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
         justified = config->send_timeout_ns > 0;
         break;
     case IOCP_CLOSE_SEND_OVERFLOW:
-        justified = life->overflowed;
+        justified = life->overflowed || life->taken_bytes < life->lent_bytes;
         break;
     }
     LEDGER_REQUIRE(ledger, justified, "G3", "CLOSED with a reason that is not so", life->token);

@@ -82,6 +82,8 @@ bool ledger_may_lose(const ledger *ledger, const ledger_life *life)
     if (life->closing || life->aborted || life->broken || life->overflowed || life->ending > IOCP_SIM_FIN ||
         ledger->stopped)
         return true;
+    if (life->taken_bytes < life->lent_bytes)
+        return true;
     if (config->idle_timeout_ns > 0 || config->receive_timeout_ns > 0 || config->send_timeout_ns > 0)
         return true;
     /* The peer's FIN begins a close, too, which its peer has to let end in time. */

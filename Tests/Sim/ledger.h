@@ -56,6 +56,7 @@ typedef struct ledger_life {
     uint64_t received_bytes;
     uint64_t queued_bytes;
     uint64_t taken_bytes;
+    uint64_t lent_bytes; /* what was queued up to the latest lease: until it is taken, it may find no memory to wait in */
     ledger_stretch *stretches; /* queued and not taken */
     uint32_t stretch_head;
     uint32_t stretch_count;

@@ -53,7 +53,8 @@ static void check_answer(application *application, ledger_life *life, int result
 void application_send_copy(application *application, ledger_life *life, uint32_t stream, uint64_t position,
                            uint32_t count)
 {
-    enum { ROOM_BYTES_MIN = 32 * 1024 }; /* of the fewest send chunks a port may have */
+    enum { ROOM_BYTES_MIN = 32 * 1024 }; /* of the fewest send chunks a port may have, less the reserve */
+    const uint64_t cap_bytes = application->ledger->config->worker_unsent_bytes;
     uint8_t bytes[40000];
     count = count < sizeof bytes ? count : (uint32_t)sizeof bytes;
     iocp_sim_stream_copy(stream, position, bytes, count);
@@ -63,7 +64,7 @@ void application_send_copy(application *application, ledger_life *life, uint32_t
         ledger_queue(application->ledger, life, stream, position, count);
     check_answer(application, life, result);
     LEDGER_REQUIRE(application->ledger,
-                   result != -ENOBUFS || count > application->ledger->config->send_high_bytes || count > ROOM_BYTES_MIN ||
+                   result != -ENOBUFS || count > cap_bytes - cap_bytes / 4 || count > ROOM_BYTES_MIN ||
                        iocp_worker_hold(application->worker).send_nodes > 0,
                    "G6", "a send was refused while nothing is queued", life->token);
     LEDGER_REQUIRE(application->ledger,
@@ -79,9 +80,10 @@ void application_send_lease(application *application, ledger_life *life, uint32_
     const uint32_t from = random_below(&application->random, lease.count_bytes);
     const uint32_t count = random_below(&application->random, lease.count_bytes - from + 1);
     const int result = iocp_send_lease(application->worker, life->token, lease.id, lease.bytes + from, count);
-    if (result == 0)
+    if (result == 0) {
         ledger_queue(ledger, life, lease.stream, lease.position + from, count);
-    else
+        life->lent_bytes = life->queued_bytes;
+    } else
         ledger->leases[ledger->lease_count++] = lease;
     check_answer(application, life, result);
 }
@@ -101,6 +103,8 @@ static void notify(application *application, ledger_life *life)
     const int result = iocp_send_notify(application->worker, life->token, key);
     if (result == 0)
         ledger_notify_asked(life, key);
+    if (result == -ENOBUFS && iocp_connection_unsent_bytes(application->worker, life->token) > 0)
+        press(life);
     LEDGER_REQUIRE(application->ledger, result == 0 || result == -ENOTCONN || result == -ENOBUFS ||
                        (result == -EPIPE && life->finishing),
                    "G6", "a notify answered with no known error", life->token);

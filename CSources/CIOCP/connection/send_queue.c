@@ -6,11 +6,12 @@
 #include "../base/check.h"
 #include "../base/limits.h"
 
-int iocp_send_pool_open(iocp_send_pool *pool, uint32_t node, uint32_t node_count, iocp_send_chunks *chunks,
-                        iocp_receive_buffers *buffers)
+int iocp_send_pool_open(iocp_send_pool *pool, uint32_t node, uint32_t node_count, uint32_t reserve_count,
+                        iocp_send_chunks *chunks, iocp_receive_buffers *buffers)
 {
     *pool = (iocp_send_pool){
-        .node_count = node_count, .free_head = IOCP_NODE_NONE, .chunks = chunks, .buffers = buffers};
+        .node_count = node_count, .reserve_count = reserve_count, .free_head = IOCP_NODE_NONE, .chunks = chunks,
+        .buffers = buffers};
     const int result = iocp_arena_open(&pool->arena, (size_t)node_count * sizeof(iocp_send_node), node);
     pool->nodes = (iocp_send_node *)pool->arena.start;
     return result;
@@ -20,6 +21,29 @@ void iocp_send_pool_close(iocp_send_pool *pool)
 {
     iocp_arena_close(&pool->arena);
     *pool = (iocp_send_pool){0};
+}
+
+/* --- the reserve -------------------------------------------------------------------------------------------- */
+
+bool iocp_send_pool_spares_chunks(const iocp_send_pool *pool, uint32_t count_bytes)
+{
+    const uint32_t reserve = pool->chunks->chunk_count / IOCP_SEND_RESERVE_SHARE;
+    return (uint64_t)pool->chunks->free_count * IOCP_SEND_CHUNK_BYTES >=
+           count_bytes + (uint64_t)reserve * IOCP_SEND_CHUNK_BYTES;
+}
+
+bool iocp_send_pool_spares_node(const iocp_send_pool *pool)
+{
+    return pool->node_count - pool->used_count > pool->reserve_count;
+}
+
+bool iocp_send_queue_is_short(const iocp_send_pool *pool, const iocp_send_queue *queue)
+{
+    uint32_t pieces = 0;
+    for (uint32_t index = queue->head; index != IOCP_NODE_NONE; index = pool->nodes[index].next)
+        if (++pieces == IOCP_SEND_RESERVE_NODES)
+            return false;
+    return true;
 }
 
 /* --- nodes ------------------------------------------------------------------------------------------------- */
@@ -293,8 +317,9 @@ static void append_existing(iocp_send_pool *pool, iocp_send_queue *queue, uint32
 }
 
 /* The queue is built anew, in order: pieces worth moving are copied to its tail, where they pack, the others linked. */
-void iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue)
+bool iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue)
 {
+    bool all_moved = true;
     iocp_send_queue settled = iocp_send_queue_empty();
     while (queue->head != IOCP_NODE_NONE) {
         const uint32_t index = queue->head;
@@ -302,9 +327,11 @@ void iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue)
         if (worth_moving(node) && iocp_send_queue_copy(pool, &settled, node->start, node->count_bytes, true) == 0) {
             remove_head(pool, queue);
         } else {
+            all_moved = all_moved && node->piece != IOCP_PIECE_LEASE;
             queue->head = node->next;
             append_existing(pool, &settled, index);
         }
     }
     *queue = settled;
+    return all_moved;
 }

@@ -45,6 +45,7 @@ typedef struct iocp_send_pool {
     uint32_t free_head;
     uint32_t untouched; /* nodes at and above this were never used; they join the free list lazily */
     uint32_t used_count;
+    uint32_t reserve_count;
     iocp_send_chunks *chunks;
     iocp_receive_buffers *buffers;
 } iocp_send_pool;
@@ -60,9 +61,17 @@ static inline iocp_send_queue iocp_send_queue_empty(void)
     return (iocp_send_queue){.head = IOCP_NODE_NONE, .tail = IOCP_NODE_NONE, .unsent_bytes = 0};
 }
 
-int iocp_send_pool_open(iocp_send_pool *pool, uint32_t node, uint32_t node_count, iocp_send_chunks *chunks,
-                        iocp_receive_buffers *buffers);
+/* Of node_count nodes, reserve_count are for queues that are short. */
+int iocp_send_pool_open(iocp_send_pool *pool, uint32_t node, uint32_t node_count, uint32_t reserve_count,
+                        iocp_send_chunks *chunks, iocp_receive_buffers *buffers);
 void iocp_send_pool_close(iocp_send_pool *pool);
+
+/* Whether chunks, or nodes, of a pool are left beyond its reserve. */
+bool iocp_send_pool_spares_chunks(const iocp_send_pool *pool, uint32_t count_bytes);
+bool iocp_send_pool_spares_node(const iocp_send_pool *pool);
+
+/* Whether a queue has fewer than IOCP_SEND_RESERVE_NODES pieces. */
+bool iocp_send_queue_is_short(const iocp_send_pool *pool, const iocp_send_queue *queue);
 
 /* Each returns 0, or -ENOBUFS with the queue unchanged. `own` asks for chunks of the connection's own. */
 int iocp_send_queue_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
@@ -86,7 +95,8 @@ bool iocp_send_queue_take_mark(iocp_send_pool *pool, iocp_send_queue *queue, uin
 bool iocp_send_queue_drop(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t *key);
 
 /* Called after a short send: moves what is left out of memory that others need (a receive buffer, a shared chunk)
- * into chunks of the connection's own. Where none is free the rest stays where it is. */
-void iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue);
+ * into chunks of the connection's own. Where none is free the rest stays where it is; returns false when received
+ * bytes are among it. */
+bool iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue);
 
 #endif

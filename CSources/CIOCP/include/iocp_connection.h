@@ -19,7 +19,8 @@ int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_ad
 int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes);
 
 /* Queues received bytes themselves, without a copy. bytes[0, count) must lie within the lease.
- * On success the lease belongs to the queue and is returned once sent; on failure it stays the caller's. O(1). */
+ * On success the lease belongs to the queue and is returned once sent; on failure it stays the caller's. Behind a
+ * full socket the bytes are copied instead, so that they keep no buffer: -ENOBUFS without memory for that. O(1). */
 int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, const uint8_t *bytes,
                     uint32_t count_bytes);
 

@@ -33,7 +33,7 @@ typedef struct iocp_port_config {
     uint32_t send_low_bytes;               /* unsent bytes at which a connection is writable again */
     uint32_t send_high_bytes;              /* unsent bytes at which its receive pauses */
     uint32_t send_cap_bytes;               /* unsent bytes it may never exceed; at most 2 GiB - 1 */
-    uint64_t worker_unsent_bytes;          /* unsent bytes of all connections of a worker */
+    uint64_t worker_unsent_bytes;          /* unsent bytes of all connections of a worker; a quarter of them for those that keep up */
     uint64_t idle_timeout_ns;              /* 0: none; else nothing received or sent for this long */
     uint64_t receive_timeout_ns;           /* 0: none; else fewer than receive_progress_bytes received in it */
     uint64_t send_timeout_ns;              /* 0: none; else unsent bytes and none of them taken in it */

@@ -114,6 +114,12 @@ void iocp_receive_buffers_lease(iocp_receive_buffers *buffers, uint16_t id)
     buffers->lease_count++;
 }
 
+bool iocp_receive_buffers_scarce(const iocp_receive_buffers *buffers)
+{
+    const iocp_buffer_range *range = &buffers->classes[IOCP_BUFFER_LARGE];
+    return 2 * (range->free_count + range->provided_count) <= range->buffer_count;
+}
+
 void iocp_receive_buffers_return(iocp_receive_buffers *buffers, uint16_t id)
 {
     IOCP_CHECK((buffers->holders[id] & ~DRIVER_HOLDS) != 0, "a receive lease was returned twice");

@@ -58,6 +58,9 @@ void iocp_receive_buffers_driver_done(iocp_receive_buffers *buffers, uint16_t id
 
 void iocp_receive_buffers_lease(iocp_receive_buffers *buffers, uint16_t id);
 
+/* Whether half of the large buffers, or more, are lent and no longer written to. */
+bool iocp_receive_buffers_scarce(const iocp_receive_buffers *buffers);
+
 /* Gives one lease back; traps when there is none. */
 void iocp_receive_buffers_return(iocp_receive_buffers *buffers, uint16_t id);
 

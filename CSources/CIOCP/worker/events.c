@@ -117,6 +117,17 @@ static void relieve(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_touch(worker, slot);
 }
 
+/* What a full socket left over makes room for others. Received bytes that cannot, because no send memory is left, hold
+ * their buffers until the peer reads: where that comes to half of them, the connection ends instead. */
+static void settle(iocp_worker *worker, iocp_slot *slot)
+{
+    if (iocp_send_queue_settle(&worker->pool, &slot->queue) || slot->state != IOCP_SLOT_OPEN ||
+        !iocp_receive_buffers_scarce(&worker->buffers))
+        return;
+    IOCP_STATS_ADD(worker->stats, refused_sends, 1);
+    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
+}
+
 static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
     const uint32_t offered = slot->in_flight_bytes;
@@ -157,7 +168,7 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
     if (sent < offered && slot->state != IOCP_SLOT_DRAINING) {
         IOCP_STATS_ADD(worker->stats, short_sends, 1);
         slot->flags |= IOCP_SLOT_SEND_BLOCKED;
-        iocp_send_queue_settle(&worker->pool, &slot->queue);
+        settle(worker, slot);
     }
     if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN || (slot->flags & IOCP_SLOT_FINISH_WANTED))
         iocp_worker_touch(worker, slot);

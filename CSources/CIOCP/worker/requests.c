@@ -21,6 +21,20 @@ static int refuse(iocp_worker *worker, iocp_slot *slot, int result)
     return result;
 }
 
+/* Whether a send is one of a connection that keeps up, and so may use the reserve: a part of the worker's cap, chunks
+ * and nodes that peers who do not read cannot take from those who do. */
+static bool keeps_up(const iocp_slot *slot, uint32_t count_bytes)
+{
+    return !(slot->flags & IOCP_SLOT_SEND_BLOCKED) &&
+           (uint64_t)slot->queue.unsent_bytes + count_bytes <= IOCP_SEND_CHUNK_BYTES;
+}
+
+static bool may_take_node(const iocp_worker *worker, const iocp_slot *slot, uint32_t count_bytes)
+{
+    return iocp_send_pool_spares_node(&worker->pool) ||
+           (keeps_up(slot, count_bytes) && iocp_send_queue_is_short(&worker->pool, &slot->queue));
+}
+
 /* Finds a connection that may send `count_bytes` more, within its cap and the worker's. */
 static int sendable_slot(iocp_worker *worker, iocp_token connection, uint32_t count_bytes, iocp_slot **found)
 {
@@ -36,7 +50,12 @@ static int sendable_slot(iocp_worker *worker, iocp_token connection, uint32_t co
             iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
         return refuse(worker, slot, -EAGAIN);
     }
-    if (count_bytes > config->worker_unsent_bytes - worker->unsent_bytes)
+    if (count_bytes == 0)
+        return 0;
+    const uint64_t reserve_bytes =
+        keeps_up(slot, count_bytes) ? 0 : config->worker_unsent_bytes / IOCP_SEND_RESERVE_SHARE;
+    if (worker->unsent_bytes + count_bytes > config->worker_unsent_bytes - reserve_bytes ||
+        !may_take_node(worker, slot, count_bytes))
         return refuse(worker, slot, -ENOBUFS);
     return 0;
 }
@@ -61,15 +80,20 @@ static bool waits_for_room(const iocp_slot *slot)
     return slot->flags & (IOCP_SLOT_SEND_BLOCKED | IOCP_SLOT_SENDING);
 }
 
+static int queue_copy(iocp_worker *worker, iocp_slot *slot, const uint8_t *bytes, uint32_t count_bytes)
+{
+    if (!keeps_up(slot, count_bytes) && !iocp_send_pool_spares_chunks(&worker->pool, count_bytes))
+        return -ENOBUFS;
+    return iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, waits_for_room(slot));
+}
+
 int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes)
 {
     iocp_slot *slot;
     const int result = sendable_slot(worker, connection, count_bytes, &slot);
     if (result < 0 || count_bytes == 0)
         return result;
-    return queued(worker, slot,
-                  iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, waits_for_room(slot)),
-                  count_bytes);
+    return queued(worker, slot, queue_copy(worker, slot, bytes, count_bytes), count_bytes);
 }
 
 int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, const uint8_t *bytes,
@@ -80,11 +104,12 @@ int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, 
     if (result < 0)
         return result;
     /* Behind a send that waits for its peer a lease would keep its buffer from every connection: copy instead. */
-    if (count_bytes == 0 || (waits_for_room(slot) && iocp_send_queue_copy(&worker->pool, &slot->queue, bytes,
-                                                                         count_bytes, true) == 0)) {
+    if (count_bytes == 0 || (waits_for_room(slot) && queue_copy(worker, slot, bytes, count_bytes) == 0)) {
         iocp_receive_buffers_return(&worker->buffers, lease);
         return queued(worker, slot, 0, count_bytes);
     }
+    if (slot->flags & IOCP_SLOT_SEND_BLOCKED)
+        return refuse(worker, slot, -ENOBUFS);
     return queued(worker, slot, iocp_send_queue_lease(&worker->pool, &slot->queue, lease, bytes, count_bytes),
                   count_bytes);
 }
@@ -105,10 +130,13 @@ int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key)
     int result = sendable_slot(worker, connection, 0, &slot);
     if (result < 0)
         return result;
+    if (!may_take_node(worker, slot, 0))
+        return refuse(worker, slot, -ENOBUFS);
     result = iocp_send_queue_mark(&worker->pool, &slot->queue, key);
-    if (result == 0)
-        iocp_worker_touch(worker, slot);
-    return result;
+    if (result < 0)
+        return refuse(worker, slot, result);
+    iocp_worker_touch(worker, slot);
+    return 0;
 }
 
 uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection)

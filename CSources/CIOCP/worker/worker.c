@@ -34,7 +34,8 @@ static int open_memory(iocp_worker *worker, const char **detail)
     const iocp_port_config *config = worker->setup.config;
     const uint32_t node = worker->setup.node;
     const uint32_t slot_count = config->connections_per_worker;
-    const uint32_t node_count = slot_count * 2 + config->send_chunks_per_worker;
+    const uint32_t reserve_count = slot_count * IOCP_SEND_RESERVE_NODES;
+    const uint32_t node_count = reserve_count + slot_count * 2 + config->send_chunks_per_worker;
     /* Spilled at worst: every mark, OPENED and CLOSED of every slot, every timer, and one batch of events. */
     const uint32_t spill_count =
         round_up_power_of_two(node_count + 2 * slot_count + config->timers_per_worker +
@@ -51,7 +52,8 @@ static int open_memory(iocp_worker *worker, const char **detail)
     if ((result = iocp_send_chunks_open(&worker->chunks, node, config->send_chunks_per_worker)) < 0)
         return result;
     *detail = "send queue nodes";
-    if ((result = iocp_send_pool_open(&worker->pool, node, node_count, &worker->chunks, &worker->buffers)) < 0)
+    if ((result = iocp_send_pool_open(&worker->pool, node, node_count, reserve_count, &worker->chunks,
+                                      &worker->buffers)) < 0)
         return result;
     *detail = "deadlines";
     if ((result = iocp_deadlines_open(&worker->deadlines, node, slot_count + IOCP_LISTENERS_MAX + config->timers_per_worker,

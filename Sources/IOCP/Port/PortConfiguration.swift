@@ -37,6 +37,7 @@ public struct PortConfiguration: Sendable, Hashable {
     /// Receive buffers of each worker, shared by its connections: a power of two from 2 to 16,384.
     public var receiveBuffersPerWorker: Int = 256
     /// Memory for copied unsent bytes of each worker, in chunks of 16 KiB: 4 to 1,048,576. Touched as it is used.
+    /// A quarter is kept for connections that keep up: peers that do not read cannot have it.
     public var sendChunksPerWorker: Int = 4096
     /// Completion-queue entries of each ring: a power of two from 64 to 65,536.
     public var completionQueueEntries: Int = 4096
@@ -54,7 +55,7 @@ public struct PortConfiguration: Sendable, Hashable {
     public var sendCap: Int = 64 * 1024 * 1024
     /// What happens to a send that would exceed the cap.
     public var overflowPolicy: OverflowPolicy = .close
-    /// Unsent bytes of all connections of a worker.
+    /// Unsent bytes of all connections of a worker; of these, too, a quarter is for those that keep up.
     public var unsentBytesPerWorker: Int = 1 << 30
     /// Ends a connection that neither received nor sent for this long; nil never does. At most one day, as below.
     public var idleTimeout: Duration?
