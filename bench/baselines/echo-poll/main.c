@@ -62,7 +62,7 @@ static bool serve(server *self, nfds_t index)
 
 int main(int argc, char **argv)
 {
-    baseline_options options = baseline_options_parse(argc, argv);
+    baseline_options options = baseline_options_parse(argc, argv, BASELINE_ECHO_ONLY);
     size_t descriptors = baseline_process_prepare();
 
     server self = {

@@ -148,7 +148,7 @@ static word *bitmap_create(size_t descriptors)
 
 int main(int argc, char **argv)
 {
-    baseline_options options = baseline_options_parse(argc, argv);
+    baseline_options options = baseline_options_parse(argc, argv, BASELINE_ECHO_ONLY);
     size_t descriptors = baseline_process_prepare();
 
     server self = {

@@ -50,7 +50,7 @@ static void rest(void)
 
 int main(int argc, char **argv)
 {
-    baseline_options options = baseline_options_parse(argc, argv);
+    baseline_options options = baseline_options_parse(argc, argv, BASELINE_ECHO_ONLY);
     baseline_process_prepare();
     int listener = baseline_listen(options, false);
 

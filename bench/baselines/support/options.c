@@ -1,4 +1,4 @@
-/* The command line of a baseline: --host and --port, and nothing else. */
+/* The command line of a baseline: --host, --port and, where it fans out, --fan-out. */
 #define _GNU_SOURCE
 #include "baseline.h"
 
@@ -9,7 +9,7 @@
 
 static _Noreturn void usage(const char *problem, const char *argument)
 {
-    fprintf(stderr, "%s: %s '%s' (usage: --host HOST --port PORT)\n",
+    fprintf(stderr, "%s: %s '%s' (usage: --host HOST --port PORT [--fan-out BYTES])\n",
             program_invocation_short_name, problem, argument);
     exit(BASELINE_EXIT_USAGE);
 }
@@ -37,7 +37,16 @@ static const char *value_of(const char *name, int argc, char **argv, int *index)
     return argv[*index];
 }
 
-baseline_options baseline_options_parse(int argc, char **argv)
+static size_t frame_bytes(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    long bytes = digits > 0 && digits <= 7 && text[digits] == '\0' ? atol(text) : 0;
+    if (bytes < 1 || bytes > BASELINE_FRAME_BYTES_MAX)
+        usage("not a frame size between 1 and 1048576", text);
+    return (size_t)bytes;
+}
+
+baseline_options baseline_options_parse(int argc, char **argv, baseline_work work)
 {
     baseline_options options = {.host = "127.0.0.1", .port = "0"};
     for (int index = 1; index < argc; index++) {
@@ -50,6 +59,10 @@ baseline_options baseline_options_parse(int argc, char **argv)
             if (!is_port(value))
                 usage("not a port", value);
             options.port = value;
+        } else if ((value = value_of("--fan-out", argc, argv, &index)) != NULL) {
+            if (work == BASELINE_ECHO_ONLY)
+                usage("this server only echoes; it does not understand", "--fan-out");
+            options.fan_out_bytes = frame_bytes(value);
         } else {
             usage("unknown argument", argv[index]);
         }

@@ -1,4 +1,4 @@
-/* What every baseline server shares, so that the four differ only in how they wait for sockets. */
+/* What every baseline server in C shares, so that they differ only in how they wait for sockets. */
 #ifndef BASELINE_H
 #define BASELINE_H
 
@@ -21,10 +21,20 @@ enum { BASELINE_ACCEPT_BATCH = 256 };
 typedef struct baseline_options {
     const char *host;
     const char *port;
+    size_t fan_out_bytes; /* 0: echo. Otherwise each frame of so many bytes goes to every other connection. */
 } baseline_options;
 
-/* Reads --host and --port (default 127.0.0.1 and 0). Prints one line and exits with 64 on bad usage. */
-baseline_options baseline_options_parse(int argc, char **argv);
+/* The largest frame of --fan-out. */
+enum { BASELINE_FRAME_BYTES_MAX = 1 << 20 };
+
+typedef enum baseline_work {
+    BASELINE_ECHO_ONLY,
+    BASELINE_ECHO_OR_FAN_OUT,
+} baseline_work;
+
+/* Reads --host and --port (default 127.0.0.1 and 0) and, for a server that fans out, --fan-out. Prints one line and
+ * exits with 64 on bad usage. */
+baseline_options baseline_options_parse(int argc, char **argv, baseline_work work);
 
 /* Raises the soft descriptor limit to the hard one, lets SIGINT and SIGTERM end the process with
  * status 0 and turns SIGPIPE into EPIPE. Returns the bound on descriptors: every fd is below it. */
