@@ -20,6 +20,10 @@ let baselineWarnings: [CSetting] = [
 
 let package = Package(
     name: "swift-iocp-bench",
+    products: [
+        // Preloaded into a server whose allocations are counted.
+        .library(name: "MallocCount", type: .dynamic, targets: ["MallocCount"])
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
@@ -33,6 +37,7 @@ let package = Package(
         baseline("echo-threads"),
         baseline("echo-epoll"),
         .target(name: "CLaunch", cSettings: baselineWarnings),
+        .target(name: "MallocCount", cSettings: baselineWarnings),
         .executableTarget(
             name: "bench",
             dependencies: [

@@ -26,11 +26,20 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Seconds of load in each measurement.")
     var seconds = 3
 
-    @Option(help: "Seconds after which no further measurement is started.")
-    var timeLimit = 270
+    @Option(help: "Seconds after which no further measurement is started. (default: 270; none with --all or --only)")
+    var timeLimit: Int?
 
-    @Option(help: "Run this workload alone.")
-    var only: String?
+    @Option(help: "Run this workload alone; may be given several times.")
+    var only: [String] = []
+
+    @Flag(help: "Run every workload, not the short selection only.")
+    var all = false
+
+    @Option(help: "Let this contender take part, and no others but those named so; may be given several times.")
+    var contender: [String] = []
+
+    @Flag(help: "Count user-side instructions under valgrind instead, and time nothing.")
+    var instructions = false
 
     @Flag(help: "Name the workloads and contenders, and end.")
     var list = false
@@ -42,12 +51,18 @@ struct BenchCommand: ParsableCommand {
         guard (1...600).contains(seconds) else {
             throw ValidationError("--seconds must be between 1 and 600")
         }
-        guard timeLimit > 0 else {
+        if let timeLimit, timeLimit < 1 {
             throw ValidationError("--time-limit must be above 0")
         }
-        if let only, !Workload.all.contains(where: { $0.name == only }) {
-            let names = Workload.all.map(\.name).joined(separator: ", ")
-            throw ValidationError("no workload '\(only)'; there are \(names)")
+        if all, !only.isEmpty { throw ValidationError("--all and --only exclude each other") }
+        try validate(only, "workload", among: Workload.all.map(\.name))
+        try validate(contender, "contender", among: Contender.all.map(\.name))
+    }
+
+    private func validate(_ names: [String], _ what: String, among known: [String]) throws {
+        if let unknown = names.first(where: { !known.contains($0) }) {
+            throw ValidationError(
+                "no \(what) '\(unknown)'; there are \(known.joined(separator: ", "))")
         }
     }
 
@@ -59,6 +74,10 @@ struct BenchCommand: ParsableCommand {
         Interruption.listen()
         let report: Report
         do {
+            if instructions {
+                print(try schedule().countInstructions(progress: Progress()))
+                return
+            }
             report = try measure()
         } catch is Interruption.Received {
             throw ExitCode(130)
@@ -73,33 +92,37 @@ struct BenchCommand: ParsableCommand {
     }
 
     private func measure() throws -> Report {
+        let schedule = try schedule()
+        let machine = Machine.current(placement: schedule.placement, limits: schedule.limits)
+        let started = ContinuousClock.now
+        let (entries, peaks) = try schedule.run(progress: Progress())
+        return Report(
+            entries: entries, peaks: peaks, workloads: schedule.workloads, machine: machine, rounds: rounds,
+            seconds: seconds, wall: .now - started)
+    }
+
+    private func schedule() throws -> Schedule {
         let iocp =
             iocp
             ?? Folders.ofPackage().appendingPathComponent("../.build/release/iocp").standardized.path
         guard FileManager.default.isExecutableFile(atPath: iocp) else {
             throw Failure("no iocp command at \(iocp): build it with 'swift build -c release'")
         }
-        let placement = try Placement.choose()
-        let limits = Limits.current()
-        let machine = Machine.current(placement: placement, limits: limits)
-        let workloads = Workload.all.filter { only == nil || $0.name == only }
-        let schedule = Schedule(
-            workloads: workloads, rounds: rounds, seconds: seconds, timeLimit: .seconds(timeLimit),
-            placement: placement, limits: limits, iocp: iocp,
-            baselines: baselines ?? Folders.ofExecutable().path)
-
-        let started = ContinuousClock.now
-        let entries = try schedule.run(progress: Progress())
-        return Report(
-            entries: entries, workloads: workloads, machine: machine, rounds: rounds,
-            seconds: seconds, wall: .now - started)
+        let isShort = !all && only.isEmpty
+        return Schedule(
+            workloads: isShort ? Workload.short : Workload.all.filter { all || only.contains($0.name) },
+            rounds: rounds, seconds: seconds,
+            timeLimit: timeLimit.map { .seconds($0) } ?? (isShort ? .seconds(270) : .seconds(86_400)),
+            placement: try Placement.choose(), limits: Limits.current(), iocp: iocp,
+            baselines: baselines ?? Folders.ofExecutable().path,
+            contenders: contender.isEmpty ? nil : contender)
     }
 
     private func printList() {
         var workloads = Table(headers: ["workload", "contenders"], leading: 2)
         for workload in Workload.all {
             workloads.append([
-                "\(workload.name): \(workload.summary)",
+                "\(workload.name)\(workload.shortContenders != nil ? "*" : ""): \(workload.summary)",
                 workload.contenders.joined(separator: ", "),
             ])
         }
@@ -107,6 +130,6 @@ struct BenchCommand: ParsableCommand {
         for contender in Contender.all {
             contenders.append([contender.name, contender.summary])
         }
-        print(workloads.text + "\n\n" + contenders.text)
+        print(workloads.text + "\n* short selection, which runs without --all or --only\n\n" + contenders.text)
     }
 }

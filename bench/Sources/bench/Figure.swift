@@ -12,8 +12,13 @@ enum Figure {
         return value < -0.5 ? "-" + grouped : grouped
     }
 
-    static func rate(_ value: Double) -> String {
-        count(value) + " msg/s"
+    static func rate(_ value: Double, _ unit: String) -> String {
+        count(value) + " " + unit
+    }
+
+    /// Far below 1: three significant digits, and a plain 0 only for none at all.
+    static func fraction(_ value: Double) -> String {
+        value == 0 ? "0" : String(format: value < 0.001 ? "%.1e" : "%.3g", value)
     }
 
     /// A short time, with two digits after the point below 100 us.

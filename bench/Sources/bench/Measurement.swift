@@ -17,6 +17,12 @@ struct Measurement: Codable {
     var latencyP99Microseconds: Double
     var latencyP999Microseconds: Double
     var latencyMaxMicroseconds: Double
+    /// Of the times that the kind of load has besides: connects, whole frames, or how late the load was.
+    var besidesP50Microseconds: Double
+    var besidesP99Microseconds: Double
+    var besidesP999Microseconds: Double
+    /// 1 where the load's own lateness is half of a latency or more.
+    var generatorBound: Double
     var userBytesPerConnection: Double
     /// Of both ends of the connection, since server and load are on one machine.
     var kernelBytesPerConnection: Double
@@ -44,6 +50,10 @@ struct Measurement: Codable {
         latencyP99Microseconds = run.report.latencyMicroseconds.p99
         latencyP999Microseconds = run.report.latencyMicroseconds.p999
         latencyMaxMicroseconds = run.report.latencyMicroseconds.max
+        besidesP50Microseconds = run.report.besides?.p50 ?? 0
+        besidesP99Microseconds = run.report.besides?.p99 ?? 0
+        besidesP999Microseconds = run.report.besides?.p999 ?? 0
+        generatorBound = run.report.isGeneratorBound == true ? 1 : 0
         userBytesPerConnection =
             Double(run.holding.residentBytes - residentBytesBefore) / accepted
         kernelBytesPerConnection = Double(run.holding.kernelBytes - kernelBytesBefore) / established
@@ -69,13 +79,17 @@ struct Measurement: Codable {
         latencyP99Microseconds = median(\.latencyP99Microseconds)
         latencyP999Microseconds = median(\.latencyP999Microseconds)
         latencyMaxMicroseconds = median(\.latencyMaxMicroseconds)
+        besidesP50Microseconds = median(\.besidesP50Microseconds)
+        besidesP99Microseconds = median(\.besidesP99Microseconds)
+        besidesP999Microseconds = median(\.besidesP999Microseconds)
+        generatorBound = median(\.generatorBound)
         userBytesPerConnection = median(\.userBytesPerConnection)
         kernelBytesPerConnection = median(\.kernelBytesPerConnection)
         serverOpenDescriptors = median(\.serverOpenDescriptors)
         serverThreads = median(\.serverThreads)
     }
 
-    private static func median(_ values: [Double]) -> Double {
+    static func median(_ values: [Double]) -> Double {
         precondition(!values.isEmpty, "the median of nothing")
         let sorted = values.sorted()
         let middle = sorted.count / 2

@@ -16,11 +16,19 @@ final class Progress {
         write("[\(step)/\(steps)] \(elapsed) s  \(text): ")
     }
 
-    func measured(_ measurement: Measurement) {
+    func measured(_ measurement: Measurement, _ kind: Workload.Kind) {
         let connections = Figure.count(measurement.connectionsAccepted)
-        let throughput = Figure.count(measurement.messagesPerSecond)
+        let throughput = Figure.rate(measurement.messagesPerSecond, kind.unit)
         let cpu = Figure.microseconds(measurement.serverCPUMicrosecondsPerMessage)
-        write("\(connections) connections, \(throughput) messages/s, \(cpu) CPU/message\n")
+        write("\(connections) connections, \(throughput), \(cpu) CPU/\(kind.noun)\n")
+    }
+
+    func counted(_ counts: Counts, _ kind: Workload.Kind) {
+        write(counts.words(per: kind.noun) + "\n")
+    }
+
+    func note(_ words: String) {
+        write(words + "\n")
     }
 
     func failed(_ failure: Failure) {

@@ -13,16 +13,22 @@ struct Report: Codable {
         var rounds: [Measurement]
         var failures: [String]
         var roundsSkipped: Int
-        /// This contender's CPU per message over that of epoll: below 1 is cheaper.
-        var cpuOverReference: Double?
-        /// The messages per second of iocp over those of this contender: above 1, iocp is faster.
-        var subjectThroughputOverThis: Double?
+        /// Of iocp over this contender; `nil` for iocp itself.
+        var subjectOverThis: Ratios?
+        /// Of iocp only.
+        var counts: Counts?
     }
 
     struct Section: Codable {
         var workload: String
         var summary: String
         var connections: Int
+        /// What the figures count, what their rates are in, and the times that are measured besides the latency.
+        var noun: String
+        var unit: String
+        var besides: String?
+        /// Whether connections stay open, so that holding them has a cost to show.
+        var holds: Bool
         var rows: [Row]
         /// Sentences without which the figures would mislead.
         var notes: [String]
@@ -42,7 +48,7 @@ struct Report: Codable {
     static let disturbedShare = 0.05
 
     init(
-        entries: [Schedule.Entry], workloads: [Workload], machine: Machine, rounds: Int,
+        entries: [Schedule.Entry], peaks: [String: Schedule.Peak], workloads: [Workload], machine: Machine, rounds: Int,
         seconds: Int, wall: Duration
     ) {
         self.machine = machine
@@ -50,48 +56,67 @@ struct Report: Codable {
         secondsPerMeasurement = seconds
         wallSeconds = wall.seconds
         sections = workloads.map { workload in
-            Self.section(of: workload, entries: entries.filter { $0.workload.name == workload.name })
+            Self.section(
+                of: workload, entries: entries.filter { $0.workload.name == workload.name },
+                peak: peaks[workload.closedLoop.name])
         }
         let subjects = entries.filter { $0.contender.name == Contender.subject }
         subjectPassed = subjects.allSatisfy { $0.failures.isEmpty && !$0.measurements.isEmpty }
     }
 
-    private static func section(of workload: Workload, entries: [Schedule.Entry]) -> Section {
-        func median(of contender: String) -> Measurement? {
-            guard let entry = entries.first(where: { $0.contender.name == contender }),
-                !entry.measurements.isEmpty
-            else { return nil }
-            return Measurement(mediansOf: entry.measurements)
-        }
-        let reference = median(of: Contender.reference)
-        let subject = median(of: Contender.subject)
-        let rows = entries.map { entry in
-            row(entry, reference: reference, subject: subject)
-        }
+    private static func section(
+        of workload: Workload, entries: [Schedule.Entry], peak: Schedule.Peak?
+    ) -> Section {
+        let subject = entries.first { $0.contender.name == Contender.subject }
+        let rows = entries.map { row($0, subject: subject) }
         return Section(
             workload: workload.name, summary: workload.summary, connections: workload.connections,
-            rows: rows, notes: notes(on: rows, workload: workload))
+            noun: workload.kind.noun, unit: workload.kind.unit, besides: workload.kind.besides,
+            holds: workload.kind != .churn, rows: rows,
+            notes: countNotes(subject, workload) + rateNotes(rows, workload: workload, peak: peak)
+                + notes(on: rows, workload: workload))
     }
 
-    private static func row(
-        _ entry: Schedule.Entry, reference: Measurement?, subject: Measurement?
-    ) -> Row {
-        let median =
-            entry.measurements.isEmpty ? nil : Measurement(mediansOf: entry.measurements)
+    private static func row(_ entry: Schedule.Entry, subject: Schedule.Entry?) -> Row {
         var row = Row(
             contender: entry.contender.name, summary: entry.contender.summary,
             serverCommand: entry.serverCommand.joined(separator: " "),
             loadCommand: entry.loadCommand.joined(separator: " "),
-            connectionsAsked: entry.connectionsAsked, median: median, rounds: entry.measurements,
+            connectionsAsked: entry.connectionsAsked, median: entry.medians,
+            rounds: entry.measurements.sorted { $0.key < $1.key }.map(\.value),
             failures: entry.failures.map(\.description), roundsSkipped: entry.skipped)
-        if let median, let reference {
-            row.cpuOverReference =
-                median.serverCPUMicrosecondsPerMessage / reference.serverCPUMicrosecondsPerMessage
-        }
-        if let median, let subject {
-            row.subjectThroughputOverThis = subject.messagesPerSecond / median.messagesPerSecond
+        row.counts = entry.counts
+        if let subject, subject.contender.name != entry.contender.name {
+            row.subjectOverThis = Ratios(of: subject.measurements, over: entry.measurements)
         }
         return row
+    }
+
+    private static func countNotes(_ subject: Schedule.Entry?, _ workload: Workload) -> [String] {
+        guard let subject else { return [] }
+        if let counts = subject.counts {
+            return ["\(Contender.subject): \(counts.words(per: workload.kind.noun))."]
+        }
+        return subject.countsFailure.map { ["\(Contender.subject): nothing was counted: \($0)"] } ?? []
+    }
+
+    private static func rateNotes(_ rows: [Row], workload: Workload, peak: Schedule.Peak?) -> [String] {
+        guard case .rate(let share) = workload.kind, case .success(let peak)? = peak?.measurement else { return [] }
+        var notes = [
+            "The rate is \(Figure.percent(share)) of \(Figure.rate(peak.messagesPerSecond, "msg/s")), what "
+                + "\(Contender.reference) reached in a closed loop just before."
+        ]
+        if peak.loadCoreBusy >= busyShare {
+            notes.append("The load generator was the bottleneck there: the servers' own peaks are higher.")
+        }
+        let late = rows.filter { ($0.median?.generatorBound ?? 0) >= 0.5 }
+        if !late.isEmpty {
+            notes.append(
+                "The load's own lateness was half of a latency or more against "
+                    + late.map(\.contender).joined(separator: ", ")
+                    + ": those latencies are the generator's rather than the server's.")
+        }
+        return notes
     }
 
     private static func notes(on rows: [Row], workload: Workload) -> [String] {
@@ -102,7 +127,7 @@ struct Report: Codable {
                     "\(row.contender): asked for \(Figure.count(Double(row.connectionsAsked))) "
                         + "connections, the most its descriptors or threads allow here.")
             }
-            if let median = row.median, Int(median.connectionsAccepted) < row.connectionsAsked {
+            if workload.kind != .churn, let median = row.median, Int(median.connectionsAccepted) < row.connectionsAsked {
                 notes.append(
                     "\(row.contender): of \(Figure.count(Double(row.connectionsAsked))) connections "
                         + "\(Figure.count(median.connectionsEstablished)) came up and "

@@ -33,8 +33,7 @@ struct ReportFiles {
         for section in report.sections {
             parts.append("## \(section.workload)")
             parts.append(section.summary)
-            parts.append(section.speed.markdown)
-            parts.append(section.holding.markdown)
+            parts += section.tables.map(\.markdown)
             if !section.notes.isEmpty {
                 parts.append(section.notes.map { "- \($0)" }.joined(separator: "\n"))
             }

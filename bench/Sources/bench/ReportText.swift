@@ -5,8 +5,7 @@ extension Report {
         parts.append(method)
         for section in sections {
             parts.append("\(section.workload): \(section.summary)")
-            parts.append(section.speed.text)
-            parts.append(section.holding.text)
+            parts += section.tables.map(\.text)
             if !section.notes.isEmpty {
                 parts.append(section.notes.map { "! \($0)" }.joined(separator: "\n"))
             }
@@ -19,8 +18,8 @@ extension Report {
     var method: String {
         "Medians of \(rounds) rounds, \(secondsPerMeasurement) s each, servers taking turns, a fresh "
             + "process for each measurement.\n"
-            + "iocp/this: throughput of iocp over this server's, above 1 iocp is faster. "
-            + "this/epoll: CPU per message over epoll's, below 1 is cheaper."
+            + "iocp over: the median of each round's own ratio; CPU and latencies below 1 are iocp's "
+            + "gain, throughput above 1."
     }
 }
 
@@ -33,5 +32,14 @@ extension Report.Section {
             seen.append(command)
         }
         return seen
+    }
+}
+
+extension Counts {
+    /// One clause: what a message costs in kernel entries and allocations.
+    func words(per noun: String) -> String {
+        let allocated = allocations == 0 ? "0 allocations" : "\(Figure.fraction(allocationsPerMessage)) allocations"
+        return "\(Figure.fraction(kernelEntriesPerMessage)) kernel entries and \(allocated) per \(noun) "
+            + "(\(Figure.count(allocations)) allocations in \(Figure.count(messages)), counted in a run of its own)"
     }
 }

@@ -11,26 +11,48 @@ struct Schedule {
     let iocp: String
     let baselines: String
 
+    /// Names of the contenders that take part; `nil` is all of a workload's.
+    let contenders: [String]?
+
     /// What became of one contender in one workload.
     struct Entry {
         let workload: Workload
         let contender: Contender
         let connectionsAsked: Int
         let serverCommand: [String]
-        let loadCommand: [String]
-        var measurements: [Measurement] = []
+        /// Of an open loop: messages a second, once the peak is known.
+        var rate: Int?
+        var loadCommand: [String]
+        /// By round.
+        var measurements: [Int: Measurement] = [:]
         var failures: [Failure] = []
         var skipped = 0
+        /// Of the contender that the bench is about.
+        var counts: Counts?
+        /// Why there are none.
+        var countsFailure: Failure?
+
+        var medians: Measurement? {
+            measurements.isEmpty ? nil : Measurement(mediansOf: Array(measurements.values))
+        }
+    }
+
+    /// The closed-loop peak of the reference contender: what rates are shares of.
+    struct Peak {
+        let measurement: Result<Measurement, Failure>
     }
 
     /// Rounds are the outer loop: a change of the machine's mood then touches every contender
     /// alike, and a bench that runs into its time limit has at least its first rounds whole.
-    func run(progress: Progress) throws -> [Entry] {
-        var entries = workloads.flatMap { workload in
-            workload.contenders.map { entry(of: workload, contender: .named($0)) }
-        }
+    func run(progress: Progress) throws -> (entries: [Entry], peaks: [String: Peak]) {
+        var entries = entries()
         let deadline = ContinuousClock.now + timeLimit
-        progress.begin(steps: entries.count * rounds)
+        let counted = entries.indices.filter { entries[$0].contender.name == Contender.subject }
+        let peaksWanted = Set(workloads.filter(\.isRate).map(\.closedLoop.name)).count
+        progress.begin(steps: peaksWanted + entries.count * rounds + counted.count)
+        let peaks = try findPeaks(progress: progress)
+        for index in entries.indices { setRate(&entries[index], peaks) }
+
         for round in 1...rounds {
             for index in entries.indices {
                 let entry = entries[index]
@@ -43,16 +65,42 @@ struct Schedule {
                     continue
                 }
                 do {
+                    if entry.workload.isRate, entry.rate == nil {
+                        throw Failure("\(Contender.reference) has no peak to take a share of")
+                    }
                     let measurement = try measure(entry)
-                    entries[index].measurements.append(measurement)
-                    progress.measured(measurement)
+                    entries[index].measurements[round] = measurement
+                    progress.measured(measurement, entry.workload.kind)
                 } catch let failure as Failure {
                     entries[index].failures.append(failure)
                     progress.failed(failure)
                 }
             }
         }
-        return entries
+        for index in counted {
+            progress.step("counting  \(entries[index].workload.name)  \(Contender.subject)")
+            guard ContinuousClock.now < deadline else {
+                progress.skipped("the time limit of \(timeLimit) is reached")
+                continue
+            }
+            do {
+                let counts = try count(entries[index])
+                entries[index].counts = counts
+                progress.counted(counts, entries[index].workload.kind)
+            } catch let failure as Failure {
+                entries[index].countsFailure = failure
+                progress.failed(failure)
+            }
+        }
+        return (entries, peaks)
+    }
+
+    /// Each contender of each workload, before anything was run.
+    func entries() -> [Entry] {
+        workloads.flatMap { workload in
+            workload.contenders.filter { contenders?.contains($0) ?? true }
+                .map { entry(of: workload, contender: .named($0)) }
+        }
     }
 
     private func entry(of workload: Workload, contender: Contender) -> Entry {
@@ -61,15 +109,44 @@ struct Schedule {
             iocp: iocp, baselines: baselines, connections: asked, limits: limits)
         return Entry(
             workload: workload, contender: contender, connectionsAsked: asked,
-            serverCommand: contender.command(launch),
-            loadCommand: loadCommand(workload, connections: asked, port: "PORT"))
+            serverCommand: contender.command(launch) + workload.serverOptions,
+            loadCommand: loadCommand(workload, connections: asked, rate: nil, port: "PORT"))
     }
 
-    private func loadCommand(_ workload: Workload, connections: Int, port: String) -> [String] {
+    private func loadCommand(_ workload: Workload, connections: Int, rate: Int?, port: String) -> [String] {
         LoadGenerator(program: iocp).command(
-            for: workload, connections: connections, host: Contender.host, port: port,
-            seconds: seconds)
+            for: workload, connections: connections, rate: rate, port: port, seconds: seconds)
     }
+
+    // MARK: Rates
+
+    private func findPeaks(progress: Progress) throws -> [String: Peak] {
+        var peaks: [String: Peak] = [:]
+        for loop in workloads.filter(\.isRate).map(\.closedLoop) where peaks[loop.name] == nil {
+            progress.step("peak of \(Contender.reference)  \(loop.name)")
+            do {
+                let measurement = try measure(entry(of: loop, contender: .named(Contender.reference)))
+                peaks[loop.name] = Peak(measurement: .success(measurement))
+                progress.measured(measurement, loop.kind)
+            } catch let failure as Failure {
+                peaks[loop.name] = Peak(measurement: .failure(failure))
+                progress.failed(failure)
+            }
+        }
+        return peaks
+    }
+
+    private func setRate(_ entry: inout Entry, _ peaks: [String: Peak]) {
+        guard case .rate(let share) = entry.workload.kind,
+            case .success(let peak)? = peaks[entry.workload.closedLoop.name]?.measurement
+        else { return }
+        let rate = max(1, Int(peak.messagesPerSecond * share))
+        entry.rate = rate
+        entry.loadCommand = loadCommand(
+            entry.workload, connections: entry.connectionsAsked, rate: rate, port: "PORT")
+    }
+
+    // MARK: One run
 
     private func measure(_ entry: Entry) throws -> Measurement {
         let socketsBefore = try ProcessSample.tcpSocketsInUse()
@@ -80,12 +157,27 @@ struct Schedule {
         let kernelBefore = try ProcessSample.kernelBytes()
         let run = try LoadRun.perform(
             command: loadCommand(
-                entry.workload, connections: entry.connectionsAsked, port: "\(server.port)"),
+                entry.workload, connections: entry.connectionsAsked, rate: entry.rate,
+                port: "\(server.port)"),
             placement: placement, server: server, seconds: seconds)
         try server.stop()
         return Measurement(
             run: run, cpus: placement.cpus.count, residentBytesBefore: residentBefore,
             kernelBytesBefore: kernelBefore)
+    }
+
+    private func count(_ entry: Entry) throws -> Counts {
+        let socketsBefore = try ProcessSample.tcpSocketsInUse()
+        defer { settle(to: socketsBefore) }
+        return try CountingRun(
+            iocp: iocp, placement: placement, workload: entry.workload,
+            serverCommand: entry.serverCommand,
+            loadCommand: { port in
+                loadCommand(
+                    entry.workload, connections: entry.connectionsAsked, rate: entry.rate, port: "\(port)")
+            },
+            seconds: seconds
+        ).perform()
     }
 
     /// Waits until the last run is gone from the kernel: a ring is taken down after its process has

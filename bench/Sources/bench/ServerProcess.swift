@@ -5,13 +5,11 @@ final class ServerProcess {
     let child: ChildProcess
     let port: Int
 
-    private static let readyWithin: Duration = .seconds(10)
-
     /// Returns once the server printed its ready line, `listening on HOST:PORT ...`.
-    init(command: [String], cpu: Int) throws {
+    init(command: [String], cpu: Int, readyWithin: Duration = .seconds(10)) throws {
         let child = try ChildProcess(command: command, cpu: cpu)
         do {
-            port = try Self.awaitReady(child)
+            port = try Self.awaitReady(child, within: readyWithin)
         } catch {
             child.stop()
             throw error
@@ -24,8 +22,8 @@ final class ServerProcess {
     }
 
     /// - Throws: `Failure` when it does not end with status 0 on SIGTERM.
-    func stop() throws {
-        let ending = child.stop()
+    func stop(patience: Duration = .seconds(5)) throws {
+        let ending = child.stop(patience: patience)
         guard ending.exitStatus == 0 else {
             throw Failure("server ended with \(ending.description) on SIGTERM" + Self.words(child))
         }
@@ -37,7 +35,7 @@ final class ServerProcess {
         return Failure("server ended during the run: \(ending)" + Self.words(child))
     }
 
-    private static func awaitReady(_ child: ChildProcess) throws -> Int {
+    private static func awaitReady(_ child: ChildProcess, within readyWithin: Duration) throws -> Int {
         let deadline = ContinuousClock.now + readyWithin
         while true {
             switch try ChildProcess.nextEvent(of: [child], before: deadline) {

@@ -17,12 +17,28 @@ struct StressReport: Decodable {
     var latencyMicroseconds: Latency
     var errors: Int
     var mismatches: Int
+    /// Of an open loop: how late the load itself was, and whether that is much of its latencies.
+    var behindScheduleMicroseconds: Latency?
+    var isGeneratorBound: Bool?
+    /// Of a churn.
+    var connectMicroseconds: Latency?
+    /// Of a fan-out: from the sending of a frame to its last delivery.
+    var frameMicroseconds: Latency?
+
+    /// The times that its kind of load has besides the latency.
+    var besides: Latency? {
+        behindScheduleMicroseconds ?? connectMicroseconds ?? frameMicroseconds
+    }
 
     enum CodingKeys: String, CodingKey {
         case connections, established, messages, errors, mismatches
         case messagesPerSecond = "messages_per_second"
         case bytesPerSecond = "bytes_per_second"
         case latencyMicroseconds = "latency_us"
+        case behindScheduleMicroseconds = "behind_schedule_us"
+        case isGeneratorBound = "generator_bound"
+        case connectMicroseconds = "connect_us"
+        case frameMicroseconds = "frame_us"
     }
 
     init(json: String) throws {
