@@ -53,6 +53,22 @@ struct Schedule {
         let peaks = try findPeaks(progress: progress)
         for index in entries.indices { setRate(&entries[index], peaks) }
 
+        // First, so that a bench that runs out of time has them.
+        for index in counted {
+            progress.step("counting  \(entries[index].workload.name)  \(Contender.subject)")
+            guard ContinuousClock.now < deadline else {
+                progress.skipped("the time limit of \(timeLimit) is reached")
+                continue
+            }
+            do {
+                let counts = try count(entries[index])
+                entries[index].counts = counts
+                progress.counted(counts, entries[index].workload.kind)
+            } catch let failure as Failure {
+                entries[index].countsFailure = failure
+                progress.failed(failure)
+            }
+        }
         for round in 1...rounds {
             for index in entries.indices {
                 let entry = entries[index]
@@ -77,21 +93,6 @@ struct Schedule {
                 }
             }
         }
-        for index in counted {
-            progress.step("counting  \(entries[index].workload.name)  \(Contender.subject)")
-            guard ContinuousClock.now < deadline else {
-                progress.skipped("the time limit of \(timeLimit) is reached")
-                continue
-            }
-            do {
-                let counts = try count(entries[index])
-                entries[index].counts = counts
-                progress.counted(counts, entries[index].workload.kind)
-            } catch let failure as Failure {
-                entries[index].countsFailure = failure
-                progress.failed(failure)
-            }
-        }
         return (entries, peaks)
     }
 
@@ -113,9 +114,13 @@ struct Schedule {
             loadCommand: loadCommand(workload, connections: asked, rate: nil, port: "PORT"))
     }
 
-    private func loadCommand(_ workload: Workload, connections: Int, rate: Int?, port: String) -> [String] {
+    /// - Parameter seconds: `nil` for a timed run's.
+    private func loadCommand(
+        _ workload: Workload, connections: Int, rate: Int?, port: String, seconds: Int? = nil
+    ) -> [String] {
         LoadGenerator(program: iocp).command(
-            for: workload, connections: connections, rate: rate, port: port, seconds: seconds)
+            for: workload, connections: connections, rate: rate, port: port,
+            seconds: seconds ?? self.seconds)
     }
 
     // MARK: Rates
@@ -174,9 +179,10 @@ struct Schedule {
             serverCommand: entry.serverCommand,
             loadCommand: { port in
                 loadCommand(
-                    entry.workload, connections: entry.connectionsAsked, rate: entry.rate, port: "\(port)")
+                    entry.workload, connections: entry.connectionsAsked, rate: entry.rate, port: "\(port)",
+                    seconds: min(seconds, Self.countedSecondsMax))
             },
-            seconds: seconds
+            seconds: min(seconds, Self.countedSecondsMax)
         ).perform()
     }
 
@@ -196,6 +202,8 @@ struct Schedule {
         }
     }
 
+    /// A count needs no more to be steady.
+    private static let countedSecondsMax = 2
     /// Below these, what the kernel still gives back is lost in the noise.
     private static let settledSockets = 50
     private static let settledBytes = 256 * 1024
