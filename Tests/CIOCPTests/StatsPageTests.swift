@@ -206,6 +206,16 @@ import Testing
         #expect(Self.open(-1) == -EBADF)
     }
 
+    @Test func aPageThatCannotBeMappedIsRefused() {
+        let page = Page(workers: 1)
+        internals_fault_arm(INTERNALS_FAULT_MAP, EACCES, 0, 1)
+        internals_faults_inside(true)
+        let result = Self.open(page.page.fd)
+        internals_faults_inside(false)
+        internals_faults_end()
+        #expect(result == -EACCES)
+    }
+
     /// The page is another process' to write. Whatever it writes, a reader must not leave its mapping.
     @Test func aCountThatGrowsLaterIsNotBelieved() async {
         await #expect(processExitsWith: .success) {

@@ -7,11 +7,12 @@ import Testing
 final class FaultyWorker {
     let kind: Driver
     let listeningPort: Int
-    private let port: OpaquePointer
+    let port: OpaquePointer
     private let worker: OpaquePointer
 
     // What came, in order.
     private(set) var opened: [iocp_token] = []
+    private(set) var connecting: [iocp_token] = [] // what connect accepted
     private(set) var closed: [iocp_completion] = []
     private(set) var failed: [iocp_completion] = []
     private(set) var sent: [iocp_completion] = []
@@ -133,8 +134,12 @@ final class FaultyWorker {
     func connect(port: Int? = nil, source: iocp_address? = nil, key: UInt64 = 0) -> Int32 {
         var address = Self.loopback(port: port ?? listeningPort)
         var connection = iocp_token()
-        guard var source else { return inside { iocp_connect(worker, &address, nil, key, &connection) } }
-        return inside { iocp_connect(worker, &address, &source, key, &connection) }
+        let result = inside {
+            guard var source else { return iocp_connect(worker, &address, nil, key, &connection) }
+            return iocp_connect(worker, &address, &source, key, &connection)
+        }
+        if result == 0 { connecting.append(connection) }
+        return result
     }
 
     func send(_ connection: iocp_token, _ bytes: [UInt8]) -> Int32 {
@@ -154,7 +159,15 @@ final class FaultyWorker {
         return inside { iocp_connection_peer(worker, connection, &address) }
     }
 
-    func post(_ value: UInt64) -> Int32 { iocp_port_post(port, 0, 0, value) }
+    func counters(_ connection: iocp_token, _ counters: inout iocp_connection_counters) -> Int32 {
+        iocp_connection_counters_get(worker, connection, &counters)
+    }
+
+    /// A wait into less than the least.
+    func waitTooSmall() -> Int32 {
+        var batch = [iocp_completion](repeating: iocp_completion(), count: 64)
+        return iocp_worker_wait(worker, &batch, UInt32(IOCP_WAIT_CAPACITY_MIN) - 1, 0)
+    }
 
     func unsent(_ connection: iocp_token) -> UInt64 { iocp_connection_unsent_bytes(worker, connection) }
     var stats: iocp_worker_stats { iocp_port_stats(port, 0) }
