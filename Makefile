@@ -10,7 +10,7 @@ SIM_FLAGS  ?= --jobs $(shell nproc)
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan sim mutants fuzz bench run format clean
+.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz bench run format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -32,6 +32,13 @@ test-asan: deps ## the tests under AddressSanitizer
 
 test-tsan: deps ## the tests under ThreadSanitizer
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
+
+test-ubsan: deps ## the tests under UndefinedBehaviorSanitizer; a finding ends them
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	$(SWIFT) test --sanitize=undefined --scratch-path .build-ubsan
+
+coverage: deps ## line coverage of the C core, at least 95 %, with a reason for every line that has none
+	Tests/coverage.sh
 
 sim: deps ## plays SEEDS=2000 seeds of a random application on a played kernel, or traces one: SEED=7, INPUT=file
 	$(SWIFT) build -c release --product iocp-sim
@@ -65,4 +72,4 @@ format: ## formats Swift and C in place
 	fi
 
 clean: ## removes everything that was built
-	rm -rf .build .build-asan .build-tsan .build-fuzz bench/.build bench/results
+	rm -rf .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz bench/.build bench/results
