@@ -8,9 +8,12 @@ BENCH_FLAGS ?=
 SEEDS      ?= 2000
 SIM_FLAGS  ?= --jobs $(shell nproc)
 FUZZ_SECONDS ?= 60
+SCENARIO   ?= echo-random connect-reset stalled-readers limits
+DRIVER     ?= uring epoll
+SOAK_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz bench run format clean
+.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench run format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -55,6 +58,12 @@ mutants: deps ## breaks the core on purpose, place by place, and expects the sim
 
 fuzz: deps ## fuzzes each target for FUZZ_SECONDS=60 with libFuzzer, or one: TARGET=config
 	SECONDS_EACH=$(FUZZ_SECONDS) SWIFT=$(SWIFT) Tests/Fuzz/fuzz.sh $(TARGET)
+
+soak: deps ## proves the guarantees on real sockets, for minutes: SCENARIO=echo-random DRIVER=epoll SOAK_FLAGS=...
+	$(SWIFT) build -c release --product iocp-soak
+	@status=0; for driver in $(DRIVER); do for scenario in $(SCENARIO); do \
+		$(BUILD)/release/iocp-soak $$scenario --driver $$driver $(SOAK_FLAGS) || status=1; \
+	done; done; exit $$status
 
 bench: build ## measures against select, poll, threads and epoll; results in bench/results
 	$(SWIFT) build -c release --package-path bench

@@ -59,9 +59,17 @@ let package = Package(
         ),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .executableTarget(
+            name: "iocp-soak",
+            dependencies: [
+                "IOCP", "SoakSystem", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Soak"
+        ),
+        .target(name: "SoakSystem", path: "Tests/SoakSystem", cSettings: [.define("_GNU_SOURCE")]),
+        .executableTarget(
             name: "FaultyServer", path: "Tests/CLITests/FaultyServer", swiftSettings: swiftSettings),
         .testTarget(
-            name: "CLITests", dependencies: ["iocp", "FaultyServer"], exclude: ["FaultyServer"],
+            name: "CLITests", dependencies: ["iocp", "iocp-soak", "FaultyServer"], exclude: ["FaultyServer"],
             swiftSettings: swiftSettings),
         .testTarget(name: "IOCPTests", dependencies: ["IOCP", "CIOCPInternals", "AllocationProbe", "ReadmeServer", "TroubledServer"]),
         .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/ReadmeServer"),
