@@ -9,7 +9,7 @@ extension Commands {
             // A ratio of two short measurements on a busy machine says nothing: memory and service are looked at.
             [
                 "stalled-readers", "--live", "50", "--stalled", "300", "--rounds", "1", "--seconds", "0.6",
-                "--factor", "1000",
+                "--interval", "5", "--factor", "1000",
             ],
             ["limits", "--clients", "400", "--seconds", "0.2"],
         ]
@@ -27,7 +27,7 @@ extension Commands {
                 "iocp-soak",
                 [
                     "stalled-readers", "--live", "50", "--stalled", "9", "--rounds", "1", "--seconds", "0.6",
-                    "--factor", "0",
+                    "--interval", "5", "--factor", "0",
                 ])
             #expect(try child.end() == 1)
             #expect(child.text(of: .output).contains("FAILED (p99 is more than 0.0 times the baseline)"))

