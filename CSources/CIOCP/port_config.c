@@ -81,6 +81,10 @@ const char *iocp_port_config_broken_field(const iocp_port_config *config)
         return "timers_per_worker (at most 1,048,576)";
     if (config->accepts_per_second > IOCP_ACCEPTS_PER_SECOND_MAX)
         return "accepts_per_second (at most 10,000,000)";
+    if (config->spin_ns > IOCP_SPIN_NS_MAX)
+        return "spin_ns (at most 10 ms)";
+    if (config->busy_poll_us > IOCP_BUSY_POLL_US_MAX)
+        return "busy_poll_us (at most 10,000)";
     if (config->overflow_policy > IOCP_OVERFLOW_REFUSE)
         return "overflow_policy";
     return NULL;

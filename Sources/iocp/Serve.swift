@@ -40,6 +40,9 @@ struct Serve: ParsableCommand {
     @Option(help: "Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.")
     var fanOut: Int?
 
+    @Option(help: "Microseconds that a busy worker looks for more before it sleeps, 0 to 10000.")
+    var spin = 0
+
     @Option(help: "Become this user once it listens and all memory is registered; takes root. (default: stay)")
     var user: User?
 
@@ -49,6 +52,7 @@ struct Serve: ParsableCommand {
     func validate() throws {
         try Bounds.port(port, least: 0)
         try Bounds.workers(workers)
+        try Bounds.check(spin, "--spin", 0...10_000, unit: " microseconds")
         if let fanOut { try Bounds.check(fanOut, "--fan-out", 1...8_388_608, unit: " bytes") }
         if fanOut != nil, handler != .echo {
             throw ValidationError("--fan-out is a handler of its own: leave --handler out")
@@ -62,6 +66,7 @@ struct Serve: ParsableCommand {
         configuration.driver = driver.driver
         configuration.workers = workers ?? 0
         configuration.lockdown = lockdown
+        configuration.spinBeforeSleep = .microseconds(spin)
         if let fanOut {
             FanOutHandler.configure(&configuration, frameBytes: fanOut)
             try serve(configuration, until: signals) { worker throws(IOCPError) in

@@ -157,6 +157,11 @@ FRONT(int, epoll_create1, int flags)
     return strikes(INTERNALS_FAULT_EPOLL_CREATE) ? -1 : NEXT(epoll_create1)(flags);
 }
 
+FRONT(int, ioctl, int fd, unsigned long request, void *argument)
+{
+    return strikes(INTERNALS_FAULT_BUSY_POLL) ? -1 : NEXT(ioctl)(fd, request, argument);
+}
+
 FRONT(int, socket, int family, int type, int protocol)
 {
     return strikes(INTERNALS_FAULT_SOCKET) ? -1 : NEXT(socket)(family, type, protocol);

@@ -59,6 +59,8 @@ import Testing
         add("timers_per_worker", \.timers_per_worker, good: [0, 1, 1 << 20], bad: [1 << 20 + 1, .init(UInt32.max)])
         add("connections_per_address", \.connections_per_address, good: [0, .init(UInt32.max)], bad: [])
         add("accepts_per_second", \.accepts_per_second, good: [0, 1, 10_000_000], bad: [10_000_001, .init(UInt32.max)])
+        add("spin_ns", \.spin_ns, good: [0, 1, 10_000_000], bad: [10_000_001, .max])
+        add("busy_poll_us", \.busy_poll_us, good: [0, 1, 10_000], bad: [10_001, .init(UInt32.max)])
         return all
     }
 

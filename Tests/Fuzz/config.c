@@ -61,6 +61,8 @@ static iocp_port_config any_config(fuzz_input *input)
     ANY_VALUE(timers_per_worker);
     ANY_VALUE(connections_per_address);
     ANY_VALUE(accepts_per_second);
+    ANY_VALUE(spin_ns);
+    ANY_VALUE(busy_poll_us);
 #undef ANY_VALUE
     return config;
 }

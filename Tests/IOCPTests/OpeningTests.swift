@@ -23,12 +23,14 @@ extension RealSockets.Faults {
             var configuration = FaultyWorker.configuration(driver)
             configure(&configuration)
             var failure = iocp_failure()
-            var port: OpaquePointer?, worker: OpaquePointer?
+            var port: OpaquePointer?
+            var worker: OpaquePointer?
             internals_fault_arm(point, error.code, passing, 1)
             internals_faults_inside(true)
             var result = iocp_port_create(&configuration, &port, &failure)
             if result == 0 {
-                var address = FaultyWorker.loopback(port: 0), bound = iocp_address()
+                var address = FaultyWorker.loopback(port: 0)
+                var bound = iocp_address()
                 result = iocp_port_listen(port, &address, &bound, &failure)
                 if result == 0 { result = internals_port_attach(port, &worker, &failure) }
             }
@@ -50,7 +52,8 @@ extension RealSockets.Faults {
             let before = openDescriptors()
             let refusal = open(driver, failing: point, error, passing: passing, configure)
             #expect(refusal.struck && refusal.result == -error.code, sourceLocation: sourceLocation)
-            #expect(refusal.failure.code == -error.code && refusal.failure.stage == stage, sourceLocation: sourceLocation)
+            #expect(
+                refusal.failure.code == -error.code && refusal.failure.stage == stage, sourceLocation: sourceLocation)
             #expect(refusal.failure.detail != nil, sourceLocation: sourceLocation)
             #expect(openDescriptors() <= before, "descriptors leaked", sourceLocation: sourceLocation)
         }
@@ -64,7 +67,8 @@ extension RealSockets.Faults {
 
         @Test("a socket that cannot listen", arguments: testedDrivers, Errors.listen)
         func listener(driver: Driver, error: Errno) {
-            for point in [INTERNALS_FAULT_SOCKET, INTERNALS_FAULT_BIND, INTERNALS_FAULT_LISTEN] where error.code != EADDRINUSE {
+            for point in [INTERNALS_FAULT_SOCKET, INTERNALS_FAULT_BIND, INTERNALS_FAULT_LISTEN]
+            where error.code != EADDRINUSE {
                 expectRefused(driver, point, error, at: IOCP_STAGE_LISTEN)
                 // The first is the claim; the second a worker's own.
                 expectRefused(driver, point, error, passing: 1, at: IOCP_STAGE_LISTEN)
@@ -98,7 +102,9 @@ extension RealSockets.Faults {
                 if !refusal.struck { break }
                 refusals += 1
                 #expect(refusal.result == -ENOMEM, "of \(passing)")
-                let stages = [IOCP_STAGE_MEMORY, IOCP_STAGE_STATS, IOCP_STAGE_RING_BUFFERS, IOCP_STAGE_LISTEN, IOCP_STAGE_THREAD]
+                let stages = [
+                    IOCP_STAGE_MEMORY, IOCP_STAGE_STATS, IOCP_STAGE_RING_BUFFERS, IOCP_STAGE_LISTEN, IOCP_STAGE_THREAD,
+                ]
                 #expect(stages.contains(refusal.failure.stage) && refusal.failure.detail != nil)
             }
             #expect((5..<64).contains(refusals), "each memory was refused once")
@@ -119,7 +125,16 @@ extension RealSockets.Faults {
                     .uring, INTERNALS_FAULT_RING_REGISTER, Errno(EINVAL), passing: passing, at: IOCP_STAGE_RING_LOCKDOWN
                 ) { $0.lockdown = true }
             }
-            expectRefused(.uring, INTERNALS_FAULT_OPEN, Errno(EPERM), at: IOCP_STAGE_RING_LOCKDOWN) { $0.lockdown = true }
+            expectRefused(.uring, INTERNALS_FAULT_OPEN, Errno(EPERM), at: IOCP_STAGE_RING_LOCKDOWN) {
+                $0.lockdown = true
+            }
+        }
+
+        @Test("busy polling that is refused", arguments: testedDrivers)
+        func busyPoll(driver: Driver) {
+            let point = driver == .uring ? INTERNALS_FAULT_RING_REGISTER : INTERNALS_FAULT_BUSY_POLL
+            let error = Errno(driver == .uring ? EINVAL : ENOTTY)
+            expectRefused(driver, point, error, at: IOCP_STAGE_BUSY_POLL) { $0.busy_poll_us = 50 }
         }
 
         @Test("an epoll set that is refused", arguments: [EMFILE, ENFILE, ENOMEM].map(Errno.init))

@@ -76,6 +76,8 @@ static iocp_port_config draw_config(sim_random *random)
         config.connections_per_address = 1 + random_below(random, 4);
     if (random_one_in(random, 8))
         config.accepts_per_second = 1 + random_magnitude(random, 10000);
+    if (random_one_in(random, 4))
+        config.spin_ns = 1 + random_magnitude(random, 1 << 20);
     config.half_close = random_one_in(random, 2);
     config.deliver_after_first_bytes = random_one_in(random, 4);
     config.pin_workers = false;

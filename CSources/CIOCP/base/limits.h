@@ -39,6 +39,9 @@ enum {
     IOCP_ACCEPTS_PER_SECOND_MAX = 10 * 1000 * 1000,
 
     IOCP_ACCEPT_RETRY_MS = 100,          /* back-off after a failed accept */
+
+    IOCP_SPIN_NS_MAX = 10 * 1000 * 1000,
+    IOCP_BUSY_POLL_US_MAX = 10 * 1000,
 };
 
 #define IOCP_TIMEOUT_NS_MAX UINT64_C(86400000000000) /* one day */

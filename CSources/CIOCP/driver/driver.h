@@ -46,6 +46,7 @@ typedef struct iocp_driver_config {
     uint64_t *enters;                  /* counts kernel entries; the stats page's own counter */
     uint64_t *queue_overflows;
     bool lockdown;                     /* refuse every operation of the kernel interface that is not needed */
+    uint32_t busy_poll_us;             /* 0: none; else a wait polls the network card's queues for so long */
     int wake_fd;                       /* an eventfd: while readable, a wait ends at once and empties it */
     iocp_receive_buffers *buffers;     /* for their addresses; who holds them is the worker's to know */
 } iocp_driver_config;

@@ -138,25 +138,65 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
 
 /* --- the wait ----------------------------------------------------------------------------------------------- */
 
-/* One driver wait, asleep only when nothing is pending. Returns 0 or -EINTR. */
+static int ask_driver(iocp_worker *worker, uint64_t timeout_ns)
+{
+    return worker->operations->wait(worker->driver, worker->events, IOCP_DRIVER_EVENTS_MAX, timeout_ns);
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Looks instead of sleeping, up to timeout_ns. Returns as the driver's wait: with nothing after a letter, a wake or the
+ * time, so what a wake was for is looked at before the next sleep. */
+static int spin(iocp_worker *worker, uint64_t timeout_ns)
+{
+    const uint64_t start_ns = iocp_worker_clock_ns(worker);
+    for (uint64_t now_ns = start_ns;;) {
+        const int count = ask_driver(worker, 0);
+        if (count != 0 || iocp_mailbox_has_letter(&worker->mailbox))
+            return count;
+        const uint64_t before_ns = now_ns;
+        now_ns = iocp_worker_clock_ns(worker);
+        /* A played clock stands still while nobody sleeps. */
+        if (now_ns - start_ns >= timeout_ns || now_ns == before_ns)
+            return 0;
+        relax();
+    }
+}
+
+/* Asleep only when no letter waits. Returns as the driver's wait. */
+static int sleep_or_poll(iocp_worker *worker, uint64_t timeout_ns)
+{
+    if (timeout_ns == 0 || !iocp_mailbox_sleep(&worker->mailbox))
+        return ask_driver(worker, 0);
+    IOCP_STATS_SET(worker->stats, asleep, 1);
+    const int count = ask_driver(worker, timeout_ns);
+    iocp_mailbox_awake(&worker->mailbox);
+    IOCP_STATS_SET(worker->stats, asleep, 0);
+    return count;
+}
+
+/* One wait of the driver's, asleep only when nothing is pending. Returns 0 or -EINTR. */
 static int wait_once(iocp_worker *worker, uint64_t until_ns)
 {
     iocp_worker_flush(worker);
     IOCP_STATS_SET(worker->stats, unsent_bytes, worker->unsent_bytes);
-    uint64_t timeout_ns = sleep_ns(worker, until_ns);
-    const bool sleeping = timeout_ns > 0 && iocp_mailbox_sleep(&worker->mailbox);
-    if (!sleeping)
-        timeout_ns = 0;
-
-    if (sleeping)
-        IOCP_STATS_SET(worker->stats, asleep, 1);
-    const int count = worker->operations->wait(worker->driver, worker->events, IOCP_DRIVER_EVENTS_MAX, timeout_ns);
+    const uint64_t spin_ns = worker->setup.config->spin_ns;
+    const uint64_t before_ns = worker->now_ns;
+    const uint64_t timeout_ns = sleep_ns(worker, until_ns);
+    const bool spins = worker->spins && timeout_ns > 0;
+    const int count = spins ? spin(worker, least(spin_ns, timeout_ns)) : sleep_or_poll(worker, timeout_ns);
     worker->now_ns = iocp_worker_clock_ns(worker);
     IOCP_STATS_SET(worker->stats, heartbeat_ns, worker->now_ns);
-    if (sleeping) {
-        iocp_mailbox_awake(&worker->mailbox);
-        IOCP_STATS_SET(worker->stats, asleep, 0);
-    }
+    /* Something came within the time of a spin, so it is worth one; a worker at rest spins once, and sleeps. */
+    worker->spins = spin_ns > 0 && worker->now_ns - before_ns <= spin_ns &&
+                    (count > 0 || iocp_mailbox_has_letter(&worker->mailbox));
     worker->event_next = 0;
     worker->event_count = count > 0 ? (uint32_t)count : 0;
     return count < 0 ? count : 0;

@@ -57,7 +57,7 @@ bool iocp_mailbox_wake_due(iocp_mailbox *mailbox)
     return atomic_exchange_explicit(&mailbox->asleep, false, memory_order_acq_rel);
 }
 
-static bool letter_waits(const iocp_mailbox *mailbox)
+bool iocp_mailbox_has_letter(const iocp_mailbox *mailbox)
 {
     const iocp_mailbox_cell *cell = &mailbox->cells[mailbox->head & mailbox->mask];
     return atomic_load_explicit(&cell->sequence, memory_order_acquire) == mailbox->head + 1;
@@ -65,7 +65,7 @@ static bool letter_waits(const iocp_mailbox *mailbox)
 
 bool iocp_mailbox_take(iocp_mailbox *mailbox, iocp_letter *letter)
 {
-    if (!letter_waits(mailbox))
+    if (!iocp_mailbox_has_letter(mailbox))
         return false;
     iocp_mailbox_cell *cell = &mailbox->cells[mailbox->head & mailbox->mask];
     *letter = cell->letter;
@@ -78,7 +78,7 @@ bool iocp_mailbox_sleep(iocp_mailbox *mailbox)
 {
     atomic_store_explicit(&mailbox->asleep, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!letter_waits(mailbox))
+    if (!iocp_mailbox_has_letter(mailbox))
         return true;
     iocp_mailbox_awake(mailbox);
     return false;

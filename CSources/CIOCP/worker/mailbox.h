@@ -40,6 +40,7 @@ bool iocp_mailbox_wake_due(iocp_mailbox *mailbox);
 
 /* Thread: the consumer, for all below. */
 bool iocp_mailbox_take(iocp_mailbox *mailbox, iocp_letter *letter);
+bool iocp_mailbox_has_letter(const iocp_mailbox *mailbox);
 
 /* Announces sleep; false when a letter is waiting already, and sleep must not begin. */
 bool iocp_mailbox_sleep(iocp_mailbox *mailbox);

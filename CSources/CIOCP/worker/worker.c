@@ -108,6 +108,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
         .enters = &setup->stats->stats.enters,
         .queue_overflows = &setup->stats->stats.queue_overflows,
         .lockdown = setup->config->lockdown,
+        .busy_poll_us = setup->config->busy_poll_us,
         .wake_fd = setup->wake_fd,
         .buffers = &worker->buffers,
     };

@@ -65,6 +65,7 @@ struct iocp_worker {
     uint32_t dirty_count;
     uint64_t unsent_bytes;      /* of all connections */
     uint64_t leave_at_ns;       /* as the port's stop_at_ns, for this worker alone */
+    bool spins;                 /* the last sleep or spin ended soon: look again before sleeping */
     bool stopping;
     bool finished;              /* wait has nothing more to deliver, ever */
 

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// What an error means to the person who meets it.
@@ -39,6 +39,10 @@ struct Explanation {
                 "check the process' CPU affinity, cpuset and thread limit (ulimit -u)")
         case .stats: self = .stats(error)
         case .listen: self = .listen(error)
+        case .busyPoll:
+            self.init(
+                "busy polling was refused", "it needs Linux 6.9 or later, built with CONFIG_NET_RX_BUSY_POLL",
+                "leave busyPoll at zero")
         case .state: self.init(error.detail ?? "the call does not fit the port's state")
         case .operation: self = .operation(error)
         }

@@ -8,7 +8,9 @@ public struct IOCPError: Error, Hashable, Sendable {
     public enum Stage: UInt8, Hashable, Sendable {
         /// An operation on a connection or a worker.
         case operation = 0
-        case configuration = 1, memory, ring, ringFiles, ringBuffers, ringLockdown, epoll, thread, stats, listen, state
+        case configuration = 1
+        case memory, ring, ringFiles, ringBuffers, ringLockdown, epoll, thread, stats, listen, state
+        case busyPoll
     }
 
     /// The positive error number, as in `errno(3)`.
@@ -31,7 +33,8 @@ public struct IOCPError: Error, Hashable, Sendable {
 
     init(_ failure: iocp_failure) {
         let detail = unsafe failure.detail.map { unsafe String(cString: $0) }
-        unsafe self.init(code: failure.code, stage: Stage(rawValue: failure.stage.rawValue) ?? .operation, detail: detail)
+        unsafe self.init(
+            code: failure.code, stage: Stage(rawValue: failure.stage.rawValue) ?? .operation, detail: detail)
     }
 
     /// The C name: "EPERM". "E<number>" for a number the C library does not name.

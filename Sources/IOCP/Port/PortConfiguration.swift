@@ -70,6 +70,15 @@ public struct PortConfiguration: Sendable, Hashable {
     public var connectionsPerAddress: Int = 0
     /// Connections accepted per second, over all workers; 0 is no limit. Clients beyond it wait in the backlog.
     public var acceptsPerSecond: Int = 0
+    /// How long a worker that had work just now looks for more before it sleeps: at most 10 ms.
+    ///
+    /// Saves the time of falling asleep and waking, for a core that is busy meanwhile. A worker at rest looks once in
+    /// vain, and sleeps until something comes.
+    public var spinBeforeSleep: Duration = .zero
+    /// How long a wait polls the network card's queues itself (NAPI busy polling): whole microseconds, at most 10 ms.
+    ///
+    /// For real network cards, on cores set aside; loopback has no queue to poll. Needs Linux 6.9.
+    public var busyPoll: Duration = .zero
     /// Restricts each ring to the operations this library uses, and proves at start that others are refused.
     public var lockdown = false
     /// Delivers the peer's FIN as an event instead of closing after it.
@@ -111,6 +120,8 @@ public struct PortConfiguration: Sendable, Hashable {
         raw.timers_per_worker = try field(timersPerWorker, "timersPerWorker")
         raw.connections_per_address = try field(connectionsPerAddress, "connectionsPerAddress")
         raw.accepts_per_second = try field(acceptsPerSecond, "acceptsPerSecond")
+        raw.spin_ns = spinBeforeSleep.wholeNanoseconds
+        raw.busy_poll_us = try field(Int(clamping: busyPoll.wholeNanoseconds / 1000), "busyPoll")
         raw.lockdown = lockdown
         raw.half_close = deliversHalfClose
         raw.deliver_after_first_bytes = opensAfterFirstBytes

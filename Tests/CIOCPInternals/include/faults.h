@@ -43,10 +43,11 @@ typedef enum internals_fault_point : uint8_t {
     INTERNALS_FAULT_RING_SETUP = 27,
     INTERNALS_FAULT_RING_FILES = 28,    /* the table of direct descriptors */
     INTERNALS_FAULT_RING_BUFFERS = 29,  /* a ring of receive buffers */
-    INTERNALS_FAULT_RING_REGISTER = 30, /* io_uring_register by number: restrictions, enabling */
+    INTERNALS_FAULT_RING_REGISTER = 30, /* io_uring_register by number: busy polling, restrictions, enabling */
     INTERNALS_FAULT_OPEN = 31,          /* a submission of OPENAT, which no driver makes but to see it refused */
     INTERNALS_FAULT_ALLOCATE = 32,      /* malloc(3) and its relatives, by this program's own code */
-    INTERNALS_FAULT_POINT_COUNT = 33,
+    INTERNALS_FAULT_BUSY_POLL = 33,     /* ioctl, of an epoll set | none: RING_REGISTER */
+    INTERNALS_FAULT_POINT_COUNT = 34,
 } internals_fault_point;
 
 /* Lets `pass_count` pass, then strikes `strike_count` times. Thread: the calling one alone. */

@@ -11,11 +11,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "../driver.h"
 
+/* struct epoll_params and its ioctl, ioctl_eventpoll(2), since 6.9: under names of our own, since newer headers have them. */
+typedef struct iocp_epoll_busy_poll {
+    uint32_t timeout_us;
+    uint16_t packets_max;
+    uint8_t prefer;
+    uint8_t reserved;
+} iocp_epoll_busy_poll;
+
+#define IOCP_EPOLL_SET_BUSY_POLL _IOW(0x8a, 0x01, iocp_epoll_busy_poll)
+
 enum {
     IOCP_EPOLL_READY_MAX = 512, /* readiness reports one epoll_wait may bring */
+    IOCP_EPOLL_POLLED_PACKETS_MAX = 64, /* of one busy poll: NAPI_POLL_WEIGHT, the most that takes no privilege */
     IOCP_EPOLL_NONE = -1,
 };
 

@@ -113,6 +113,15 @@ static void epoll_close(iocp_driver *driver)
     free(epoll);
 }
 
+static int busy_poll(iocp_epoll *epoll, iocp_failure *failure)
+{
+    const iocp_epoll_busy_poll parameters = {
+        .timeout_us = epoll->config.busy_poll_us, .packets_max = IOCP_EPOLL_POLLED_PACKETS_MAX, .prefer = true};
+    if (ioctl(epoll->fd, IOCP_EPOLL_SET_BUSY_POLL, &parameters) < 0)
+        return fail(failure, -errno, IOCP_STAGE_BUSY_POLL, "EPIOCSPARAMS");
+    return 0;
+}
+
 static int epoll_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
 {
     iocp_epoll *epoll = calloc(1, sizeof *epoll);
@@ -132,6 +141,8 @@ static int epoll_open(iocp_driver **driver, const iocp_driver_config *config, io
         struct epoll_event wake = {.events = EPOLLIN, .data.u64 = iocp_epoll_about(IOCP_EPOLL_ABOUT_WAKE, 0)};
         if (epoll_ctl(epoll->fd, EPOLL_CTL_ADD, config->wake_fd, &wake) < 0)
             result = fail(failure, -errno, IOCP_STAGE_EPOLL, "epoll_ctl");
+        else if (config->busy_poll_us > 0)
+            result = busy_poll(epoll, failure);
     }
     if (result < 0) {
         epoll_close((iocp_driver *)epoll);

@@ -51,7 +51,7 @@ static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t
     struct enter_argument argument = {
         .min_wait_us = min_wait_us,
         .timespec = want > 0 && timeout_ns != UINT64_MAX ? (uint64_t)(uintptr_t)&timeout : 0};
-    flags |= IORING_ENTER_EXT_ARG | (ring->int_flags & 1 ? IORING_ENTER_REGISTERED_RING : 0);
+    flags |= uring->enter_flags;
 
     __atomic_store_n(uring->config.enters, *uring->config.enters + 1, __ATOMIC_RELAXED);
     const long result =
@@ -181,7 +181,7 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
         /* Since 6.13 one entry runs no more than max(20, want) pieces of task work. Sends that end within this
          * submission satisfy the wait by themselves, so their number may be wanted without sleeping for it; and
          * where work is left over, more. The minimum wait bounds a wrong guess. */
-        if (iocp_capabilities_get()->min_wait && want > 0 && uring->inline_count > 0) {
+        if (uring->min_wait && want > 0 && uring->inline_count > 0) {
             want = uring->inline_count;
             if (kernel_flags & IORING_SQ_TASKRUN) {
                 want += want / 2 + GROWTH_LEAST;

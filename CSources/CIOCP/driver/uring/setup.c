@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "uring.h"
@@ -105,13 +106,28 @@ static int open_buffer_rings(iocp_uring *uring, iocp_failure *failure)
     return 0;
 }
 
+/* io_uring_register_napi(3): a wait polls the queues from which this ring's sockets last received. */
+static int busy_poll(iocp_uring *uring, iocp_failure *failure)
+{
+    const struct { /* struct io_uring_napi; liburing 2.3 lacks it */
+        uint32_t timeout_us;
+        uint8_t prefer;
+        uint8_t reserved[11];
+    } napi = {.timeout_us = uring->config.busy_poll_us, .prefer = true};
+    if (syscall(__NR_io_uring_register, uring->ring.ring_fd, IOCP_URING_REGISTER_NAPI, &napi, 1) < 0)
+        return fail(failure, -errno, IOCP_STAGE_BUSY_POLL, "io_uring_register_napi");
+    return 0;
+}
+
 static int uring_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
 {
     iocp_uring *uring = calloc(1, sizeof *uring);
     if (uring == NULL)
         return fail(failure, -ENOMEM, IOCP_STAGE_MEMORY, "the io_uring driver");
+    const iocp_capabilities *capabilities = iocp_capabilities_get();
     uring->config = *config;
-    uring->incremental = iocp_capabilities_get()->incremental_buffers;
+    uring->incremental = capabilities->incremental_buffers;
+    uring->min_wait = capabilities->min_wait;
 
     int result = iocp_uring_ring_open(&uring->ring, IOCP_URING_SQ_ENTRIES, config->completion_queue_entries,
                                       config->lockdown ? IORING_SETUP_R_DISABLED : 0);
@@ -121,13 +137,18 @@ static int uring_open(iocp_driver **driver, const iocp_driver_config *config, io
         return result;
     }
     uring->ring_open = true;
+    /* Without NO_IOWAIT a worker that sleeps shows as one that waits for a disk. */
+    uring->enter_flags = IORING_ENTER_EXT_ARG | (capabilities->no_iowait ? IOCP_URING_ENTER_NO_IOWAIT : 0);
     /* Saves the lookup of the ring's own fd on every enter; merely slower without. */
-    (void)io_uring_register_ring_fd(&uring->ring);
+    if (io_uring_register_ring_fd(&uring->ring) == 1)
+        uring->enter_flags |= IORING_ENTER_REGISTERED_RING;
     result = io_uring_register_files_sparse(&uring->ring, config->handle_count);
     if (result < 0)
         fail(failure, result, IOCP_STAGE_RING_FILES, "io_uring_register_files_sparse");
     else
         result = open_buffer_rings(uring, failure);
+    if (result == 0 && config->busy_poll_us > 0)
+        result = busy_poll(uring, failure);
     if (result == 0 && config->lockdown)
         result = iocp_uring_lock_down(uring, failure);
     if (result < 0) {

@@ -26,6 +26,7 @@ enum {
     IOCP_URING_FEAT_MIN_TIMEOUT = 1 << 15,   /* 6.12 */
     IOCP_URING_FEAT_NO_IOWAIT = 1 << 17,     /* 6.15 */
     IOCP_URING_SOCKET_OP_GETSOCKOPT = 2,     /* 6.7 */
+    IOCP_URING_REGISTER_NAPI = 27,           /* 6.9 */
 };
 
 enum {
@@ -62,6 +63,8 @@ typedef struct iocp_uring {
     iocp_driver_config config;
     bool incremental;
     bool ring_open;
+    bool min_wait;
+    uint32_t enter_flags;                /* of every entry */
     uint32_t handles_held;
     uint32_t inline_count;               /* prepared sends that end within their submission */
     uint32_t gather_count;
