@@ -68,10 +68,16 @@ let package = Package(
         .target(name: "SoakSystem", path: "Tests/SoakSystem", cSettings: [.define("_GNU_SOURCE")]),
         .executableTarget(
             name: "FaultyServer", path: "Tests/CLITests/FaultyServer", swiftSettings: swiftSettings),
+        .target(name: "ChildProcesses", path: "Tests/ChildProcesses", swiftSettings: swiftSettings),
         .testTarget(
-            name: "CLITests", dependencies: ["iocp", "iocp-soak", "FaultyServer"], exclude: ["FaultyServer"],
+            name: "CLITests", dependencies: ["iocp", "iocp-soak", "FaultyServer", "ChildProcesses"],
+            exclude: ["FaultyServer"],
             swiftSettings: swiftSettings),
-        .testTarget(name: "IOCPTests", dependencies: ["IOCP", "CIOCPInternals", "AllocationProbe", "ReadmeServer", "TroubledServer"]),
+        .testTarget(
+            name: "IOCPTests",
+            dependencies: [
+                "IOCP", "CIOCPInternals", "ChildProcesses", "AllocationProbe", "ReadmeServer", "TroubledServer",
+            ]),
         .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/ReadmeServer"),
         .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/TroubledServer"),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

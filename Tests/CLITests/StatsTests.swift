@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -5,7 +6,8 @@ extension Commands {
     @Suite(needsRing) struct Stats {
         private static let counters: Set<String> = [
             "connections", "accepted", "connected", "closed", "received_bytes", "sent_bytes", "received_operations",
-            "sent_operations", "completions", "enters", "posts", "unsent_bytes", "starved_receives", "short_sends", "refused_sends",
+            "sent_operations", "completions", "enters", "posts", "unsent_bytes", "starved_receives", "short_sends",
+            "refused_sends",
             "accept_failures", "delayed_accepts", "refused_addresses", "timeouts", "queue_overflows",
         ]
 
@@ -28,7 +30,8 @@ extension Commands {
             #expect(lines[0].hasPrefix("process \(server.child.processID), driver "))
             #expect(lines[0].hasSuffix(", 2 workers"))
             #expect(Set(lines[1...].map(\.count)).count == 1, "columns are not aligned:\n\(outcome.output)")
-            let columns = ["core", "node", "busy", "connections", "accepted", "closed", "received", "sent"]
+            let columns =
+                ["core", "node", "busy", "connections", "accepted", "closed", "received", "sent"]
                 + ["sent ops", "completions", "enters"]
             #expect(lines[1].contains("received ops"))
             for column in columns { #expect(lines[1].contains(column)) }
@@ -49,7 +52,9 @@ extension Commands {
             let workers = try #require(report["workers"] as? [[String: Any]])
             let total = try #require(report["total"] as? [String: Int])
             #expect(workers.count == 2)
-            for worker in workers { #expect(Set(worker.keys) == Stats.counters.union(["core", "node", "asleep", "busy_ns"])) }
+            for worker in workers {
+                #expect(Set(worker.keys) == Stats.counters.union(["core", "node", "asleep", "busy_ns"]))
+            }
             #expect(Set(total.keys) == Stats.counters)
             for counter in Stats.counters {
                 #expect(total[counter] == workers.reduce(0) { $0 + ($1[counter] as? Int ?? 0) }, "\(counter)")

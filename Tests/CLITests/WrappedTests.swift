@@ -1,10 +1,13 @@
+import ChildProcesses
 import Foundation
 import Testing
 
 /// The command under another program that changes where it runs or what it may do.
 extension Commands {
     @Suite(needsRing) struct Wrapped {
-        @Test("taskset -c 1 leaves one worker, on CPU 1", .enabled(if: Wrapper.has("taskset", cpu: 1), "needs taskset and CPU 1"))
+        @Test(
+            "taskset -c 1 leaves one worker, on CPU 1",
+            .enabled(if: Wrapper.has("taskset", cpu: 1), "needs taskset and CPU 1"))
         func onOneCPU() throws {
             let server = try Wrapper("taskset", ["-c", "1"]).server([])
             defer { server.signal(SIGTERM) }
@@ -42,7 +45,9 @@ extension Commands {
             let server = try Server(["--user", "nobody", "--lockdown", "--driver", driver, "--workers", "2"])
             let status = try String(contentsOfFile: "/proc/\(server.child.processID)/status", encoding: .utf8)
             let fields = status.split(separator: "\n").map { $0.split(separator: "\t") }
-            guard let nobody = unsafe getpwnam("nobody") else { throw ChildProcess.Failure(description: "no user named nobody") }
+            guard let nobody = unsafe getpwnam("nobody") else {
+                throw ChildProcess.Failure(description: "no user named nobody")
+            }
             let (user, group) = unsafe (nobody.pointee.pw_uid, nobody.pointee.pw_gid)
             #expect(fields.first { $0[0] == "Uid:" }?.dropFirst() == Array(repeating: "\(user)", count: 4)[...])
             #expect(fields.first { $0[0] == "Gid:" }?.dropFirst() == Array(repeating: "\(group)", count: 4)[...])
@@ -52,10 +57,14 @@ extension Commands {
             #expect(try server.end() == 0)
         }
 
-        @Test("who cannot become another user is told", .enabled(if: getuid() == 0 && Wrapper.has("setpriv"), "needs root and setpriv"))
+        @Test(
+            "who cannot become another user is told",
+            .enabled(if: getuid() == 0 && Wrapper.has("setpriv"), "needs root and setpriv"))
         func cannotBecome() throws {
             let wrapper = Wrapper("setpriv", ["--reuid=65534", "--clear-groups"])
-            let child = try wrapper.run(["serve", "--host", "127.0.0.1", "--port", "0", "--workers", "1", "--user", "daemon"])
+            let child = try wrapper.run([
+                "serve", "--host", "127.0.0.1", "--port", "0", "--workers", "1", "--user", "daemon",
+            ])
             #expect(try child.end() == 1)
             #expect(child.text(of: .errors).contains("run as root, or leave out --user\n"))
             let unknown = try Outcome(of: ["serve", "--user", "no-such-user"])
@@ -69,7 +78,10 @@ extension Commands {
             // LeakSanitizer does not work under ptrace(2), and would fail the run for it.
             let strace = Wrapper(
                 "strace",
-                ["-f", "-qq", "-o", "/dev/null", "-E", "ASAN_OPTIONS=detect_leaks=0", "-e", "inject=io_uring_setup:error=\(error)"])
+                [
+                    "-f", "-qq", "-o", "/dev/null", "-E", "ASAN_OPTIONS=detect_leaks=0", "-e",
+                    "inject=io_uring_setup:error=\(error)",
+                ])
             let child = try strace.server(["--workers", "1"])
             let ready = try child.line(of: .output, beginning: "listening on ")
             #expect(ready.hasSuffix("driver=epoll"))

@@ -1,12 +1,15 @@
-import Foundation
+import ChildProcesses
+import Glibc
 import IOCP
 import Testing
 
 extension RealSockets {
     /// Handlers that trap or never return, in a process of their own.
     @Suite(.timeLimit(.minutes(1))) struct Trouble {
-        @Test("a handler that traps ends the process: every peer sees the end, the port is free", arguments: testedDrivers)
-        func traps(driver: Driver) throws {
+        @Test(
+            "a handler that traps ends the process: every peer sees the end, the port is free", arguments: testedDrivers
+        )
+        func traps(driver: Driver) async throws {
             let server = try TroubledServer(driver)
             let peers = try (0..<20).map { _ in try Peer.connect(port: server.port) }
             for peer in peers {
@@ -14,20 +17,21 @@ extension RealSockets {
                 #expect(try peer.receive(4) == Array("echo".utf8))
             }
             try peers[7].send("trap".utf8)
-            server.process.waitUntilExit()
-            #expect(server.process.terminationReason == .uncaughtSignal)
+            #expect(try server.process.end() < 0, "by a signal")
             for peer in peers { #expect([.finished, .reset].contains(peer.end())) }
-            // Its connections may linger in TIME_WAIT; its listening sockets and its rings are gone.
+            // Its connections may linger in TIME_WAIT. Its listening sockets go with its rings, which the kernel takes down
+            // after the process has ended.
             let next = try CompletionPort()
-            #expect(try next.listen(host: "127.0.0.1", port: server.port).port == server.port)
+            try await eventually("the port is free") {
+                (try? next.listen(host: "127.0.0.1", port: server.port))?.port == server.port
+            }
         }
 
-        @Test("a handler that never returns stalls its worker alone, and the stats page tells", arguments: testedDrivers)
+        @Test(
+            "a handler that never returns stalls its worker alone, and the stats page tells", arguments: testedDrivers)
         func neverReturns(driver: Driver) async throws {
             let server = try TroubledServer(driver)
-            // Not terminate(): a child inherits the blocked signals of the thread that starts it.
-            defer { kill(server.process.processIdentifier, SIGKILL) }
-            let pid = server.process.processIdentifier
+            let pid = server.process.processID
             let stuck = try Peer.connect(port: server.port)
             try stuck.send("stuck".utf8)
             try await eventually("a worker is seen to be busy") {
@@ -62,18 +66,11 @@ private func busy(_ pid: Int32) -> [Duration] {
 }
 
 private struct TroubledServer {
-    let process = Process()
+    let process: ChildProcess
     let port: Int
 
     init(_ driver: Driver) throws {
-        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-            .deletingLastPathComponent().appending(path: "TroubledServer")
-        process.arguments = ["\(driver)"]
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-        port = try #require(Int(line.trimmingCharacters(in: .whitespacesAndNewlines)))
+        process = try ChildProcess("TroubledServer", ["\(driver)"])
+        port = try #require(Int(process.line(of: .output, beginning: "")))
     }
 }

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// A program that was built beside the tests, running: what it says and how it ends.
@@ -9,14 +9,18 @@ import Musl
 /// Killed and reaped at the latest when the value goes, whatever happened to the test. Opens pipes and nothing else,
 /// since other tests count this process' sockets.
 @safe
-final class ChildProcess {
-    enum Stream { case output, errors }
+package final class ChildProcess {
+    package enum Stream { case output, errors }
 
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+
+        package init(description: String) {
+            self.description = description
+        }
     }
 
-    let processID: pid_t
+    package let processID: pid_t
     private let name: String
     private var pipes: [Stream: Pipe] = [:]
     private var status: Int32?
@@ -29,7 +33,7 @@ final class ChildProcess {
     }
 
     /// - Parameter program: the name of a program in the build directory, or an absolute path.
-    init(_ program: String, _ arguments: [String]) throws {
+    package init(_ program: String, _ arguments: [String]) throws {
         let path = program.hasPrefix("/") ? program : try ChildProcess.buildDirectory() + "/" + program
         name = ([program] + arguments).joined(separator: " ")
         let output = try ChildProcess.makePipe()
@@ -67,16 +71,18 @@ final class ChildProcess {
         for pipe in pipes.values { close(pipe.descriptor) }
     }
 
-    func signal(_ number: Int32) {
+    package func signal(_ number: Int32) {
         if status == nil { kill(processID, number) }
     }
 
-    func text(of stream: Stream) -> String { String(decoding: pipes[stream]!.text, as: UTF8.self) }
+    package func text(of stream: Stream) -> String { String(decoding: pipes[stream]!.text, as: UTF8.self) }
 
-    func lines(of stream: Stream) -> [String] { text(of: stream).split(separator: "\n").map(String.init) }
+    package func lines(of stream: Stream) -> [String] { text(of: stream).split(separator: "\n").map(String.init) }
 
     /// Waits for a line, complete with its newline, that begins so.
-    func line(of stream: Stream, beginning start: String, within limit: Duration = .seconds(20)) throws -> String {
+    package func line(of stream: Stream, beginning start: String, within limit: Duration = .seconds(20)) throws
+        -> String
+    {
         func find() -> String? {
             var complete = text(of: stream).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
             complete.removeAll { !$0.hasPrefix(start) }
@@ -91,7 +97,7 @@ final class ChildProcess {
 
     /// Waits for its end; returns the exit status, or the negative number of the signal that ended it.
     @discardableResult
-    func end(within limit: Duration = .seconds(40)) throws -> Int32 {
+    package func end(within limit: Duration = .seconds(40)) throws -> Int32 {
         try pump(within: limit, waitingFor: "its end") { false }
         return reap()
     }
@@ -137,7 +143,7 @@ final class ChildProcess {
     }
 
     /// Where the test bundle lies, and the programs with it.
-    static func buildDirectory() throws -> String {
+    package static func buildDirectory() throws -> String {
         var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
         let count = unsafe readlink("/proc/self/exe", &path, Int(PATH_MAX))
         var candidates = [String(decoding: path.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)]
