@@ -4,12 +4,13 @@ import PackageDescription
 // A package of its own, so that what the comparison needs never reaches a user of the library.
 
 /// A baseline server in C; a new one is its folder under `baselines/` and its name here.
-func baseline(_ name: String) -> Target {
+func baseline(_ name: String, linking libraries: [String] = []) -> Target {
     .executableTarget(
         name: name,
         dependencies: ["BaselineSupport"],
         path: "baselines/\(name)",
-        cSettings: baselineWarnings)
+        cSettings: baselineWarnings,
+        linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 
 let baselineWarnings: [CSetting] = [
@@ -36,6 +37,7 @@ let package = Package(
         baseline("echo-poll"),
         baseline("echo-threads"),
         baseline("echo-epoll"),
+        baseline("echo-uring", linking: ["uring"]),
         .target(name: "CLaunch", cSettings: baselineWarnings),
         .target(name: "MallocCount", cSettings: baselineWarnings),
         .executableTarget(
