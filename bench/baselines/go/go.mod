@@ -1,0 +1,3 @@
+module swift-iocp/bench/echo-go
+
+go 1.19

@@ -1,0 +1,32 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that the bench builds where SwiftNIO cannot be had.
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "swift-iocp-bench-nio",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    ],
+    targets: [
+        .target(
+            name: "Support",
+            dependencies: nio + [argumentParser],
+            swiftSettings: [.strictMemorySafety()]),
+        .executableTarget(
+            name: "echo-nio",
+            dependencies: nio + ["Support", argumentParser],
+            swiftSettings: [.strictMemorySafety()]),
+        .executableTarget(
+            name: "echo-nio-async",
+            dependencies: nio + ["Support", argumentParser],
+            swiftSettings: [.strictMemorySafety()]),
+    ],
+    swiftLanguageModes: [.v6])
