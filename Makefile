@@ -13,12 +13,12 @@ DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench run format clean
+.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench bench-peers run format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## installs liburing and libnuma where they are missing (apt), or names the packages
 	@.ci/deps
@@ -65,9 +65,14 @@ soak: deps ## proves the guarantees on real sockets, for minutes: SCENARIO=echo-
 		$(BUILD)/release/iocp-soak $$scenario --driver $$driver $(SOAK_FLAGS) || status=1; \
 	done; done; exit $$status
 
-bench: build ## measures against select, poll, threads and epoll; results in bench/results
+bench: build ## measures against select, poll, threads, epoll and bare io_uring; results in bench/results
 	$(SWIFT) build -c release --package-path bench
 	bench/.build/release/bench --iocp $(IOCP) $(BENCH_FLAGS)
+
+bench-peers: build ## the same with SwiftNIO, libuv, Boost.Asio, Go and tokio, every workload: an hour and more
+	$(SWIFT) build -c release --package-path bench
+	SWIFT=$(SWIFT) bench/baselines/build-peers.sh
+	bench/.build/release/bench --iocp $(IOCP) --all $(BENCH_FLAGS)
 
 run: build ## serves echo on port 4666 until Ctrl-C
 	$(IOCP) serve $(RUN_FLAGS)
@@ -81,4 +86,5 @@ format: ## formats Swift and C in place
 	fi
 
 clean: ## removes everything that was built
-	rm -rf .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz bench/.build bench/results
+	rm -rf .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz bench/.build bench/baselines/*/.build bench/results \
+		bench/baselines/tokio/Cargo.lock

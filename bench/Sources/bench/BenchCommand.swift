@@ -17,6 +17,9 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Folder of the baseline servers. (default: the folder of this executable)")
     var baselines: String?
 
+    @Option(help: "Folder of the peer servers. (default: .build/peers, in this package)")
+    var peers: String?
+
     @Option(help: "Folder for the reports. (default: results, in this package)")
     var output: String?
 
@@ -26,7 +29,7 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Seconds of load in each measurement.")
     var seconds = 3
 
-    @Option(help: "Seconds after which no further measurement is started. (default: 270; none with --all or --only)")
+    @Option(help: "Seconds after which no further measurement is started. (default: 285; none with --all or --only)")
     var timeLimit: Int?
 
     @Option(help: "Run this workload alone; may be given several times.")
@@ -112,9 +115,11 @@ struct BenchCommand: ParsableCommand {
         return Schedule(
             workloads: isShort ? Workload.short : Workload.all.filter { all || only.contains($0.name) },
             rounds: rounds, seconds: seconds,
-            timeLimit: timeLimit.map { .seconds($0) } ?? (isShort ? .seconds(270) : .seconds(86_400)),
-            placement: try Placement.choose(), limits: Limits.current(), iocp: iocp,
-            baselines: baselines ?? Folders.ofExecutable().path,
+            timeLimit: timeLimit.map { .seconds($0) } ?? (isShort ? .seconds(285) : .seconds(86_400)),
+            placement: try Placement.choose(), limits: Limits.current(),
+            programs: Contender.Programs(
+                iocp: iocp, baselines: baselines ?? Folders.ofExecutable().path,
+                peers: peers ?? Folders.ofPackage().appendingPathComponent(".build/peers").path),
             contenders: contender.isEmpty ? nil : contender)
     }
 

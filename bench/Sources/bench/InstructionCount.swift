@@ -53,7 +53,8 @@ struct InstructionCount {
         return copy
     }
 
-    private func run(_ executable: String, for seconds: Int, _ folder: URL) throws -> (instructions: Int, messages: Int) {
+    private func run(_ executable: String, for seconds: Int, _ folder: URL) throws -> (instructions: Int, messages: Int)
+    {
         let log = folder.appendingPathComponent("log").path
         let command = [
             Self.valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", "--log-file=\(log)", executable,
@@ -116,10 +117,11 @@ extension Schedule {
             let name = "\(entry.workload.name)  \(entry.contender.name)"
             progress.step("instructions  " + name)
             let count = InstructionCount(placement: placement, entry: entry) { port, connections, seconds in
-                LoadGenerator(program: iocp).command(
+                LoadGenerator(program: programs.iocp).command(
                     for: entry.workload, connections: connections, rate: nil, port: "\(port)", seconds: seconds)
             }
             do {
+                guard entry.isBuilt else { throw Failure(Contender.notBuilt) }
                 let figures = try count.perform()
                 let perMessage = "\(Figure.count(figures.perMessage))/\(entry.workload.kind.noun)"
                 table.append([

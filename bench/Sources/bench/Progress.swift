@@ -23,10 +23,6 @@ final class Progress {
         write("\(connections) connections, \(throughput), \(cpu) CPU/\(kind.noun)\n")
     }
 
-    func counted(_ counts: Counts, _ kind: Workload.Kind) {
-        write(counts.words(per: kind.noun) + "\n")
-    }
-
     func note(_ words: String) {
         write(words + "\n")
     }

@@ -1,9 +1,5 @@
 /// The contender that the bench is about, over another one: below 1 it is cheaper, faster to answer, or has less
-/// throughput.
-///
-/// Each figure is the median of the ratios of single rounds. The two ran close to each other in time within a round,
-/// so what disturbed the machine for a while touched both, and much of it falls out; in the ratio of two medians it
-/// would not.
+/// throughput. Each figure is the median of the ratios of single rounds.
 struct Ratios: Codable {
     /// Rounds in which both succeeded.
     var rounds: Int
@@ -17,26 +13,18 @@ struct Ratios: Codable {
 
     /// `nil` when there is no round in which both succeeded. Keys are rounds.
     init?(of subject: [Int: Measurement], over other: [Int: Measurement]) {
-        let pairs = subject.keys.sorted().compactMap { round in
-            other[round].map { (subject[round]!, $0) }
+        rounds = subject.keys.count { other[$0] != nil }
+        guard rounds > 0 else { return nil }
+        func spread(_ figure: KeyPath<Measurement, Double>) -> Spread? {
+            Spread(of: figure, in: subject, over: other)
         }
-        guard !pairs.isEmpty else { return nil }
-        func ratios(_ figure: KeyPath<Measurement, Double>) -> [Double] {
-            // Nothing is so many times 0.
-            pairs.filter { $1[keyPath: figure] > 0 }
-                .map { $0[keyPath: figure] / $1[keyPath: figure] }
-        }
-        func median(_ figure: KeyPath<Measurement, Double>) -> Double? {
-            let all = ratios(figure)
-            return all.isEmpty ? nil : Measurement.median(all)
-        }
-        rounds = pairs.count
-        throughput = median(\.messagesPerSecond)
-        cpu = median(\.serverCPUMicrosecondsPerMessage)
-        cpuLowest = ratios(\.serverCPUMicrosecondsPerMessage).min()
-        cpuHighest = ratios(\.serverCPUMicrosecondsPerMessage).max()
-        latencyP50 = median(\.latencyP50Microseconds)
-        latencyP99 = median(\.latencyP99Microseconds)
-        latencyP999 = median(\.latencyP999Microseconds)
+        let cpu = spread(\.serverCPUMicrosecondsPerMessage)
+        self.cpu = cpu?.median
+        cpuLowest = cpu?.lowest
+        cpuHighest = cpu?.highest
+        throughput = spread(\.messagesPerSecond)?.median
+        latencyP50 = spread(\.latencyP50Microseconds)?.median
+        latencyP99 = spread(\.latencyP99Microseconds)?.median
+        latencyP999 = spread(\.latencyP999Microseconds)?.median
     }
 }

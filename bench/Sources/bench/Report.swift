@@ -13,9 +13,11 @@ struct Report: Codable {
         var rounds: [Measurement]
         var failures: [String]
         var roundsSkipped: Int
+        /// Whether there was an executable to start.
+        var isBuilt: Bool
         /// Of iocp over this contender; `nil` for iocp itself.
         var subjectOverThis: Ratios?
-        /// Of iocp only.
+        /// Of iocp, on either driver.
         var counts: Counts?
     }
 
@@ -38,6 +40,8 @@ struct Report: Codable {
     var rounds: Int
     var secondsPerMeasurement: Int
     var wallSeconds: Double
+    /// Those of the project's targets that were measured.
+    var targets: [TargetOutcome]
     var sections: [Section]
     /// Whether every round of iocp succeeded.
     var subjectPassed: Bool
@@ -60,6 +64,7 @@ struct Report: Codable {
                 of: workload, entries: entries.filter { $0.workload.name == workload.name },
                 peak: peaks[workload.closedLoop.name])
         }
+        targets = TargetOutcome.all(of: Target.all, in: entries)
         let subjects = entries.filter { $0.contender.name == Contender.subject }
         subjectPassed = subjects.allSatisfy { $0.failures.isEmpty && !$0.measurements.isEmpty }
     }
@@ -73,7 +78,7 @@ struct Report: Codable {
             workload: workload.name, summary: workload.summary, connections: workload.connections,
             noun: workload.kind.noun, unit: workload.kind.unit, besides: workload.kind.besides,
             holds: workload.kind != .churn, rows: rows,
-            notes: countNotes(subject, workload) + rateNotes(rows, workload: workload, peak: peak)
+            notes: entries.flatMap { countNotes($0, workload) } + rateNotes(rows, workload: workload, peak: peak)
                 + notes(on: rows, workload: workload))
     }
 
@@ -84,7 +89,7 @@ struct Report: Codable {
             loadCommand: entry.loadCommand.joined(separator: " "),
             connectionsAsked: entry.connectionsAsked, median: entry.medians,
             rounds: entry.measurements.sorted { $0.key < $1.key }.map(\.value),
-            failures: entry.failures.map(\.description), roundsSkipped: entry.skipped)
+            failures: entry.failures.map(\.description), roundsSkipped: entry.skipped, isBuilt: entry.isBuilt)
         row.counts = entry.counts
         if let subject, subject.contender.name != entry.contender.name {
             row.subjectOverThis = Ratios(of: subject.measurements, over: entry.measurements)
@@ -92,12 +97,12 @@ struct Report: Codable {
         return row
     }
 
-    private static func countNotes(_ subject: Schedule.Entry?, _ workload: Workload) -> [String] {
-        guard let subject else { return [] }
-        if let counts = subject.counts {
-            return ["\(Contender.subject): \(counts.words(per: workload.kind.noun))."]
+    private static func countNotes(_ entry: Schedule.Entry, _ workload: Workload) -> [String] {
+        let name = entry.contender.name
+        if let counts = entry.counts {
+            return ["\(name): \(counts.words(entry.contender, per: workload.kind.noun))."]
         }
-        return subject.countsFailure.map { ["\(Contender.subject): nothing was counted: \($0)"] } ?? []
+        return entry.countsFailure.map { ["\(name): nothing was counted: \($0)"] } ?? []
     }
 
     private static func rateNotes(_ rows: [Row], workload: Workload, peak: Schedule.Peak?) -> [String] {
@@ -122,12 +127,17 @@ struct Report: Codable {
     private static func notes(on rows: [Row], workload: Workload) -> [String] {
         var notes: [String] = []
         for row in rows {
+            guard row.isBuilt else {
+                notes.append("\(row.contender): \(Contender.notBuilt).")
+                continue
+            }
             if row.connectionsAsked < workload.connections {
                 notes.append(
                     "\(row.contender): asked for \(Figure.count(Double(row.connectionsAsked))) "
                         + "connections, the most its descriptors or threads allow here.")
             }
-            if workload.kind != .churn, let median = row.median, Int(median.connectionsAccepted) < row.connectionsAsked {
+            if workload.kind != .churn, let median = row.median, Int(median.connectionsAccepted) < row.connectionsAsked
+            {
                 notes.append(
                     "\(row.contender): of \(Figure.count(Double(row.connectionsAsked))) connections "
                         + "\(Figure.count(median.connectionsEstablished)) came up and "

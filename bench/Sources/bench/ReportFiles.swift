@@ -30,6 +30,7 @@ struct ReportFiles {
         var parts = ["# Benchmark, \(Machine.timestamp(report.machine.date))"]
         parts.append(report.machine.lines.map { "- \($0.name): \($0.value)" }.joined(separator: "\n"))
         parts.append(report.method)
+        if let targets = report.targetTable { parts += ["## Targets", targets.markdown] }
         for section in report.sections {
             parts.append("## \(section.workload)")
             parts.append(section.summary)

@@ -80,7 +80,7 @@ extension Report.Section {
 
     /// The reason stands in the notes below the table.
     private func failedCells(_ row: Report.Row, columns: Int) -> [String] {
-        let state = row.failures.isEmpty ? "not run" : "failed"
+        let state = !row.isBuilt ? "not built" : row.failures.isEmpty ? "not run" : "failed"
         return [row.contender, state] + Array(repeating: "-", count: columns - 2)
     }
 

@@ -3,6 +3,7 @@ extension Report {
     var text: String {
         var parts = [machine.lines.map { "\($0.name): \($0.value)" }.joined(separator: "\n")]
         parts.append(method)
+        if let targetTable { parts.append("Targets\n\n" + targetTable.text) }
         for section in sections {
             parts.append("\(section.workload): \(section.summary)")
             parts += section.tables.map(\.text)
@@ -37,9 +38,10 @@ extension Report.Section {
 
 extension Counts {
     /// One clause: what a message costs in kernel entries and allocations.
-    func words(per noun: String) -> String {
+    func words(_ contender: Contender, per noun: String) -> String {
         let allocated = allocations == 0 ? "0 allocations" : "\(Figure.fraction(allocationsPerMessage)) allocations"
-        return "\(Figure.fraction(kernelEntriesPerMessage)) kernel entries and \(allocated) per \(noun) "
+        return
+            "\(Figure.fraction(kernelEntriesPerMessage)) \(contender.countedEntries ?? "entries") and \(allocated) per \(noun) "
             + "(\(Figure.count(allocations)) allocations in \(Figure.count(messages)), counted in a run of its own)"
     }
 }

@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 
 /// Runs every contender of every workload, round after round, and collects what came of it.
 struct Schedule {
@@ -8,8 +8,7 @@ struct Schedule {
     let timeLimit: Duration
     let placement: Placement
     let limits: Limits
-    let iocp: String
-    let baselines: String
+    let programs: Contender.Programs
 
     /// Names of the contenders that take part; `nil` is all of a workload's.
     let contenders: [String]?
@@ -20,6 +19,8 @@ struct Schedule {
         let contender: Contender
         let connectionsAsked: Int
         let serverCommand: [String]
+        /// Whether there is an executable to start.
+        let isBuilt: Bool
         /// Of an open loop: messages a second, once the peak is known.
         var rate: Int?
         var loadCommand: [String]
@@ -27,7 +28,7 @@ struct Schedule {
         var measurements: [Int: Measurement] = [:]
         var failures: [Failure] = []
         var skipped = 0
-        /// Of the contender that the bench is about.
+        /// Of a contender that counts.
         var counts: Counts?
         /// Why there are none.
         var countsFailure: Failure?
@@ -46,16 +47,17 @@ struct Schedule {
     /// alike, and a bench that runs into its time limit has at least its first rounds whole.
     func run(progress: Progress) throws -> (entries: [Entry], peaks: [String: Peak]) {
         var entries = entries()
+        let built = entries.indices.filter { entries[$0].isBuilt }
         let deadline = ContinuousClock.now + timeLimit
-        let counted = entries.indices.filter { entries[$0].contender.name == Contender.subject }
+        let counted = built.filter { entries[$0].contender.countedEntries != nil }
         let peaksWanted = Set(workloads.filter(\.isRate).map(\.closedLoop.name)).count
-        progress.begin(steps: peaksWanted + entries.count * rounds + counted.count)
+        progress.begin(steps: peaksWanted + built.count * rounds + counted.count)
         let peaks = try findPeaks(progress: progress)
         for index in entries.indices { setRate(&entries[index], peaks) }
 
         // First, so that a bench that runs out of time has them.
         for index in counted {
-            progress.step("counting  \(entries[index].workload.name)  \(Contender.subject)")
+            progress.step("counting  \(entries[index].workload.name)  \(entries[index].contender.name)")
             guard ContinuousClock.now < deadline else {
                 progress.skipped("the time limit of \(timeLimit) is reached")
                 continue
@@ -63,14 +65,14 @@ struct Schedule {
             do {
                 let counts = try count(entries[index])
                 entries[index].counts = counts
-                progress.counted(counts, entries[index].workload.kind)
+                progress.note(counts.words(entries[index].contender, per: entries[index].workload.kind.noun))
             } catch let failure as Failure {
                 entries[index].countsFailure = failure
                 progress.failed(failure)
             }
         }
         for round in 1...rounds {
-            for index in entries.indices {
+            for index in built {
                 let entry = entries[index]
                 progress.step(
                     "round \(round)/\(rounds)  \(entry.workload.name)  "
@@ -107,10 +109,11 @@ struct Schedule {
     private func entry(of workload: Workload, contender: Contender) -> Entry {
         let asked = min(workload.connections, contender.connectionsMax(within: limits))
         let launch = Contender.Launch(
-            iocp: iocp, baselines: baselines, connections: asked, limits: limits)
+            programs: programs, connections: asked, limits: limits)
+        let command = contender.command(launch) + workload.serverOptions
         return Entry(
-            workload: workload, contender: contender, connectionsAsked: asked,
-            serverCommand: contender.command(launch) + workload.serverOptions,
+            workload: workload, contender: contender, connectionsAsked: asked, serverCommand: command,
+            isBuilt: FileManager.default.isExecutableFile(atPath: command[0]),
             loadCommand: loadCommand(workload, connections: asked, rate: nil, port: "PORT"))
     }
 
@@ -118,7 +121,7 @@ struct Schedule {
     private func loadCommand(
         _ workload: Workload, connections: Int, rate: Int?, port: String, seconds: Int? = nil
     ) -> [String] {
-        LoadGenerator(program: iocp).command(
+        LoadGenerator(program: programs.iocp).command(
             for: workload, connections: connections, rate: rate, port: port,
             seconds: seconds ?? self.seconds)
     }
@@ -175,7 +178,7 @@ struct Schedule {
         let socketsBefore = try ProcessSample.tcpSocketsInUse()
         defer { settle(to: socketsBefore) }
         return try CountingRun(
-            iocp: iocp, placement: placement, workload: entry.workload,
+            iocp: programs.iocp, placement: placement, workload: entry.workload,
             serverCommand: entry.serverCommand,
             loadCommand: { port in
                 loadCommand(

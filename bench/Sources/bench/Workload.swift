@@ -23,28 +23,36 @@ struct Workload {
     var messageBytes = 64
     var kind = Kind.echo(depth: 1)
     /// Names of contenders, in the order in which they take turns.
-    var contenders = Contender.all.map(\.name)
+    var contenders = scalable
     /// Those of them in the short selection, which is what runs unless more is asked for; `nil` where the workload is
     /// no part of it.
     var shortContenders: [String]? = nil
 
+    private static let everyone = Contender.all.map(\.name)
+    /// Those for which each workload says something new.
+    private static let scalable = names { !$0.scansConnections && !$0.threadPerConnection }
     /// The server models without a library.
     private static let models = ["iocp", "epoll", "poll", "select", "threads"]
+
+    private static func names(where takesPart: (Contender) -> Bool) -> [String] {
+        Contender.all.filter(takesPart).map(\.name)
+    }
 
     static let all: [Workload] = [
         Workload(
             name: "echo-1000",
             summary: "1,000 connections, all busy, 64-byte echo",
-            connections: 1_000, shortContenders: models),
+            connections: 1_000, contenders: everyone,
+            shortContenders: ["iocp", "iocp-epoll", "uring", "epoll", "poll", "select", "threads"]),
         Workload(
             name: "active-100",
             summary: "18,000 connections, 100 of them busy, 64-byte echo",
-            connections: 18_000, active: 100, shortContenders: models),
+            connections: 18_000, active: 100, contenders: everyone, shortContenders: models),
         Workload(
             name: "held-20000",
             summary: "20,400 connections held, 100 of them busy, 64-byte echo",
             connections: 20_400, active: 100,
-            contenders: Contender.all.filter { !$0.threadPerConnection }.map(\.name),
+            contenders: names { !$0.threadPerConnection },
             shortContenders: ["iocp", "epoll", "poll", "select"]),
         Workload(
             name: "held-40000",
@@ -53,7 +61,8 @@ struct Workload {
 
         Workload(name: "echo-1", summary: "1 connection, 64-byte echo", connections: 1),
         Workload(
-            name: "echo-100", summary: "100 connections, all busy, 64-byte echo", connections: 100),
+            name: "echo-100", summary: "100 connections, all busy, 64-byte echo", connections: 100,
+            contenders: everyone),
         Workload(
             name: "echo-18000", summary: "18,000 connections, all busy, 64-byte echo",
             connections: 18_000),
@@ -75,7 +84,8 @@ struct Workload {
         Workload(
             name: "fan-out-10000",
             summary: "a publisher and 10,000 subscribers, frames of 1 KiB to each of them",
-            connections: 10_000, messageBytes: 1 << 10, kind: .fanOut(depth: 1)),
+            connections: 10_000, messageBytes: 1 << 10, kind: .fanOut(depth: 1),
+            contenders: names(where: \.fansOut)),
         Workload(
             name: "churn",
             summary: "100 lanes that connect, echo one message of 64 bytes and close, over and over",
