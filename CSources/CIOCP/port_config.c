@@ -9,7 +9,7 @@ iocp_port_config iocp_port_config_default(void)
 {
     return (iocp_port_config){
         .driver = IOCP_DRIVER_AUTO,
-        .receive_buffer_bytes = 64 * 1024,
+        .receive_buffer_bytes = 128 * 1024,
         .receive_buffers_per_worker = 256,
         .send_chunks_per_worker = 4096, /* 64 MiB, touched as used */
         .completion_queue_entries = 4096,

@@ -27,7 +27,6 @@ final class ReceiveBuffers {
     func driverDone(_ id: UInt16) { iocp_receive_buffers_driver_done(pointer, id) }
     func lease(_ id: UInt16) { iocp_receive_buffers_lease(pointer, id) }
     func giveBack(_ id: UInt16) { iocp_receive_buffers_return(pointer, id) }
-    func starved(_ kind: iocp_buffer_class = IOCP_BUFFER_LARGE) { iocp_receive_buffers_starved(pointer, kind) }
     func start(_ id: UInt16) -> UnsafeMutablePointer<UInt8> { iocp_receive_buffers_start(pointer, id) }
     func kind(_ id: UInt16) -> iocp_buffer_class { iocp_receive_buffers_class(pointer, id) }
 

@@ -13,38 +13,32 @@ import Testing
     }()
 
     @Test func theDriverGetsNoMoreThanTheTarget() {
-        let buffers = ReceiveBuffers(large: 32)
-        #expect(iocp_receive_buffers_provide(buffers.pointer, IOCP_BUFFER_SMALL) == -ENOBUFS) // the class is not used
+        let buffers = ReceiveBuffers(large: 32, bytes: 64 << 10)
+        #expect(iocp_receive_buffers_provide(buffers.pointer, IOCP_BUFFER_SMALL) == -ENOBUFS)  // the class is not used
         let first = buffers.provideAll()
         #expect(first == Array(0..<8))
         #expect(iocp_receive_buffers_provide(buffers.pointer, IOCP_BUFFER_LARGE) == -ENOBUFS)
         #expect(buffers.range().provided_count == 8)
     }
 
-    @Test func aShortageDoublesTheTargetUpToEveryBuffer() {
-        let buffers = ReceiveBuffers(large: 20)
-        var targets: [UInt32] = []
-        for _ in 0..<4 {
-            buffers.starved()
-            targets.append(buffers.range().provided_target)
+    @Test func theDriverGetsWhatACacheHolds() {
+        func target(_ bytes: UInt32, of count: UInt32) -> UInt32 {
+            ReceiveBuffers(large: count, bytes: bytes).range().provided_target
         }
-        #expect(targets == [16, 20, 20, 20])
-        #expect(buffers.provideAll().count == 20)
-        #expect(ReceiveBuffers(large: 2).range().provided_target == 2) // fewer than the first target
-    }
-
-    @Test func shortageOfOneClassLeavesTheOtherAlone() {
-        let buffers = ReceiveBuffers(large: 64, small: 1024)
-        buffers.starved(IOCP_BUFFER_SMALL)
-        #expect(buffers.range(IOCP_BUFFER_SMALL).provided_target == 512)
-        #expect(buffers.range(IOCP_BUFFER_LARGE).provided_target == 8)
-        buffers.starved(IOCP_BUFFER_LARGE)
-        #expect(buffers.range(IOCP_BUFFER_LARGE).provided_target == 16)
+        #expect(target(64 << 10, of: 64) == 8)
+        #expect(target(128 << 10, of: 64) == 4)
+        #expect(target(1 << 20, of: 64) == 2)
+        #expect(target(4096, of: 256) == 128)
+        #expect(target(4096, of: 20) == 20)  // every buffer there is
+        let both = ReceiveBuffers(large: 64, bytes: 64 << 10, small: 1024, smallBytes: 4096)
+        #expect(both.range(IOCP_BUFFER_LARGE).provided_target == 8)
+        #expect(both.range(IOCP_BUFFER_SMALL).provided_target == 128)
     }
 
     @Test func classesHaveTheirOwnIdsSizesAndMemory() {
         let buffers = ReceiveBuffers(large: 4, bytes: 8192, small: 8, smallBytes: 4096)
-        let large = buffers.provideAll(IOCP_BUFFER_LARGE), small = buffers.provideAll(IOCP_BUFFER_SMALL)
+        let large = buffers.provideAll(IOCP_BUFFER_LARGE)
+        let small = buffers.provideAll(IOCP_BUFFER_SMALL)
         #expect(large == Array(0..<4) && small == Array(4..<12))
         #expect(large.allSatisfy { buffers.kind($0) == IOCP_BUFFER_LARGE })
         #expect(small.allSatisfy { buffers.kind($0) == IOCP_BUFFER_SMALL })
@@ -53,8 +47,8 @@ import Testing
             return (start, start + UInt(buffers.range(buffers.kind(id)).buffer_bytes))
         }
         #expect(ends[0].0 % 4096 == 0)
-        #expect(zip(ends, ends.dropFirst()).allSatisfy { $0.1 == $1.0 }) // side by side, nothing shared
-        buffers.start(11)[4095] = 1 // the last byte is there
+        #expect(zip(ends, ends.dropFirst()).allSatisfy { $0.1 == $1.0 })  // side by side, nothing shared
+        buffers.start(11)[4095] = 1  // the last byte is there
     }
 
     @Test func theHottestBufferIsProvidedNext() {
@@ -84,7 +78,7 @@ import Testing
 
     /// A lease keeps a buffer from the driver, not the driver from its next one.
     @Test func leasedBuffersAreNotCountedAsProvided() {
-        let buffers = ReceiveBuffers(large: 12)
+        let buffers = ReceiveBuffers(large: 12, bytes: 64 << 10)
         for id in buffers.provideAll() {
             buffers.lease(id)
             buffers.driverDone(id)
@@ -100,12 +94,13 @@ import Testing
         let poison = try #require(Self.poison)
         let buffers = ReceiveBuffers(large: 2, small: 2)
         for kind in [IOCP_BUFFER_LARGE, IOCP_BUFFER_SMALL] {
-            let id = buffers.provide(kind)!, other = buffers.provide(kind)!
+            let id = buffers.provide(kind)!
+            let other = buffers.provide(kind)!
             buffers.start(id).update(repeating: 1, count: Int(buffers.range(kind).buffer_bytes))
             buffers.start(other).update(repeating: 2, count: Int(buffers.range(kind).buffer_bytes))
             buffers.lease(id)
             buffers.driverDone(id)
-            #expect(buffers.contents(id).allSatisfy { $0 == 1 }) // still lent
+            #expect(buffers.contents(id).allSatisfy { $0 == 1 })  // still lent
             buffers.giveBack(id)
             #expect(buffers.contents(id).allSatisfy { $0 == poison })
             #expect(buffers.contents(other).allSatisfy { $0 == 2 })
@@ -116,10 +111,13 @@ import Testing
     @Test(arguments: [(16, 0), (4, 16), (300, 0)] as [(UInt32, UInt32)])
     func randomHolders(large: UInt32, small: UInt32) {
         var random = Randomness.announced()
-        let buffers = ReceiveBuffers(large: large, bytes: 64, small: small, smallBytes: 64)
-        var free: [[UInt16]] = [(0..<UInt16(large)).reversed(), (0..<UInt16(small)).map { UInt16(large) + $0 }.reversed()]
+        // Of 64 KiB, of which 8 are provided.
+        let buffers = ReceiveBuffers(large: large, bytes: 64 << 10, small: small, smallBytes: 64 << 10)
+        var free: [[UInt16]] = [
+            (0..<UInt16(large)).reversed(), (0..<UInt16(small)).map { UInt16(large) + $0 }.reversed(),
+        ]
         var driver: [Set<UInt16>] = [[], []]
-        var target = [min(8, Int(large)), min(256, Int(small))]
+        let target = [min(8, Int(large)), min(8, Int(small))]
         var leases: [UInt16: Int] = [:]
 
         func freeIfUnheld(_ id: UInt16, _ kind: Int) {
@@ -128,7 +126,7 @@ import Testing
         for _ in 0..<20_000 {
             let kind = small > 0 ? random.below(2) : 0
             let name = iocp_buffer_class(rawValue: UInt8(kind))
-            switch random.below(8) {
+            switch random.below(7) {
             case 0...2:
                 let expected = driver[kind].count < target[kind] ? free[kind].popLast() : nil
                 #expect(buffers.provide(name) == expected)
@@ -142,16 +140,12 @@ import Testing
                 buffers.driverDone(id)
                 driver[kind].remove(id)
                 freeIfUnheld(id, kind)
-            case 6:
+            default:
                 guard let id = leases.keys.randomElement(using: &random) else { break }
                 buffers.giveBack(id)
                 leases[id]! -= 1
                 if leases[id] == 0 { leases[id] = nil }
                 freeIfUnheld(id, id < large ? 0 : 1)
-            default:
-                guard random.happens(oneIn: 500) else { break }
-                buffers.starved(name)
-                target[kind] = min(2 * target[kind], Int(kind == 0 ? large : small))
             }
             #expect(Int(buffers.leases) == leases.values.reduce(0, +))
             #expect(Int(buffers.range(name).provided_count) == driver[kind].count)

@@ -50,7 +50,7 @@ typedef struct iocp_port_config {
     bool pin_workers;                      /* bind each worker's thread to its CPU */
 } iocp_port_config;
 
-/* The defaults: one pinned worker per allowed CPU, 64 KiB receive buffers. Thread: any. */
+/* The defaults: one pinned worker per allowed CPU, 256 receive buffers of 128 KiB. Thread: any. */
 iocp_port_config iocp_port_config_default(void);
 
 /* Creates a port: checks the configuration, probes the driver and maps the stats page; starts no thread.

@@ -2,8 +2,7 @@
  *
  * A buffer is held by the driver (it may write there), by leases (the application reads there), by both while it
  * is consumed piece by piece, or by nobody: then it lies on a LIFO stack, so that the hottest is provided next.
- * Only a few buffers are provided at a time; the target doubles when the driver runs out (see the note on caches
- * in docs/ARCHITECTURE.md). Bytes beyond what a receive reported are never handed out (guarantee G9). */
+ * Only as many are provided at a time as stay in the cache. Bytes beyond what a receive reported are never handed out (guarantee G9). */
 #ifndef IOCP_MEMORY_RECEIVE_BUFFERS_H
 #define IOCP_MEMORY_RECEIVE_BUFFERS_H
 
@@ -49,9 +48,6 @@ iocp_buffer_class iocp_receive_buffers_class(const iocp_receive_buffers *buffers
 
 /* Takes a free buffer for the driver while it holds fewer than the target. Returns its id, or -ENOBUFS. */
 int iocp_receive_buffers_provide(iocp_receive_buffers *buffers, iocp_buffer_class class);
-
-/* The driver ran out: let it hold more from now on. */
-void iocp_receive_buffers_starved(iocp_receive_buffers *buffers, iocp_buffer_class class);
 
 /* The driver will not write to this buffer again. */
 void iocp_receive_buffers_driver_done(iocp_receive_buffers *buffers, uint16_t id);

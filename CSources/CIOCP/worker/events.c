@@ -30,10 +30,17 @@ static void consider_large_buffers(iocp_worker *worker, iocp_slot *slot, const i
     }
 }
 
+/* The mean of about the last 16 receives. */
+static void note_receive_bytes(iocp_worker *worker, uint32_t count_bytes)
+{
+    worker->receive_mean_bytes += (int32_t)(count_bytes - (uint32_t)worker->receive_mean_bytes) / 16;
+}
+
 static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
     slot->received_bytes += (uint32_t)event->result;
     slot->received_ns = worker->now_ns;
+    note_receive_bytes(worker, (uint32_t)event->result);
     IOCP_STATS_ADD(worker->stats, received_bytes, (uint32_t)event->result);
     IOCP_STATS_ADD(worker->stats, received_operations, 1);
     if (slot->state != IOCP_SLOT_OPEN)
@@ -61,7 +68,6 @@ static void peer_finished(iocp_worker *worker, iocp_slot *slot)
 static void starve(iocp_worker *worker, iocp_slot *slot, iocp_buffer_class class)
 {
     IOCP_STATS_ADD(worker->stats, starved_receives, 1);
-    iocp_receive_buffers_starved(&worker->buffers, class);
     slot->flags |= IOCP_SLOT_STARVED;
     iocp_slot_fifo_push(&worker->starved[class], &worker->table, slot);
 }

@@ -277,11 +277,20 @@ static void service(iocp_worker *worker, iocp_slot *slot)
 
 /* --- the flush ---------------------------------------------------------------------------------------------- */
 
-/* Gives the driver free buffers, then lets the starved try again in the order in which they ran dry. A buffer
- * serves many small receives where it is consumed piece by piece, so a few try per buffer. */
+/* How many receives the buffers with the driver can serve: one each, or as many as fit by what receives bring lately. */
+static uint32_t receives_served(const iocp_worker *worker, const iocp_buffer_range *range)
+{
+    if (worker->operations->whole_buffers)
+        return range->provided_count;
+    const uint64_t provided_bytes = (uint64_t)range->provided_count * range->buffer_bytes;
+    const uint64_t served = provided_bytes / ((uint32_t)worker->receive_mean_bytes + 1);
+    return served < range->provided_count ? range->provided_count : (uint32_t)served;
+}
+
+/* Gives the driver free buffers, then lets the starved try again in the order in which they ran dry, as many as will
+ * find room: who tries in vain loses its place. */
 static void feed_receives(iocp_worker *worker, iocp_buffer_class class)
 {
-    enum { RETRIES_PER_BUFFER = 32 };
     int id;
     while ((id = iocp_receive_buffers_provide(&worker->buffers, class)) >= 0)
         worker->operations->provide(worker->driver, (uint16_t)id);
@@ -289,8 +298,7 @@ static void feed_receives(iocp_worker *worker, iocp_buffer_class class)
     iocp_slot_fifo *starved = &worker->starved[class];
     if (starved->count == 0)
         return;
-    const uint32_t provided = worker->buffers.classes[class].provided_count;
-    uint32_t retries = worker->operations->whole_buffers ? provided : provided * RETRIES_PER_BUFFER;
+    uint32_t retries = receives_served(worker, &worker->buffers.classes[class]);
     for (; retries > 0 && starved->count > 0; retries--) {
         iocp_slot *slot = iocp_slot_fifo_pop(starved, &worker->table);
         slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
@@ -302,12 +310,12 @@ void iocp_worker_flush(iocp_worker *worker)
 {
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         feed_receives(worker, (iocp_buffer_class)class);
-    /* Servicing lists no other slot, so one pass is enough. */
-    for (uint32_t i = 0; i < worker->dirty_count; i++) {
-        iocp_slot *slot = &worker->table.slots[worker->dirty[i]];
+    /* Servicing lists no other slot. A broadcast to thousands goes out in portions: what comes meanwhile does not wait
+     * for all of it, and the completions of one portion never overflow the driver's queue. */
+    for (uint32_t i = 0; i < IOCP_FLUSH_SLOTS_MAX && iocp_worker_has_dirty(worker); i++) {
+        iocp_slot *slot = &worker->table.slots[worker->dirty[worker->dirty_head++ & worker->dirty_mask]];
         service(worker, slot);
         slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */
     }
-    worker->dirty_count = 0;
     iocp_worker_service_listeners(worker);
 }

@@ -63,7 +63,9 @@ static int open_memory(iocp_worker *worker, const char **detail)
     if ((result = iocp_timers_open(&worker->timers, node, config->timers_per_worker)) < 0)
         return result;
     *detail = "the list of slots to service";
-    if ((result = iocp_arena_open(&worker->dirty_arena, (size_t)slot_count * sizeof(uint32_t), node)) < 0)
+    const uint32_t dirty_count = round_up_power_of_two(slot_count);
+    worker->dirty_mask = dirty_count - 1;
+    if ((result = iocp_arena_open(&worker->dirty_arena, (size_t)dirty_count * sizeof(uint32_t), node)) < 0)
         return result;
     worker->dirty = (uint32_t *)worker->dirty_arena.start;
     *detail = "spilled completions";

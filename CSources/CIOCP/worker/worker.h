@@ -62,7 +62,9 @@ struct iocp_worker {
     uint32_t out_count;
     uint32_t event_next;
     uint32_t event_count;
-    uint32_t dirty_count;
+    uint32_t dirty_head;        /* of the ring of slots to service */
+    uint32_t dirty_tail;
+    int32_t receive_mean_bytes; /* how much a receive brings, lately */
     uint64_t unsent_bytes;      /* of all connections */
     uint64_t leave_at_ns;       /* as the port's stop_at_ns, for this worker alone */
     bool spins;                 /* the last sleep or spin ended soon: look again before sleeping */
@@ -74,7 +76,8 @@ struct iocp_worker {
     iocp_send_chunks chunks;
     iocp_receive_buffers buffers;
     iocp_slot_fifo starved[IOCP_BUFFER_CLASS_COUNT];
-    uint32_t *dirty;            /* slots to service at the next flush */
+    uint32_t *dirty;            /* slots to service, in the order in which they were listed; each stands there once */
+    uint32_t dirty_mask;
     iocp_arena dirty_arena;
     iocp_spill spill;
     iocp_deadlines deadlines;
@@ -116,11 +119,17 @@ static inline void iocp_worker_touch(iocp_worker *worker, iocp_slot *slot)
     if (slot->flags & IOCP_SLOT_DIRTY)
         return;
     slot->flags |= IOCP_SLOT_DIRTY;
-    worker->dirty[worker->dirty_count++] = iocp_slot_index(&worker->table, slot);
+    worker->dirty[worker->dirty_tail++ & worker->dirty_mask] = iocp_slot_index(&worker->table, slot);
 }
 
-/* Services every listed slot, provides free buffers, re-arms starved receives. */
+/* Provides free buffers, re-arms starved receives, and services listed slots, up to IOCP_FLUSH_SLOTS_MAX of them. */
 void iocp_worker_flush(iocp_worker *worker);
+
+/* Whether slots are listed: those that one flush left for the next. */
+static inline bool iocp_worker_has_dirty(const iocp_worker *worker)
+{
+    return worker->dirty_head != worker->dirty_tail;
+}
 
 /* Starts to close: gracefully, or at once when `abort`. The first reason stays. */
 void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,

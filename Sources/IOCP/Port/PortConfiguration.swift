@@ -33,7 +33,7 @@ public struct PortConfiguration: Sendable, Hashable {
     /// descriptor, but each ring's table is bounded by that limit.
     public var connectionsPerWorker: Int = 0
     /// Size of a receive buffer: a power of two from 4 KiB to 1 MiB.
-    public var receiveBufferBytes: Int = 64 * 1024
+    public var receiveBufferBytes: Int = 128 * 1024
     /// Receive buffers of each worker, shared by its connections: a power of two from 2 to 16,384.
     public var receiveBuffersPerWorker: Int = 256
     /// Memory for copied unsent bytes of each worker, in chunks of 16 KiB: 4 to 1,048,576. Touched as it is used.

@@ -1,0 +1,48 @@
+import CIOCPInternals
+import Testing
+
+/// What is queued on many connections leaves in portions, in order, and others are served between two of them.
+@Suite struct FlushTests {
+    private static let portion = IOCP_FLUSH_SLOTS_MAX
+
+    private static func sends(_ worker: ScriptedWorker) -> [iocp_token] {
+        worker.requests().filter { $0.kind == INTERNALS_REQUEST_SEND }.map {
+            iocp_token_with($0.call.token, IOCP_OPERATION_CONNECTION)
+        }
+    }
+
+    private static func broadcast(to count: Int) -> (ScriptedWorker, [iocp_token]) {
+        let worker = ScriptedWorker(connections: UInt32(count))
+        let connections = (0..<count).map { _ in worker.open() }
+        _ = worker.requests()
+        for connection in connections { #expect(worker.send(connection, [1]) == 0) }
+        return (worker, connections)
+    }
+
+    @Test func aPollHandsOverEverything() {
+        let (worker, connections) = Self.broadcast(to: 2 * Self.portion + 88)
+        #expect(worker.poll().isEmpty)
+        #expect(Self.sends(worker) == connections)
+    }
+
+    @Test func whatComesBetweenTwoPortionsIsServedBetweenThem() {
+        let (worker, connections) = Self.broadcast(to: 2 * Self.portion + 88)
+        var left = connections[...]
+        for key in [7, 8] as [UInt64] {
+            #expect(internals_worker_post(worker.script, 0, key) == 0)
+            let completions = worker.poll()
+            #expect(completions.map(\.kind) == [IOCP_COMPLETION_POSTED] && completions.map(\.key) == [key])
+            #expect(Self.sends(worker)[...] == left.prefix(Self.portion))
+            left = left.dropFirst(Self.portion)
+        }
+        #expect(worker.poll().isEmpty)
+        #expect(Self.sends(worker)[...] == left)
+    }
+
+    @Test func aConnectionThatClosesWhileItIsListedSendsNothing() {
+        let (worker, connections) = Self.broadcast(to: Self.portion + 1)
+        #expect(iocp_abort(worker.worker, connections.last!) == 0)
+        _ = worker.poll()
+        #expect(Self.sends(worker) == connections.dropLast())
+    }
+}
