@@ -46,7 +46,9 @@ static iocp_port_config draw_config(sim_random *random)
     iocp_port_config config = iocp_port_config_default();
     config.driver = IOCP_DRIVER_SIM;
     config.worker_count = 1;
-    config.connections_per_worker = 2 + random_below(random, 15);
+    /* Now and then more than one flush services. */
+    config.connections_per_worker =
+        random_one_in(random, 8) ? 40 + random_below(random, 24) : 2 + random_below(random, 15);
     config.receive_buffer_bytes = 4096;
     config.receive_buffers_per_worker = 2u << random_below(random, 4);
     config.send_chunks_per_worker = 4 + random_below(random, 12);

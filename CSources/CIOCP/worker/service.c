@@ -312,7 +312,7 @@ void iocp_worker_flush(iocp_worker *worker)
         feed_receives(worker, (iocp_buffer_class)class);
     /* Servicing lists no other slot. A broadcast to thousands goes out in portions: what comes meanwhile does not wait
      * for all of it, and the completions of one portion never overflow the driver's queue. */
-    for (uint32_t i = 0; i < IOCP_FLUSH_SLOTS_MAX && iocp_worker_has_dirty(worker); i++) {
+    for (uint32_t i = 0; i < worker->flush_slots_max && iocp_worker_has_dirty(worker); i++) {
         iocp_slot *slot = &worker->table.slots[worker->dirty[worker->dirty_head++ & worker->dirty_mask]];
         service(worker, slot);
         slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */
