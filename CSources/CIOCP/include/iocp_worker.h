@@ -10,7 +10,8 @@
 /* Smallest capacity iocp_worker_wait takes. */
 enum { IOCP_WAIT_CAPACITY_MIN = 16 };
 
-/* Flushes what was queued since the last wait, then waits for completions and copies up to `capacity`.
+/* Flushes what was queued since the last wait, then waits for completions and copies up to `capacity`. What was queued
+ * on more than 256 connections leaves in portions, the rest at the next wait where completions came meanwhile.
  * timeout_ns: 0 polls, UINT64_MAX waits without limit.
  * Returns how many were copied (1..capacity), -ETIME, -ECANCELED once the port has stopped and everything
  * was delivered, -EINTR when a signal ended the wait, or -EINVAL for a capacity under the minimum.
