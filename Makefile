@@ -34,11 +34,11 @@ test-asan: deps ## the tests under AddressSanitizer
 	$(SWIFT) test --sanitize=address --scratch-path .build-asan
 
 test-tsan: deps ## the tests under ThreadSanitizer
+	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/races.supp:print_suppressions=0 \
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
 
 test-ubsan: deps ## the tests under UndefinedBehaviorSanitizer; a finding ends them
-	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	$(SWIFT) test --sanitize=undefined --scratch-path .build-ubsan
+	SWIFT=$(SWIFT) Tests/ubsan.sh
 
 coverage: deps ## line coverage of the C core, at least 95 %, with a reason for every line that has none
 	Tests/coverage.sh

@@ -32,8 +32,10 @@ package final class ChildProcess {
         var isOpen = true
     }
 
-    /// - Parameter program: the name of a program in the build directory, or an absolute path.
-    package init(_ program: String, _ arguments: [String]) throws {
+    /// - Parameters:
+    ///   - program: the name of a program in the build directory, or an absolute path.
+    ///   - environment: what is set for it, beside the environment of the tests.
+    package init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
         let path = program.hasPrefix("/") ? program : try ChildProcess.buildDirectory() + "/" + program
         name = ([program] + arguments).joined(separator: " ")
         let output = try ChildProcess.makePipe()
@@ -53,8 +55,12 @@ package final class ChildProcess {
 
         var words: [UnsafeMutablePointer<CChar>?] = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
         defer { unsafe words.forEach { unsafe free($0) } }
+        var settings: [UnsafeMutablePointer<CChar>?] = unsafe ChildProcess.environment(changedBy: environment).map {
+            unsafe strdup($0)
+        } + [nil]
+        defer { unsafe settings.forEach { unsafe free($0) } }
         var child: pid_t = 0
-        let result = unsafe posix_spawn(&child, path, &actions, nil, &words, environ)
+        let result = unsafe posix_spawn(&child, path, &actions, nil, &words, &settings)
         guard result == 0 else {
             close(output.reading)
             close(errors.reading)
@@ -132,6 +138,18 @@ package final class ChildProcess {
         let ending = raw & 0x7f == 0 ? (raw >> 8) & 0xff : -(raw & 0x7f)
         status = ending
         return ending
+    }
+
+    /// The settings of the tests' own environment, as NAME=VALUE, with some set anew.
+    private static func environment(changedBy changes: [String: String]) -> [String] {
+        var settings: [String] = []
+        var next = unsafe environ
+        while let setting = unsafe next.pointee {
+            let text = unsafe String(cString: setting)
+            if changes[String(text.prefix { $0 != "=" })] == nil { settings.append(text) }
+            unsafe next += 1
+        }
+        return settings + changes.map { "\($0.key)=\($0.value)" }
     }
 
     private static func makePipe() throws -> (reading: Int32, writing: Int32) {

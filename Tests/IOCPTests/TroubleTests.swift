@@ -70,7 +70,8 @@ private struct TroubledServer {
     let port: Int
 
     init(_ driver: Driver) throws {
-        process = try ChildProcess("TroubledServer", ["\(driver)"])
+        // No backtrace of the crash that is asked for: under a sanitizer the one who makes it never ends.
+        process = try ChildProcess("TroubledServer", ["\(driver)"], environment: ["SWIFT_BACKTRACE": "enable=no"])
         port = try #require(Int(process.line(of: .output, beginning: "")))
     }
 }
