@@ -46,8 +46,11 @@ void internals_faults_pass(uint64_t ns)
     leapt_ns += ns;
 }
 
+/* A thread's last calls come when its sanitizer has let go of it already: Foundation asks for a thread's id then. */
+#define UNSEEN __attribute__((disable_sanitizer_instrumentation))
+
 /* Whether the call at hand fails; errno is set then. */
-static bool strikes(internals_fault_point point)
+UNSEEN static bool strikes(internals_fault_point point)
 {
     fault *fault = &faults[point];
     if (!inside_the_core || fault->strike_count == 0)
@@ -65,7 +68,7 @@ static bool strikes(internals_fault_point point)
 /* --- the library's calls ------------------------------------------------------------------------------------ */
 
 /* Who would have been called: a sanitizer's interceptor, or the library. */
-static void *next(void **known, void *interceptor, const char *name)
+UNSEEN static void *next(void **known, void *interceptor, const char *name)
 {
     void *found = __atomic_load_n(known, __ATOMIC_RELAXED);
     if (found != NULL)
@@ -82,7 +85,7 @@ static void *next(void **known, void *interceptor, const char *name)
     extern result interceptor_##name(__VA_ARGS__) __asm__("__interceptor_" #name) __attribute__((weak)); \
     static void *known_##name;                                                                      \
     result front_##name(__VA_ARGS__) __asm__(#name);                                                \
-    result front_##name(__VA_ARGS__)
+    UNSEEN result front_##name(__VA_ARGS__)
 
 #define NEXT(name) ((__typeof__(&front_##name))next(&known_##name, (void *)&interceptor_##name, #name))
 
@@ -366,7 +369,7 @@ extern long interceptor_syscall(long, ...) __asm__("__interceptor_syscall") __at
 static void *known_syscall;
 long front_syscall(long number, ...) __asm__("syscall");
 
-long front_syscall(long number, ...)
+UNSEEN long front_syscall(long number, ...)
 {
     long values[6];
     va_list list;

@@ -131,18 +131,32 @@ final class ServerProcess {
         return pages * Int(getpagesize())
     }
 
+    /// How many sockets it has. Other descriptors are the runtime's, which opens some when it first needs them.
+    func openSockets() throws -> Int {
+        var target = [CChar](repeating: 0, count: 64)
+        return try descriptors().count { number in
+            let count = readlink("/proc/\(pid)/fd/\(number)", &target, target.count - 1)
+            return String(decoding: target.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+                .hasPrefix("socket:")
+        }
+    }
+
     /// How many it has, of those whose number is below a limit.
-    func openDescriptors(below limit: Int = .max) throws -> Int {
+    func openDescriptors(below limit: Int) throws -> Int {
+        try descriptors().count { $0 < limit }
+    }
+
+    private func descriptors() throws -> [Int] {
         guard let directory = opendir("/proc/\(pid)/fd") else { throw Failure.system("/proc/\(pid)/fd") }
         defer { closedir(directory) }
-        var count = 0
+        var numbers: [Int] = []
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if let number = Int(name), number < limit { count += 1 }
+            if let number = Int(name) { numbers.append(number) }
         }
-        return count
+        return numbers
     }
 
     /// Sets its RLIMIT_NOFILE, the soft limit.
