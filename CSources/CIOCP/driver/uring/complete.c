@@ -161,7 +161,7 @@ static uint32_t reap(iocp_uring *uring, iocp_event *events, uint32_t capacity)
     return count;
 }
 
-enum { BUSY_SENDS = 32, GROWTH_LEAST = 8, MIN_WAIT_US = 20 };
+enum { GROWTH_LEAST = 8, MIN_WAIT_US = 20 };
 
 int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
 {
@@ -180,9 +180,8 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
         uint32_t min_wait_us = 0;
         /* Since 6.13 one entry runs no more than max(20, want) pieces of task work. Sends that end within this
          * submission satisfy the wait by themselves, so their number may be wanted without sleeping for it; and
-         * where work is left over, more. The minimum wait bounds a wrong guess; with few sends it costs more than it
-         * brings. */
-        if (uring->min_wait && want > 0 && uring->inline_count >= BUSY_SENDS) {
+         * where work is left over, more. The minimum wait bounds a wrong guess. */
+        if (uring->min_wait && want > 0 && uring->inline_count > 0) {
             want = uring->inline_count;
             if (kernel_flags & IORING_SQ_TASKRUN) {
                 want += want / 2 + GROWTH_LEAST;
