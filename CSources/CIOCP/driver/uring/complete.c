@@ -161,7 +161,7 @@ static uint32_t reap(iocp_uring *uring, iocp_event *events, uint32_t capacity)
     return count;
 }
 
-enum { GROWTH_LEAST = 8, MIN_WAIT_US = 20 };
+enum { SATURATED_WAITS = 16, GROWTH_LEAST = 8, MIN_WAIT_US = 20 };
 
 int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
 {
@@ -174,16 +174,19 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
     const bool ready = io_uring_cq_ready(ring) > 0;
     const bool submits = ring->sq.sqe_tail != io_uring_smp_load_acquire(ring->sq.khead);
     const bool pending = kernel_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+    uring->busy_waits = pending || ready ? uring->busy_waits + 1 : 0;
     int result = 0;
     if (submits || pending || (!ready && timeout_ns > 0)) {
         uint32_t want = !ready && timeout_ns > 0 ? 1 : 0;
         uint32_t min_wait_us = 0;
         /* Since 6.13 one entry runs no more than max(20, want) pieces of task work. Sends that end within this
          * submission satisfy the wait by themselves, so their number may be wanted without sleeping for it; and
-         * where work is left over, more. The minimum wait bounds a wrong guess. */
+         * where work is always left over, more, or 1,000 busy connections settle in turns of a few messages. The
+         * minimum wait bounds a wrong guess. A worker that sleeps now and then has no need to gather: at a quarter of
+         * the peak that cost a fifth more CPU, and 40 us of latency. */
         if (uring->min_wait && want > 0 && uring->inline_count > 0) {
             want = uring->inline_count;
-            if (kernel_flags & IORING_SQ_TASKRUN) {
+            if ((kernel_flags & IORING_SQ_TASKRUN) && uring->busy_waits >= SATURATED_WAITS) {
                 want += want / 2 + GROWTH_LEAST;
                 min_wait_us = MIN_WAIT_US;
             }
