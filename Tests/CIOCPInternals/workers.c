@@ -36,6 +36,8 @@ struct internals_worker {
     iocp_address peer;
     bool peer_known;
     uint64_t now_ns;
+    uint64_t wait_ns;
+    bool stops_in_wait;
 };
 
 /* --- the driver --------------------------------------------------------------------------------------------- */
@@ -142,8 +144,11 @@ static void script_provide(iocp_driver *driver, uint16_t buffer)
 
 static int script_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
 {
-    (void)timeout_ns;
     internals_worker *self = of(driver);
+    self->wait_ns = timeout_ns;
+    if (self->stops_in_wait)
+        internals_worker_stop(self, 0);
+    self->stops_in_wait = false;
     uint32_t count = 0;
     while (count < capacity && count < self->batch && self->event_head != self->event_tail)
         events[count++] = self->events[self->event_head++ % QUEUE_MAX];
@@ -282,6 +287,16 @@ int internals_worker_post(internals_worker *self, iocp_token connection, uint64_
 void internals_worker_pass(internals_worker *self, uint64_t ns)
 {
     self->now_ns += ns;
+}
+
+void internals_worker_stop_in_wait(internals_worker *self)
+{
+    self->stops_in_wait = true;
+}
+
+uint64_t internals_worker_wait_ns(const internals_worker *self)
+{
+    return self->wait_ns;
 }
 
 uint64_t internals_worker_now_ns(const internals_worker *self)

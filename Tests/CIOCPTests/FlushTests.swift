@@ -12,7 +12,7 @@ import Testing
     }
 
     private static func broadcast(to count: Int) -> (ScriptedWorker, [iocp_token]) {
-        let worker = ScriptedWorker(connections: UInt32(count))
+        let worker = ScriptedWorker(connections: UInt32(count) + 2)
         let connections = (0..<count).map { _ in worker.open() }
         _ = worker.requests()
         for connection in connections { #expect(worker.send(connection, [1]) == 0) }
@@ -37,6 +37,15 @@ import Testing
         }
         #expect(worker.poll().isEmpty)
         #expect(Self.sends(worker)[...] == left)
+    }
+
+    @Test func noWaitSleepsWhileConnectionsAreListed() {
+        let (worker, _) = Self.broadcast(to: Self.portion + 1)
+        for isLeft in [true, false] {
+            _ = worker.accept()  // so that the wait has something to hand out
+            #expect(worker.poll(sleepingUpTo: 1_000_000_000).map(\.kind) == [IOCP_COMPLETION_OPENED])
+            #expect((internals_worker_wait_ns(worker.script) == 0) == isLeft)
+        }
     }
 
     @Test func aConnectionThatClosesWhileItIsListedSendsNothing() {

@@ -25,10 +25,11 @@ final class ScriptedWorker {
 
     // MARK: - As the application
 
-    /// One poll: what was asked since the last one is flushed, then the events reported so far come.
-    func poll(capacity: Int = 64) -> [iocp_completion] {
+    /// One wait, by itself a poll: what was asked since the last one is flushed, then the events reported so far come.
+    /// One that may sleep needs an event, since no time passes.
+    func poll(capacity: Int = 64, sleepingUpTo timeout: UInt64 = 0) -> [iocp_completion] {
         [iocp_completion](unsafeUninitializedCapacity: capacity) { buffer, initialized in
-            let count = iocp_worker_wait(worker, buffer.baseAddress, UInt32(capacity), 0)
+            let count = iocp_worker_wait(worker, buffer.baseAddress, UInt32(capacity), timeout)
             initialized = Int(max(0, count))
         }
     }

@@ -53,11 +53,17 @@ bool internals_worker_next_request(internals_worker *worker, internals_request *
 /* Queues an event for the driver's next wait. */
 void internals_worker_report(internals_worker *worker, iocp_event event);
 
+/* How long the driver's latest wait was allowed to sleep: 0, it polled. */
+uint64_t internals_worker_wait_ns(const internals_worker *worker);
+
 /* How many events one wait of the driver's hands over at most. */
 void internals_worker_set_batch(internals_worker *worker, uint32_t event_count);
 
 /* As iocp_port_stop. */
 void internals_worker_stop(internals_worker *worker, uint64_t drain_ns);
+
+/* Another thread stops the port while the driver's next wait runs; its wake ends that wait. */
+void internals_worker_stop_in_wait(internals_worker *worker);
 
 /* The driver's clock stands still but for this. */
 void internals_worker_pass(internals_worker *worker, uint64_t ns);
