@@ -34,7 +34,7 @@ enum {
 
     IOCP_DRIVER_EVENTS_MAX = 256,        /* events one driver wait may hand over */
     IOCP_COMPLETIONS_PER_EVENT_MAX = 4,  /* completions one event or deadline may become */
-    IOCP_FLUSH_SLOTS_MAX = IOCP_DRIVER_EVENTS_MAX, /* connections one flush services, at most: as many as one wait reports on */
+    IOCP_FLUSH_SLOTS_MAX = IOCP_DRIVER_EVENTS_MAX, /* connections one flush services */
 
     IOCP_TIMERS_MAX = 1 << 20,           /* per worker */
     IOCP_ACCEPTS_PER_SECOND_MAX = 10 * 1000 * 1000,

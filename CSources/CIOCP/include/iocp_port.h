@@ -41,7 +41,7 @@ typedef struct iocp_port_config {
     uint32_t timers_per_worker;            /* user timers armed at once */
     uint32_t connections_per_address;      /* 0: no limit; IPv6 peers are counted by /64; over all workers */
     uint32_t accepts_per_second;           /* 0: no limit; over all workers; clients beyond it wait in the backlog */
-    uint64_t spin_ns;                      /* 0: none; else a busy worker looks for so long before it sleeps; at most 10 ms */
+    uint64_t spin_ns;                      /* 0: none; else a busy worker looks so long before it sleeps; <= 10 ms */
     uint32_t busy_poll_us;                 /* 0: none; else a wait polls the network card's queue for so long (NAPI) */
     iocp_overflow_policy overflow_policy;
     bool lockdown;                         /* the ring refuses every operation that this library does not use */

@@ -2,7 +2,8 @@
  *
  * A buffer is held by the driver (it may write there), by leases (the application reads there), by both while it
  * is consumed piece by piece, or by nobody: then it lies on a LIFO stack, so that the hottest is provided next.
- * Only as many are provided at a time as stay in the cache. Bytes beyond what a receive reported are never handed out (guarantee G9). */
+ * Only as many are provided at a time as stay in the cache. Bytes beyond what a receive reported are never handed out
+ * (guarantee G9). */
 #ifndef IOCP_MEMORY_RECEIVE_BUFFERS_H
 #define IOCP_MEMORY_RECEIVE_BUFFERS_H
 

@@ -277,7 +277,7 @@ static void service(iocp_worker *worker, iocp_slot *slot)
 
 /* --- the flush ---------------------------------------------------------------------------------------------- */
 
-/* How many receives the buffers with the driver can serve: one each, or as many as fit by what receives bring lately. */
+/* How many receives the provided buffers can serve: one each, or as many as fit by what receives bring lately. */
 static uint32_t receives_served(const iocp_worker *worker, const iocp_buffer_range *range)
 {
     if (worker->operations->whole_buffers)
@@ -306,13 +306,20 @@ static void feed_receives(iocp_worker *worker, iocp_buffer_class class)
     }
 }
 
+/* How many slots one flush services: at most half of the queue, since one may end a send and a receive at once. */
+static uint32_t flush_slots_max(const iocp_worker *worker)
+{
+    const uint32_t half_of_queue = worker->setup.config->completion_queue_entries / 2;
+    return half_of_queue < IOCP_FLUSH_SLOTS_MAX ? half_of_queue : IOCP_FLUSH_SLOTS_MAX;
+}
+
 void iocp_worker_flush(iocp_worker *worker)
 {
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         feed_receives(worker, (iocp_buffer_class)class);
     /* Servicing lists no other slot. A broadcast to thousands goes out in portions: what comes meanwhile does not wait
      * for all of it, and the completions of one portion never overflow the driver's queue. */
-    for (uint32_t i = 0; i < worker->flush_slots_max && iocp_worker_has_dirty(worker); i++) {
+    for (uint32_t left = flush_slots_max(worker); left > 0 && iocp_worker_has_dirty(worker); left--) {
         iocp_slot *slot = &worker->table.slots[worker->dirty[worker->dirty_head++ & worker->dirty_mask]];
         service(worker, slot);
         slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */

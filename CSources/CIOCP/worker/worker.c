@@ -63,9 +63,6 @@ static int open_memory(iocp_worker *worker, const char **detail)
     if ((result = iocp_timers_open(&worker->timers, node, config->timers_per_worker)) < 0)
         return result;
     *detail = "the list of slots to service";
-    /* Half of the queue: a slot that is serviced may end a send and a receive at once. */
-    const uint32_t half_of_queue = config->completion_queue_entries / 2;
-    worker->flush_slots_max = half_of_queue < IOCP_FLUSH_SLOTS_MAX ? half_of_queue : IOCP_FLUSH_SLOTS_MAX;
     const uint32_t dirty_count = round_up_power_of_two(slot_count);
     worker->dirty_mask = dirty_count - 1;
     if ((result = iocp_arena_open(&worker->dirty_arena, (size_t)dirty_count * sizeof(uint32_t), node)) < 0)

@@ -64,7 +64,6 @@ struct iocp_worker {
     uint32_t event_count;
     uint32_t dirty_head;        /* of the ring of slots to service */
     uint32_t dirty_tail;
-    uint32_t flush_slots_max;   /* how many one flush services */
     int32_t receive_mean_bytes; /* how much a receive brings, lately */
     uint64_t unsent_bytes;      /* of all connections */
     uint64_t leave_at_ns;       /* as the port's stop_at_ns, for this worker alone */
@@ -123,7 +122,7 @@ static inline void iocp_worker_touch(iocp_worker *worker, iocp_slot *slot)
     worker->dirty[worker->dirty_tail++ & worker->dirty_mask] = iocp_slot_index(&worker->table, slot);
 }
 
-/* Provides free buffers, re-arms starved receives, and services listed slots, up to flush_slots_max of them. */
+/* Provides free buffers, re-arms starved receives, and services listed slots, a portion of them. */
 void iocp_worker_flush(iocp_worker *worker);
 
 /* Whether slots are listed: those that one flush left for the next. */

@@ -15,7 +15,7 @@
 
 #include "../driver.h"
 
-/* struct epoll_params and its ioctl, ioctl_eventpoll(2), since 6.9: under names of our own, since newer headers have them. */
+/* struct epoll_params and its ioctl, ioctl_eventpoll(2), since 6.9. Names of our own, as newer headers have them. */
 typedef struct iocp_epoll_busy_poll {
     uint32_t timeout_us;
     uint16_t packets_max;
