@@ -32,7 +32,7 @@ struct ConnectReset: ParsableCommand {
         let seed = options.seed ?? .random(in: 1...1_000_000_000)
         let server = try ServerProcess(options.driver, workers: workers)
         let (port, cycles) = (server.port, cycles)
-        let idle = try server.openSockets()
+        let idle = try server.openDescriptors()
         let begun = Atomic(0)
         let start = ContinuousClock.now
         let tallies = try onThreads(threads) { index in
@@ -51,7 +51,7 @@ struct ConnectReset: ParsableCommand {
         var verdict = Verdict("connect-reset \(options.driver)")
         let made = Moment.allCases.map(count).reduce(0, +)
         verdict.require(made == cycles, "\(made) cycles")
-        try verdict.requireNothingHeld(by: server, sockets: idle)
+        try verdict.requireNothingHeld(by: server, descriptors: idle)
         verdict.add("seed \(seed)")
         verdict.add(
             "\(made) cycles (\(count(.atOnce)) at once, \(count(.afterSending)) after sending, "

@@ -4,7 +4,7 @@ extension Limits {
     func reachTableFull(_ verdict: inout Verdict) throws {
         let slots = clients * 3 / 4
         let server = try ServerProcess(options.driver, ["slots": slots])
-        let idle = try server.openSockets()
+        let idle = try server.openDescriptors()
         do {
             let crowd = try Crowd(port: server.port, count: clients)
             try crowd.send()
@@ -19,14 +19,14 @@ extension Limits {
         }
         verdict.add("\(clients) clients for \(slots) slots")
         verdict.add("\(server.counters.delayedAccepts) times full")
-        try verdict.requireNothingHeld(by: server, sockets: idle)
+        try verdict.requireNothingHeld(by: server, descriptors: idle)
     }
 
     /// RLIMIT_NOFILE falls below what the clients take. On epoll accepting fails with EMFILE; a ring's table is its
     /// own, so there nobody must notice.
     func reachDescriptors(_ verdict: inout Verdict) throws {
         let server = try ServerProcess(options.driver)
-        let idle = try server.openSockets()
+        let idle = try server.openDescriptors()
         let limit = idle + clients / 2
         // What it inherited may lie above the limit and does not count.
         let allowed = limit - (try server.openDescriptors(below: limit))
@@ -57,6 +57,6 @@ extension Limits {
             requireRelief(&verdict, try crowd.ask(within: Limits.relief), "all")
             verdict.require(crowd.lost == 0, "\(crowd.lost) clients were lost")
         }
-        try verdict.requireNothingHeld(by: server, sockets: idle)
+        try verdict.requireNothingHeld(by: server, descriptors: idle)
     }
 }

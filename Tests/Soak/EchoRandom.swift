@@ -19,7 +19,7 @@ struct EchoRandom: ParsableCommand {
         let seed = options.seed ?? .random(in: 1...1_000_000_000)
         let server = try ServerProcess(options.driver, workers: workers)
         let (port, target) = (server.port, mebibytes << 20)
-        let idle = try server.openSockets()
+        let idle = try server.openDescriptors()
         let verified = Atomic(0)
         let start = ContinuousClock.now
         let tallies = try onThreads(peers) { index in
@@ -32,7 +32,7 @@ struct EchoRandom: ParsableCommand {
         let mismatches = tallies.flatMap(\.mismatches)
         verdict.require(mismatches.isEmpty, "mismatches: \(mismatches.prefix(3))")
         verdict.require(bytes >= target, "only \(bytes) bytes")
-        try verdict.requireNothingHeld(by: server, sockets: idle)
+        try verdict.requireNothingHeld(by: server, descriptors: idle)
         func connections(_ kind: EchoSession.Kind) -> Int {
             tallies.compactMap { $0.connections[kind] }.reduce(0, +)
         }

@@ -2,8 +2,8 @@
 extension Verdict {
     /// Waits up to 5 s for the last connection to close, looks at everything the server could still hold, lets a new
     /// client echo, and stops it.
-    /// - Parameter idle: how many sockets it had before its first connection.
-    mutating func requireNothingHeld(by server: ServerProcess, sockets idle: Int) throws {
+    /// - Parameter idle: how many descriptors it had before its first connection.
+    mutating func requireNothingHeld(by server: ServerProcess, descriptors idle: Int) throws {
         let drained = wait(within: .seconds(5)) { server.counters.connections == 0 }
         require(drained != nil, "\(server.counters.connections) connections are still open")
         var report = try server.report()
@@ -23,8 +23,8 @@ extension Verdict {
         require(counters.unsentBytes == 0, "\(counters.unsentBytes) unsent bytes are still counted")
         require(
             report["opened"] == report["closed"], "opened \(report["opened"] ?? -1), closed \(report["closed"] ?? -1)")
-        let sockets = try server.openSockets()
-        require(sockets == idle, "\(sockets) sockets instead of \(idle)")
+        let descriptors = try server.openDescriptors()
+        require(descriptors == idle, "\(descriptors) descriptors instead of \(idle)")
         try requireService(by: server)
         let last = try server.stop()
         require(ServerReport.holdingNames.allSatisfy { last[$0] == 0 }, "held at the end: \(last)")

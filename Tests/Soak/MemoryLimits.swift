@@ -9,7 +9,7 @@ extension Limits {
     /// Handlers keep every lease; then they let go.
     func reachReceiveBuffers(_ verdict: inout Verdict) throws {
         let server = try ServerProcess(options.driver, ["receive-buffers": 2, "receive-buffer-bytes": 4096])
-        let idle = try server.openSockets()
+        let idle = try server.openDescriptors()
         do {
             let holding = try Crowd(port: server.port, count: clients / 2, wish: .hold)
             let waiting = try Crowd(port: server.port, count: clients / 2)
@@ -28,13 +28,13 @@ extension Limits {
             verdict.require(waiting.lost + holding.lost == 0, "\(waiting.lost + holding.lost) clients were lost")
         }
         verdict.add("\(server.counters.starvedReceives) receives starved")
-        try verdict.requireNothingHeld(by: server, sockets: idle)
+        try verdict.requireNothingHeld(by: server, descriptors: idle)
     }
 
     /// Every client busy at once, with room for 64 completions.
     func reachCompletionQueue(_ verdict: inout Verdict) throws {
         let server = try ServerProcess(options.driver, ["queue-entries": 64])
-        let idle = try server.openSockets()
+        let idle = try server.openDescriptors()
         do {
             let crowd = try Crowd(port: server.port, count: clients)
             let echoes = try crowd.run(for: .seconds(seconds), interval: .zero)
@@ -44,7 +44,7 @@ extension Limits {
             requireRelief(&verdict, try crowd.ask(within: Limits.relief), "all")
             verdict.require(crowd.lost == 0, "\(crowd.lost) clients were lost")
         }
-        try verdict.requireNothingHeld(by: server, sockets: idle)
+        try verdict.requireNothingHeld(by: server, descriptors: idle)
     }
 
     /// Floods nobody reads take every chunk; then they are read to their end. Echoes go on beside them.
@@ -53,7 +53,7 @@ extension Limits {
         let server = try ServerProcess(
             options.driver,
             ["send-chunks": 16, "send-cap": 1 << 20, "high-watermark": 256 << 10, "flood-bytes": floodBytes])
-        let idle = try server.openSockets()
+        let idle = try server.openDescriptors()
         do {
             let crowd = try Crowd(port: server.port, count: clients / 2)
             verdict.require(try crowd.ask(within: .seconds(10)) != nil, "no echo at first")
@@ -78,7 +78,7 @@ extension Limits {
             requireRelief(&verdict, try crowd.ask(within: Limits.relief), "all")
             verdict.require(crowd.lost == 0, "\(crowd.lost) clients were lost")
         }
-        try verdict.requireNothingHeld(by: server, sockets: idle)
+        try verdict.requireNothingHeld(by: server, descriptors: idle)
     }
 
     /// Whether a flood arrives whole.

@@ -131,13 +131,13 @@ final class ServerProcess {
         return pages * Int(getpagesize())
     }
 
-    /// How many sockets it has. Other descriptors are the runtime's, which opens some when it first needs them.
-    func openSockets() throws -> Int {
+    /// How many it has, but for pipes: a port opens none, and ThreadSanitizer two to its symbolizer when it first asks.
+    func openDescriptors() throws -> Int {
         var target = [CChar](repeating: 0, count: 64)
         return try descriptors().count { number in
             let count = readlink("/proc/\(pid)/fd/\(number)", &target, target.count - 1)
-            return String(decoding: target.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
-                .hasPrefix("socket:")
+            return !String(decoding: target.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+                .hasPrefix("pipe:")
         }
     }
 

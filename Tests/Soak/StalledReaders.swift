@@ -47,7 +47,7 @@ struct StalledReaders: ParsableCommand {
             ])
         // Now that the server, which inherits the CPUs allowed here, has bound its worker to the first of them.
         guard soak_pin_thread(1) == 0 else { throw Failure("no thread can be bound to a CPU") }
-        let idle = try server.openSockets()
+        let idle = try server.openDescriptors()
         let idleBytes = try server.residentBytes()
         let cap = idleBytes + chunks * (16 << 10) + buffers * bufferBytes + StalledReaders.tablesBytes
         var peaks = Peaks()
@@ -76,7 +76,7 @@ struct StalledReaders: ParsableCommand {
         verdict.require(peaks.unsentBytes <= unsentCap << 20, "unsent bytes over the cap")
         verdict.require(peaks.residentBytes <= cap, "resident memory over \(mebibytes(cap))")
         let refused = server.counters.refusedSends
-        try verdict.requireNothingHeld(by: server, sockets: idle)
+        try verdict.requireNothingHeld(by: server, descriptors: idle)
         verdict.add(
             "\(live) live p99 \(Int(before)) µs alone, \(Int(after)) µs beside \(stalled) stalled (\(kept) kept)")
         verdict.add("ratio \((after / before).rounded(to: 2))")
