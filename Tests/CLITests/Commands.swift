@@ -2,9 +2,9 @@ import ChildProcesses
 import Testing
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// One suite above all, serialized: each test has the machine's two cores for its server and its load.

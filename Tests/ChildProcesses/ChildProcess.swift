@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// A program that was built beside the tests, running: what it says and how it ends.
@@ -55,9 +55,10 @@ package final class ChildProcess {
 
         var words: [UnsafeMutablePointer<CChar>?] = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
         defer { unsafe words.forEach { unsafe free($0) } }
-        var settings: [UnsafeMutablePointer<CChar>?] = unsafe ChildProcess.environment(changedBy: environment).map {
-            unsafe strdup($0)
-        } + [nil]
+        var settings: [UnsafeMutablePointer<CChar>?] =
+            unsafe ChildProcess.environment(changedBy: environment).map {
+                unsafe strdup($0)
+            } + [nil]
         defer { unsafe settings.forEach { unsafe free($0) } }
         var child: pid_t = 0
         let result = unsafe posix_spawn(&child, path, &actions, nil, &words, &settings)
