@@ -2,9 +2,9 @@ import ChildProcesses
 import Testing
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 extension Commands {
@@ -34,6 +34,9 @@ extension Commands {
             let load = try ChildProcess(
                 "iocp", ["stress", "--port", server.port, "--connections", "50", "--duration", "60"])
             _ = try load.line(of: .output, beginning: "connections established: 50")
+            // Each was used once; the load itself begins after that.
+            let deadline = ContinuousClock.now + .seconds(20)
+            while try Wrapper.stats(of: server.child)[0]["received_operations"] as? Int ?? 0 < 1000, .now < deadline {}
             #expect(try server.end() == 0)
             #expect(server.child.text(of: .errors) == "")
             #expect(try load.end() == 1)
