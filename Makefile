@@ -13,7 +13,7 @@ DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench bench-peers run format clean
+.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench-build bench bench-peers run format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -65,12 +65,13 @@ soak: deps ## proves the guarantees on real sockets, for minutes: SCENARIO=echo-
 		$(BUILD)/release/iocp-soak $$scenario --driver $$driver $(SOAK_FLAGS) || status=1; \
 	done; done; exit $$status
 
-bench: build ## measures against select, poll, threads, epoll and bare io_uring; results in bench/results
+bench-build: build
 	$(SWIFT) build -c release --package-path bench
+
+bench: bench-build ## measures against select, poll, threads, epoll and bare io_uring; results in bench/results
 	bench/.build/release/bench --iocp $(IOCP) $(BENCH_FLAGS)
 
-bench-peers: build ## the same with SwiftNIO, libuv, Boost.Asio, Go and tokio, every workload: an hour and more
-	$(SWIFT) build -c release --package-path bench
+bench-peers: bench-build ## the same with SwiftNIO, libuv, Boost.Asio, Go and tokio, every workload: about an hour
 	SWIFT=$(SWIFT) bench/baselines/build-peers.sh
 	bench/.build/release/bench --iocp $(IOCP) --all $(BENCH_FLAGS)
 
