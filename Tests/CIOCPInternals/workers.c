@@ -101,14 +101,14 @@ static void script_receive(iocp_driver *driver, uint64_t token, uint32_t handle,
 }
 
 static void script_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
-                        bool wait)
+                        iocp_send_mode mode)
 {
     write_down(driver,
                (internals_request){.kind = INTERNALS_REQUEST_SEND,
                                    .token = token,
                                    .handle = handle,
                                    .range_count = count,
-                                   .wait = wait},
+                                   .mode = mode},
                ranges);
 }
 

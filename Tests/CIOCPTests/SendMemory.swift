@@ -72,12 +72,13 @@ final class SendQueue {
     func settle() -> Bool { iocp_send_queue_settle(memory.pool, &queue) }
 
     /// What a send would be offered.
-    func gather(_ capacity: Int = Int(IOCP_SEND_RANGES_MAX)) -> (ranges: [iocp_range], total: Int) {
-        var total: UInt32 = 0
+    func gather(_ capacity: Int = Int(IOCP_SEND_RANGES_MAX)) -> (ranges: [iocp_range], total: Int, whole: Bool) {
+        var gathered = iocp_gathered()
         let ranges = [iocp_range](unsafeUninitializedCapacity: capacity) { buffer, initialized in
-            initialized = Int(iocp_send_queue_gather(memory.pool, &queue, buffer.baseAddress, UInt32(capacity), &total))
+            gathered = iocp_send_queue_gather(memory.pool, &queue, buffer.baseAddress, UInt32(capacity))
+            initialized = Int(gathered.range_count)
         }
-        return (ranges, Int(total))
+        return (ranges, Int(gathered.count_bytes), gathered.whole)
     }
 
     /// A send took `count` bytes: removes them and the marks behind them. Returns each mark's key, with how many of

@@ -110,7 +110,7 @@ import Testing
         /// One send: offered, taken in whole or in part, and settled when in part.
         mutating func send(_ at: Int) {
             let capacity = random.happens(oneIn: 3) ? 1 + random.below(4) : Int(IOCP_SEND_RANGES_MAX)
-            let (ranges, total) = queues[at].gather(capacity)
+            let (ranges, total, _) = queues[at].gather(capacity)
             expectOffer(ranges, total, capacity, at)
             let taken = random.happens(oneIn: 2) ? total : random.below(total + 1)
             let marks = queues[at].took(taken)

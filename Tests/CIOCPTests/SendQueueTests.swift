@@ -5,7 +5,7 @@ import Testing
 @Suite struct SendQueueTests {
     @Test func anEmptyQueueOffersNothing() {
         let queue = SendQueue(SendMemory())
-        let (ranges, total) = queue.gather()
+        let (ranges, total, _) = queue.gather()
         #expect(ranges.isEmpty && total == 0)
         #expect(queue.took(0).isEmpty)
         #expect(queue.unsent == 0)
@@ -21,7 +21,7 @@ import Testing
         #expect(queue.shared(shared.pointer) == 0)
         #expect(queue.copy([11], own: true) == 0)
         #expect(queue.unsent == 9)
-        let (ranges, total) = queue.gather()
+        let (ranges, total, _) = queue.gather()
         #expect(SendQueue.bytes(ranges) == [1, 2, 3, 5, 6, 7, 9, 10, 11])
         #expect(total == 9)
         #expect(queue.took(9).isEmpty)
@@ -33,7 +33,7 @@ import Testing
         let queue = SendQueue(memory)
         for byte: UInt8 in 0..<200 { #expect(queue.copy([byte]) == 0) }
         #expect(memory.usedNodes == 1)
-        let (ranges, _) = queue.gather()
+        let (ranges, _, _) = queue.gather()
         #expect(ranges.count == 1)
         #expect(SendQueue.bytes(ranges) == Array(0..<200))
     }
@@ -47,7 +47,7 @@ import Testing
         #expect(queue.lease(lease, count: 2) == 0)
         #expect(queue.mark(7) == 0)
         #expect(queue.lease(lease, from: 2, count: 3) == 0)
-        let (ranges, total) = queue.gather()
+        let (ranges, total, _) = queue.gather()
         #expect(ranges.count == 1 && total == 5)
         #expect(SendQueue.bytes(ranges) == [1, 2, 3, 4, 5])
         // A hole of one byte, or the same bytes again, are no neighbours.
@@ -57,6 +57,16 @@ import Testing
         #expect(queue.gather().ranges.count == 2)
     }
 
+    @Test func aSendIsWholeWhenTheQueueHoldsNothingElse() {
+        let queue = SendQueue(SendMemory())
+        let shared = Shared([1, 2])
+        for _ in 0..<3 { #expect(queue.shared(shared.pointer) == 0) }
+        #expect(!queue.gather(2).whole)
+        #expect(queue.gather(3).whole)
+        #expect(queue.mark(7) == 0)
+        #expect(!queue.gather(4).whole)
+    }
+
     @Test func gatherStopsAtItsCapacity() throws {
         let memory = SendMemory()
         let queue = SendQueue(memory)
@@ -64,7 +74,7 @@ import Testing
             #expect(queue.lease(try #require(memory.receive([byte])), count: 1) == 0)
         }
         for capacity in [1, 3, 9] {
-            let (ranges, total) = queue.gather(capacity)
+            let (ranges, total, _) = queue.gather(capacity)
             #expect(ranges.count == capacity && total == capacity)
             #expect(SendQueue.bytes(ranges) == Array(0..<UInt8(capacity)))
         }
@@ -262,7 +272,7 @@ import Testing
         let queue = SendQueue(memory)
         let lease = try #require(memory.receive([1]))
         #expect(queue.lease(lease, count: Int(IOCP_SEND_BYTES_MAX) + 1) == 0)
-        let (ranges, total) = queue.gather()
+        let (ranges, total, _) = queue.gather()
         #expect(ranges.count == 1)
         #expect(total > 0 && total <= Int(IOCP_SEND_BYTES_MAX))
         #expect(ranges.map(\.count_bytes).reduce(0, +) == total)

@@ -129,23 +129,41 @@ static void take_bytes(played_ring *ring, const ring_socket *socket, uint64_t co
     }
 }
 
+static int32_t failed_send(played_ring *ring, const ring_socket *socket)
+{
+    const int32_t error = any_error(ring->input);
+    if (error != -ECANCELED && error != -EAGAIN && error != -EINTR && error != -ENOBUFS && error != -ENOMEM)
+        ring->observer.broke(ring->observer.context, socket->connection);
+    return error;
+}
+
+static int32_t taken_send(played_ring *ring, const ring_socket *socket, bool whole)
+{
+    uint64_t count = socket->send_bytes;
+    if (!whole)
+        count = 1 + fuzz_below(ring->input, (uint32_t)count);
+    take_bytes(ring, socket, count);
+    return (int32_t)count;
+}
+
 static void complete_send(played_ring *ring, ring_socket *socket)
 {
     const uint8_t choice = ring->clear ? 0 : fuzz_byte(ring->input);
-    if (socket->send.cancelled && choice % 2 == 0) {
+    if (socket->send.cancelled && choice % 2 == 0)
         end(ring, &socket->send, -ECANCELED);
-    } else if (choice >= 224) {
-        const int32_t error = any_error(ring->input);
-        if (error != -ECANCELED && error != -EAGAIN && error != -EINTR && error != -ENOBUFS && error != -ENOMEM)
-            ring->observer.broke(ring->observer.context, socket->connection);
-        end(ring, &socket->send, error);
-    } else {
-        uint64_t count = socket->send_bytes;
-        if (choice >= 128)
-            count = 1 + fuzz_below(ring->input, (uint32_t)count);
-        take_bytes(ring, socket, count);
-        end(ring, &socket->send, (int32_t)count);
-    }
+    else if (choice >= 224)
+        end(ring, &socket->send, failed_send(ring, socket));
+    else
+        end(ring, &socket->send, taken_send(ring, socket, choice < 128));
+}
+
+void ring_complete_silent_send(played_ring *ring, ring_socket *socket)
+{
+    const uint8_t choice = ring->clear || queue_full(ring) ? 0 : fuzz_byte(ring->input);
+    const int32_t result = choice >= 224 ? failed_send(ring, socket) : taken_send(ring, socket, choice < 128);
+    socket->send.submitted = false;
+    if (result != (int32_t)socket->send_bytes)
+        complete(ring, socket->send.token, result, 0);
 }
 
 static void complete_connect(played_ring *ring, ring_socket *socket)

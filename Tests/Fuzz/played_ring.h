@@ -95,6 +95,8 @@ void ring_take_submissions(played_ring *ring);
 void ring_open_socket(played_ring *ring, uint32_t handle, bool connected);
 /* The lowest that is free, or the number of handles. */
 uint32_t ring_free_handle(const played_ring *ring);
+/* A silent send ends within its submission: without a word where it takes everything. */
+void ring_complete_silent_send(played_ring *ring, ring_socket *socket);
 void ring_complete_some(played_ring *ring);
 /* Everything that is submitted ends, as well as it can. */
 void ring_complete_everything(played_ring *ring);

@@ -25,12 +25,26 @@ void ring_begin(ring_operation *operation, uint64_t token)
     *operation = (ring_operation){.token = token, .submitted = true};
 }
 
+/* The operation an entry is for: a silent send has a name of its own. */
+static uint64_t token_of(const played_ring *ring, const struct io_uring_sqe *entry)
+{
+    if (!(entry->flags & IOSQE_CQE_SKIP_SUCCESS))
+        return entry->user_data;
+    FUZZ_REQUIRE(entry->user_data == iocp_token_make(IOCP_OPERATION_DRIVER, 0, IOCP_URING_OWN_SILENT,
+                                                     iocp_token_generation(entry->user_data)),
+                 "a silent send under another name");
+    FUZZ_REQUIRE((entry->msg_flags & (MSG_DONTWAIT | MSG_WAITALL)) == (MSG_DONTWAIT | MSG_WAITALL),
+                 "a silent send that may wait, or end short without a word");
+    return ring->uring.silents.sends[iocp_token_generation(entry->user_data) % IOCP_URING_SILENT_MAX].token;
+}
+
 static ring_socket *begin_on(played_ring *ring, const struct io_uring_sqe *entry, iocp_operation kind)
 {
+    const uint64_t token = token_of(ring, entry);
     FUZZ_REQUIRE(entry->flags & IOSQE_FIXED_FILE, "a direct descriptor is taken for an fd");
-    FUZZ_REQUIRE(iocp_token_operation(entry->user_data) == kind, "an entry under another operation's name");
+    FUZZ_REQUIRE(iocp_token_operation(token) == kind, "an entry under another operation's name");
     ring_socket *socket = ring_socket_at(ring, (uint32_t)entry->fd);
-    ring_name_socket(ring, socket, entry->user_data);
+    ring_name_socket(ring, socket, token);
     FUZZ_REQUIRE(!socket->close.submitted, "an operation beside a close");
     return socket;
 }
@@ -67,6 +81,8 @@ static void take_send(played_ring *ring, const struct io_uring_sqe *entry)
         socket->send_bytes += socket->ranges[i].iov_len;
     }
     FUZZ_REQUIRE(socket->send_bytes > 0 && socket->send_bytes <= IOCP_SEND_BYTES_MAX, "a send of nothing, or too much");
+    if (entry->flags & IOSQE_CQE_SKIP_SUCCESS)
+        ring_complete_silent_send(ring, socket);
 }
 
 static void take_close(played_ring *ring, const struct io_uring_sqe *entry)

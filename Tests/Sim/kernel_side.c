@@ -43,6 +43,20 @@ static void taken(void *context, iocp_token connection, const uint8_t *bytes, ui
     }
 }
 
+/* Nothing waits for a silent send's end: it takes all there is, and no completion is due after it. */
+static void silent(void *context, iocp_token connection, uint32_t count_bytes)
+{
+    ledger *ledger = context;
+    const ledger_life *life = ledger_life_of(ledger, connection);
+    LEDGER_REQUIRE(ledger, life->taken_bytes + count_bytes == life->queued_bytes, "G1",
+                   "a silent send with more behind it", connection);
+    LEDGER_REQUIRE(ledger,
+                   life->notify_count == 0 || life->notifies[life->notify_count - 1].queued_bytes <= life->taken_bytes,
+                   "G1", "a silent send before a notification", connection);
+    LEDGER_REQUIRE(ledger, !life->closing && !life->finishing, "G7", "a silent send before a FIN", connection);
+    LEDGER_REQUIRE(ledger, !life->pressed, "G1", "a silent send while WRITABLE is owed", connection);
+}
+
 static void ended(void *context, iocp_token connection, iocp_sim_ending ending)
 {
     ledger *ledger = context;
@@ -93,6 +107,7 @@ iocp_sim_observer ledger_observer(ledger *ledger)
                                .violated = violated,
                                .named = named,
                                .taken = taken,
+                               .silent = silent,
                                .broke = broke,
                                .ended = ended,
                                .provided = provided,

@@ -227,13 +227,16 @@ int iocp_send_queue_mark(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t 
 
 /* --- sending ----------------------------------------------------------------------------------------------- */
 
-uint32_t iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send_queue *queue, iocp_range *ranges,
-                                uint32_t capacity, uint32_t *total_bytes)
+iocp_gathered iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send_queue *queue, iocp_range *ranges,
+                                     uint32_t capacity)
 {
     uint32_t count = 0;
     uint64_t total = 0;
-    for (uint32_t index = queue->head; index != IOCP_NODE_NONE && count < capacity; index = pool->nodes[index].next) {
+    uint32_t mark_count = 0;
+    uint32_t index = queue->head;
+    for (; index != IOCP_NODE_NONE && count < capacity; index = pool->nodes[index].next) {
         const iocp_send_node *node = &pool->nodes[index];
+        mark_count += node->piece == IOCP_PIECE_MARK;
         if (node->count_bytes == 0)
             continue; /* a mark, or a send of nothing */
         const uint64_t left = IOCP_SEND_BYTES_MAX - total;
@@ -246,8 +249,9 @@ uint32_t iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send_queu
         if (taken < node->count_bytes)
             break;
     }
-    *total_bytes = (uint32_t)total;
-    return count;
+    return (iocp_gathered){.range_count = count,
+                           .count_bytes = (uint32_t)total,
+                           .whole = index == IOCP_NODE_NONE && mark_count == 0};
 }
 
 uint32_t iocp_send_queue_advance(iocp_send_pool *pool, iocp_send_queue *queue, uint32_t count_bytes)

@@ -81,9 +81,15 @@ int iocp_send_queue_lease(iocp_send_pool *pool, iocp_send_queue *queue, uint16_t
 int iocp_send_queue_shared(iocp_send_pool *pool, iocp_send_queue *queue, iocp_shared_bytes *shared);
 int iocp_send_queue_mark(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t key);
 
+typedef struct iocp_gathered {
+    uint32_t range_count;
+    uint32_t count_bytes;
+    bool whole; /* the queue holds nothing else, not even a mark */
+} iocp_gathered;
+
 /* Writes up to `capacity` ranges from the head, without removing them; adds up at most IOCP_SEND_BYTES_MAX. */
-uint32_t iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send_queue *queue, iocp_range *ranges,
-                                uint32_t capacity, uint32_t *total_bytes);
+iocp_gathered iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send_queue *queue, iocp_range *ranges,
+                                     uint32_t capacity);
 
 /* Removes `count_bytes` from the head, stopping at a mark. Returns how many bytes are left to remove. */
 uint32_t iocp_send_queue_advance(iocp_send_pool *pool, iocp_send_queue *queue, uint32_t count_bytes);

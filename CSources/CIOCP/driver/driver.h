@@ -51,6 +51,14 @@ typedef struct iocp_driver_config {
     iocp_receive_buffers *buffers;     /* for their addresses; who holds them is the worker's to know */
 } iocp_driver_config;
 
+/* How a send treats a full socket, and who waits for its end. */
+typedef enum iocp_send_mode : uint8_t {
+    IOCP_SEND_NOW,    /* takes what fits at once, or ends with -EAGAIN */
+    IOCP_SEND_SILENT, /* as NOW; nobody waits for its success, which need not end a wait: its event comes with whatever
+                       * ends the wait that submitted it, be it the timeout, or else keeps later waits from sleeping */
+    IOCP_SEND_WAIT,   /* waits for room */
+} iocp_send_mode;
+
 typedef struct iocp_driver iocp_driver;
 
 typedef struct iocp_driver_operations {
@@ -70,9 +78,9 @@ typedef struct iocp_driver_operations {
                    uint32_t *handle);
     /* Receives into provided buffers of a class until cancelled. Result 0: the peer's FIN. -ENOBUFS: no buffer. */
     void (*receive)(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
-    /* At most one send per handle at a time. Without `wait` it takes what fits at once, or answers -EAGAIN. */
+    /* At most one send per handle at a time. */
     void (*send)(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
-                 bool wait);
+                 iocp_send_mode mode);
     /* Sends FIN. */
     void (*shutdown)(iocp_driver *driver, uint64_t token, uint32_t handle);
     /* `handle` is the socket of the operation; without meaning for an accept. */

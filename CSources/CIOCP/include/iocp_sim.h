@@ -33,6 +33,8 @@ typedef struct iocp_sim_observer {
     void (*named)(void *context, iocp_token connection, uint32_t stream);
     /* Bytes of a send were taken by the transport, in this order. */
     void (*taken)(void *context, iocp_token connection, const uint8_t *bytes, uint32_t count_bytes);
+    /* A send whose success need not end a wait was submitted: nobody should wait for it. */
+    void (*silent)(void *context, iocp_token connection, uint32_t count_bytes);
     /* The transport failed, or the peer reset: bytes may be lost from here on. */
     void (*broke)(void *context, iocp_token connection);
     void (*ended)(void *context, iocp_token connection, iocp_sim_ending ending);

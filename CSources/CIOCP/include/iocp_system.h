@@ -51,6 +51,7 @@ typedef struct iocp_capabilities {
     bool incremental_buffers;   /* IOU_PBUF_RING_INC, since 6.12, and its self-test of byte order passed */
     bool min_wait;              /* min-wait timeouts, since 6.12 */
     bool no_iowait;             /* since 6.15 */
+    bool silent_sends;          /* a send's success needs no completion, and a short one has one */
 } iocp_capabilities;
 
 /* Probes once per process and remembers. Thread: any. */

@@ -11,4 +11,12 @@ typedef struct iocp_range {
     size_t count_bytes;
 } iocp_range;
 
+static inline size_t iocp_ranges_bytes(const iocp_range *ranges, uint32_t count)
+{
+    size_t sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += ranges[i].count_bytes;
+    return sum;
+}
+
 #endif

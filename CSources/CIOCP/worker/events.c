@@ -134,36 +134,61 @@ static void settle(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
 }
 
-static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+/* Modulo 2^64: what was counted too early is taken back by its negative. */
+static void count_sent(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
 {
-    const uint32_t offered = slot->in_flight_bytes;
-    slot->outstanding_count--;
-    slot->in_flight_bytes = 0;
-    slot->flags &= ~(uint32_t)(IOCP_SLOT_SENDING | IOCP_SLOT_SEND_CANCELLED | IOCP_SLOT_SEND_BLOCKED);
-    IOCP_STATS_ADD(worker->stats, sent_operations, 1);
+    slot->sent_bytes += count_bytes;
+    worker->unsent_bytes -= count_bytes;
+    IOCP_STATS_ADD(worker->stats, sent_bytes, count_bytes);
+}
 
-    uint32_t sent = 0;
-    switch (event->result < 0 ? -event->result : 0) {
-    case 0:
-        sent = (uint32_t)event->result;
-        break;
+static void count_sends(iocp_worker *worker, iocp_slot *slot, uint32_t sent_bytes)
+{
+    count_sent(worker, slot, sent_bytes);
+    IOCP_STATS_ADD(worker->stats, sent_operations, 1);
+    if (worker->setup.config->idle_timeout_ns > 0 && sent_bytes > 0)
+        slot->sent_ns = worker->now_ns;
+}
+
+void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot)
+{
+    slot->flags |= IOCP_SLOT_SEND_COUNTED;
+    count_sends(worker, slot, slot->in_flight_bytes);
+}
+
+/* Whether a send that failed may be tried again. */
+static bool may_send_again(int32_t result)
+{
+    switch (-result) {
     case EAGAIN: /* nothing fitted */
     case EINTR:
     case ECANCELED:
     case ENOBUFS: /* the kernel was short of memory for the moment: wait for room as for a full socket */
     case ENOMEM:
-        break;
+        return true;
     default:
+        return false;
+    }
+}
+
+static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+{
+    const uint32_t offered = slot->in_flight_bytes;
+    const uint32_t sent = event->result > 0 ? (uint32_t)event->result : 0;
+    IOCP_CHECK(sent <= offered, "a driver reported more bytes sent than it was given");
+    if (!(slot->flags & IOCP_SLOT_SEND_COUNTED))
+        count_sends(worker, slot, sent);
+    else if (sent < offered)
+        count_sent(worker, slot, (uint64_t)sent - offered);
+    slot->outstanding_count--;
+    slot->in_flight_bytes = 0;
+    slot->flags &= ~(uint32_t)(IOCP_SLOT_SENDING | IOCP_SLOT_SEND_CANCELLED | IOCP_SLOT_SEND_BLOCKED |
+                               IOCP_SLOT_SEND_COUNTED);
+    if (event->result < 0 && !may_send_again(event->result)) {
         iocp_worker_fail(worker, slot, event->result);
         iocp_worker_touch(worker, slot); /* one that drains already waits for this very event */
         return;
     }
-    IOCP_CHECK(sent <= offered, "a driver reported more bytes sent than it was given");
-    slot->sent_bytes += sent;
-    worker->unsent_bytes -= sent;
-    if (worker->setup.config->idle_timeout_ns > 0 && sent > 0)
-        slot->sent_ns = worker->now_ns;
-    IOCP_STATS_ADD(worker->stats, sent_bytes, sent);
     for (uint32_t left = sent;;) {
         left = iocp_send_queue_advance(&worker->pool, &slot->queue, left);
         iocp_worker_take_marks(worker, slot, 0);

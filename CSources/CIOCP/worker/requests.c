@@ -249,7 +249,10 @@ int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, ioc
     const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
     if (slot == NULL)
         return -ENOTCONN;
-    *counters = (iocp_connection_counters){
-        .received_bytes = slot->received_bytes, .sent_bytes = slot->sent_bytes, .opened_ns = slot->opened_ns};
+    /* A silent send was counted before it ended. */
+    const uint32_t uncertain_bytes = slot->flags & IOCP_SLOT_SEND_COUNTED ? slot->in_flight_bytes : 0;
+    *counters = (iocp_connection_counters){.received_bytes = slot->received_bytes,
+                                           .sent_bytes = slot->sent_bytes - uncertain_bytes,
+                                           .opened_ns = slot->opened_ns};
     return 0;
 }

@@ -161,6 +161,21 @@ static void service_receive(iocp_worker *worker, iocp_slot *slot)
         submit_receive(worker, slot);
 }
 
+/* Whether nobody waits for the end of a send that takes the whole queue: no notification, no FIN or close behind it, no
+ * handler that was held back, and no receive that its buffers could serve. */
+static bool may_be_silent(const iocp_worker *worker, const iocp_slot *slot)
+{
+    return slot->state == IOCP_SLOT_OPEN && !(slot->flags & (IOCP_SLOT_FINISH_WANTED | IOCP_SLOT_PRESSED)) &&
+           worker->starved[IOCP_BUFFER_SMALL].count + worker->starved[IOCP_BUFFER_LARGE].count == 0;
+}
+
+static iocp_send_mode send_mode(const iocp_worker *worker, const iocp_slot *slot, bool whole)
+{
+    if (slot->flags & IOCP_SLOT_SEND_BLOCKED)
+        return IOCP_SEND_WAIT;
+    return whole && may_be_silent(worker, slot) ? IOCP_SEND_SILENT : IOCP_SEND_NOW;
+}
+
 /* One send at a time: two in flight on one socket may leave in either order. */
 static void service_send(iocp_worker *worker, iocp_slot *slot)
 {
@@ -168,16 +183,18 @@ static void service_send(iocp_worker *worker, iocp_slot *slot)
         return;
     iocp_worker_take_marks(worker, slot, 0);
     iocp_range ranges[IOCP_SEND_RANGES_MAX];
-    uint32_t total_bytes = 0;
-    const uint32_t count =
-        iocp_send_queue_gather(&worker->pool, &slot->queue, ranges, IOCP_SEND_RANGES_MAX, &total_bytes);
-    if (count == 0)
+    const iocp_gathered gathered =
+        iocp_send_queue_gather(&worker->pool, &slot->queue, ranges, IOCP_SEND_RANGES_MAX);
+    if (gathered.range_count == 0)
         return;
+    const iocp_send_mode mode = send_mode(worker, slot, gathered.whole);
     slot->flags |= IOCP_SLOT_SENDING;
-    slot->in_flight_bytes = total_bytes;
+    slot->in_flight_bytes = gathered.count_bytes;
     slot->outstanding_count++;
+    if (mode == IOCP_SEND_SILENT)
+        iocp_worker_count_silent(worker, slot);
     worker->operations->send(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND), slot->handle,
-                             ranges, count, slot->flags & IOCP_SLOT_SEND_BLOCKED);
+                             ranges, gathered.range_count, mode);
 }
 
 /* FIN, once everything queued before it was taken. Returns whether it was or is being sent. */

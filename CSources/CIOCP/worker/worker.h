@@ -111,6 +111,10 @@ void iocp_worker_wake(const iocp_worker *worker);
 
 void iocp_worker_handle(iocp_worker *worker, const iocp_event *event);
 
+/* Counts the send in flight, a silent one, as having taken all it was offered: its event may come after a sleep, and
+ * the stats page is read meanwhile. What it did not take is taken back then. */
+void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot);
+
 /* --- service.c --------------------------------------------------------------------------------------------- */
 
 /* Lists a slot for service at the next flush. */

@@ -32,7 +32,7 @@ typedef struct internals_request {
     uint16_t buffer;            /* PROVIDE */
     iocp_buffer_class class;    /* RECEIVE */
     internals_request_kind kind;
-    bool wait;                  /* SEND */
+    iocp_send_mode mode;        /* SEND */
     bool abort;                 /* CLOSE */
 } internals_request;
 

@@ -155,7 +155,9 @@ int iocp_epoll_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
 {
     iocp_epoll *epoll = iocp_epoll_of(driver);
     output out = {.events = events, .capacity = capacity};
-    const bool due = epoll->pending.head != epoll->pending.tail || epoll->readable.head != epoll->readable.tail;
+    const bool due = epoll->pending.tail - epoll->pending.head > epoll->silent_count ||
+                     epoll->readable.head != epoll->readable.tail;
+    epoll->silent_count = 0; /* those that this wait leaves keep the next one from sleeping */
     __atomic_store_n(epoll->config.enters, *epoll->config.enters + 1, __ATOMIC_RELAXED);
     const int count = epoll_wait(epoll->fd, epoll->ready, IOCP_EPOLL_READY_MAX, due ? 0 : milliseconds(timeout_ns));
     const bool interrupted = count < 0 && errno == EINTR;

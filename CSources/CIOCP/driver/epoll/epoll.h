@@ -84,6 +84,7 @@ typedef struct iocp_epoll {
     iocp_epoll_socket *sockets;
     iocp_epoll_listener listeners[IOCP_LISTENERS_MAX];
     iocp_epoll_events pending;  /* ended already, not handed over yet */
+    uint32_t silent_count;      /* of those, silent sends since the last wait: they end no sleep */
     iocp_epoll_list readable;   /* sockets to read */
     iocp_epoll_list buffers;    /* provided receive buffers, in order; the first is being filled */
     uint32_t filled_bytes;      /* of that first one */
@@ -117,7 +118,7 @@ int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_address *
                        uint32_t *handle);
 void iocp_epoll_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
 void iocp_epoll_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
-                     bool wait);
+                     iocp_send_mode mode);
 void iocp_epoll_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_epoll_cancel(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_epoll_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);

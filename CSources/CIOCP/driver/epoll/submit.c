@@ -72,7 +72,7 @@ void iocp_epoll_receive(iocp_driver *driver, uint64_t token, uint32_t handle, io
 }
 
 void iocp_epoll_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
-                     bool wait)
+                     iocp_send_mode mode)
 {
     iocp_epoll *epoll = iocp_epoll_of(driver);
     iocp_epoll_socket *socket = &epoll->sockets[handle];
@@ -87,7 +87,8 @@ void iocp_epoll_send(iocp_driver *driver, uint64_t token, uint32_t handle, const
     } while (sent < 0 && errno == EINTR);
     if (sent >= 0) {
         iocp_epoll_end(epoll, token, (int32_t)sent);
-    } else if (errno != EAGAIN || !wait) {
+        epoll->silent_count += mode == IOCP_SEND_SILENT && (size_t)sent == iocp_ranges_bytes(ranges, count);
+    } else if (errno != EAGAIN || mode != IOCP_SEND_WAIT) {
         iocp_epoll_end(epoll, token, -errno);
     } else {
         /* The first range is enough to wait with: what it leaves is offered again, with the rest, as a short send. */

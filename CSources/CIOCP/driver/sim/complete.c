@@ -130,11 +130,20 @@ static void hand_over_one(iocp_sim *sim, iocp_sim_socket *socket, iocp_sim_queue
         closed(sim, socket);
 }
 
+/* The success of a silent send ends no wait but one that comes after that which submitted it. */
+static bool ends_no_wait(const iocp_sim *sim, const iocp_sim_socket *socket)
+{
+    const iocp_event *event = &socket->outbound_events[socket->outbound.head & (IOCP_SIM_OUTBOUND_EVENTS - 1)];
+    return socket->send_mode == IOCP_SEND_SILENT && socket->sent_in_wait == sim->wait_count &&
+           iocp_token_operation(event->token) == IOCP_OPERATION_SEND && event->result == (int32_t)socket->send_bytes;
+}
+
 static void hand_over_socket(iocp_sim *sim, iocp_sim_socket *socket, output *out)
 {
     while (out->count < out->capacity && !iocp_sim_chance(sim, sim->weather.delay)) {
         const bool in = socket->inbound.head != socket->inbound.tail;
-        const bool from_out = socket->outbound.head != socket->outbound.tail;
+        const bool from_out = socket->outbound.head != socket->outbound.tail &&
+                              (out->count > 0 || !ends_no_wait(sim, socket));
         if (!in && !from_out)
             return;
         if (in && (!from_out || iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2)))
@@ -214,6 +223,7 @@ int iocp_sim_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, ui
     iocp_sim *sim = iocp_sim_of(driver);
     output out = {.events = events, .capacity = 1 + iocp_sim_below(sim, capacity)};
     const uint64_t start_ns = sim->now_ns;
+    sim->wait_count++;
     __atomic_store_n(sim->config.enters, *sim->config.enters + 1, __ATOMIC_RELAXED);
     IOCP_SIM_SAY(sim, "%llu us: wait %lld us", (unsigned long long)(start_ns / 1000),
                  timeout_ns == UINT64_MAX ? -1LL : (long long)(timeout_ns / 1000));

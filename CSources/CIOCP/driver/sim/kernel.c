@@ -218,7 +218,7 @@ static void take_what_fits(iocp_sim *sim, iocp_sim_socket *socket)
     const uint32_t room = socket->peer.window_bytes - socket->peer.unread_bytes;
     uint32_t count = room < socket->send_bytes ? room : socket->send_bytes;
     if (count == 0) {
-        if (!socket->send_waits)
+        if (socket->send_mode != IOCP_SEND_WAIT)
             end(sim, socket, IOCP_SIM_SEND, -EAGAIN);
         return;
     }

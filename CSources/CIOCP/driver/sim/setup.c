@@ -53,6 +53,7 @@ static int sim_open(iocp_driver **driver, const iocp_driver_config *config, iocp
     sim->driver_open = true;
     sim->handles_held = 0;
     sim->waiting_count = 0;
+    sim->wait_count = 0;
     sim->listener_count = 0;
     sim->ended_count = 0;
     const int result = open_memory(sim);

@@ -79,7 +79,8 @@ typedef struct iocp_sim_socket {
     bool broken;               /* the transport failed: bytes may be lost */
     bool abort;                /* the close submitted is an aborting one */
     bool finish_sent;
-    bool send_waits;
+    iocp_send_mode send_mode;
+    uint64_t sent_in_wait;     /* the number of the wait that submits the send */
     iocp_buffer_class class;   /* of the buffers its receive takes */
     int32_t error;             /* reported to the first operation that looks, as by a kernel's sk_err */
     uint32_t stream;
@@ -161,6 +162,7 @@ struct iocp_sim {
     uint32_t stream_count;
     uint32_t backlog_count;
     uint32_t waiting_count;     /* events not handed over yet */
+    uint64_t wait_count;        /* waits begun */
     iocp_sim_socket *sockets;
     iocp_sim_listener *listeners;
     uint32_t listener_count;    /* listeners seen */
@@ -206,7 +208,7 @@ int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *ad
                      uint32_t *handle);
 void iocp_sim_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
 void iocp_sim_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
-                   bool wait);
+                   iocp_send_mode mode);
 void iocp_sim_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_sim_cancel(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_sim_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);

@@ -90,7 +90,7 @@ void iocp_sim_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp
 }
 
 void iocp_sim_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
-                   bool wait)
+                   iocp_send_mode mode)
 {
     iocp_sim *sim = iocp_sim_of(driver);
     iocp_sim_socket *socket = begin_on_socket(driver, token, handle, IOCP_SIM_SEND);
@@ -98,6 +98,7 @@ void iocp_sim_send(iocp_driver *driver, uint64_t token, uint32_t handle, const i
                      "a send after FIN", socket->connection);
     IOCP_SIM_REQUIRE(sim, count > 0 && count <= IOCP_SEND_RANGES_MAX, "G2", "a send of no or too many ranges",
                      socket->connection);
+    static const char *const mode_names[] = {"", ", silent", ", waiting"};
     uint64_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
         IOCP_SIM_REQUIRE(sim, ranges[i].count_bytes > 0, "G2", "a send with an empty range", socket->connection);
@@ -108,9 +109,12 @@ void iocp_sim_send(iocp_driver *driver, uint64_t token, uint32_t handle, const i
                      socket->connection);
     socket->range_count = count;
     socket->send_bytes = (uint32_t)total;
-    socket->send_waits = wait;
+    socket->send_mode = mode;
+    socket->sent_in_wait = sim->wait_count + 1;
+    if (mode == IOCP_SEND_SILENT && sim->observer.silent != NULL)
+        sim->observer.silent(sim->observer.context, socket->connection, socket->send_bytes);
     IOCP_SIM_SAY(sim, "  send %u.%u, %u bytes in %u ranges%s", iocp_token_slot(token), iocp_token_generation(token),
-                 socket->send_bytes, count, wait ? ", waiting" : "");
+                 socket->send_bytes, count, mode_names[mode]);
 }
 
 void iocp_sim_provide(iocp_driver *driver, uint16_t buffer)

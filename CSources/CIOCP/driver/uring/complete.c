@@ -171,7 +171,8 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
     if (kernel_flags & IORING_SQ_CQ_OVERFLOW)
         __atomic_store_n(uring->config.queue_overflows, *uring->config.queue_overflows + 1, __ATOMIC_RELAXED);
 
-    const bool ready = io_uring_cq_ready(ring) > 0;
+    const bool ready = io_uring_cq_ready(ring) > 0 || uring->silents.owed;
+    const uint32_t send_count = uring->inline_count + uring->silents.tail - uring->silents.head;
     const bool submits = ring->sq.sqe_tail != io_uring_smp_load_acquire(ring->sq.khead);
     const bool pending = kernel_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
     uring->busy_waits = pending || ready ? uring->busy_waits + 1 : 0;
@@ -180,15 +181,16 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
         uint32_t want = !ready && timeout_ns > 0 ? 1 : 0;
         uint32_t min_wait_us = 0;
         /* Since 6.13 one entry runs no more than max(20, want) pieces of task work. Sends that end within this
-         * submission satisfy the wait by themselves, so their number may be wanted without sleeping for it; and
-         * where work is always left over, more, or 1,000 busy connections settle in turns of a few messages. The
-         * minimum wait bounds a wrong guess. A worker that sleeps now and then has no need to gather: at a quarter of
-         * the peak that cost a fifth more CPU, and 40 us of latency. */
-        if (uring->min_wait && want > 0 && uring->inline_count > 0) {
-            want = uring->inline_count;
+         * submission, and say so, satisfy the wait by themselves, so their number may be wanted without sleeping for
+         * it; and where work is always left over, more, or 1,000 busy connections settle in turns of a few messages.
+         * The minimum wait bounds a wrong guess. A worker that sleeps now and then has no need to gather: at a quarter
+         * of the peak that cost a fifth more CPU, and 40 us of latency. */
+        if (uring->min_wait && want > 0 && send_count > 0) {
             if ((kernel_flags & IORING_SQ_TASKRUN) && uring->busy_waits >= SATURATED_WAITS) {
-                want += want / 2 + GROWTH_LEAST;
+                want = send_count + send_count / 2 + GROWTH_LEAST;
                 min_wait_us = MIN_WAIT_US;
+            } else if (uring->inline_count > 0) {
+                want = uring->inline_count;
             }
         }
         result = iocp_uring_enter(uring, want, timeout_ns, min_wait_us);
@@ -196,6 +198,9 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
         publish_buffers(uring);
     }
 
-    const uint32_t count = reap(uring, events, capacity);
+    iocp_uring_settle_silents(uring);
+    uint32_t count = iocp_uring_take_silents(uring, events, capacity);
+    count += reap(uring, events + count, capacity - count);
+    uring->silents.owed = iocp_uring_has_silents(uring);
     return count == 0 && result == -EINTR ? -EINTR : (int)count;
 }

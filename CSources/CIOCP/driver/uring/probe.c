@@ -143,6 +143,44 @@ static bool incremental_buffers_work(struct io_uring *ring)
     return works;
 }
 
+/* --- silent sends: a whole one has no completion, a short one tells how much it took ------------------------- */
+
+static void send_silently(struct io_uring *ring, int fd, const uint8_t *bytes, uint32_t count_bytes)
+{
+    struct io_uring_sqe *entry = io_uring_get_sqe(ring);
+    memset(entry, 0, sizeof *entry);
+    entry->opcode = IORING_OP_SEND;
+    entry->flags = IOSQE_CQE_SKIP_SUCCESS;
+    entry->fd = fd;
+    entry->addr = (uint64_t)(uintptr_t)bytes;
+    entry->len = count_bytes;
+    entry->msg_flags = MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL;
+    entry->user_data = count_bytes;
+}
+
+static bool silent_sends_work(struct io_uring *ring)
+{
+    enum { TOO_MANY_BYTES = 8 * 1024 * 1024 }; /* for an empty socket: net.core.wmem_max is some 200 KiB */
+    int pair[2];
+    iocp_arena memory;
+    if (iocp_arena_open(&memory, TOO_MANY_BYTES, 0) < 0)
+        return false;
+    bool works = false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0) {
+        struct io_uring_cqe answer = {0};
+        send_silently(ring, pair[0], memory.start, 1);
+        send_silently(ring, pair[0], memory.start, TOO_MANY_BYTES);
+        send_silently(ring, pair[0], memory.start, 2);
+        works = wait_one(ring, &answer) == 0 && answer.user_data == TOO_MANY_BYTES && answer.res > 0 &&
+                answer.res < TOO_MANY_BYTES && wait_one(ring, &answer) == 0 && answer.user_data == 2 &&
+                answer.res == -EAGAIN && io_uring_cq_ready(ring) == 0;
+        close(pair[0]);
+        close(pair[1]);
+    }
+    iocp_arena_close(&memory);
+    return works;
+}
+
 /* --- once per process --------------------------------------------------------------------------------------- */
 
 static iocp_capabilities capabilities;
@@ -161,6 +199,7 @@ static void probe(void)
     capabilities.no_iowait = ring.features & IOCP_URING_FEAT_NO_IOWAIT;
     capabilities.socket_commands = socket_commands_work(&ring);
     capabilities.incremental_buffers = incremental_buffers_work(&ring);
+    capabilities.silent_sends = silent_sends_work(&ring);
     io_uring_queue_exit(&ring);
 }
 

@@ -128,6 +128,7 @@ static int uring_open(iocp_driver **driver, const iocp_driver_config *config, io
     uring->config = *config;
     uring->incremental = capabilities->incremental_buffers;
     uring->min_wait = capabilities->min_wait;
+    uring->silents.work = capabilities->silent_sends;
 
     int result = iocp_uring_ring_open(&uring->ring, IOCP_URING_SQ_ENTRIES, config->completion_queue_entries,
                                       config->lockdown ? IORING_SETUP_R_DISABLED : 0);

@@ -119,10 +119,11 @@ static struct msghdr *gather(iocp_uring *uring, const iocp_range *ranges, uint32
 }
 
 void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
-                     bool wait)
+                     iocp_send_mode mode)
 {
     iocp_uring *uring = iocp_uring_of(driver);
     struct io_uring_sqe *entry;
+    bool whole = true;
     if (count > 1 && has_gather_room(uring, count)) {
         /* The entry first: finding one may submit, which frees what was gathered before it. */
         entry = handle_entry(uring, IORING_OP_SENDMSG, token, handle);
@@ -132,10 +133,16 @@ void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const
         entry = handle_entry(uring, IORING_OP_SEND, token, handle);
         entry->addr = (uint64_t)(uintptr_t)ranges[0].start;
         entry->len = (uint32_t)ranges[0].count_bytes;
+        whole = count == 1;
     }
-    /* MSG_DONTWAIT makes the request fail instead of waiting for room, so it ends within the submission. */
-    entry->msg_flags = MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT);
-    uring->inline_count += !wait;
+    entry->msg_flags = MSG_NOSIGNAL;
+    if (mode == IOCP_SEND_WAIT)
+        return;
+    /* Makes the request fail instead of waiting for room, so it ends within the submission. */
+    entry->msg_flags |= MSG_DONTWAIT;
+    if (mode == IOCP_SEND_NOW || !whole ||
+        !iocp_uring_silence(uring, entry, token, (uint32_t)iocp_ranges_bytes(ranges, count)))
+        uring->inline_count++;
 }
 
 void iocp_uring_provide(iocp_driver *driver, uint16_t buffer)

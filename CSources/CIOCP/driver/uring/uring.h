@@ -3,6 +3,7 @@
  *   setup.c     opening: ring, direct descriptors, buffer rings, wake-up
  *   submit.c    intents become submission entries
  *   complete.c  entering the kernel; completion entries become events
+ *   silent.c    sends whose success has no completion entry
  *   command.c   questions answered at once: a socket's peer, placing a socket in the table
  *   lockdown.c  restricting the ring to what is used
  *   probe.c     what this kernel can do, by trial */
@@ -33,6 +34,7 @@ enum {
     IOCP_URING_SQ_ENTRIES = 1024,
     IOCP_URING_GATHERS_MAX = 256,      /* gathered sends between two submissions */
     IOCP_URING_GATHER_RANGES = 4096,   /* and ranges in them */
+    IOCP_URING_SILENT_MAX = 512,       /* silent sends whose events are due; a power of two */
 };
 
 _Static_assert(sizeof(struct iovec) == sizeof(iocp_range), "ranges are passed to the kernel as iovecs");
@@ -44,12 +46,28 @@ typedef enum iocp_uring_own : uint32_t {
     IOCP_URING_OWN_WAKE = 1,
     IOCP_URING_OWN_COMMAND = 2, /* awaited at once by command.c */
     IOCP_URING_OWN_IGNORED = 3,
+    IOCP_URING_OWN_SILENT = 4,  /* a silent send that failed or was short; the generation says which */
 } iocp_uring_own;
 
 static inline uint64_t iocp_uring_own_token(iocp_uring_own own)
 {
     return iocp_token_make(IOCP_OPERATION_DRIVER, 0, own, 0);
 }
+
+typedef struct iocp_uring_silent {
+    uint64_t token; /* 0: it failed or was short, and a completion entry tells so */
+    uint32_t count_bytes;
+} iocp_uring_silent;
+
+/* Those whose events are due, in a ring; whether they succeeded is settled up to `settled`. */
+typedef struct iocp_uring_silents {
+    bool work; /* on this kernel */
+    bool owed; /* the wait before left some without their events */
+    uint32_t head;
+    uint32_t settled;
+    uint32_t tail;
+    iocp_uring_silent sends[IOCP_URING_SILENT_MAX];
+} iocp_uring_silents;
 
 typedef struct iocp_uring_buffer_ring {
     struct io_uring_buf_ring *ring; /* application-allocated: see CVE-2024-0582 */
@@ -67,13 +85,14 @@ typedef struct iocp_uring {
     uint32_t enter_flags;                /* of every entry */
     uint32_t handles_held;
     uint32_t busy_waits;                 /* in a row that found something pending */
-    uint32_t inline_count;               /* prepared sends that end within their submission */
+    uint32_t inline_count;               /* prepared sends that end within their submission, and say so */
     uint32_t gather_count;
     uint32_t gather_range_count;
     uint32_t *consumed_bytes;            /* per buffer: where the next receive into it starts */
     uint64_t wake_value;
     struct sockaddr_storage connect_address; /* of the one connect prepared: placing the next one's socket submits it */
     iocp_uring_buffer_ring buffer_rings[IOCP_BUFFER_CLASS_COUNT];
+    iocp_uring_silents silents;
     struct msghdr gathers[IOCP_URING_GATHERS_MAX];
     struct iovec gather_ranges[IOCP_URING_GATHER_RANGES];
 } iocp_uring;
@@ -107,7 +126,7 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *
                        uint32_t *handle);
 void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
 void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
-                     bool wait);
+                     iocp_send_mode mode);
 void iocp_uring_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_uring_cancel(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_uring_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
@@ -122,6 +141,21 @@ int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint
 /* Submits only: no completion is made but those that the submission itself brings. */
 int iocp_uring_submit(iocp_uring *uring);
 int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns);
+
+/* silent.c */
+
+/* Makes a prepared send a silent one. Returns false, nothing done, when too many are due. */
+bool iocp_uring_silence(iocp_uring *uring, struct io_uring_sqe *entry, uint64_t token, uint32_t count_bytes);
+/* After an entry: completion entries of silent sends get the names of their operations; and where the kernel has taken
+ * every submission, and hides no completion, those without one are settled. */
+void iocp_uring_settle_silents(iocp_uring *uring);
+/* Returns how many events were written. */
+uint32_t iocp_uring_take_silents(iocp_uring *uring, iocp_event *events, uint32_t capacity);
+
+static inline bool iocp_uring_has_silents(const iocp_uring *uring)
+{
+    return uring->silents.head != uring->silents.tail;
+}
 
 /* command.c */
 
