@@ -43,6 +43,56 @@ import Testing
         iocp_lease_return(worker.worker, received[1].detail)
     }
 
+    /// Whichever receive comes first takes every buffer, and runs dry before those that found none: each has its turn.
+    @Test func whoTriesInVainComesBeforeWhoTookTheBuffers() throws {
+        let worker = ScriptedWorker(buffers: 4)
+        let connections = (0..<10).map { _ in worker.open() }
+        var buffers = worker.requests().filter { $0.kind == INTERNALS_REQUEST_PROVIDE }.map(\.call.buffer)
+        var trying = connections
+        var turns: [iocp_token] = []
+        while turns.count < 40 {
+            try #require(buffers.count == 4 && trying.count > 1)
+            for buffer in buffers {
+                let full = [UInt8](repeating: 1, count: 4096)
+                worker.reportReceived(receiveToken(trying[0]), full, in: buffer, at: 0, more: true, done: true)
+            }
+            for connection in trying { worker.report(receiveToken(connection), -ENOBUFS) }
+            turns.append(trying[0])
+            for completion in worker.settle() { iocp_lease_return(worker.worker, completion.detail) }
+            #expect(worker.settle().isEmpty)
+            let requests = worker.requests()
+            buffers = requests.filter { $0.kind == INTERNALS_REQUEST_PROVIDE }.map(\.call.buffer)
+            trying = requests.filter { $0.kind == INTERNALS_REQUEST_RECEIVE }.map {
+                iocp_token_with($0.call.token, IOCP_OPERATION_CONNECTION)
+            }
+        }
+        // From when each has found nothing once.
+        #expect(Array(turns.dropFirst()) == (0..<39).map { connections[$0 % 10] })
+    }
+
+    /// One flush asks for no more than the completion queue holds, and no wait sleeps while others could have buffers.
+    @Test func manyStarvedTryAgainInPortionsWithoutASleep() {
+        let worker = ScriptedWorker(connections: 64, buffers: 2) { $0.completion_queue_entries = 64 }
+        let connections = (0..<40).map { _ in worker.open() }
+        let buffers = worker.requests().filter { $0.kind == INTERNALS_REQUEST_PROVIDE }.map(\.call.buffer)
+        for buffer in buffers {
+            worker.reportReceived(receiveToken(connections[0]), [1], in: buffer, at: 0, more: true, done: true)
+        }
+        let received = worker.settle()
+        for connection in connections { worker.report(receiveToken(connection), -ENOBUFS) }
+        #expect(worker.settle().isEmpty && receives(worker).isEmpty)
+
+        for completion in received { iocp_lease_return(worker.worker, completion.detail) }
+        var again: [iocp_token] = []
+        for isLeft in [true, true, false] {
+            _ = worker.accept() // so that the wait has something to hand out
+            #expect(worker.poll(sleepingUpTo: 1_000_000_000).map(\.kind) == [IOCP_COMPLETION_OPENED])
+            #expect((internals_worker_wait_ns(worker.script) == 0) == isLeft)
+            again += receives(worker).filter(connections.contains)
+        }
+        #expect(again == connections)
+    }
+
     @Test func aStarvedConnectionThatClosesLeavesTheQueue() {
         let worker = ScriptedWorker(buffers: 2)
         let connections = (0..<3).map { _ in worker.open() }

@@ -21,7 +21,7 @@ generation-stays|connection/slot.c|s/= iocp_generation_next\(slot->generation\)/
 lease-released-twice|connection/send_queue.c|s/(iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);)/\1 \1/|a buffer is free while it is lent
 lease-leaks|connection/send_queue.c|s/iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);/;/|sent leases never come back
 shared-leaks-order|connection/send_queue.c|s/ranges\[count - 1\]\.start \+ ranges\[count - 1\]\.count_bytes == node->start/ranges[count - 1].start <= node->start/|ranges that are no neighbours leave as one
-starved-forgotten|worker/service.c|s/(slot->flags &= ~\(uint32_t\)IOCP_SLOT_STARVED;\n)        iocp_worker_touch\(worker, slot\);/\1/|a receive that found no buffer is never armed again
+starved-forgotten|worker/service.c|s/(IOCP_SLOT_LINGERING\)\n)        service_receive\(worker, slot\);/\1        ;/|a receive that found no buffer is never armed again
 starved-is-reset|worker/events.c|s/case ENOBUFS: \/\* no buffer was free: not a disconnect \*\/\n[^;]*;\n        return;/case ENOBUFS:\n        iocp_worker_fail(worker, slot, event->result);\n        return;/|no buffer counts as a disconnect
 no-rearm|worker/events.c|s/(IOCP_SLOT_RECEIVING \| IOCP_SLOT_RECEIVE_CANCELLED\);\n)        iocp_worker_touch\(worker, slot\);/\1/|a multishot that ended is not armed again
 short-send-rest-lost|worker/events.c|s/uint32_t left = sent;/uint32_t left = offered;/|what a short send left over is dropped

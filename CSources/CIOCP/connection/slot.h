@@ -45,8 +45,9 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_SHUTTING = 1 << 14,         /* a shutdown is with the driver */
     IOCP_SLOT_CONNECTOR = 1 << 15,        /* opened by connect */
     IOCP_SLOT_COUNTED = 1 << 16,          /* was open: counted as a connection */
-    IOCP_SLOT_SEND_COUNTED = 1 << 18,     /* the send in flight is a silent one: counted as taken when it was submitted */
     IOCP_SLOT_PRESSED = 1 << 17,          /* unsent bytes reached the high mark: receiving pauses until the low one */
+    IOCP_SLOT_SEND_COUNTED = 1 << 18,     /* the send in flight is a silent one: counted as taken when it was submitted */
+    IOCP_SLOT_RETRIED = 1 << 19,          /* found no buffer, tried again, and has received nothing since */
 } iocp_slot_flag;
 
 /* Two cache lines: the first holds what every message touches. */

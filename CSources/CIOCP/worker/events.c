@@ -40,6 +40,7 @@ static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_even
 {
     slot->received_bytes += (uint32_t)event->result;
     slot->received_ns = worker->now_ns;
+    slot->flags &= ~(uint32_t)IOCP_SLOT_RETRIED;
     note_receive_bytes(worker, (uint32_t)event->result);
     IOCP_STATS_ADD(worker->stats, received_bytes, (uint32_t)event->result);
     IOCP_STATS_ADD(worker->stats, received_operations, 1);
@@ -65,17 +66,11 @@ static void peer_finished(iocp_worker *worker, iocp_slot *slot)
                              });
 }
 
-static void starve(iocp_worker *worker, iocp_slot *slot, iocp_buffer_class class)
+static void starve(iocp_worker *worker, iocp_slot *slot)
 {
     IOCP_STATS_ADD(worker->stats, starved_receives, 1);
     slot->flags |= IOCP_SLOT_STARVED;
-    iocp_slot_fifo_push(&worker->starved[class], &worker->table, slot);
-}
-
-static iocp_buffer_class buffer_class(const iocp_worker *worker, const iocp_slot *slot)
-{
-    return worker->operations->whole_buffers && !(slot->flags & IOCP_SLOT_LARGE_BUFFERS) ? IOCP_BUFFER_SMALL
-                                                                                         : IOCP_BUFFER_LARGE;
+    iocp_slot_fifo_push(iocp_worker_starved(worker, slot), &worker->table, slot);
 }
 
 static void handle_receive(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
@@ -95,7 +90,7 @@ static void handle_receive(iocp_worker *worker, iocp_slot *slot, const iocp_even
         return;
     case ENOBUFS: /* no buffer was free: not a disconnect */
         if (slot->state == IOCP_SLOT_OPEN || slot->state == IOCP_SLOT_FLUSHING || slot->state == IOCP_SLOT_LINGERING)
-            starve(worker, slot, buffer_class(worker, slot));
+            starve(worker, slot);
         return;
     case ECANCELED: /* by our cancel; the service re-arms it where it is still wanted */
     case EAGAIN:

@@ -123,7 +123,7 @@ static bool stop_is_complete(const iocp_worker *worker)
 /* How long the driver may sleep. */
 static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
 {
-    if (worker->out_count > 0 || iocp_worker_has_dirty(worker))
+    if (worker->out_count > 0 || iocp_worker_flushes_on(worker))
         return 0;
     uint64_t sleep = iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns);
     if (until_ns != UINT64_MAX)
@@ -233,7 +233,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
             take_events(worker);
         }
         /* A poll, too, hands over everything that was queued. */
-        if (result < 0 || (worker->now_ns >= until_ns && !iocp_worker_has_dirty(worker)))
+        if (result < 0 || (worker->now_ns >= until_ns && !iocp_worker_flushes_on(worker)))
             break;
     }
 

@@ -136,11 +136,10 @@ void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result)
 
 static void submit_receive(iocp_worker *worker, iocp_slot *slot)
 {
-    const bool small = worker->operations->whole_buffers && !(slot->flags & IOCP_SLOT_LARGE_BUFFERS);
     slot->flags |= IOCP_SLOT_RECEIVING;
     slot->outstanding_count++;
     worker->operations->receive(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE),
-                                slot->handle, small ? IOCP_BUFFER_SMALL : IOCP_BUFFER_LARGE);
+                                slot->handle, iocp_worker_buffer_class(worker, slot));
 }
 
 static void cancel_receive(iocp_worker *worker, iocp_slot *slot)
@@ -161,12 +160,17 @@ static void service_receive(iocp_worker *worker, iocp_slot *slot)
         submit_receive(worker, slot);
 }
 
+static bool has_starved(const iocp_worker *worker, iocp_buffer_class class)
+{
+    return worker->starved[class].count + worker->passed_over[class].count > 0;
+}
+
 /* Whether nobody waits for the end of a send that takes the whole queue: no notification, no FIN or close behind it, no
  * handler that was held back, and no receive that its buffers could serve. */
 static bool may_be_silent(const iocp_worker *worker, const iocp_slot *slot)
 {
     return slot->state == IOCP_SLOT_OPEN && !(slot->flags & (IOCP_SLOT_FINISH_WANTED | IOCP_SLOT_PRESSED)) &&
-           worker->starved[IOCP_BUFFER_SMALL].count + worker->starved[IOCP_BUFFER_LARGE].count == 0;
+           !has_starved(worker, IOCP_BUFFER_SMALL) && !has_starved(worker, IOCP_BUFFER_LARGE);
 }
 
 static iocp_send_mode send_mode(const iocp_worker *worker, const iocp_slot *slot, bool whole)
@@ -215,8 +219,7 @@ static void leave_starved(iocp_worker *worker, iocp_slot *slot)
 {
     if (!(slot->flags & IOCP_SLOT_STARVED))
         return;
-    const bool small = worker->operations->whole_buffers && !(slot->flags & IOCP_SLOT_LARGE_BUFFERS);
-    iocp_slot_fifo_remove(&worker->starved[small ? IOCP_BUFFER_SMALL : IOCP_BUFFER_LARGE], &worker->table, slot);
+    iocp_slot_fifo_remove(iocp_worker_starved(worker, slot), &worker->table, slot);
     slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
 }
 
@@ -304,23 +307,40 @@ static uint32_t receives_served(const iocp_worker *worker, const iocp_buffer_ran
     return served < range->provided_count ? range->provided_count : (uint32_t)served;
 }
 
-/* Gives the driver free buffers, then lets the starved try again in the order in which they ran dry, as many as will
- * find room: who tries in vain loses its place. */
-static void feed_receives(iocp_worker *worker, iocp_buffer_class class)
+static iocp_slot *next_starved(iocp_worker *worker, iocp_buffer_class class)
+{
+    iocp_slot_fifo *first = worker->passed_over[class].count > 0 ? &worker->passed_over[class] : &worker->starved[class];
+    return iocp_slot_fifo_pop(first, &worker->table);
+}
+
+/* Returns whether it receives again. */
+static bool try_again(iocp_worker *worker, iocp_slot *slot)
+{
+    slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
+    slot->flags |= IOCP_SLOT_RETRIED;
+    if (slot->state == IOCP_SLOT_OPEN || slot->state == IOCP_SLOT_FLUSHING || slot->state == IOCP_SLOT_LINGERING)
+        service_receive(worker, slot);
+    return slot->flags & IOCP_SLOT_RECEIVING;
+}
+
+/* Gives the driver free buffers, then lets the starved try again, about as many as will find room and at most
+ * `attempts`, in the order in which they ran dry. One receive may take every buffer, so who tries in vain keeps its place:
+ * behind whoever took them, which runs dry in the same turn, some would never have one. Returns the attempts made. */
+static uint32_t feed_receives(iocp_worker *worker, iocp_buffer_class class, uint32_t attempts)
 {
     int id;
     while ((id = iocp_receive_buffers_provide(&worker->buffers, class)) >= 0)
         worker->operations->provide(worker->driver, (uint16_t)id);
 
-    iocp_slot_fifo *starved = &worker->starved[class];
-    if (starved->count == 0)
-        return;
-    uint32_t retries = receives_served(worker, &worker->buffers.classes[class]);
-    for (; retries > 0 && starved->count > 0; retries--) {
-        iocp_slot *slot = iocp_slot_fifo_pop(starved, &worker->table);
-        slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
-        iocp_worker_touch(worker, slot);
-    }
+    if (!has_starved(worker, class))
+        return 0;
+    const uint32_t served = receives_served(worker, &worker->buffers.classes[class]);
+    const uint32_t most = served < attempts ? served : attempts;
+    uint32_t made = 0;
+    while (made < most && has_starved(worker, class))
+        made += try_again(worker, next_starved(worker, class));
+    worker->feeds_on |= made < served && has_starved(worker, class);
+    return made;
 }
 
 /* How many slots one flush services: at most half of the queue, since one may end a send and a receive at once. */
@@ -332,11 +352,13 @@ static uint32_t flush_slots_max(const iocp_worker *worker)
 
 void iocp_worker_flush(iocp_worker *worker)
 {
+    uint32_t left = flush_slots_max(worker);
+    worker->feeds_on = false;
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
-        feed_receives(worker, (iocp_buffer_class)class);
+        left -= feed_receives(worker, (iocp_buffer_class)class, left / 2);
     /* Servicing lists no other slot. A broadcast to thousands goes out in portions: what comes meanwhile does not wait
      * for all of it, and the completions of one portion never overflow the driver's queue. */
-    for (uint32_t left = flush_slots_max(worker); left > 0 && iocp_worker_has_dirty(worker); left--) {
+    for (; left > 0 && iocp_worker_has_dirty(worker); left--) {
         iocp_slot *slot = &worker->table.slots[worker->dirty[worker->dirty_head++ & worker->dirty_mask]];
         service(worker, slot);
         slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */

@@ -95,7 +95,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
     worker->stats = setup->stats;
     worker->now_ns = iocp_worker_clock_ns(worker);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
-        worker->starved[class] = iocp_slot_fifo_empty();
+        worker->starved[class] = worker->passed_over[class] = iocp_slot_fifo_empty();
 
     const char *detail = NULL;
     int result = open_memory(worker, &detail);

@@ -68,6 +68,7 @@ struct iocp_worker {
     uint64_t unsent_bytes;      /* of all connections */
     uint64_t leave_at_ns;       /* as the port's stop_at_ns, for this worker alone */
     bool spins;                 /* the last sleep or spin ended soon: look again before sleeping */
+    bool feeds_on;              /* the latest flush had buffers for more of the starved, and no room */
     bool stopping;
     bool finished;              /* wait has nothing more to deliver, ever */
 
@@ -75,7 +76,8 @@ struct iocp_worker {
     iocp_send_pool pool;
     iocp_send_chunks chunks;
     iocp_receive_buffers buffers;
-    iocp_slot_fifo starved[IOCP_BUFFER_CLASS_COUNT];
+    iocp_slot_fifo starved[IOCP_BUFFER_CLASS_COUNT];     /* found no buffer */
+    iocp_slot_fifo passed_over[IOCP_BUFFER_CLASS_COUNT]; /* tried again in vain: before those */
     uint32_t *dirty;            /* slots to service, in the order in which they were listed; each stands there once */
     uint32_t dirty_mask;
     iocp_arena dirty_arena;
@@ -126,13 +128,32 @@ static inline void iocp_worker_touch(iocp_worker *worker, iocp_slot *slot)
     worker->dirty[worker->dirty_tail++ & worker->dirty_mask] = iocp_slot_index(&worker->table, slot);
 }
 
+/* The buffers that a slot receives into. */
+static inline iocp_buffer_class iocp_worker_buffer_class(const iocp_worker *worker, const iocp_slot *slot)
+{
+    return worker->operations->whole_buffers && !(slot->flags & IOCP_SLOT_LARGE_BUFFERS) ? IOCP_BUFFER_SMALL
+                                                                                         : IOCP_BUFFER_LARGE;
+}
+
+/* The list that a starved slot stands in, or is to. */
+static inline iocp_slot_fifo *iocp_worker_starved(iocp_worker *worker, const iocp_slot *slot)
+{
+    const iocp_buffer_class class = iocp_worker_buffer_class(worker, slot);
+    return slot->flags & IOCP_SLOT_RETRIED ? &worker->passed_over[class] : &worker->starved[class];
+}
+
 /* Provides free buffers, re-arms starved receives, and services listed slots, a portion of them. */
 void iocp_worker_flush(iocp_worker *worker);
 
-/* Whether slots are listed: those that one flush left for the next. */
 static inline bool iocp_worker_has_dirty(const iocp_worker *worker)
 {
     return worker->dirty_head != worker->dirty_tail;
+}
+
+/* Whether one flush left something for the next. */
+static inline bool iocp_worker_flushes_on(const iocp_worker *worker)
+{
+    return iocp_worker_has_dirty(worker) || worker->feeds_on;
 }
 
 /* Starts to close: gracefully, or at once when `abort`. The first reason stays. */
