@@ -86,8 +86,7 @@ struct LoadChurn: ConnectionHandler {
         do throws(IOCPError) {
             try lanes[lane].stream.send(pattern, on: connection)
         } catch {
-            monitor.sendFailed(error)
-            lanes[lane].stream.isCondemned = true
+            if monitor.sendFailed(error) { lanes[lane].stream.isCondemned = true }
             throw error
         }
     }

@@ -96,8 +96,7 @@ struct LoadEcho: ConnectionHandler {
         do throws(IOCPError) {
             try streams[index].send(pattern, on: connection)
         } catch {
-            monitor.sendFailed(error)
-            streams[index].isCondemned = true
+            if monitor.sendFailed(error) { streams[index].isCondemned = true }
             throw error
         }
     }

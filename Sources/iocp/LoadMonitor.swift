@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import IOCP
 import Synchronization
 
@@ -37,8 +38,13 @@ final class LoadMonitor: Sendable {
         note { $0.addError("cannot connect to \(plan.target): \(error)") }
     }
 
-    func sendFailed(_ error: IOCPError) {
+    /// Returns whether that is why the connection ends. One that has ended already says so itself, with its reason, in
+    /// the `closed` that follows.
+    @discardableResult
+    func sendFailed(_ error: IOCPError) -> Bool {
+        guard error.code != ENOTCONN else { return false }
         note { $0.addError("cannot send to \(plan.target): \(error)") }
+        return true
     }
 
     func closed(_ reason: CloseReason) {

@@ -129,8 +129,7 @@ struct LoadRate: ConnectionHandler {
         do throws(IOCPError) {
             try streams[index].send(pattern, on: connection)
         } catch {
-            monitor.sendFailed(error)
-            streams[index].isCondemned = true
+            if monitor.sendFailed(error) { streams[index].isCondemned = true }
             throw error
         }
     }
