@@ -48,7 +48,7 @@ silent-before-notice|connection/send_queue.c|s/index == IOCP_NODE_NONE && mark_c
 silent-while-closing|worker/service.c|s/slot->state == IOCP_SLOT_OPEN && !\(slot->flags & \(IOCP_SLOT_FINISH_WANTED/!(slot->flags \& (IOCP_SLOT_FINISH_WANTED/|a close waits behind a silent send
 silent-before-fin|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_PRESSED/|FIN waits behind a silent send
 silent-while-pressed|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_FINISH_WANTED/|a connection that was held back waits behind a silent send
-silent-counts-all|worker/events.c|s/    else if \(sent < offered\)\n        count_sent\(worker, slot, \(uint64_t\)sent - offered\);\n//|a silent send that took less counts as whole
+silent-counts-all|worker/events.c|s/    else if \(sent < offered\)\n        count_taken\(worker, slot, \(uint64_t\)sent - offered\);\n//|a silent send that took less counts as whole
 portion-drops-rest|worker/service.c|s/(        slot->flags &= ~\(uint32_t\)IOCP_SLOT_DIRTY; [^\n]*\n    \})/\1\n    worker->dirty_head = worker->dirty_tail;/|a flush forgets the connections beyond its portion
 starved-served-none|worker/service.c|s/return served < range->provided_count \? range->provided_count : \(uint32_t\)served;/return 0;/|nobody who found no buffer tries again
 flush-while-owed|worker/loop.c|s/(take_deadlines\(worker\);\n *take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet

@@ -130,25 +130,25 @@ static void settle(iocp_worker *worker, iocp_slot *slot)
 }
 
 /* Modulo 2^64: what was counted too early is taken back by its negative. */
-static void count_sent(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
+static void count_taken(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
 {
     slot->sent_bytes += count_bytes;
     worker->unsent_bytes -= count_bytes;
     IOCP_STATS_ADD(worker->stats, sent_bytes, count_bytes);
 }
 
-static void count_sends(iocp_worker *worker, iocp_slot *slot, uint32_t sent_bytes)
+static void count_send(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes)
 {
-    count_sent(worker, slot, sent_bytes);
+    count_taken(worker, slot, taken_bytes);
     IOCP_STATS_ADD(worker->stats, sent_operations, 1);
-    if (worker->setup.config->idle_timeout_ns > 0 && sent_bytes > 0)
+    if (worker->setup.config->idle_timeout_ns > 0 && taken_bytes > 0)
         slot->sent_ns = worker->now_ns;
 }
 
 void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot)
 {
     slot->flags |= IOCP_SLOT_SEND_COUNTED;
-    count_sends(worker, slot, slot->in_flight_bytes);
+    count_send(worker, slot, slot->in_flight_bytes);
 }
 
 /* Whether a send that failed may be tried again. */
@@ -172,9 +172,9 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
     const uint32_t sent = event->result > 0 ? (uint32_t)event->result : 0;
     IOCP_CHECK(sent <= offered, "a driver reported more bytes sent than it was given");
     if (!(slot->flags & IOCP_SLOT_SEND_COUNTED))
-        count_sends(worker, slot, sent);
+        count_send(worker, slot, sent);
     else if (sent < offered)
-        count_sent(worker, slot, (uint64_t)sent - offered);
+        count_taken(worker, slot, (uint64_t)sent - offered);
     slot->outstanding_count--;
     slot->in_flight_bytes = 0;
     slot->flags &= ~(uint32_t)(IOCP_SLOT_SENDING | IOCP_SLOT_SEND_CANCELLED | IOCP_SLOT_SEND_BLOCKED |

@@ -84,7 +84,7 @@ typedef struct iocp_uring {
     bool min_wait;
     uint32_t enter_flags;                /* of every entry */
     uint32_t handles_held;
-    uint32_t busyness;                   /* up with each wait that found something pending, down with each other */
+    uint32_t busyness;                   /* up with each wait that found work, down with each other */
     uint32_t inline_count;               /* prepared sends that end within their submission, and say so */
     uint32_t gather_count;
     uint32_t gather_range_count;
