@@ -120,6 +120,17 @@ static bool receive_once(iocp_epoll *epoll, uint32_t handle, iocp_event *event)
     return true;
 }
 
+/* Receives armed since the last wait come first: those that found no buffer in it would stand behind whoever took them,
+ * turn after turn. */
+static void put_armed_first(iocp_epoll *epoll)
+{
+    iocp_epoll_list *list = &epoll->readable;
+    if (list->tail == epoll->armed_from)
+        return;
+    for (uint32_t left = epoll->armed_from - list->head; left > 0; left--)
+        list->entries[list->tail++ & list->mask] = list->entries[list->head++ & list->mask];
+}
+
 /* One read for each listed socket, so that none holds up the others; who has more goes to the end of the list. */
 static void receive_listed(iocp_epoll *epoll, output *out)
 {
@@ -157,6 +168,7 @@ int iocp_epoll_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
     output out = {.events = events, .capacity = capacity};
     const bool due = epoll->pending.tail - epoll->pending.head > epoll->silent_count ||
                      epoll->readable.head != epoll->readable.tail;
+    put_armed_first(epoll);
     epoll->silent_count = 0; /* those that this wait leaves keep the next one from sleeping */
     __atomic_store_n(epoll->config.enters, *epoll->config.enters + 1, __ATOMIC_RELAXED);
     const int count = epoll_wait(epoll->fd, epoll->ready, IOCP_EPOLL_READY_MAX, due ? 0 : milliseconds(timeout_ns));
@@ -180,6 +192,7 @@ int iocp_epoll_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
         }
     }
     receive_listed(epoll, &out);
+    epoll->armed_from = epoll->readable.tail;
     hand_over_pending(epoll, &out);
     return out.count == 0 && interrupted ? -EINTR : (int)out.count;
 }

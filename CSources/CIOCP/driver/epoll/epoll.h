@@ -86,6 +86,7 @@ typedef struct iocp_epoll {
     iocp_epoll_events pending;  /* ended already, not handed over yet */
     uint32_t silent_count;      /* of those, silent sends since the last wait: they end no sleep */
     iocp_epoll_list readable;   /* sockets to read */
+    uint32_t armed_from;        /* where in that list those stand that were armed since the last wait */
     iocp_epoll_list buffers;    /* provided receive buffers, in order; the first is being filled */
     uint32_t filled_bytes;      /* of that first one */
     struct epoll_event ready[IOCP_EPOLL_READY_MAX];
