@@ -13,7 +13,8 @@ DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench-build bench bench-peers run format clean
+.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench-build bench bench-peers \
+	run format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"

@@ -99,7 +99,8 @@ final class PlayedTransport {
         case INTERNALS_REQUEST_SEND:
             #expect(socket.send == nil && socket.shutdown == nil, "one send at a time, none after FIN")
             #expect(request.total > 0)
-            socket.send = Offer(token: token, ranges: request.ranges, bytes: request.bytes, wait: request.call.mode == IOCP_SEND_WAIT)
+            socket.send = Offer(
+                token: token, ranges: request.ranges, bytes: request.bytes, wait: request.call.mode == IOCP_SEND_WAIT)
         case INTERNALS_REQUEST_SHUTDOWN:
             #expect(socket.send == nil && socket.shutdown == nil)
             expectEverythingTaken(socket)

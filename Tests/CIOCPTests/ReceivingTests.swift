@@ -4,10 +4,26 @@ import Testing
 
 /// Receives that find no buffer, are paused, or move to larger buffers.
 @Suite struct ReceivingTests {
-    private func receives(_ worker: ScriptedWorker) -> [iocp_token] {
-        worker.requests().filter { $0.kind == INTERNALS_REQUEST_RECEIVE }.map {
+    private func receives(_ worker: ScriptedWorker) -> [iocp_token] { receives(worker.requests()) }
+
+    private func receives(_ requests: [ScriptedWorker.Request]) -> [iocp_token] {
+        requests.filter { $0.kind == INTERNALS_REQUEST_RECEIVE }.map {
             iocp_token_with($0.call.token, IOCP_OPERATION_CONNECTION)
         }
+    }
+
+    private func provided(_ requests: [ScriptedWorker.Request]) -> [UInt16] {
+        requests.filter { $0.kind == INTERNALS_REQUEST_PROVIDE }.map(\.call.buffer)
+    }
+
+    /// One connection receives into every buffer and keeps them. Returns what it received.
+    private func lendEveryBuffer(_ worker: ScriptedWorker, to connection: iocp_token, _ bytes: [UInt8] = [1])
+        -> [iocp_completion]
+    {
+        for buffer in provided(worker.requests()) {
+            worker.reportReceived(receiveToken(connection), bytes, in: buffer, at: 0, more: true, done: true)
+        }
+        return worker.settle()
     }
 
     private func receiveToken(_ connection: iocp_token) -> UInt64 { iocp_token_with(connection, IOCP_OPERATION_RECEIVE) }
@@ -27,12 +43,7 @@ import Testing
     @Test func starvedConnectionsWaitForABufferInTheirOrder() {
         let worker = ScriptedWorker(buffers: 2)
         let connections = (0..<4).map { _ in worker.open() }
-        let buffers = worker.requests().filter { $0.kind == INTERNALS_REQUEST_PROVIDE }.map(\.call.buffer)
-        #expect(buffers.count == 2)
-        for buffer in buffers {
-            worker.reportReceived(receiveToken(connections[0]), [1, 2, 3], in: buffer, at: 0, more: true, done: true)
-        }
-        let received = worker.settle()
+        let received = lendEveryBuffer(worker, to: connections[0], [1, 2, 3])
         #expect(received.map(\.kind) == [IOCP_COMPLETION_RECEIVED, IOCP_COMPLETION_RECEIVED])
         for at in [2, 0, 3, 1] { worker.report(receiveToken(connections[at]), -ENOBUFS) }
         #expect(worker.settle().isEmpty)
@@ -47,7 +58,7 @@ import Testing
     @Test func whoTriesInVainComesBeforeWhoTookTheBuffers() throws {
         let worker = ScriptedWorker(buffers: 4)
         let connections = (0..<10).map { _ in worker.open() }
-        var buffers = worker.requests().filter { $0.kind == INTERNALS_REQUEST_PROVIDE }.map(\.call.buffer)
+        var buffers = provided(worker.requests())
         var trying = connections
         var turns: [iocp_token] = []
         while turns.count < 40 {
@@ -61,10 +72,8 @@ import Testing
             for completion in worker.settle() { iocp_lease_return(worker.worker, completion.detail) }
             #expect(worker.settle().isEmpty)
             let requests = worker.requests()
-            buffers = requests.filter { $0.kind == INTERNALS_REQUEST_PROVIDE }.map(\.call.buffer)
-            trying = requests.filter { $0.kind == INTERNALS_REQUEST_RECEIVE }.map {
-                iocp_token_with($0.call.token, IOCP_OPERATION_CONNECTION)
-            }
+            buffers = provided(requests)
+            trying = receives(requests)
         }
         // From when each has found nothing once.
         #expect(Array(turns.dropFirst()) == (0..<39).map { connections[$0 % 10] })
@@ -74,11 +83,7 @@ import Testing
     @Test func manyStarvedTryAgainInPortionsWithoutASleep() {
         let worker = ScriptedWorker(connections: 64, buffers: 2) { $0.completion_queue_entries = 64 }
         let connections = (0..<40).map { _ in worker.open() }
-        let buffers = worker.requests().filter { $0.kind == INTERNALS_REQUEST_PROVIDE }.map(\.call.buffer)
-        for buffer in buffers {
-            worker.reportReceived(receiveToken(connections[0]), [1], in: buffer, at: 0, more: true, done: true)
-        }
-        let received = worker.settle()
+        let received = lendEveryBuffer(worker, to: connections[0])
         for connection in connections { worker.report(receiveToken(connection), -ENOBUFS) }
         #expect(worker.settle().isEmpty && receives(worker).isEmpty)
 
@@ -96,11 +101,7 @@ import Testing
     @Test func aStarvedConnectionThatClosesLeavesTheQueue() {
         let worker = ScriptedWorker(buffers: 2)
         let connections = (0..<3).map { _ in worker.open() }
-        let buffers = worker.requests().filter { $0.kind == INTERNALS_REQUEST_PROVIDE }.map(\.call.buffer)
-        for buffer in buffers {
-            worker.reportReceived(receiveToken(connections[0]), [1], in: buffer, at: 0, more: true, done: true)
-        }
-        let received = worker.settle()
+        let received = lendEveryBuffer(worker, to: connections[0])
         for connection in connections { worker.report(receiveToken(connection), -ENOBUFS) }
         _ = worker.settle()
         #expect(iocp_abort(worker.worker, connections[1]) == 0)

@@ -21,7 +21,7 @@ generation-stays|connection/slot.c|s/= iocp_generation_next\(slot->generation\)/
 lease-released-twice|connection/send_queue.c|s/(iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);)/\1 \1/|a buffer is free while it is lent
 lease-leaks|connection/send_queue.c|s/iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);/;/|sent leases never come back
 shared-leaks-order|connection/send_queue.c|s/ranges\[count - 1\]\.start \+ ranges\[count - 1\]\.count_bytes == node->start/ranges[count - 1].start <= node->start/|ranges that are no neighbours leave as one
-starved-forgotten|worker/service.c|s/(IOCP_SLOT_LINGERING\)\n)        service_receive\(worker, slot\);/\1        ;/|a receive that found no buffer is never armed again
+starved-forgotten|worker/service.c|s/(iocp_slot_receives\(slot\)\)\n)        service_receive\(worker, slot\);/\1        ;/|a receive that found no buffer is never armed again
 starved-is-reset|worker/events.c|s/case ENOBUFS: \/\* no buffer was free: not a disconnect \*\/\n[^;]*;\n        return;/case ENOBUFS:\n        iocp_worker_fail(worker, slot, event->result);\n        return;/|no buffer counts as a disconnect
 no-rearm|worker/events.c|s/(IOCP_SLOT_RECEIVING \| IOCP_SLOT_RECEIVE_CANCELLED\);\n)        iocp_worker_touch\(worker, slot\);/\1/|a multishot that ended is not armed again
 short-send-rest-lost|worker/events.c|s/uint32_t left = sent;/uint32_t left = offered;/|what a short send left over is dropped
@@ -44,7 +44,7 @@ drain-hangs-on-failure|worker/events.c|s/        iocp_worker_touch\(worker, slot
 post-taken-when-closed|worker/mailbox.c|s/return -ESHUTDOWN;/return 0;/|a post is accepted behind the close of the mailbox
 post-lost-in-full-batch|worker/loop.c|s/taken < worker->out_capacity \/ 2 && has_room\(worker\) && iocp_mailbox_take\(&worker->mailbox, &letter\)/iocp_mailbox_take(\&worker->mailbox, \&letter) \&\& taken < worker->out_capacity \/ 2/|a letter is taken for which there is no room
 post-wakes-nobody|worker/mailbox.c|s/atomic_store_explicit\(&mailbox->asleep, true, memory_order_relaxed\);/;/|a post does not end a sleep
-silent-before-notice|connection/send_queue.c|s/index == IOCP_NODE_NONE && mark_count == 0/index == IOCP_NODE_NONE/|nobody hears that what was sent with a notification has left
+silent-before-notice|connection/send_queue.c|s/index == IOCP_NODE_NONE && !has_mark/index == IOCP_NODE_NONE/|nobody hears that what was sent with a notification has left
 silent-while-closing|worker/service.c|s/slot->state == IOCP_SLOT_OPEN && !\(slot->flags & \(IOCP_SLOT_FINISH_WANTED/!(slot->flags \& (IOCP_SLOT_FINISH_WANTED/|a close waits behind a silent send
 silent-before-fin|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_PRESSED/|FIN waits behind a silent send
 silent-while-pressed|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_FINISH_WANTED/|a connection that was held back waits behind a silent send

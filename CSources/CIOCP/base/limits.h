@@ -34,7 +34,7 @@ enum {
 
     IOCP_DRIVER_EVENTS_MAX = 512,        /* events one driver wait may hand over */
     IOCP_COMPLETIONS_PER_EVENT_MAX = 4,  /* completions one event or deadline may become */
-    IOCP_FLUSH_SLOTS_MAX = IOCP_DRIVER_EVENTS_MAX / 2, /* connections one flush services: their sends' ends leave room */
+    IOCP_FLUSH_SLOTS_MAX = IOCP_DRIVER_EVENTS_MAX / 2, /* connections one flush services */
 
     IOCP_TIMERS_MAX = 1 << 20,           /* per worker */
     IOCP_ACCEPTS_PER_SECOND_MAX = 10 * 1000 * 1000,
@@ -54,7 +54,7 @@ _Static_assert(IOCP_CONNECTIONS_PER_WORKER_MAX < (1 << IOCP_TOKEN_SLOT_BITS), "e
 _Static_assert(2 * IOCP_RECEIVE_BUFFERS_MAX <= IOCP_RECEIVE_BUFFER_IDS_MAX, "both classes have room");
 _Static_assert(IOCP_RECEIVE_BUFFER_IDS_MAX <= UINT16_MAX, "a buffer id is 16 bits");
 _Static_assert(IOCP_WAIT_CAPACITY_MIN >= 2 * IOCP_COMPLETIONS_PER_EVENT_MAX, "a wait can always make progress");
-_Static_assert(IOCP_FLUSH_SLOTS_MAX < IOCP_DRIVER_EVENTS_MAX, "the ends of a flush's sends leave room for what else came");
+_Static_assert(IOCP_FLUSH_SLOTS_MAX < IOCP_DRIVER_EVENTS_MAX, "the ends of a flush's sends leave room for what came");
 _Static_assert(IOCP_SEND_CHUNK_BYTES % 4096 == 0, "chunks are page-aligned, so that an arena can be registered");
 
 #endif

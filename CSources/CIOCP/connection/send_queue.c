@@ -232,11 +232,11 @@ iocp_gathered iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send
 {
     uint32_t count = 0;
     uint64_t total = 0;
-    uint32_t mark_count = 0;
+    bool has_mark = false;
     uint32_t index = queue->head;
     for (; index != IOCP_NODE_NONE && count < capacity; index = pool->nodes[index].next) {
         const iocp_send_node *node = &pool->nodes[index];
-        mark_count += node->piece == IOCP_PIECE_MARK;
+        has_mark |= node->piece == IOCP_PIECE_MARK;
         if (node->count_bytes == 0)
             continue; /* a mark, or a send of nothing */
         const uint64_t left = IOCP_SEND_BYTES_MAX - total;
@@ -249,9 +249,8 @@ iocp_gathered iocp_send_queue_gather(const iocp_send_pool *pool, const iocp_send
         if (taken < node->count_bytes)
             break;
     }
-    return (iocp_gathered){.range_count = count,
-                           .count_bytes = (uint32_t)total,
-                           .whole = index == IOCP_NODE_NONE && mark_count == 0};
+    return (iocp_gathered){
+        .range_count = count, .count_bytes = (uint32_t)total, .whole = index == IOCP_NODE_NONE && !has_mark};
 }
 
 uint32_t iocp_send_queue_advance(iocp_send_pool *pool, iocp_send_queue *queue, uint32_t count_bytes)

@@ -46,7 +46,7 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_CONNECTOR = 1 << 15,        /* opened by connect */
     IOCP_SLOT_COUNTED = 1 << 16,          /* was open: counted as a connection */
     IOCP_SLOT_PRESSED = 1 << 17,          /* unsent bytes reached the high mark: receiving pauses until the low one */
-    IOCP_SLOT_SEND_COUNTED = 1 << 18,     /* the send in flight is a silent one: counted as taken when it was submitted */
+    IOCP_SLOT_SEND_COUNTED = 1 << 18,     /* the send in flight is silent: counted as taken when submitted */
     IOCP_SLOT_RETRIED = 1 << 19,          /* found no buffer, tried again, and has received nothing since */
 } iocp_slot_flag;
 
@@ -78,6 +78,12 @@ typedef struct iocp_slot {
 
 _Static_assert(offsetof(iocp_slot, opened_ns) == IOCP_CACHE_LINE_BYTES, "what a message touches is one cache line");
 _Static_assert(sizeof(iocp_slot) == 2 * IOCP_CACHE_LINE_BYTES, "an idle connection costs two cache lines");
+
+/* States in which bytes are received, be it to be dropped. */
+static inline bool iocp_slot_receives(const iocp_slot *slot)
+{
+    return slot->state == IOCP_SLOT_OPEN || slot->state == IOCP_SLOT_FLUSHING || slot->state == IOCP_SLOT_LINGERING;
+}
 
 typedef struct iocp_slot_table {
     iocp_arena arena;

@@ -76,8 +76,8 @@ typedef struct iocp_driver_operations {
     /* Returns 0 and the new handle, or -errno. Event: 0 once established. */
     int (*connect)(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
                    uint32_t *handle);
-    /* Receives into provided buffers of a class until cancelled. Result 0: the peer's FIN. -ENOBUFS: no buffer. Those armed
-     * since the last wait find the buffers before those that went on through it. */
+    /* Receives into provided buffers of a class until cancelled. Result 0: the peer's FIN. -ENOBUFS: no buffer. Those
+     * armed since the last wait find the buffers before those that went on through it. */
     void (*receive)(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
     /* At most one send per handle at a time. */
     void (*send)(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,

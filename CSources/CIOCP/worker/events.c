@@ -89,7 +89,7 @@ static void handle_receive(iocp_worker *worker, iocp_slot *slot, const iocp_even
         peer_finished(worker, slot);
         return;
     case ENOBUFS: /* no buffer was free: not a disconnect */
-        if (slot->state == IOCP_SLOT_OPEN || slot->state == IOCP_SLOT_FLUSHING || slot->state == IOCP_SLOT_LINGERING)
+        if (iocp_slot_receives(slot))
             starve(worker, slot);
         return;
     case ECANCELED: /* by our cancel; the service re-arms it where it is still wanted */

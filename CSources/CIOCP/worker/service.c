@@ -309,8 +309,8 @@ static uint32_t receives_served(const iocp_worker *worker, const iocp_buffer_ran
 
 static iocp_slot *next_starved(iocp_worker *worker, iocp_buffer_class class)
 {
-    iocp_slot_fifo *first = worker->passed_over[class].count > 0 ? &worker->passed_over[class] : &worker->starved[class];
-    return iocp_slot_fifo_pop(first, &worker->table);
+    iocp_slot_fifo *passed_over = &worker->passed_over[class];
+    return iocp_slot_fifo_pop(passed_over->count > 0 ? passed_over : &worker->starved[class], &worker->table);
 }
 
 /* Returns whether it receives again. */
@@ -318,14 +318,15 @@ static bool try_again(iocp_worker *worker, iocp_slot *slot)
 {
     slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
     slot->flags |= IOCP_SLOT_RETRIED;
-    if (slot->state == IOCP_SLOT_OPEN || slot->state == IOCP_SLOT_FLUSHING || slot->state == IOCP_SLOT_LINGERING)
+    if (iocp_slot_receives(slot))
         service_receive(worker, slot);
     return slot->flags & IOCP_SLOT_RECEIVING;
 }
 
 /* Gives the driver free buffers, then lets the starved try again, about as many as will find room and at most
- * `attempts`, in the order in which they ran dry. One receive may take every buffer, so who tries in vain keeps its place:
- * behind whoever took them, which runs dry in the same turn, some would never have one. Returns the attempts made. */
+ * `attempts`, in the order in which they ran dry. One receive may take every buffer, so who tries in vain keeps its
+ * place: behind whoever took them, which runs dry in the same turn, some would never have one. Returns the attempts
+ * made. */
 static uint32_t feed_receives(iocp_worker *worker, iocp_buffer_class class, uint32_t attempts)
 {
     int id;

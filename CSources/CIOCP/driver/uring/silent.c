@@ -1,8 +1,8 @@
 /* Silent sends: one whose success the kernel does not report (IOSQE_CQE_SKIP_SUCCESS, io_uring_enter(2)), so that a
  * reply costs neither a completion entry nor, where no work waits, an entry into the kernel that brings nothing else.
  *
- * MSG_DONTWAIT makes a send end within its submission; MSG_WAITALL makes a short one a failed one, which is reported with
- * the bytes it took. So once the kernel has taken every submission, and every completion it made can be seen, a silent
+ * MSG_DONTWAIT makes a send end within its submission; MSG_WAITALL makes a short one a failed one, which is reported
+ * with the bytes it took. So once the kernel has taken every submission, and every completion it made can be seen, a silent
  * send without one has taken all its bytes. */
 #include "uring.h"
 
