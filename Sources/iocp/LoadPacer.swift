@@ -46,7 +46,7 @@ final class LoadPacer: Sendable {
         let code = unsafe pthread_create(&thread, nil, LoadPacer.enter, start)
         guard code == 0 else {
             unsafe Unmanaged<Start>.fromOpaque(start).release()
-            throw IOCPError(code: code, stage: .thread, detail: "the load's pacer")
+            throw IOCPError(code: code, operation: .thread, detail: "the load's pacer")
         }
         defer {
             ended.store(true, ordering: .relaxed)

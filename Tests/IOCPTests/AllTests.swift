@@ -12,6 +12,6 @@ private let uringRefusal: IOCPError? = {
         _ = try CompletionPort(configuration)
         return nil
     } catch {
-        return error.stage == .ring ? error : nil
+        return error.operation == .ring ? error : nil
     }
 }()

@@ -120,7 +120,7 @@ extension RealSockets {
                 var configuration = PortConfiguration()
                 change(&configuration)
                 let error = #expect(throws: IOCPError.self) { _ = try CompletionPort(configuration) }
-                #expect(error?.stage == .configuration)
+                #expect(error?.operation == .configuration)
                 #expect(error?.detail?.contains(name) == true, "\(error?.description ?? "")")
             }
         }

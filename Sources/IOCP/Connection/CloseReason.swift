@@ -25,14 +25,14 @@ public enum CloseReason: Hashable, Sendable {
         switch iocp_close_reason(rawValue: reason) {
         case IOCP_CLOSE_LOCAL: self = .local
         case IOCP_CLOSE_PEER: self = .peer
-        case IOCP_CLOSE_RESET: self = .reset(IOCPError(result: result))
+        case IOCP_CLOSE_RESET: self = .reset(IOCPError(result: result, .transport))
         case IOCP_CLOSE_ABORTED: self = .aborted
         case IOCP_CLOSE_STOPPED: self = .stopped
         case IOCP_CLOSE_IDLE_TIMEOUT: self = .idleTimeout
         case IOCP_CLOSE_RECEIVE_TIMEOUT: self = .receiveTimeout
         case IOCP_CLOSE_SEND_TIMEOUT: self = .sendTimeout
         case IOCP_CLOSE_SEND_OVERFLOW: self = .sendOverflow
-        default: self = .failed(IOCPError(result: result))
+        default: self = .failed(IOCPError(result: result, .transport))
         }
     }
 }

@@ -52,7 +52,7 @@ public final class IocpContext<State> {
         let result = unsafe bytes.withUnsafeBytes { source in
             unsafe iocp_send(raw, token, source.baseAddress, UInt32(source.count))
         }
-        try check(result)
+        try check(result, .send)
     }
 
     /// Queues a copy of an array's bytes.
@@ -76,13 +76,13 @@ public final class IocpContext<State> {
     /// Queues shared bytes by reference. O(1) for any size.
     @inlinable
     public func send(_ bytes: SharedBytes) throws(IOCPError) {
-        try check(unsafe iocp_send_shared(raw, token, bytes.raw))
+        try check(unsafe iocp_send_shared(raw, token, bytes.raw), .send)
     }
 
     /// Asks for one `sent` event once everything queued so far was taken by the transport.
     @inlinable
     public func notifyWhenSent(key: UInt64) throws(IOCPError) {
-        try check(unsafe iocp_send_notify(raw, token, key))
+        try check(unsafe iocp_send_notify(raw, token, key), .notifyWhenSent)
     }
 
     /// Bytes queued and not yet taken by the transport.
@@ -92,11 +92,11 @@ public final class IocpContext<State> {
 
     /// Stops receiving; the peer is held back by TCP. Bytes already on their way may still be delivered.
     public func pauseReceiving() throws(IOCPError) {
-        try check(unsafe iocp_receive_pause(raw, token))
+        try check(unsafe iocp_receive_pause(raw, token), .receive)
     }
 
     public func resumeReceiving() throws(IOCPError) {
-        try check(unsafe iocp_receive_resume(raw, token))
+        try check(unsafe iocp_receive_resume(raw, token), .receive)
     }
 
     // MARK: Closing
@@ -113,7 +113,7 @@ public final class IocpContext<State> {
 
     /// Sends FIN after what is queued; receiving goes on.
     public func finishSending() throws(IOCPError) {
-        try check(unsafe iocp_finish_sending(raw, token))
+        try check(unsafe iocp_finish_sending(raw, token), .close)
     }
 
     // MARK: Asking
@@ -122,14 +122,14 @@ public final class IocpContext<State> {
     /// - Throws: EOPNOTSUPP with io_uring before Linux 6.7.
     public func peerAddress() throws(IOCPError) -> SocketAddress {
         var address = iocp_address()
-        try check(unsafe iocp_connection_peer(raw, token, &address))
+        try check(unsafe iocp_connection_peer(raw, token, &address), .peerAddress)
         return SocketAddress(raw: address)
     }
 
     /// Bytes so far, and when the connection opened.
     public func counters() throws(IOCPError) -> ConnectionCounters {
         var counters = iocp_connection_counters()
-        try check(unsafe iocp_connection_counters_get(raw, token, &counters))
+        try check(unsafe iocp_connection_counters_get(raw, token, &counters), .inquiry)
         return ConnectionCounters(
             receivedBytes: counters.received_bytes, sentBytes: counters.sent_bytes,
             opened: .nanoseconds(Int64(clamping: counters.opened_ns)))

@@ -44,7 +44,7 @@ public struct ReceivedBytes: ~Copyable {
         let result = unsafe iocp_send_lease(worker, connection, lease, start, UInt32(count))
         if result < 0 {
             _ = consume self
-            throw IOCPError(result: result)
+            throw IOCPError(result: result, .send)
         }
         discard self
     }

@@ -12,7 +12,7 @@ public final class SharedBytes: @unchecked Sendable {
     /// - Throws: ENOMEM.
     public init(_ bytes: RawSpan) throws(IOCPError) {
         guard let count = UInt32(exactly: bytes.byteCount), let raw = unsafe iocp_shared_bytes_create(count) else {
-            throw IOCPError(code: 12 /* ENOMEM */, stage: .memory, detail: "shared bytes")
+            throw IOCPError(code: 12 /* ENOMEM */, operation: .memory, detail: "shared bytes")
         }
         unsafe self.raw = raw
         unsafe bytes.withUnsafeBytes { source in

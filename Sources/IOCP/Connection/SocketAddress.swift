@@ -13,11 +13,11 @@ public struct SocketAddress: Sendable {
     /// - Throws: EINVAL for a host that names nothing, ERANGE for a port outside 0...65535.
     public init(host: String, port: Int) throws(IOCPError) {
         guard let port = UInt16(exactly: port) else {
-            throw IOCPError(code: 34 /* ERANGE */, stage: .listen, detail: "\(port) is no TCP port")
+            throw IOCPError(code: 34 /* ERANGE */, operation: .resolve, detail: "\(port) is no TCP port")
         }
         var address = iocp_address()
         let result = unsafe iocp_address_resolve(host, port, &address)
-        guard result >= 0 else { throw IOCPError(code: result, stage: .listen, detail: host) }
+        guard result >= 0 else { throw IOCPError(code: result, operation: .resolve, detail: host) }
         raw = address
     }
 

@@ -15,7 +15,7 @@ struct Explanation {
     }
 
     init(_ error: IOCPError) {
-        switch error.stage {
+        switch error.operation {
         case .configuration: self = .configuration(error)
         case .ring: self = .ring(error)
         case .ringFiles:
@@ -43,8 +43,10 @@ struct Explanation {
             self.init(
                 "busy polling was refused", "it needs Linux 6.9 or later, built with CONFIG_NET_RX_BUSY_POLL",
                 "leave busyPoll at zero")
-        case .state: self.init(error.detail ?? "the call does not fit the port's state")
-        case .operation: self = .operation(error)
+        case .resolve: self = .resolve(error)
+        case .application, .attach, .wait, .post, .connect, .send, .notifyWhenSent, .receive, .close, .timer,
+            .peerAddress, .inquiry, .transport:
+            self = .call(error)
         }
     }
 
@@ -100,12 +102,6 @@ struct Explanation {
                 "choose a port from 1024, or grant the capability")
         case EADDRNOTAVAIL:
             return Explanation("the address is not this machine's", nil, "listen on 0.0.0.0, :: or a local address")
-        case EINVAL:
-            return Explanation(
-                "the host cannot be resolved", error.detail.map { "\"\($0)\" names no address" },
-                "use a numeric address or a known name")
-        case ERANGE:
-            return Explanation("the port is out of range", error.detail, "use 0 to 65535")
         case EMFILE, ENFILE:
             return Explanation("no file descriptor for the listener", "the process is at its limit", "raise ulimit -n")
         default:
@@ -113,7 +109,20 @@ struct Explanation {
         }
     }
 
-    private static func operation(_ error: IOCPError) -> Explanation {
+    private static func resolve(_ error: IOCPError) -> Explanation {
+        switch error.code {
+        case EINVAL:
+            return Explanation(
+                "the host cannot be resolved", error.detail.map { "\"\($0)\" names no address" },
+                "use a numeric address or a known name")
+        case ERANGE:
+            return Explanation("the port is out of range", error.detail, "use 0 to 65535")
+        default:
+            return Explanation("resolving the host failed", error.detail)
+        }
+    }
+
+    private static func call(_ error: IOCPError) -> Explanation {
         switch error.code {
         case ENOTCONN: return Explanation("the connection is closed or closing")
         case EPIPE: return Explanation("sending was finished before")

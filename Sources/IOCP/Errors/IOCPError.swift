@@ -1,40 +1,36 @@
 import CIOCP
 
-/// Why an operation was refused or failed: the system's error, where it arose, its likely cause and a remedy.
+/// Why an operation was refused or failed: the system's error, what failed, its likely cause and a remedy.
 ///
 /// Operating errors only: a broken precondition (a lease returned twice, a context used after its port is gone) traps.
 public struct IOCPError: Error, Hashable, Sendable {
-    /// The step that failed.
-    public enum Stage: UInt8, Hashable, Sendable {
-        /// An operation on a connection or a worker.
-        case operation = 0
-        case configuration = 1
-        case memory, ring, ringFiles, ringBuffers, ringLockdown, epoll, thread, stats, listen, state
-        case busyPoll
-    }
-
     /// The positive error number, as in `errno(3)`.
     public let code: Int32
-    public let stage: Stage
-    /// What exactly was refused, where the core knows.
+    /// What failed. The explanation is chosen by both: the same code means different things to different calls.
+    public let operation: Operation
+    /// What exactly was refused, where that is known.
     public let detail: String?
 
-    public init(code: Int32, stage: Stage = .operation, detail: String? = nil) {
-        self.code = code < 0 ? -code : code
-        self.stage = stage
+    /// An error of the application's own, to be thrown by a handler; or one for a test.
+    /// - Parameter code: an error number of either sign.
+    public init(code: Int32, operation: Operation = .application, detail: String? = nil) {
+        self.code = Int32(clamping: code.magnitude)
+        self.operation = operation
         self.detail = detail
     }
 
     /// From a core function's result; the error path of `check`.
     @usableFromInline
-    init(result: Int32) {
-        self.init(code: result)
+    init(result: Int32, _ operation: Operation) {
+        self.init(code: result, operation: operation)
     }
 
-    init(_ failure: iocp_failure) {
+    /// From a failure of setting up. A step that the core names says more than the call that took it.
+    init(_ failure: iocp_failure, _ call: Operation) {
+        // `IOCP_STAGE_STATE` is no step: it is the call that does not fit the port's state.
+        let step = unsafe failure.stage == IOCP_STAGE_NONE ? nil : Operation(rawValue: failure.stage.rawValue)
         let detail = unsafe failure.detail.map { unsafe String(cString: $0) }
-        unsafe self.init(
-            code: failure.code, stage: Stage(rawValue: failure.stage.rawValue) ?? .operation, detail: detail)
+        unsafe self.init(code: failure.code, operation: step ?? call, detail: detail)
     }
 
     /// The C name: "EPERM". "E<number>" for a number the C library does not name.
@@ -59,6 +55,6 @@ extension IOCPError: CustomStringConvertible {
 /// Turns a function's result into a value or a thrown error.
 @inlinable
 @inline(__always)
-func check(_ result: Int32) throws(IOCPError) {
-    if result < 0 { throw IOCPError(result: result) }
+func check(_ result: Int32, _ operation: IOCPError.Operation) throws(IOCPError) {
+    if result < 0 { throw IOCPError(result: result, operation) }
 }

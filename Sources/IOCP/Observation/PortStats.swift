@@ -19,11 +19,11 @@ public struct PortStats: ~Copyable {
     public init(processID: Int32) throws(IOCPError) {
         let path = try PortStats.pagePath(of: processID)
         let fd = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard fd >= 0 else { throw IOCPError(code: errno, stage: .stats, detail: path) }
+        guard fd >= 0 else { throw IOCPError(code: errno, operation: .stats, detail: path) }
         defer { _ = close(fd) }
         var mapped: OpaquePointer?
         let result = unsafe iocp_stats_view_open(fd, &mapped)
-        guard result >= 0, let mapped = unsafe mapped else { throw IOCPError(code: result, stage: .stats) }
+        guard result >= 0, let mapped = unsafe mapped else { throw IOCPError(code: result, operation: .stats) }
         unsafe view = mapped
     }
 
@@ -49,16 +49,16 @@ public struct PortStats: ~Copyable {
     private static func pagePath(of processID: Int32) throws(IOCPError) -> String {
         let directory = "/proc/\(processID)/fd"
         guard unsafe access("/proc/\(processID)", F_OK) == 0 else {
-            throw IOCPError(code: ESRCH, stage: .stats, detail: "no process \(processID)")
+            throw IOCPError(code: ESRCH, operation: .stats, detail: "no process \(processID)")
         }
         guard unsafe access(directory, R_OK | X_OK) == 0 else {
-            throw IOCPError(code: EACCES, stage: .stats, detail: "process \(processID) belongs to another user")
+            throw IOCPError(code: EACCES, operation: .stats, detail: "process \(processID) belongs to another user")
         }
         let descriptors = directoryEntries(directory).compactMap { Int($0) }.sorted()
         for descriptor in descriptors where linkTarget("\(directory)/\(descriptor)").hasPrefix("/memfd:iocp-stats") {
             return "\(directory)/\(descriptor)"
         }
-        throw IOCPError(code: ENOENT, stage: .stats, detail: "process \(processID) has no completion port")
+        throw IOCPError(code: ENOENT, operation: .stats, detail: "process \(processID) has no completion port")
     }
 
     private static func directoryEntries(_ path: String) -> [String] {

@@ -45,14 +45,14 @@ public struct Completion {
     public var event: Event {
         switch unsafe raw.kind {
         case IOCP_COMPLETION_OPENED: .opened
-        case IOCP_COMPLETION_CONNECT_FAILED: .connectFailed(unsafe IOCPError(result: raw.result))
+        case IOCP_COMPLETION_CONNECT_FAILED: .connectFailed(unsafe IOCPError(result: raw.result, .connect))
         case IOCP_COMPLETION_RECEIVED: .received(unsafe Int(raw.result))
         case IOCP_COMPLETION_PEER_FINISHED: .peerFinished
-        case IOCP_COMPLETION_SENT: .sent(unsafe raw.result < 0 ? IOCPError(result: raw.result) : nil)
+        case IOCP_COMPLETION_SENT: .sent(unsafe raw.result < 0 ? IOCPError(result: raw.result, .notifyWhenSent) : nil)
         case IOCP_COMPLETION_WRITABLE: .writable
         case IOCP_COMPLETION_CLOSED: .closed(unsafe CloseReason(reason: raw.detail, result: raw.result))
         case IOCP_COMPLETION_POSTED: .posted
-        case IOCP_COMPLETION_TIMER: .timer(unsafe raw.result < 0 ? IOCPError(result: raw.result) : nil)
+        case IOCP_COMPLETION_TIMER: .timer(unsafe raw.result < 0 ? IOCPError(result: raw.result, .timer) : nil)
         default: preconditionFailure("the core handed out a completion of an unknown kind")
         }
     }

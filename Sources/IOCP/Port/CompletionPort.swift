@@ -19,7 +19,9 @@ public final class CompletionPort: @unchecked Sendable {
         var failure = unsafe iocp_failure()
         var created: OpaquePointer?
         let result = unsafe iocp_port_create(&config, &created, &failure)
-        guard result >= 0, let created = unsafe created else { throw unsafe IOCPError(failure) }
+        guard result >= 0, let created = unsafe created else {
+            throw unsafe IOCPError(failure, .configuration)
+        }
         unsafe raw = created
     }
 
@@ -43,7 +45,7 @@ public final class CompletionPort: @unchecked Sendable {
     /// Why `auto` fell back to epoll, or nil if it did not.
     public var fallbackCause: IOCPError? {
         let cause = unsafe iocp_port_fallback_cause(raw)
-        return cause < 0 ? IOCPError(code: cause, stage: .ring) : nil
+        return cause < 0 ? IOCPError(code: cause, operation: .ring) : nil
     }
 
     /// Opens the next unopened worker on the calling thread, which then owns it until the worker is gone.
@@ -54,7 +56,7 @@ public final class CompletionPort: @unchecked Sendable {
         var failure = unsafe iocp_failure()
         var worker: OpaquePointer?
         guard unsafe iocp_port_attach(raw, &worker, &failure) >= 0, let worker = unsafe worker else {
-            throw unsafe IOCPError(failure)
+            throw unsafe IOCPError(failure, .attach)
         }
         return unsafe Worker(raw: worker, port: self, isAttached: true)
     }
@@ -66,16 +68,13 @@ public final class CompletionPort: @unchecked Sendable {
     /// - Returns: the address in force, with the port that was chosen.
     @discardableResult
     public func listen(host: String, port: Int) throws(IOCPError) -> SocketAddress {
-        let address: SocketAddress
-        do {
-            address = try SocketAddress(host: host, port: port)
-        } catch {
-            throw IOCPError(code: error.code, stage: .listen, detail: error.detail)
-        }
+        let address = try SocketAddress(host: host, port: port)
         var failure = unsafe iocp_failure()
         var wanted = address.raw
         var bound = iocp_address()
-        guard unsafe iocp_port_listen(raw, &wanted, &bound, &failure) >= 0 else { throw unsafe IOCPError(failure) }
+        guard unsafe iocp_port_listen(raw, &wanted, &bound, &failure) >= 0 else {
+            throw unsafe IOCPError(failure, .listen)
+        }
         return SocketAddress(raw: bound)
     }
 
@@ -85,13 +84,13 @@ public final class CompletionPort: @unchecked Sendable {
     /// - Throws: EAGAIN when the worker's mailbox is full, ESHUTDOWN once the port has stopped.
     @inlinable
     public func post(_ value: UInt64, toWorker worker: Int) throws(IOCPError) {
-        try check(unsafe iocp_port_post(raw, UInt32(worker), 0, value))
+        try check(unsafe iocp_port_post(raw, UInt32(worker), 0, value), .post)
     }
 
     /// Posts a value to the worker of a connection. The connection may be gone when the post arrives.
     @inlinable
     public func post(_ value: UInt64, to connection: Connection) throws(IOCPError) {
-        try check(unsafe iocp_port_post(raw, iocp_token_worker(connection.token), connection.token, value))
+        try check(unsafe iocp_port_post(raw, iocp_token_worker(connection.token), connection.token, value), .post)
     }
 
     /// Begins to stop: accepts no more, closes every connection gracefully and aborts what is left after `drain`.

@@ -93,7 +93,7 @@ public struct PortConfiguration: Sendable, Hashable {
     func raw() throws(IOCPError) -> iocp_port_config {
         func field(_ value: Int, _ name: String) throws(IOCPError) -> UInt32 {
             guard let value = UInt32(exactly: value) else {
-                throw IOCPError(code: 22 /* EINVAL */, stage: .configuration, detail: name)
+                throw IOCPError(code: 22 /* EINVAL */, operation: .configuration, detail: name)
             }
             return value
         }

@@ -56,7 +56,7 @@ public final class Worker {
             return Int(result)
         }
         if result == -ETIME || result == -EINTR { return 0 }
-        throw IOCPError(result: result)
+        throw IOCPError(result: result, .wait)
     }
 
     /// Begins to take this worker out of its port, as ``CompletionPort/stop(drainingFor:)`` does for all: it accepts no
@@ -79,9 +79,9 @@ public final class Worker {
         var token: iocp_token = 0
         var destination = address.raw
         if var source = source?.raw {
-            try check(unsafe iocp_connect(raw, &destination, &source, key, &token))
+            try check(unsafe iocp_connect(raw, &destination, &source, key, &token), .connect)
         } else {
-            try check(unsafe iocp_connect(raw, &destination, nil, key, &token))
+            try check(unsafe iocp_connect(raw, &destination, nil, key, &token), .connect)
         }
         return Connection(token: token)
     }
@@ -94,14 +94,14 @@ public final class Worker {
         -> WorkerTimer
     {
         var timer: iocp_timer = 0
-        try check(unsafe iocp_timer_start(raw, connection?.token ?? 0, delay.wholeNanoseconds, key, &timer))
+        try check(unsafe iocp_timer_start(raw, connection?.token ?? 0, delay.wholeNanoseconds, key, &timer), .timer)
         return WorkerTimer(raw: timer)
     }
 
     /// Ends a timer early: its completion follows with ECANCELED.
     /// - Throws: ENOENT when it fired already.
     public func cancelTimer(_ timer: WorkerTimer) throws(IOCPError) {
-        try check(unsafe iocp_timer_cancel(raw, timer.raw))
+        try check(unsafe iocp_timer_cancel(raw, timer.raw), .timer)
     }
 
     /// What this worker holds now; all zero when nothing is open.
@@ -111,7 +111,7 @@ public final class Worker {
     public func arenaPages() throws(IOCPError) -> (resident: Int, onNode: Int) {
         var resident: UInt64 = 0
         var onNode: UInt64 = 0
-        try check(unsafe iocp_worker_pages(raw, &resident, &onNode))
+        try check(unsafe iocp_worker_pages(raw, &resident, &onNode), .inquiry)
         return (Int(resident), Int(onNode))
     }
 }

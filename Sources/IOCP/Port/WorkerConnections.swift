@@ -10,7 +10,7 @@ extension Worker {
         let result = unsafe bytes.withUnsafeBytes { source in
             unsafe iocp_send(raw, connection.token, source.baseAddress, UInt32(source.count))
         }
-        try check(result)
+        try check(result, .send)
     }
 
     /// Queues received bytes themselves, without a copy.
@@ -22,30 +22,30 @@ extension Worker {
     /// Queues shared bytes by reference.
     @inlinable
     public func send(_ bytes: SharedBytes, to connection: Connection) throws(IOCPError) {
-        try check(unsafe iocp_send_shared(raw, connection.token, bytes.raw))
+        try check(unsafe iocp_send_shared(raw, connection.token, bytes.raw), .send)
     }
 
     /// Asks for one `sent` completion with this key once everything queued so far was taken by the transport.
     @inlinable
     public func notifyWhenSent(_ connection: Connection, key: UInt64) throws(IOCPError) {
-        try check(unsafe iocp_send_notify(raw, connection.token, key))
+        try check(unsafe iocp_send_notify(raw, connection.token, key), .notifyWhenSent)
     }
 
     /// The key that every completion of the connection carries. Windows: the completion key.
     @inlinable
     public func setKey(_ key: UInt64, of connection: Connection) throws(IOCPError) {
-        try check(unsafe iocp_connection_set_key(raw, connection.token, key))
+        try check(unsafe iocp_connection_set_key(raw, connection.token, key), .inquiry)
     }
 
     /// Closes gracefully.
     @inlinable
     public func close(_ connection: Connection) throws(IOCPError) {
-        try check(unsafe iocp_close(raw, connection.token))
+        try check(unsafe iocp_close(raw, connection.token), .close)
     }
 
     /// Closes at once, with RST.
     @inlinable
     public func abort(_ connection: Connection) throws(IOCPError) {
-        try check(unsafe iocp_abort(raw, connection.token))
+        try check(unsafe iocp_abort(raw, connection.token), .close)
     }
 }

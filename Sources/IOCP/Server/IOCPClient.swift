@@ -60,7 +60,7 @@ final class ConnectRequest: Sendable {
         let result = unsafe iocp_port_post(port.raw, UInt32(worker), ConnectRequest.marker, value)
         if result < 0 {
             unsafe reference.release()
-            throw IOCPError(result: result)
+            throw IOCPError(result: result, .connect)
         }
     }
 

@@ -58,7 +58,7 @@ final class WorkerThreads: Sendable {
         let result = unsafe iocp_port_spawn(port.raw, UInt32(index), Start.enter, context.toOpaque(), &reason)
         if result < 0 {
             unsafe context.release()
-            throw unsafe IOCPError(reason)
+            throw unsafe IOCPError(reason, .attach)
         }
     }
 

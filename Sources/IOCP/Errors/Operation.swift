@@ -1,0 +1,63 @@
+extension IOCPError {
+    /// What failed: a call, a step of opening a port, or the transport under a connection.
+    ///
+    /// The same error number means different things to different calls, so an error carries the call it came from.
+    public enum Operation: UInt8, Hashable, Sendable, CaseIterable {
+        /// The application's own code: an error made with ``IOCPError/init(code:operation:detail:)``.
+        case application = 0
+
+        // Steps of opening a port and its workers; the numbers are those of the core's `iocp_stage`.
+
+        /// A field of ``PortConfiguration`` is out of bounds, or this process may not have as much.
+        case configuration = 1
+        /// Reserving memory.
+        case memory = 2
+        /// Opening a ring (`io_uring_setup(2)`).
+        case ring = 3
+        /// The ring's table of direct descriptors.
+        case ringFiles = 4
+        /// The ring's receive buffers.
+        case ringBuffers = 5
+        /// Locking the ring down.
+        case ringLockdown = 6
+        /// Opening epoll.
+        case epoll = 7
+        /// Starting or pinning a worker's thread.
+        case thread = 8
+        /// Making a stats page, or reading one.
+        case stats = 9
+        /// ``CompletionPort/listen(host:port:)``.
+        case listen = 10
+        /// Busy polling of the network card.
+        case busyPoll = 12
+
+        // Calls.
+
+        /// ``CompletionPort/attachWorker()``, or starting a worker on a thread of the port's own.
+        case attach = 32
+        /// ``Worker/wait(into:timeout:)``.
+        case wait = 33
+        /// ``CompletionPort/post(_:toWorker:)`` and its like.
+        case post = 34
+        /// Finding the address of a host.
+        case resolve = 35
+        /// ``Worker/connect(to:from:key:)``, refused at the call or failed later.
+        case connect = 36
+        /// Sending bytes of any kind.
+        case send = 37
+        /// `notifyWhenSent`, refused at the call; or its `sent` event when the connection ended first.
+        case notifyWhenSent = 38
+        /// Pausing or resuming a receive.
+        case receive = 39
+        /// Closing, aborting, or finishing to send.
+        case close = 40
+        /// Starting or cancelling a timer; or its event when it did not fire.
+        case timer = 41
+        /// ``IocpContext/peerAddress()``.
+        case peerAddress = 42
+        /// Asking or setting what only this library keeps: keys, counters, memory.
+        case inquiry = 43
+        /// Nothing was called: the transport ended the connection. Carried by a ``CloseReason``.
+        case transport = 44
+    }
+}
