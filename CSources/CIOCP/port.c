@@ -109,7 +109,7 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
         };
         if (worker->setup.wake_fd < 0)
             return -errno;
-        const int result = iocp_mailbox_open(&worker->mailbox, port->config.mailbox_entries);
+        const int result = iocp_mailbox_reserve(&worker->mailbox, port->config.mailbox_entries);
         if (result < 0)
             return result;
     }
@@ -118,7 +118,7 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
 
 static void release(iocp_port *port)
 {
-    iocp_listener_set_close(&port->listeners, port->config.worker_count);
+    iocp_listener_set_close(&port->listeners);
     for (uint32_t i = 0; port->workers != NULL && i < port->config.worker_count; i++) {
         iocp_mailbox_release(&port->workers[i].mailbox);
         if (port->workers[i].setup.wake_fd >= 0)
@@ -152,6 +152,7 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
     pthread_mutex_init(&created->lock, NULL);
     pthread_cond_init(&created->reported, NULL);
     int result = settle_config(created, known_cpu_count, failure);
+    iocp_listener_set_open(&created->listeners, created->config.worker_count, created->config.listen_backlog);
     if (result == 0) {
         result = iocp_stats_page_open(&created->stats, created->config.worker_count, created->driver->name);
         if (result < 0)
@@ -239,7 +240,8 @@ int iocp_port_spawn(iocp_port *port, uint32_t index, iocp_worker_body body, void
             result = thread->result;
             if (result < 0) {
                 *failure = thread->failure;
-                thread->use = USE_ENDED;
+                thread->use = USE_NONE; /* nothing of it is left: it may be tried again */
+                thread->reported = false;
                 pthread_mutex_unlock(&port->lock);
                 pthread_join(thread->thread, NULL);
                 return result;
@@ -277,8 +279,13 @@ int iocp_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failur
     if (result < 0)
         return result;
     result = iocp_worker_open(&port->workers[index], failure);
-    if (result == 0)
+    if (result == 0) {
         *worker = &port->workers[index];
+        return 0;
+    }
+    pthread_mutex_lock(&port->lock);
+    port->threads[index].use = USE_NONE; /* nothing of it is left: it may be tried again */
+    pthread_mutex_unlock(&port->lock);
     return result;
 }
 
@@ -296,8 +303,7 @@ int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address 
     int result = -ESHUTDOWN;
     if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
         fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
-    else if ((result = iocp_listener_set_add(&port->listeners, port->config.worker_count, address,
-                                             port->config.listen_backlog, bound)) < 0)
+    else if ((result = iocp_listener_set_add(&port->listeners, address, bound)) < 0)
         fail(failure, result, IOCP_STAGE_LISTEN, "listening");
     pthread_mutex_unlock(&port->lock);
     if (result == 0)
@@ -313,6 +319,9 @@ int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection
     const int result = iocp_mailbox_put(&worker->mailbox, (iocp_letter){.connection = connection, .value = value});
     if (result == 0 && iocp_mailbox_wake_due(&worker->mailbox))
         iocp_worker_wake(worker);
+    /* A worker that is not open yet will never be once the port has stopped. */
+    if (result == -ENXIO && atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
+        return -ESHUTDOWN;
     return result;
 }
 
@@ -325,6 +334,7 @@ void iocp_port_stop(iocp_port *port, uint64_t drain_ns)
            !atomic_compare_exchange_weak_explicit(&port->stop_at_ns, &before, wanted, memory_order_release,
                                                   memory_order_relaxed)) {
     }
+    iocp_listener_set_stop(&port->listeners);
     wake_all(port);
 }
 

@@ -8,13 +8,26 @@ struct internals_mailbox {
     iocp_mailbox mailbox;
 };
 
-internals_mailbox *internals_mailbox_create(uint32_t entries)
+internals_mailbox *internals_mailbox_reserve(uint32_t entries)
 {
     internals_mailbox *mailbox = aligned_alloc(IOCP_CACHE_LINE_BYTES, sizeof *mailbox);
-    if (mailbox != NULL && iocp_mailbox_open(&mailbox->mailbox, entries) < 0) {
+    if (mailbox != NULL && iocp_mailbox_reserve(&mailbox->mailbox, entries) < 0) {
         free(mailbox);
         return NULL;
     }
+    return mailbox;
+}
+
+void internals_mailbox_open(internals_mailbox *mailbox)
+{
+    iocp_mailbox_open(&mailbox->mailbox);
+}
+
+internals_mailbox *internals_mailbox_create(uint32_t entries)
+{
+    internals_mailbox *mailbox = internals_mailbox_reserve(entries);
+    if (mailbox != NULL)
+        internals_mailbox_open(mailbox);
     return mailbox;
 }
 

@@ -171,6 +171,7 @@ static void release(internals_worker *self)
 {
     iocp_mailbox_release(&self->worker.mailbox);
     iocp_address_counts_close(&self->addresses);
+    iocp_listener_set_close(&self->listeners);
     if (self->worker.setup.wake_fd >= 0)
         close(self->worker.setup.wake_fd);
     free(self->requests);
@@ -219,8 +220,9 @@ internals_worker *internals_worker_create(const iocp_port_config *config, bool w
     char thread_name[16]; /* opening renames the thread, which is not the test's own */
     pthread_getname_np(pthread_self(), thread_name, sizeof thread_name);
     opening = self;
+    iocp_listener_set_open(&self->listeners, 1, config->listen_backlog);
     if (self->requests == NULL || self->events == NULL || self->worker.setup.wake_fd < 0 ||
-        iocp_mailbox_open(&self->worker.mailbox, config->mailbox_entries) < 0 ||
+        iocp_mailbox_reserve(&self->worker.mailbox, config->mailbox_entries) < 0 ||
         iocp_address_counts_open(&self->addresses, config->connections_per_worker, config->connections_per_address) < 0 ||
         iocp_worker_open(&self->worker, &failure) < 0) {
         release(self);

@@ -49,6 +49,19 @@ private final class Mailbox {
         }
     }
 
+    @Test func nothingIsTakenBeforeItIsOpen() {
+        let mailbox = internals_mailbox_reserve(16)
+        defer { internals_mailbox_destroy(mailbox) }
+        #expect(internals_mailbox_put(mailbox, 0, 1) == -ENXIO)
+        internals_mailbox_open(mailbox)
+        #expect(internals_mailbox_put(mailbox, 0, 2) == 0)
+        var connection: UInt64 = 0, value: UInt64 = 0
+        #expect(internals_mailbox_take(mailbox, &connection, &value) && value == 2)
+        #expect(!internals_mailbox_take(mailbox, &connection, &value))
+        internals_mailbox_close(mailbox)
+        #expect(internals_mailbox_put(mailbox, 0, 3) == -ESHUTDOWN && internals_mailbox_finished(mailbox))
+    }
+
     @Test func closingRefusesAndLosesNothing() {
         let mailbox = Mailbox(16)
         #expect(mailbox.put(1) == 0 && mailbox.put(2) == 0)

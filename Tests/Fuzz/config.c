@@ -98,14 +98,16 @@ static void use_port(iocp_port *port, fuzz_input *input)
     const uint32_t worker_count = iocp_port_worker_count(port);
     FUZZ_REQUIRE(worker_count > 0 && iocp_port_configuration(port)->driver != IOCP_DRIVER_AUTO, "zeros were settled");
     FUZZ_REQUIRE(iocp_port_post(port, worker_count, 0, 1) == -EINVAL, "there is a worker behind the last one");
-    FUZZ_REQUIRE(iocp_port_post(port, 0, 0, 1) == 0, "the first post is refused");
+    FUZZ_REQUIRE(iocp_port_post(port, 0, 0, 1) == -ENXIO, "a post is accepted that no worker is there for");
     shortages_begin(fuzz_byte(input));
     const int result = iocp_port_attach(port, &worker, &failure);
     shortages_end();
     if (result < 0) {
         check_failure(result, &failure);
+        FUZZ_REQUIRE(iocp_port_post(port, 0, 0, 1) == -ENXIO, "a worker that did not open takes posts");
         return;
     }
+    FUZZ_REQUIRE(iocp_port_post(port, 0, 0, 1) == 0, "the first post is refused");
     iocp_completion completions[IOCP_WAIT_CAPACITY_MIN];
     const int count = iocp_worker_wait(worker, completions, IOCP_WAIT_CAPACITY_MIN, 0);
     FUZZ_REQUIRE(count == 1 && completions[0].kind == IOCP_COMPLETION_POSTED && completions[0].key == 1,

@@ -164,9 +164,7 @@ static void open_worker(world *world, bool whole_buffers)
 {
     const ring_observer observer = lives_observer(&world->lives);
     iocp_failure failure = {0};
-    world->listening_socket = -1;
-    world->listeners.listeners[0].sockets = &world->listening_socket;
-    atomic_store(&world->listeners.count, 1);
+    iocp_listener_set_open(&world->listeners, 1, world->config.listen_backlog);
     played_ring_setup(&world->ring, &world->input, !whole_buffers, &observer);
     world->worker.setup = (iocp_worker_setup){.config = &world->config,
                                               .driver = played_ring_operations(whole_buffers),
@@ -176,11 +174,15 @@ static void open_worker(world *world, bool whole_buffers)
                                               .stop_at_ns = &world->stop_at_ns,
                                               .cpu = UINT32_MAX,
                                               .wake_fd = -1};
-    FUZZ_REQUIRE(iocp_mailbox_open(&world->worker.mailbox, world->config.mailbox_entries) == 0 &&
+    FUZZ_REQUIRE(iocp_mailbox_reserve(&world->worker.mailbox, world->config.mailbox_entries) == 0 &&
                      iocp_address_counts_open(&world->addresses, world->config.connections_per_worker,
                                               world->config.connections_per_address) == 0 &&
                      iocp_worker_open(&world->worker, &failure) == 0,
                  "the worker does not open");
+    /* A listener of the played ring, which has no socket. */
+    world->listening_socket = -1;
+    world->listeners.listeners[0].sockets = &world->listening_socket;
+    atomic_store(&world->listeners.count, 1);
 }
 
 static void check_end(world *world)

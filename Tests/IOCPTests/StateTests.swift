@@ -114,10 +114,13 @@ extension RealSockets {
                 let refused = iocp_port_spawn(port, 0, { _, _ in }, nil, &failure)
                 try #require(refused == -EMFILE && failure.stage == IOCP_STAGE_RING && failure.code == -EMFILE)
                 iocp_port_join(port, 0)
-                iocp_port_destroy(port)
-
+                // Nothing of it is left, so it may be tried again.
                 limit.rlim_cur = 256
                 try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try #require(iocp_port_spawn(port, 0, { _, _ in }, nil, &failure) == 0)
+                iocp_port_join(port, 0)
+                iocp_port_destroy(port)
+
                 var configuration = FaultyWorker.configuration(.uring)
                 configuration.connections_per_worker = 257
                 var none: OpaquePointer?

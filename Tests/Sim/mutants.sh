@@ -43,6 +43,7 @@ linger-never-ends|worker/deadlines.c|s/(    case IOCP_SLOT_LINGERING:\n[^\n]*\n)
 drain-hangs-on-failure|worker/events.c|s/        iocp_worker_touch\(worker, slot\); \/\* one that drains[^\n]*\n//|a send that fails while its connection drains
 post-taken-when-closed|worker/mailbox.c|s/return -ESHUTDOWN;/return 0;/|a post is accepted behind the close of the mailbox
 post-lost-in-full-batch|worker/loop.c|s/taken < worker->out_capacity \/ 2 && has_room\(worker\) && iocp_mailbox_take\(&worker->mailbox, &letter\)/iocp_mailbox_take(\&worker->mailbox, \&letter) \&\& taken < worker->out_capacity \/ 2/|a letter is taken for which there is no room
+post-taken-before-open|worker/mailbox.c|s/atomic_init\(&mailbox->tail, UNOPENED\);/atomic_init(\&mailbox->tail, 0);/|a post is accepted that no worker is there for
 post-wakes-nobody|worker/mailbox.c|s/atomic_store_explicit\(&mailbox->asleep, true, memory_order_relaxed\);/;/|a post does not end a sleep
 silent-before-notice|connection/send_queue.c|s/index == IOCP_NODE_NONE && !has_mark/index == IOCP_NODE_NONE/|nobody hears that what was sent with a notification has left
 silent-while-closing|worker/service.c|s/slot->state == IOCP_SLOT_OPEN && !\(slot->flags & \(IOCP_SLOT_FINISH_WANTED/!(slot->flags \& (IOCP_SLOT_FINISH_WANTED/|a close waits behind a silent send

@@ -142,8 +142,14 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
     const uint32_t process = (uint32_t)getpid();
     const iocp_address address = {.bytes = {127, (uint8_t)(process >> 16), (uint8_t)(process >> 8), (uint8_t)process}};
     iocp_address bound;
-    require(scenario, iocp_port_listen(scenario->port, &address, &bound, &failure), "iocp_port_listen");
+    const bool listens_first = random_one_in(random, 2);
+    if (listens_first)
+        require(scenario, iocp_port_listen(scenario->port, &address, &bound, &failure), "iocp_port_listen");
+    LEDGER_REQUIRE(ledger, iocp_port_post(scenario->port, 0, 0, 1) == -ENXIO, "G5",
+                   "a post was accepted that no worker is there for", 0);
     require(scenario, iocp_port_attach(scenario->port, &scenario->worker, &failure), "iocp_port_attach");
+    if (!listens_first)
+        require(scenario, iocp_port_listen(scenario->port, &address, &bound, &failure), "iocp_port_listen");
     ledger->worker = scenario->worker;
 
     scenario->application = (application){.port = scenario->port,

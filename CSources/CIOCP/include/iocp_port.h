@@ -79,18 +79,23 @@ int iocp_port_spawn(iocp_port *port, uint32_t index, iocp_worker_body body, void
 /* Waits for a spawned worker's thread to end. Thread: any but the worker's. */
 void iocp_port_join(iocp_port *port, uint32_t index);
 
-/* Opens the next unopened worker on the calling thread, which becomes its owner until iocp_worker_close.
- * The thread must not exit before that: the kernel cancels what an exiting thread submitted. */
+/* Opens the next unopened worker on the calling thread, which becomes its owner until iocp_worker_close. It joins every
+ * address that the port listens on, all or none: a failure to do so (IOCP_STAGE_LISTEN) is reported here, and the worker
+ * may be tried again. -EBUSY: every worker is taken; -ESHUTDOWN: the port has stopped.
+ * The thread must not exit before the close: the kernel cancels what an exiting thread submitted. */
 int iocp_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failure);
 
-/* Listens on every worker (one SO_REUSEPORT socket each). address->port_be = 0 picks a free port; `bound`
- * receives the address in force. Refuses with -EADDRINUSE when another socket listens there already.
+/* Listens on every open worker (one SO_REUSEPORT socket each). address->port_be = 0 picks a free port; `bound`
+ * receives the address in force. Workers that open later join; a worker that leaves takes its sockets along. While none
+ * is open the address is kept, and clients are refused. Refuses with -EADDRINUSE when another socket listens there
+ * already, with -ENOSPC beyond 64 addresses.
  * Thread: any, before or after the workers opened, not after iocp_port_stop. */
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure);
 
 /* Posts `value` to a worker: delivered exactly once as a POSTED completion, or refused here.
  * `connection` is passed along unchecked and may be 0.
- * -EAGAIN: the mailbox is full; -ESHUTDOWN: the port has stopped; -EINVAL: no such worker.
+ * -EAGAIN: the mailbox is full; -ENXIO: the worker is not open yet; -ESHUTDOWN: the port has stopped, or the worker
+ * has left; -EINVAL: no such worker.
  * Thread: any. Lock-free; wakes the worker only if it sleeps. */
 int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value);
 

@@ -1,37 +1,12 @@
-/* Accepting: the port's listening sockets, and one worker's view of them. */
+/* Accepting: one worker's view of the port's listeners. */
 #ifndef IOCP_WORKER_LISTENERS_H
 #define IOCP_WORKER_LISTENERS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "../base/limits.h"
-#include "../include/iocp_port.h"
-
-/* One address, one SO_REUSEPORT socket per worker: -1 for a worker that accepts no more. */
-typedef struct iocp_listener {
-    iocp_address address;
-    _Atomic int *sockets;
-} iocp_listener;
-
-/* Appended to by the port, read by workers: entries below `count` change only in what iocp_listener_set_leave does. */
-typedef struct iocp_listener_set {
-    iocp_listener listeners[IOCP_LISTENERS_MAX];
-    _Atomic uint32_t count;
-    _Atomic bool left[IOCP_WORKERS_MAX];
-} iocp_listener_set;
-
-/* Opens sockets for `address` on every worker that has not left and appends them. Returns 0 or -errno; -ESHUTDOWN when
- * all have left. Thread: any, one at a time. */
-int iocp_listener_set_add(iocp_listener_set *set, uint32_t worker_count, const iocp_address *address,
-                          uint32_t backlog, iocp_address *bound);
-void iocp_listener_set_close(iocp_listener_set *set, uint32_t worker_count);
-
-/* Takes a worker out of every group: later clients reach the other workers or, without any, are refused at once. What
- * waits in its backlog is reset, or moved to the others where net.ipv4.tcp_migrate_req is set. Thread: the worker's,
- * with no accept outstanding. */
-void iocp_listener_set_leave(iocp_listener_set *set, uint32_t worker);
+#include "listener_set.h"
 
 typedef struct iocp_accept_state {
     bool armed;

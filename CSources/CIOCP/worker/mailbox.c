@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 #define CLOSED (UINT64_C(1) << 63)
+#define UNOPENED (UINT64_C(1) << 62)
 
-int iocp_mailbox_open(iocp_mailbox *mailbox, uint32_t entries)
+int iocp_mailbox_reserve(iocp_mailbox *mailbox, uint32_t entries)
 {
     mailbox->cells = calloc(entries, sizeof *mailbox->cells);
     if (mailbox->cells == NULL)
@@ -13,7 +14,7 @@ int iocp_mailbox_open(iocp_mailbox *mailbox, uint32_t entries)
     mailbox->mask = entries - 1;
     for (uint32_t i = 0; i < entries; i++)
         atomic_init(&mailbox->cells[i].sequence, i);
-    atomic_init(&mailbox->tail, 0);
+    atomic_init(&mailbox->tail, UNOPENED);
     mailbox->head = 0;
     atomic_init(&mailbox->asleep, false);
     return 0;
@@ -25,12 +26,24 @@ void iocp_mailbox_release(iocp_mailbox *mailbox)
     mailbox->cells = NULL;
 }
 
+void iocp_mailbox_open(iocp_mailbox *mailbox)
+{
+    atomic_fetch_and_explicit(&mailbox->tail, ~UNOPENED, memory_order_release);
+}
+
+static int refusal(uint64_t tail)
+{
+    if (tail & CLOSED)
+        return -ESHUTDOWN;
+    return -ENXIO;
+}
+
 int iocp_mailbox_put(iocp_mailbox *mailbox, iocp_letter letter)
 {
     uint64_t tail = atomic_load_explicit(&mailbox->tail, memory_order_relaxed);
     for (;;) {
-        if (tail & CLOSED)
-            return -ESHUTDOWN;
+        if (tail & (CLOSED | UNOPENED))
+            return refusal(tail);
         iocp_mailbox_cell *cell = &mailbox->cells[tail & mailbox->mask];
         const uint64_t sequence = atomic_load_explicit(&cell->sequence, memory_order_acquire);
         const int64_t ahead = (int64_t)(sequence - tail);

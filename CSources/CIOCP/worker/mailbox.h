@@ -1,7 +1,8 @@
 /* Posts from any thread to one worker: a bounded queue with many producers and one consumer.
  *
- * The ring and its sequence numbers follow Dmitry Vyukov's bounded MPMC queue. Closing sets a bit in the tail, so
- * a post is either taken before the close and delivered, or refused: there is no third outcome (guarantee G5). */
+ * The ring and its sequence numbers follow Dmitry Vyukov's bounded MPMC queue. Opening clears and closing sets a bit in
+ * the tail, so a post is either taken between the two and delivered, or refused: there is no third outcome (guarantee
+ * G5). */
 #ifndef IOCP_WORKER_MAILBOX_H
 #define IOCP_WORKER_MAILBOX_H
 
@@ -29,16 +30,21 @@ typedef struct iocp_mailbox {
     _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic bool asleep;   /* the consumer is about to sleep, or does */
 } iocp_mailbox;
 
-int iocp_mailbox_open(iocp_mailbox *mailbox, uint32_t entries);
+/* Memory for `entries` letters. Nothing is taken before iocp_mailbox_open. */
+int iocp_mailbox_reserve(iocp_mailbox *mailbox, uint32_t entries);
 void iocp_mailbox_release(iocp_mailbox *mailbox);
 
-/* 0, -EAGAIN when full, -ESHUTDOWN once closed. Thread: any. */
+/* 0, -EAGAIN when full, -ENXIO before it was opened, -ESHUTDOWN once closed. Thread: any. */
 int iocp_mailbox_put(iocp_mailbox *mailbox, iocp_letter letter);
 
 /* After a put: whether this thread has to wake the consumer. At most one of many producers is told so. Thread: any. */
 bool iocp_mailbox_wake_due(iocp_mailbox *mailbox);
 
 /* Thread: the consumer, for all below. */
+
+/* Somebody is there who takes letters out. Once; a mailbox that was closed stays so. */
+void iocp_mailbox_open(iocp_mailbox *mailbox);
+
 bool iocp_mailbox_take(iocp_mailbox *mailbox, iocp_letter *letter);
 bool iocp_mailbox_has_letter(const iocp_mailbox *mailbox);
 

@@ -119,6 +119,14 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
         close_memory(worker);
         return result;
     }
+    /* Last: from here on clients and posts are this worker's. */
+    result = iocp_listener_set_join(setup->listeners, setup->index);
+    if (result < 0) {
+        worker->operations->close(worker->driver);
+        close_memory(worker);
+        return fail(failure, result, IOCP_STAGE_LISTEN, "joining an address that the port listens on");
+    }
+    iocp_mailbox_open(&worker->mailbox);
     IOCP_STATS_SET(worker->stats, cpu, setup->cpu);
     IOCP_STATS_SET(worker->stats, node, setup->node);
     worker->open = true;

@@ -132,6 +132,9 @@ struct Explanation {
                 "wait for writable, or raise sendChunksPerWorker")
         case EAGAIN: return Explanation("the mailbox is full", "the worker is behind", "post again later")
         case ESHUTDOWN: return Explanation("the port has stopped")
+        case ENXIO:
+            return Explanation(
+                "the worker is not open", "no thread has attached it yet", "post after attachWorker has returned")
         case ENFILE: return Explanation("every connection slot is taken", nil, "raise connectionsPerWorker")
         case ECONNREFUSED: return Explanation("the connection was refused", "nothing listens there")
         case ECONNRESET: return Explanation("the peer reset the connection")

@@ -48,10 +48,14 @@ public final class CompletionPort: @unchecked Sendable {
         return cause < 0 ? IOCPError(code: cause, operation: .ring) : nil
     }
 
-    /// Opens the next unopened worker on the calling thread, which then owns it until the worker is gone.
+    /// Opens the next unopened worker on the calling thread, which then owns it until the worker is gone. It joins every
+    /// address that the port listens on, and from then on has its share of the clients.
     ///
     /// The thread must not exit before the worker does: the kernel cancels what an exiting thread submitted.
+    /// Attach before you give up privileges: its sockets are bound now, by this user.
     /// Windows: a thread joins a port with its first `GetQueuedCompletionStatus`.
+    /// - Throws: EBUSY when every worker is taken, ESHUTDOWN once the port has stopped, or what could not be opened or
+    ///   bound; then nothing of the worker is left, and it may be attached again.
     public func attachWorker() throws(IOCPError) -> Worker {
         var failure = unsafe iocp_failure()
         var worker: OpaquePointer?
@@ -61,7 +65,10 @@ public final class CompletionPort: @unchecked Sendable {
         return unsafe Worker(raw: worker, port: self, isAttached: true)
     }
 
-    /// Listens on every worker; connections are spread over them by the kernel (SO_REUSEPORT).
+    /// Listens on every open worker; connections are spread over them by the kernel (SO_REUSEPORT).
+    ///
+    /// A worker that attaches later joins, one that leaves takes its sockets along. While none is open, the address is
+    /// kept from other servers and clients are refused.
     /// - Parameters:
     ///   - host: a numeric address or a name (resolving may block).
     ///   - port: 0...65535; 0 takes a free one.
@@ -81,7 +88,8 @@ public final class CompletionPort: @unchecked Sendable {
     /// Posts a value to a worker: delivered exactly once as a `posted` completion, or refused here.
     ///
     /// Windows: `PostQueuedCompletionStatus`. O(1), lock-free; wakes the worker only if it sleeps.
-    /// - Throws: EAGAIN when the worker's mailbox is full, ESHUTDOWN once the port has stopped.
+    /// - Throws: EAGAIN when the worker's mailbox is full, ENXIO while the worker is not open yet, ESHUTDOWN once the port
+    ///   has stopped or the worker has left.
     @inlinable
     public func post(_ value: UInt64, toWorker worker: Int) throws(IOCPError) {
         try check(unsafe iocp_port_post(raw, UInt32(worker), 0, value), .post)

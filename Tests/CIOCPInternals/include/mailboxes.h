@@ -7,7 +7,10 @@
 
 typedef struct internals_mailbox internals_mailbox;
 
-/* NULL without memory. */
+/* Not open yet. NULL without memory. */
+internals_mailbox *internals_mailbox_reserve(uint32_t entries);
+void internals_mailbox_open(internals_mailbox *mailbox);
+/* Both. */
 internals_mailbox *internals_mailbox_create(uint32_t entries);
 void internals_mailbox_destroy(internals_mailbox *mailbox);
 int internals_mailbox_put(internals_mailbox *mailbox, uint64_t connection, uint64_t value);

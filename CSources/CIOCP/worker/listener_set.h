@@ -1,0 +1,56 @@
+/* The port's listening sockets: for each address one of every open worker, which join and leave while others serve. */
+#ifndef IOCP_WORKER_LISTENER_SET_H
+#define IOCP_WORKER_LISTENER_SET_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../base/limits.h"
+#include "../include/iocp_port.h"
+
+/* One address, with a SO_REUSEPORT socket of each worker that joined: -1 for the others. */
+typedef struct iocp_listener {
+    iocp_address address;
+    _Atomic int holder; /* bound, and does not listen: keeps the address for workers that may still join; -1: none */
+    _Atomic int *sockets;
+} iocp_listener;
+
+/* A worker goes through these in order. */
+typedef enum iocp_membership : uint8_t {
+    IOCP_MEMBER_NOT_YET = 0, /* not open: it has no sockets, as nobody would accept from them */
+    IOCP_MEMBER_JOINED = 1,
+    IOCP_MEMBER_LEFT = 2,    /* accepts no more, and never will */
+} iocp_membership;
+
+/* Workers read the entries below `count` without the lock; everything else is done under it. */
+typedef struct iocp_listener_set {
+    pthread_mutex_t lock; /* never taken on the message path */
+    uint32_t worker_count;
+    uint32_t backlog;
+    iocp_listener listeners[IOCP_LISTENERS_MAX];
+    _Atomic uint32_t count;
+    _Atomic bool stopped;
+    _Atomic iocp_membership members[IOCP_WORKERS_MAX];
+} iocp_listener_set;
+
+void iocp_listener_set_open(iocp_listener_set *set, uint32_t worker_count, uint32_t backlog);
+void iocp_listener_set_close(iocp_listener_set *set);
+
+/* Listens on `address` with a socket of every worker that joined, and keeps the address for those still to come; until
+ * the first one joins, clients are refused. Returns 0 or -errno; -ESHUTDOWN when all have left. Thread: any. */
+int iocp_listener_set_add(iocp_listener_set *set, const iocp_address *address, iocp_address *bound);
+
+/* An open worker gets its socket of every address, or of none. Returns 0 or -errno. Thread: the worker's. */
+int iocp_listener_set_join(iocp_listener_set *set, uint32_t worker);
+
+/* Takes a worker out of every group: later clients reach the other workers or, without any, are refused at once. What
+ * waits in its backlog is reset, or moved to the others where net.ipv4.tcp_migrate_req is set. Thread: the worker's,
+ * with no accept outstanding. */
+void iocp_listener_set_leave(iocp_listener_set *set, uint32_t worker);
+
+/* The port stops: no address is kept for workers still to come. Thread: any; async-signal-safe. */
+void iocp_listener_set_stop(iocp_listener_set *set);
+
+#endif
