@@ -39,6 +39,32 @@ import Testing
         #expect(Self.sends(worker)[...] == left)
     }
 
+    @Test func noReplyWaitsBehindThousandsThatClose() {
+        let worker = ScriptedWorker(connections: UInt32(4 * Self.portion) + 2)
+        let closing = (0..<4 * Self.portion).map { _ in worker.open() }
+        let live = worker.open()
+        _ = worker.requests()
+        for connection in closing { #expect(iocp_abort(worker.worker, connection) == 0) }
+        #expect(worker.send(live, [1]) == 0)
+        #expect(internals_worker_post(worker.script, 0, 7) == 0)
+        #expect(worker.poll().map(\.key) == [7])  // one flush
+        #expect(Self.sends(worker) == [live])
+    }
+
+    @Test func aCloseGoesOnUnderFullTraffic() {
+        let worker = ScriptedWorker(connections: UInt32(2 * Self.portion) + 2)
+        let live = (0..<2 * Self.portion).map { _ in worker.open() }
+        let closing = worker.open()
+        _ = worker.requests()
+        #expect(iocp_abort(worker.worker, closing) == 0)
+        for connection in live { #expect(worker.send(connection, [1]) == 0) }
+        #expect(internals_worker_post(worker.script, 0, 7) == 0)
+        #expect(worker.poll().map(\.key) == [7])  // one flush
+        let kinds = worker.requests().map(\.kind)
+        #expect(kinds.count { $0 == INTERNALS_REQUEST_SEND } == Self.portion - 1)
+        #expect(kinds.contains(INTERNALS_REQUEST_CANCEL))
+    }
+
     @Test func noWaitSleepsWhileConnectionsAreListed() {
         let (worker, _) = Self.broadcast(to: Self.portion + 1)
         for isLeft in [true, false] {

@@ -50,7 +50,8 @@ silent-while-closing|worker/service.c|s/slot->state == IOCP_SLOT_OPEN && !\(slot
 silent-before-fin|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_PRESSED/|FIN waits behind a silent send
 silent-while-pressed|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_FINISH_WANTED/|a connection that was held back waits behind a silent send
 silent-counts-all|worker/events.c|s/    else if \(sent < offered\)\n        count_taken\(worker, slot, \(uint64_t\)sent - offered\);\n//|a silent send that took less counts as whole
-portion-drops-rest|worker/service.c|s/(        slot->flags &= ~\(uint32_t\)IOCP_SLOT_DIRTY; [^\n]*\n    \})/\1\n    worker->dirty_head = worker->dirty_tail;/|a flush forgets the connections beyond its portion
+portion-drops-rest|worker/service.c|s/(        slot->flags &= ~\(uint32_t\)IOCP_SLOT_DIRTY; [^\n]*\n    \})/\1\n    list->head = list->tail;/|a flush forgets the connections beyond its portion
+closing-forgotten|worker/service.c|s/\(void\)service_list\(worker, &worker->closing, left\);/;/|connections that close are never serviced
 starved-served-none|worker/service.c|s/return served < range->provided_count \? range->provided_count : \(uint32_t\)served;/return 0;/|nobody who found no buffer tries again
 flush-while-owed|worker/loop.c|s/(take_deadlines\(worker\);\n *take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet
 buffer-freed-while-lent|memory/receive_buffers.c|s/if \(buffers->holders\[id\] != 0\)/if (buffers->holders[id] \& DRIVER_HOLDS)/|lent bytes go back to the kernel

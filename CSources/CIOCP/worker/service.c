@@ -344,11 +344,38 @@ static uint32_t feed_receives(iocp_worker *worker, iocp_buffer_class class, uint
     return made;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 /* How many slots one flush services: at most half of the queue, since one may end a send and a receive at once. */
 static uint32_t flush_slots_max(const iocp_worker *worker)
 {
-    const uint32_t half_of_queue = worker->setup.config->completion_queue_entries / 2;
-    return half_of_queue < IOCP_FLUSH_SLOTS_MAX ? half_of_queue : IOCP_FLUSH_SLOTS_MAX;
+    return least(worker->setup.config->completion_queue_entries / 2, IOCP_FLUSH_SLOTS_MAX);
+}
+
+/* Closing connections have what traffic leaves of a portion, and at least one slot in this many. So when thousands
+ * close at once no reply waits behind them, and under full traffic a close still ends. */
+enum { CLOSING_SHARE = 4 };
+
+static uint32_t listed_count(const iocp_service_list *list)
+{
+    return list->tail - list->head;
+}
+
+/* Services at most so many slots; returns how many. Servicing lists no other slot. A broadcast to thousands goes out in
+ * portions: what comes meanwhile does not wait for all of it, and the completions of one portion never overflow the
+ * driver's queue. */
+static uint32_t service_list(iocp_worker *worker, iocp_service_list *list, uint32_t most)
+{
+    const uint32_t count = least(listed_count(list), most);
+    for (uint32_t left = count; left > 0; left--) {
+        iocp_slot *slot = &worker->table.slots[list->slots[list->head++ & list->mask]];
+        service(worker, slot);
+        slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */
+    }
+    return count;
 }
 
 void iocp_worker_flush(iocp_worker *worker)
@@ -357,12 +384,8 @@ void iocp_worker_flush(iocp_worker *worker)
     worker->feeds_on = false;
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         left -= feed_receives(worker, (iocp_buffer_class)class, left / 2);
-    /* Servicing lists no other slot. A broadcast to thousands goes out in portions: what comes meanwhile does not wait
-     * for all of it, and the completions of one portion never overflow the driver's queue. */
-    for (; left > 0 && iocp_worker_has_dirty(worker); left--) {
-        iocp_slot *slot = &worker->table.slots[worker->dirty[worker->dirty_head++ & worker->dirty_mask]];
-        service(worker, slot);
-        slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */
-    }
+    const uint32_t for_closing = least(listed_count(&worker->closing), left / CLOSING_SHARE);
+    left -= service_list(worker, &worker->traffic, left - for_closing);
+    (void)service_list(worker, &worker->closing, left);
     iocp_worker_service_listeners(worker);
 }

@@ -28,6 +28,16 @@ static int open_buffers(iocp_worker *worker)
                                      config->receive_buffers_per_worker, SMALL_BUFFER_BYTES, small_count);
 }
 
+/* Room for every slot. */
+static int open_list(iocp_service_list *list, uint32_t slot_count, uint32_t node)
+{
+    const uint32_t entry_count = round_up_power_of_two(slot_count);
+    *list = (iocp_service_list){.mask = entry_count - 1};
+    const int result = iocp_arena_open(&list->arena, (size_t)entry_count * sizeof *list->slots, node);
+    list->slots = (uint32_t *)list->arena.start;
+    return result;
+}
+
 /* Everything the loop will ever use, reserved now and touched as it is used. */
 static int open_memory(iocp_worker *worker, const char **detail)
 {
@@ -62,12 +72,10 @@ static int open_memory(iocp_worker *worker, const char **detail)
     *detail = "timers";
     if ((result = iocp_timers_open(&worker->timers, node, config->timers_per_worker)) < 0)
         return result;
-    *detail = "the list of slots to service";
-    const uint32_t dirty_count = round_up_power_of_two(slot_count);
-    worker->dirty_mask = dirty_count - 1;
-    if ((result = iocp_arena_open(&worker->dirty_arena, (size_t)dirty_count * sizeof(uint32_t), node)) < 0)
+    *detail = "the lists of slots to service";
+    if ((result = open_list(&worker->traffic, slot_count, node)) < 0 ||
+        (result = open_list(&worker->closing, slot_count, node)) < 0)
         return result;
-    worker->dirty = (uint32_t *)worker->dirty_arena.start;
     *detail = "spilled completions";
     if ((result = iocp_arena_open(&worker->spill.arena, (size_t)spill_count * sizeof(iocp_completion), node)) < 0)
         return result;
@@ -79,7 +87,8 @@ static int open_memory(iocp_worker *worker, const char **detail)
 static void close_memory(iocp_worker *worker)
 {
     iocp_arena_close(&worker->spill.arena);
-    iocp_arena_close(&worker->dirty_arena);
+    iocp_arena_close(&worker->closing.arena);
+    iocp_arena_close(&worker->traffic.arena);
     iocp_timers_close(&worker->timers);
     iocp_deadlines_close(&worker->deadlines);
     iocp_send_pool_close(&worker->pool);

@@ -52,6 +52,15 @@ typedef struct iocp_spill {
     uint32_t tail;
 } iocp_spill;
 
+/* Slots that need service, in the order in which they were listed. */
+typedef struct iocp_service_list {
+    iocp_arena arena;
+    uint32_t *slots;
+    uint32_t mask;
+    uint32_t head;
+    uint32_t tail;
+} iocp_service_list;
+
 struct iocp_worker {
     /* the loop */
     const iocp_driver_operations *operations;
@@ -63,8 +72,6 @@ struct iocp_worker {
     uint32_t out_count;
     uint32_t event_next;
     uint32_t event_count;
-    uint32_t dirty_head;        /* of the ring of slots to service */
-    uint32_t dirty_tail;
     int32_t receive_mean_bytes; /* how much a receive brings, lately */
     uint64_t unsent_bytes;      /* of all connections */
     uint64_t leave_at_ns;       /* as the port's stop_at_ns, for this worker alone */
@@ -79,9 +86,8 @@ struct iocp_worker {
     iocp_receive_buffers buffers;
     iocp_slot_fifo starved[IOCP_BUFFER_CLASS_COUNT];     /* found no buffer */
     iocp_slot_fifo passed_over[IOCP_BUFFER_CLASS_COUNT]; /* tried again in vain: before those */
-    uint32_t *dirty;            /* slots to service, in the order in which they were listed; each stands there once */
-    uint32_t dirty_mask;
-    iocp_arena dirty_arena;
+    iocp_service_list traffic;  /* open connections to service; a slot stands in one list, once */
+    iocp_service_list closing;  /* and closing ones */
     iocp_spill spill;
     iocp_deadlines deadlines;
     iocp_worker_listeners accepting;
@@ -126,7 +132,8 @@ static inline void iocp_worker_touch(iocp_worker *worker, iocp_slot *slot)
     if (slot->flags & IOCP_SLOT_DIRTY)
         return;
     slot->flags |= IOCP_SLOT_DIRTY;
-    worker->dirty[worker->dirty_tail++ & worker->dirty_mask] = iocp_slot_index(&worker->table, slot);
+    iocp_service_list *list = slot->state == IOCP_SLOT_OPEN ? &worker->traffic : &worker->closing;
+    list->slots[list->tail++ & list->mask] = iocp_slot_index(&worker->table, slot);
 }
 
 /* The buffers that a slot receives into. */
@@ -148,7 +155,7 @@ void iocp_worker_flush(iocp_worker *worker);
 
 static inline bool iocp_worker_has_dirty(const iocp_worker *worker)
 {
-    return worker->dirty_head != worker->dirty_tail;
+    return worker->traffic.head != worker->traffic.tail || worker->closing.head != worker->closing.tail;
 }
 
 /* Whether one flush left something for the next. */
