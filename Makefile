@@ -8,7 +8,7 @@ BENCH_FLAGS ?=
 SEEDS      ?= 2000
 SIM_FLAGS  ?= --jobs $(shell nproc)
 FUZZ_SECONDS ?= 60
-SCENARIO   ?= echo-random connect-reset stalled-readers limits
+SCENARIO   ?= echo-random connect-reset stalled-readers limits overflow-storm slow-close mass-close reconnect-storm
 DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
 

@@ -33,13 +33,17 @@ final class Crowd {
     private var dueHead = 0
 
     /// Connects `count` clients; nothing is sent yet.
-    /// - Parameter wish: `.echo`, or `.hold`, whose bytes come back later.
-    init(port: Int, count: Int, wish: Wish = .echo) throws {
-        (self.count, self.wish) = (count, wish)
+    /// - Parameter wish: `.echo`, or one whose bytes come back later: `.hold`, `.stall`.
+    convenience init(port: Int, count: Int, wish: Wish = .echo) throws {
+        try self.init((0..<count).map { _ in try Peer(port: port) }, wish: wish)
+    }
+
+    /// - Parameter peers: connected, and none of them has sent anything.
+    init(_ peers: [Peer], wish: Wish = .echo) throws {
+        (self.count, self.wish) = (peers.count, wish)
         epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard epoll >= 0 else { throw Failure.system("epoll_create1") }
-        for index in 0..<count {
-            let peer = try Peer(port: port)
+        for (index, peer) in peers.enumerated() {
             var interest = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: UInt64(index)))
             guard epoll_ctl(epoll, EPOLL_CTL_ADD, peer.fd, &interest) == 0 else { throw Failure.system("epoll_ctl") }
             clients.append(Client(peer: peer, base: index * 7919))

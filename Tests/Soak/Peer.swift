@@ -8,28 +8,45 @@ import Musl
 final class Peer {
     let fd: Int32
 
-    /// Connects, blocking. At most 30 s for that and each later blocking call.
-    /// - Parameter receiveBufferBytes: SO_RCVBUF; nil leaves it to the kernel.
-    init(port: Int, receiveBufferBytes: Int32? = nil) throws {
-        fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    /// Connects. At most 30 s for that and each later blocking call.
+    /// - Parameters:
+    ///   - receiveBufferBytes: SO_RCVBUF; nil leaves it to the kernel.
+    ///   - number: peers of many are numbered, and each 4,096 connect from another loopback address: past 14,000 from
+    ///     one, the kernel looks through every port of one parity at each connect.
+    ///   - waiting: whether to wait until the connection stands. Without, the socket is non-blocking.
+    init(port: Int, receiveBufferBytes: Int32? = nil, number: Int = 0, waiting: Bool = true) throws {
+        let mode = waiting ? 0 : Int32(SOCK_NONBLOCK.rawValue)
+        fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | mode, 0)
         guard fd >= 0 else { throw Failure.system("socket") }
         if let receiveBufferBytes { try set(SOL_SOCKET, SO_RCVBUF, receiveBufferBytes) }
         try set(SOL_SOCKET, SO_RCVTIMEO, timeval(tv_sec: 30, tv_usec: 0))
         try set(SOL_SOCKET, SO_SNDTIMEO, timeval(tv_sec: 30, tv_usec: 0))
         try set(Int32(IPPROTO_TCP), TCP_NODELAY, Int32(1))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        if number >= 4_096 {
+            try set(Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, Int32(1))
+            guard Peer.withLoopback(host: 1 + UInt32(number / 4_096), port: 0, { bind(fd, $0, $1) }) == 0 else {
+                throw Failure.system("bind")
             }
         }
-        guard connected == 0 else { throw Failure.system("connect") }
+        let connected = Peer.withLoopback(host: 1, port: port) { connect(fd, $0, $1) }
+        guard connected == 0 || (!waiting && errno == EINPROGRESS) else { throw Failure.system("connect") }
     }
 
     deinit { close(fd) }
+
+    private static func withLoopback<Value>(
+        host: UInt32, port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Value
+    ) -> Value {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = (0x7f00_0000 + host).bigEndian
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
 
     private func set<Value: BitwiseCopyable>(_ level: Int32, _ name: Int32, _ value: Value) throws {
         var value = value
@@ -40,6 +57,13 @@ final class Peer {
 
     /// The next close sends RST.
     func resetsOnClose() throws { try set(SOL_SOCKET, SO_LINGER, linger(l_onoff: 1, l_linger: 0)) }
+
+    /// What became of a connect that was not waited for: 0 when it stands.
+    var error: Int32 {
+        var error: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno
+    }
 
     func becomeNonBlocking() { _ = fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) }
 

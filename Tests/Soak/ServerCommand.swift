@@ -9,7 +9,7 @@ import Musl
 
 /// The server of a scenario, in a process of its own: told what to do on stdin, a line each, until that ends.
 ///
-/// `report` and `release` (of what connections asked to hold) are each answered by one line of `name=value`.
+/// `report`, `release` (of what connections asked to hold) and `dismiss` (those that said nothing) are each answered by one line of `name=value`.
 struct ServerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "server", shouldDisplay: false)
 
@@ -24,6 +24,10 @@ struct ServerCommand: ParsableCommand {
     @Option var sendCap = 64 << 20
     @Option var highWatermark = 1 << 20
     @Option var floodBytes = 4 << 20
+    @Option var perAddress = 0
+    @Option var asksPeer = 0
+    @Option var backlog = 4096
+    @Option var sendTimeout = 0
 
     func run() throws {
         var configuration = PortConfiguration()
@@ -39,11 +43,14 @@ struct ServerCommand: ParsableCommand {
         configuration.sendHighWatermark = highWatermark
         configuration.sendLowWatermark = highWatermark / 4
         configuration.overflowPolicy = .refuse
+        configuration.connectionsPerAddress = perAddress
+        configuration.listenBacklog = backlog
+        if sendTimeout > 0 { configuration.sendTimeout = .seconds(sendTimeout) }
 
         let reports = Reports()
-        let floodBytes = floodBytes
+        let (floodBytes, asksPeer) = (floodBytes, asksPeer > 0)
         let server = try IOCPServer(configuration) { worker throws(IOCPError) in
-            try SoakHandler(worker, reports, floodBytes: floodBytes)
+            try SoakHandler(worker, reports, floodBytes: floodBytes, asksPeer: asksPeer)
         }
         let address = try server.listen(host: "127.0.0.1", port: 0)
         say("listening on \(address.port)")
@@ -52,8 +59,8 @@ struct ServerCommand: ParsableCommand {
             case "report":
                 try post(.report, to: server.port)
                 answer(reports.take(workers))
-            case "release":
-                try post(.release, to: server.port)
+            case "release", "dismiss":
+                try post(order == "release" ? .release : .dismiss, to: server.port)
                 try post(.report, to: server.port)
                 answer(reports.take(workers))
             default:

@@ -79,6 +79,14 @@ final class ServerProcess {
     /// Gives back what connections asked to hold.
     func release() throws { _ = try order("release") }
 
+    /// Closes every connection that never said anything.
+    func dismiss() throws { _ = try order("dismiss") }
+
+    /// Stops the whole process where it is, as a debugger or a laptop's lid does.
+    func pause() { kill(pid, SIGSTOP) }
+
+    func resume() { kill(pid, SIGCONT) }
+
     private func order(_ order: String) throws -> Report {
         let text = order + "\n"
         guard write(orders, text, text.utf8.count) == text.utf8.count else { throw Failure.system("the server") }

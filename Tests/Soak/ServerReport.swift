@@ -11,6 +11,8 @@ struct ServerReport: Sendable {
     var overflowed = 0
     var failed = 0
     var timedOut = 0
+    /// Connections whose peer could not be asked for when they opened.
+    var unasked = 0
 
     mutating func count(_ reason: CloseReason) {
         switch reason {
@@ -29,7 +31,7 @@ struct ServerReport: Sendable {
             ("connections", held(\.connections)), ("leases", held(\.leases)), ("nodes", held(\.sendNodes)),
             ("chunks", held(\.sendChunks)), ("deadlines", held(\.deadlines)), ("handles", held(\.driverHandles)),
             ("opened", total(\.opened)), ("closed", total(\.closed)), ("overflowed", total(\.overflowed)),
-            ("failed", total(\.failed)), ("timedOut", total(\.timedOut)),
+            ("failed", total(\.failed)), ("timedOut", total(\.timedOut)), ("unasked", total(\.unasked)),
         ]
     }
 

@@ -19,7 +19,10 @@ struct SoakCommand: ParsableCommand {
 
             Exit status: 0 when everything held, 1 when something did not, 64 for bad usage.
             """,
-        subcommands: [EchoRandom.self, ConnectReset.self, StalledReaders.self, Limits.self, ServerCommand.self])
+        subcommands: [
+            EchoRandom.self, ConnectReset.self, StalledReaders.self, Limits.self, OverflowStorm.self, SlowClose.self,
+            MassClose.self, ReconnectStorm.self, ServerCommand.self,
+        ])
 
     static func main() {
         // Thousands of plain sockets, and as many in a server on epoll, which inherits the limit.

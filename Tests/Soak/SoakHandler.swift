@@ -1,5 +1,11 @@
 import IOCP
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// The server of every scenario, by the wish of each connection.
 struct SoakHandler: ConnectionHandler {
     struct State {
@@ -14,6 +20,8 @@ struct SoakHandler: ConnectionHandler {
     /// What the main thread posts.
     enum Order: UInt64 {
         case report, release
+        /// Closes every connection that never said anything.
+        case dismiss
     }
 
     private enum TimerKey: UInt64 {
@@ -23,14 +31,17 @@ struct SoakHandler: ConnectionHandler {
     private let worker: Worker
     private let reports: Reports
     private let floodBytes: Int
+    private let asksPeer: Bool
     private let message: SharedBytes
     private var subscribers: [Connection: Context] = [:]
     private var held: [Connection: [Lease]] = [:]
+    /// Connections that have not said anything yet.
+    private var silent: [Connection: Context] = [:]
     private var isReleased = false
     private var counts = ServerReport()
 
-    init(_ worker: Worker, _ reports: Reports, floodBytes: Int) throws(IOCPError) {
-        (self.worker, self.reports, self.floodBytes) = (worker, reports, floodBytes)
+    init(_ worker: Worker, _ reports: Reports, floodBytes: Int, asksPeer: Bool) throws(IOCPError) {
+        (self.worker, self.reports, self.floodBytes, self.asksPeer) = (worker, reports, floodBytes, asksPeer)
         message = try SharedBytes(Array(Pattern.bytes(at: 0, count: Wish.broadcastBytes)))
     }
 
@@ -51,6 +62,9 @@ struct SoakHandler: ConnectionHandler {
 
     mutating func opened(_ connection: Context) {
         counts.opened += 1
+        silent[connection.connection] = connection
+        // Refused while the completion queue overflows; asking must do no harm.
+        if asksPeer, (try? connection.peerAddress()) == nil { counts.unasked += 1 }
     }
 
     mutating func received(_ bytes: consuming ReceivedBytes, on connection: Context) throws(IOCPError) {
@@ -58,6 +72,8 @@ struct SoakHandler: ConnectionHandler {
             try serve(bytes, wish, connection)
         } else if let wish = Wish(rawValue: bytes.bytes.unsafeLoad(as: UInt8.self)) {
             connection.state.wish = wish
+            silent[connection.connection] = nil
+            if wish == .stall { usleep(Wish.stallMicroseconds) }
             try serve(bytes, wish, connection)
         } else {
             connection.abort()
@@ -68,8 +84,13 @@ struct SoakHandler: ConnectionHandler {
         throws(IOCPError)
     {
         switch wish {
-        case .echo:
+        case .echo, .stall:
             try echo(bytes, connection)
+        case .farewell:
+            guard connection.state.flooded == 0 else { break }
+            try flood(connection)
+            guard connection.state.flooded == floodBytes else { throw IOCPError(code: ENOBUFS) }
+            connection.close()
         case .hold where isReleased:
             try connection.send(bytes)
         case .hold:
@@ -105,6 +126,7 @@ struct SoakHandler: ConnectionHandler {
         counts.count(reason)
         subscribers[connection.connection] = nil
         held[connection.connection] = nil
+        silent[connection.connection] = nil
     }
 
     mutating func timerFired(key: UInt64, error: IOCPError?, connection: Context?, on worker: Worker) throws(IOCPError)
@@ -121,6 +143,7 @@ struct SoakHandler: ConnectionHandler {
         switch Order(rawValue: value) {
         case .report: report()
         case .release: try release()
+        case .dismiss: for connection in silent.values { connection.close() }
         case nil: break
         }
     }

@@ -69,7 +69,7 @@ struct StalledReaders: ParsableCommand {
             }
             verdict.require(crowd.lost == 0, "\(crowd.lost) live connections were lost")
         }
-        let (before, after) = (StalledReaders.median(alone), StalledReaders.median(beside))
+        let (before, after) = (median(alone), median(beside))
         verdict.require(after <= factor * before, "p99 is more than \(factor) times the baseline")
         verdict.require(
             kept >= stalled - stalled / 3, "\(stalled - kept) stalled were closed: more than sent to an echo")
@@ -130,11 +130,5 @@ struct StalledReaders: ParsableCommand {
             if moved() - before < trickleBytes { return }
         }
         throw Failure("the stalled connections do not come to a standstill")
-    }
-
-    private static func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        let middle = sorted.count / 2
-        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
 }

@@ -13,7 +13,7 @@ func onThreads<Value: Sendable>(_ count: Int, _ body: @escaping @Sendable (Int) 
 }
 
 /// One thread and what came of it.
-private final class Job<Value: Sendable>: @unchecked Sendable {
+final class Job<Value: Sendable>: @unchecked Sendable {
     // @unchecked: written by its thread, read by the starter after the join.
     private(set) var result: Result<Value, any Error>?
     private let body: @Sendable () throws -> Value

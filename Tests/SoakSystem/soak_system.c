@@ -19,6 +19,14 @@ int soak_pin_thread(int to_last)
     return sched_setaffinity(0, sizeof one, &one) < 0 ? -errno : 0;
 }
 
+int soak_stand_back(void)
+{
+    const struct sched_param ordinary = {0};
+    if (sched_setscheduler(0, SCHED_OTHER, &ordinary) < 0 || setpriority(PRIO_PROCESS, 0, 10) < 0)
+        return -errno;
+    return 0;
+}
+
 int soak_limit_descriptors(pid_t process, uint64_t count)
 {
     struct rlimit limit;
