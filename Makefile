@@ -13,13 +13,13 @@ DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench-build bench bench-peers \
+.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench-build bench bench-peers bench-paired \
 	run format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## installs liburing and libnuma where they are missing (apt), or names the packages
 	@.ci/deps
@@ -75,6 +75,10 @@ bench: bench-build ## measures against select, poll, threads, epoll and bare io_
 bench-peers: bench-build ## the same with SwiftNIO, libuv, Boost.Asio, Go and tokio, every workload: about an hour
 	SWIFT=$(SWIFT) bench/baselines/build-peers.sh
 	bench/.build/release/bench --iocp $(IOCP) --all $(BENCH_FLAGS)
+
+bench-paired: build ## CPU per message of this tree over another build's, in slices that take turns: BEFORE=path/to/iocp
+	@test -n "$(BEFORE)" || { echo "bench-paired: name the other build's command: make bench-paired BEFORE=path/to/iocp" >&2; exit 2; }
+	bench/paired.py --before $(BEFORE) --after $(IOCP) $(BENCH_FLAGS)
 
 run: build ## serves echo on port 4666 until Ctrl-C
 	$(IOCP) serve $(RUN_FLAGS)

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Compares the server CPU per message of two builds of `iocp serve` in neighbouring slices of time.
+
+Both servers are up at once on one CPU, each with a load of its own on another. Only one load runs at a time, and the turn
+passes every --slice-ms: what disturbs the machine for longer than that touches both alike. Each pair of slices gives
+one ratio, after over before; the medians with their quartiles are printed. The load is the `after` build's, for both.
+
+  bench/paired.py --before ../before/.build/release/iocp --after .build/release/iocp
+  bench/paired.py --before ... --after ... --only echo-1000 --pairs 200 --driver epoll
+
+Needs two CPUs. Exit status: 0, 1 when a server or a load failed, 2 for bad usage.
+"""
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+# The load's options, and which counter of the server counts its messages, divided by what.
+WORKLOADS = {
+    "echo-1": (["--connections", "1"], "received_bytes", 64),
+    "echo-100": (["--connections", "100"], "received_bytes", 64),
+    "echo-1000": (["--connections", "1000"], "received_bytes", 64),
+    "active-100": (["--connections", "18000", "--active", "100"], "received_bytes", 64),
+    "pipelined-16": (["--connections", "100", "--depth", "16"], "received_bytes", 64),
+    "echo-4k": (["--connections", "100", "--size", "4096"], "received_bytes", 4096),
+    "echo-64k": (["--connections", "100", "--size", "65536"], "received_bytes", 65536),
+    "churn": (["--connections", "100", "--churn"], "closed", 1),
+}
+SHORT = ["echo-100", "echo-1000", "active-100", "pipelined-16"]
+
+
+class Failure(Exception):
+    pass
+
+
+class Side:
+    """One server and its load, which is stopped until its turn comes."""
+
+    def __init__(self, name, server, load, driver, options, cpus):
+        self.name = name
+        self.iocp = server
+        command = ["taskset", "-c", cpus[0], server, "serve", "--port", "0", "--workers", "1", "--driver", driver]
+        self.server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        line = self.server.stdout.readline()
+        if not line.startswith("listening on "):
+            raise Failure(f"the server '{name}' did not start")
+        port = line.split()[2].rsplit(":", 1)[1].rstrip(",;")
+        self.load = subprocess.Popen(
+            ["taskset", "-c", cpus[1], load, "stress", "--port", port, "--duration", "3600"] + options,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def counters(self):
+        text = subprocess.run([self.iocp, "stats", "--json", "--pid", str(self.server.pid)],
+                              capture_output=True, text=True)
+        if text.returncode != 0:
+            raise Failure(f"the server '{self.name}' is gone: {text.stderr.strip()}")
+        return json.loads(text.stdout)["total"]
+
+    def cpu_ns(self):
+        total = 0
+        tasks = f"/proc/{self.server.pid}/task"
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/schedstat") as file:
+                total += int(file.read().split()[0])
+        return total
+
+    def pause(self):
+        self.load.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        if self.load.poll() is not None:
+            raise Failure(f"the load of '{self.name}' ended: {self.load.stderr.read().strip()}")
+        self.load.send_signal(signal.SIGCONT)
+
+    def settled(self, counter):
+        before = self.counters()[counter]
+        time.sleep(0.5)
+        return self.counters()[counter] > before
+
+    def end(self):
+        for process in (self.load, self.server):
+            process.kill()
+            process.wait()
+
+
+def slice_of(side, seconds, counter, unit):
+    """CPU ns per message while the load of this side runs."""
+    messages, cpu = side.counters()[counter], side.cpu_ns()
+    side.go_on()
+    time.sleep(seconds)
+    side.pause()
+    time.sleep(0.02)  # what was on its way is served
+    count = (side.counters()[counter] - messages) / unit
+    return (side.cpu_ns() - cpu) / count if count >= 50 else None
+
+
+def compare(workload, arguments):
+    options, counter, unit = WORKLOADS[workload]
+    sides = []
+    try:
+        for name, server in (("before", arguments.before), ("after", arguments.after)):
+            side = Side(name, server, arguments.after, arguments.driver, options, arguments.cpus.split(","))
+            sides.append(side)
+            for _ in range(120):
+                if side.settled(counter):
+                    break
+            else:
+                raise Failure(f"the load of '{name}' does not get going")
+            side.pause()
+        ratios, costs = [], {"before": [], "after": []}
+        for pair in range(arguments.pairs):
+            order = sides if pair % 2 == 0 else sides[::-1]
+            cost = {side.name: slice_of(side, arguments.slice_ms / 1000, counter, unit) for side in order}
+            if None in cost.values():
+                continue
+            ratios.append(cost["after"] / cost["before"])
+            for name in costs:
+                costs[name].append(cost[name])
+        if len(ratios) < arguments.pairs // 2:
+            raise Failure(f"only {len(ratios)} of {arguments.pairs} pairs of slices had messages enough")
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        before, after = (statistics.median(costs[name]) / 1000 for name in ("before", "after"))
+        print(f"{workload:14} {arguments.driver:6} {middle:6.3f}  ({low:.3f} to {high:.3f}, {len(ratios)} pairs)"
+              f"   {before:8.2f} us {after:8.2f} us", flush=True)
+    finally:
+        for side in sides:
+            side.end()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", required=True, help="the iocp command to compare with")
+    parser.add_argument("--after", required=True, help="the iocp command in question")
+    parser.add_argument("--only", action="append", choices=sorted(WORKLOADS), help="default: " + ", ".join(SHORT))
+    parser.add_argument("--driver", default="uring", choices=["uring", "epoll"])
+    parser.add_argument("--pairs", type=int, default=60)
+    parser.add_argument("--slice-ms", type=int, default=250)
+    parser.add_argument("--cpus", default="0,1", help="of the servers, and of the loads")
+    arguments = parser.parse_args()
+    for path in (arguments.before, arguments.after):
+        if not os.access(path, os.X_OK):
+            parser.error(f"{path} is no program: build it with swift build -c release --product iocp")
+    if arguments.pairs < 4 or arguments.slice_ms < 20:
+        parser.error("--pairs takes 4 or more, --slice-ms 20 or more")
+    print("workload       driver  after/before CPU per message (quartiles)       before       after")
+    try:
+        for workload in arguments.only or SHORT:
+            compare(workload, arguments)
+    except (Failure, OSError) as failure:
+        print(f"paired: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
