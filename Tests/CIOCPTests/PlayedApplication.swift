@@ -32,6 +32,7 @@ final class PlayedApplication {
     private(set) var timers: [UInt64: (timer: iocp_timer, due: UInt64, connection: iocp_token)] = [:] // by key
     private var cancelledTimers: Set<UInt64> = []
     private let configuration: iocp_port_config
+    private(set) var stoppings = 0
     private(set) var posts: [UInt64] = [] // accepted, and still to come, in this order
     private let shared: Shared
     private var nextKey: UInt64 = 1
@@ -195,6 +196,11 @@ final class PlayedApplication {
             return
         }
         if completion.kind == IOCP_COMPLETION_TIMER { return timer(completion) }
+        if completion.kind == IOCP_COMPLETION_STOPPING {
+            stoppings += 1
+            #expect(posts.isEmpty, "STOPPING overtook a post")
+            return
+        }
         guard var state = open[connection] else {
             Issue.record("\(completion.kind) after CLOSED, or before OPENED")
             return

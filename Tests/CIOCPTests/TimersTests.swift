@@ -90,6 +90,7 @@ import Testing
         let worker = ScriptedWorker()
         for key: UInt64 in 0..<5 { #expect(start(worker, after: 1 << 40, key: key).result == 0) }
         internals_worker_stop(worker.script, 1 << 50)
+        #expect(worker.poll().map(\.kind) == [IOCP_COMPLETION_STOPPING])
         let completions = worker.settle()
         #expect(completions.map(\.key).sorted() == [0, 1, 2, 3, 4])
         #expect(completions.allSatisfy { $0.kind == IOCP_COMPLETION_TIMER && $0.result == -ECANCELED })

@@ -104,6 +104,7 @@ import Testing
                 run.turn(ending: true)
             }
             run.expectEnded()
+            #expect(run.application.stoppings == 1)
             guard run.worker.holdsNothing else { continue }
             var completions = [iocp_completion](repeating: iocp_completion(), count: 16)
             #expect(iocp_worker_wait(run.worker.worker, &completions, 16, 0) == -ECANCELED)

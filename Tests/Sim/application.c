@@ -274,6 +274,40 @@ static void received(application *application, ledger_life *life)
     return_one(application, index);
 }
 
+/* The last word to each peer is accepted, but for connections that end by themselves (without half-close: by their
+ * peer's FIN, too); that it leaves before the FIN, the ledger sees to. */
+static void take_leave(application *application)
+{
+    ledger *ledger = application->ledger;
+    for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
+        ledger_life *life = &ledger->lives[i];
+        if (!life->opened || life->over)
+            continue;
+        LEDGER_REQUIRE(ledger,
+                       !ledger->config->half_close || ledger_may_end(ledger, life) ||
+                           iocp_send(application->worker, life->token, "", 0) != -ENOTCONN,
+                       "G7", "a connection was closed before STOPPING", life->token);
+        application_send_anything(application, life);
+    }
+    iocp_token token;
+    iocp_timer timer;
+    const iocp_address address = {.bytes = {127, 0, 0, 1}};
+    LEDGER_REQUIRE(ledger, iocp_connect(application->worker, &address, NULL, 0, &token) == -ESHUTDOWN, "G7",
+                   "a connect began after STOPPING", 0);
+    LEDGER_REQUIRE(ledger, iocp_timer_start(application->worker, 0, 0, 0, &timer) == -ESHUTDOWN, "G7",
+                   "a timer was started after STOPPING", 0);
+}
+
+void application_stop(application *application)
+{
+    const uint64_t drain_ns = (uint64_t)random_magnitude(&application->random, 4000) * 1000000;
+    if (random_one_in(&application->random, 2))
+        iocp_port_stop(application->port, drain_ns);
+    else
+        iocp_worker_leave(application->worker, drain_ns);
+    ledger_stop_asked(application->ledger, iocp_sim_now_ns(application->ledger->sim) + drain_ns);
+}
+
 void application_react(application *application, const iocp_completion *completion)
 {
     sim_random *random = &application->random;
@@ -300,6 +334,9 @@ void application_react(application *application, const iocp_completion *completi
     case IOCP_COMPLETION_CONNECT_FAILED:
     case IOCP_COMPLETION_CLOSED:
         application->stale[application->stale_count++ % APPLICATION_STALE_MAX] = completion->connection;
+        return;
+    case IOCP_COMPLETION_STOPPING:
+        take_leave(application);
         return;
     case IOCP_COMPLETION_SENT:
     case IOCP_COMPLETION_WRITABLE:

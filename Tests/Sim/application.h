@@ -46,6 +46,9 @@ void application_react(application *application, const iocp_completion *completi
 /* Posts, as another thread would while the worker sleeps. */
 void application_post(application *application);
 
+/* Stops the port, or takes its one worker out of it, with a drain of its choice. */
+void application_stop(application *application);
+
 void application_return_leases(application *application);
 void application_resume_all(application *application);
 void application_close_all(application *application);

@@ -6,9 +6,9 @@
 static void trace_completion(const ledger *ledger, const iocp_completion *completion)
 {
     static const char *const names[] = {"?",      "OPENED", "CONNECT_FAILED", "RECEIVED", "PEER_FINISHED", "SENT",
-                                        "WRITABLE", "CLOSED", "POSTED",         "TIMER"};
+                                        "WRITABLE", "CLOSED", "POSTED",         "TIMER",    "STOPPING"};
     if (ledger->tracing)
-        fprintf(stderr, "-> %s %u.%u key %llu result %d detail %u\n", names[completion->kind % 10],
+        fprintf(stderr, "-> %s %u.%u key %llu result %d detail %u\n", names[completion->kind % 11],
                 iocp_token_slot(completion->connection),
                 (unsigned)(completion->connection & ((1u << IOCP_TOKEN_GENERATION_BITS) - 1)),
                 (unsigned long long)completion->key, completion->result, completion->detail);
@@ -110,7 +110,7 @@ static bool abort_is_justified(const ledger *ledger, const ledger_life *life)
     const uint64_t linger_ns = ledger->config->linger_timeout_ns;
     if (life->aborted || life->broken)
         return true;
-    if (ledger->stopped && now_ns >= ledger->stopped_ns + ledger->drain_ns)
+    if (ledger->said_stopping && now_ns >= ledger->drained_ns)
         return true;
     /* The peer's FIN, too, begins a close, at a time the ledger does not know. */
     return now_ns - (life->closing ? life->closing_ns : life->opened_ns) >= linger_ns;
@@ -131,7 +131,7 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
         abort_justified = abort_is_justified(ledger, life);
         break;
     case IOCP_CLOSE_STOPPED:
-        justified = ledger->stopped;
+        justified = ledger->said_stopping && !life->ended_early;
         abort_justified = abort_is_justified(ledger, life);
         break;
     case IOCP_CLOSE_RESET:
@@ -192,10 +192,20 @@ static void timer(ledger *ledger, const iocp_completion *completion)
     if (completion->result == 0)
         LEDGER_REQUIRE(ledger, iocp_worker_now_ns(ledger->worker) >= timer->due_ns, "G1", "a timer fired early", 0);
     else
-        LEDGER_REQUIRE(ledger, completion->result == -ECANCELED && (timer->cancelled || timer->bound || ledger->stopped),
+        LEDGER_REQUIRE(ledger, completion->result == -ECANCELED && (timer->cancelled || timer->bound || ledger->said_stopping),
                        "G1", "a timer failed", 0);
     if (completion->connection != 0)
         open_life(ledger, completion);
+}
+
+/* Posts from before the stop come first, and no connection that goes on was closed for it. */
+static void stopping(ledger *ledger)
+{
+    LEDGER_REQUIRE(ledger, ledger->stopped, "G7", "STOPPING without a stop", 0);
+    LEDGER_REQUIRE(ledger, !ledger->said_stopping, "G1", "STOPPING twice", 0);
+    LEDGER_REQUIRE(ledger, (int32_t)(ledger->post_head - ledger->posts_before_stop) >= 0, "G5",
+                   "STOPPING overtook a post from before the stop", 0);
+    ledger->said_stopping = true;
 }
 
 void ledger_completed(ledger *ledger, const iocp_completion *completion)
@@ -229,6 +239,9 @@ void ledger_completed(ledger *ledger, const iocp_completion *completion)
         return;
     case IOCP_COMPLETION_TIMER:
         timer(ledger, completion);
+        return;
+    case IOCP_COMPLETION_STOPPING:
+        stopping(ledger);
         return;
     }
     ledger_violated(ledger, "G1", "a completion of no kind", completion->connection);

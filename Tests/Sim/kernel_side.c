@@ -64,6 +64,7 @@ static void ended(void *context, iocp_token connection, iocp_sim_ending ending)
     const uint64_t now_ns = iocp_sim_now_ns(ledger->sim);
     const bool all_taken = life->taken_bytes == life->queued_bytes;
     LEDGER_REQUIRE(ledger, life->ending <= IOCP_SIM_FIN, "G7", "a connection was closed twice", connection);
+    life->ended_early |= !ledger->said_stopping && !life->finishing;
     life->ending = ending;
     switch (ending) {
     case IOCP_SIM_FIN:

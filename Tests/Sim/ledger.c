@@ -41,6 +41,9 @@ void ledger_reset(ledger *ledger, uint64_t seed)
     ledger->post_head = 0;
     ledger->post_tail = 0;
     ledger->stopped = false;
+    ledger->said_stopping = false;
+    ledger->posts_before_stop = 0;
+    ledger->drained_ns = UINT64_MAX;
     ledger->quiet_count = 0;
     ledger->completion_count = 0;
     ledger->closed_count = 0;
@@ -76,11 +79,10 @@ static void *grown(void *entries, uint32_t *capacity, size_t size)
     return entries;
 }
 
-bool ledger_may_lose(const ledger *ledger, const ledger_life *life)
+bool ledger_may_end(const ledger *ledger, const ledger_life *life)
 {
     const iocp_port_config *config = ledger->config;
-    if (life->closing || life->aborted || life->broken || life->overflowed || life->ending > IOCP_SIM_FIN ||
-        ledger->stopped)
+    if (life->closing || life->aborted || life->broken || life->overflowed || life->ending > IOCP_SIM_FIN)
         return true;
     if (life->taken_bytes < life->lent_bytes)
         return true;
@@ -88,6 +90,11 @@ bool ledger_may_lose(const ledger *ledger, const ledger_life *life)
         return true;
     /* The peer's FIN begins a close, too, which its peer has to let end in time. */
     return !config->half_close && iocp_sim_now_ns(ledger->sim) - life->opened_ns >= config->linger_timeout_ns;
+}
+
+bool ledger_may_lose(const ledger *ledger, const ledger_life *life)
+{
+    return ledger->said_stopping || ledger_may_end(ledger, life);
 }
 
 void ledger_queue(ledger *ledger, ledger_life *life, uint32_t stream, uint64_t position, uint32_t count_bytes)
@@ -121,6 +128,15 @@ ledger_lease ledger_lease_take(ledger *ledger, uint32_t index)
                    "lent bytes changed", 0);
     ledger->leases[index] = ledger->leases[--ledger->lease_count];
     return lease;
+}
+
+void ledger_stop_asked(ledger *ledger, uint64_t drained_ns)
+{
+    if (!ledger->stopped)
+        ledger->posts_before_stop = ledger->post_tail;
+    ledger->stopped = true;
+    if (drained_ns < ledger->drained_ns)
+        ledger->drained_ns = drained_ns;
 }
 
 void ledger_post_accepted(ledger *ledger, uint64_t value)
@@ -193,6 +209,7 @@ void ledger_check_end(const ledger *ledger)
     for (uint32_t i = 0; i < LEDGER_TIMERS_MAX; i++)
         LEDGER_REQUIRE(ledger, !ledger->timers[i].armed, "G1", "a timer never ended", 0);
     LEDGER_REQUIRE(ledger, ledger->post_head == ledger->post_tail, "G5", "a post was lost", 0);
+    LEDGER_REQUIRE(ledger, ledger->said_stopping == ledger->stopped, "G7", "STOPPING never came", 0);
     LEDGER_REQUIRE(ledger, held.connections == 0, "G6", "slots are still held", 0);
     LEDGER_REQUIRE(ledger, held.leases == 0, "G6", "leases are still held", 0);
     LEDGER_REQUIRE(ledger, held.send_nodes == 0, "G6", "send nodes are still held", 0);

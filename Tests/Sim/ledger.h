@@ -50,6 +50,7 @@ typedef struct ledger_life {
     bool peer_finished;
     bool broken;      /* the transport failed: bytes may be lost */
     uint8_t ending;   /* iocp_sim_ending, the latest; 0: none yet */
+    bool ended_early; /* before STOPPING, and not by a FIN that was asked for */
     uint64_t opened_ns;
     uint64_t closing_ns;
     uint64_t closing_quiet_count;
@@ -100,9 +101,10 @@ typedef struct ledger {
     uint32_t post_head;
     uint32_t post_tail;
     ledger_timer timers[LEDGER_TIMERS_MAX];
-    bool stopped;
-    uint64_t stopped_ns;
-    uint64_t drain_ns;
+    bool stopped;            /* a stop was asked for */
+    bool said_stopping;      /* and STOPPING came */
+    uint32_t posts_before_stop; /* where the posts ended when it was asked for */
+    uint64_t drained_ns;     /* when its drain ends */
     uint64_t quiet_count; /* waits that had nothing to hand out: nothing older is owed after one */
     uint64_t completion_count;
     uint64_t closed_count;
@@ -128,7 +130,10 @@ ledger_life *ledger_life_of(ledger *ledger, iocp_token token);
 /* The life of a token that is known, or NULL. */
 ledger_life *ledger_find(ledger *ledger, iocp_token token);
 
-/* Whether the connection's end is under way or near, so that what is queued may be dropped. */
+/* Whether the connection's end is under way or near for reasons of its own, so that what is queued may be dropped. */
+bool ledger_may_end(const ledger *ledger, const ledger_life *life);
+
+/* The same, or because the port stops. */
 bool ledger_may_lose(const ledger *ledger, const ledger_life *life);
 
 void ledger_queue(ledger *ledger, ledger_life *life, uint32_t stream, uint64_t position, uint32_t count_bytes);
@@ -136,6 +141,9 @@ void ledger_notify_asked(ledger_life *life, uint64_t key);
 
 /* A held lease still shows what it showed. Removes it, and returns it. */
 ledger_lease ledger_lease_take(ledger *ledger, uint32_t index);
+
+/* A stop was asked for, whose drain ends at `drained_ns`; the first, or one that shortens it. */
+void ledger_stop_asked(ledger *ledger, uint64_t drained_ns);
 
 void ledger_post_accepted(ledger *ledger, uint64_t value);
 void ledger_timer_started(ledger *ledger, uint32_t index, iocp_timer timer, uint64_t due_ns, bool bound);

@@ -60,7 +60,13 @@ peer-fin-twice|worker/service.c|s/!\(slot->flags & IOCP_SLOT_PEER_FINISHED\) && 
 half-close-ignored|worker/service.c|s/ && !worker->setup\.config->half_close\)/)/|the peer's FIN closes although half-close is on
 writable-forgotten|worker/events.c|s/    relieve\(worker, slot\);\n//|a connection that was held back stays so
 unsent-never-falls|worker/service.c|s/    worker->unsent_bytes -= slot->queue.unsent_bytes;\n//|what a closed connection had queued counts for ever
-nameless-not-awaited|worker/loop.c|s/worker->operations->handles_held\(worker->driver\) == 0 && //|a stop does not await sockets that never had a slot
+nameless-not-awaited|worker/stopping.c|s/worker->operations->handles_held\(worker->driver\) == 0 && //|a stop does not await sockets that never had a slot
+stopping-forgotten|worker/stopping.c|s/    iocp_worker_emit\(worker, \(iocp_completion\)\{\.kind = IOCP_COMPLETION_STOPPING\}\);\n//|nobody hears that the port stops
+stopping-twice|worker/stopping.c|s/(    iocp_worker_emit\(worker, \(iocp_completion\)\{\.kind = IOCP_COMPLETION_STOPPING\}\);)/\1\n\1/|STOPPING comes twice
+stopping-overtakes-posts|worker/stopping.c|s/iocp_mailbox_was_read_to\(&worker->mailbox, worker->posts_due\) && //|a post from before the stop comes behind STOPPING
+stopping-too-late|worker/stopping.c|s/(    worker->stop = IOCP_STOP_SAID;)/\1\n    each_connection(worker, false);/|connections close before the application hears of the stop
+closes-before-posts|worker/stopping.c|s/(worker->stop = IOCP_STOP_DELIVERING;)/\1\n        each_connection(worker, false);/|connections close before posts from before the stop are delivered
+stop-aborts|worker/stopping.c|s/each_connection\(worker, drained\);/each_connection(worker, true);/|a stop resets its connections before the drain is over
 stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
 TABLE
 )

@@ -265,15 +265,15 @@ static void stop(scenario *scenario)
 {
     application *application = &scenario->application;
     ledger *ledger = scenario->ledger;
-    ledger->stopped = true;
-    ledger->stopped_ns = iocp_sim_now_ns(scenario->sim);
-    ledger->drain_ns = milliseconds(random_magnitude(&application->random, 4000));
-    iocp_port_stop(scenario->port, ledger->drain_ns);
     application->posts_no_more = false;
+    application_post(application);
+    application_stop(application);
     int count = 0;
     for (uint32_t i = 0; i < ENDING_TURNS_MAX && count != -ECANCELED; i++) {
         /* Posts without end would keep the clock from ever coming to the end of the drain. */
         application->posts_no_more = i > LIVELY_TURNS_MAX;
+        if (random_one_in(&application->random, 64))
+            application_stop(application); /* again: it can only end sooner */
         application_act(application);
         if (random_one_in(&application->random, 2))
             application_return_leases(application);

@@ -42,6 +42,7 @@ typedef enum iocp_completion_kind : uint8_t {
     IOCP_COMPLETION_CLOSED = 7,         /* the connection's last completion; detail = iocp_close_reason   */
     IOCP_COMPLETION_POSTED = 8,         /* a post; key = its value; connection = its target or 0          */
     IOCP_COMPLETION_TIMER = 9,          /* a user timer fired; key = its key                              */
+    IOCP_COMPLETION_STOPPING = 10,      /* the worker stops or leaves; once, before the stop closes anything */
 } iocp_completion_kind;
 
 /* Why a connection closed. Append only. */

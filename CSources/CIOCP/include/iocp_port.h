@@ -99,8 +99,11 @@ int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address 
  * Thread: any. Lock-free; wakes the worker only if it sleeps. */
 int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value);
 
-/* Begins to stop: no more accepts; connections are closed gracefully, and aborted `drain_ns` from now.
- * Every worker's wait returns -ECANCELED once its connections and posts are delivered.
+/* Begins to stop: no more accepts. Each worker hands out the posts that were accepted before, then STOPPING, while its
+ * connections are open. What the application sends in answer leaves before the FIN: at the next wait the connections
+ * are closed gracefully, and aborted `drain_ns` from now. Posts are accepted until the last connection is closed.
+ * Every worker's wait returns -ECANCELED once its connections and posts are delivered. A worker that was late (its
+ * handler stalled) delivers and says STOPPING all the same, and aborts at once if the drain is over by then.
  * Calling again only shortens the drain. Thread: any; async-signal-safe. */
 void iocp_port_stop(iocp_port *port, uint64_t drain_ns);
 

@@ -18,9 +18,9 @@ enum { IOCP_WAIT_CAPACITY_MIN = 16 };
  * Thread: owner. Bytes named by a completion stay leased until iocp_lease_return or iocp_send_lease. */
 int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t capacity, uint64_t timeout_ns);
 
-/* Begins to take one worker out of the port, as iocp_port_stop does for all: it accepts no more, closes its connections
- * gracefully and aborts them drain_ns from now; posts to it are refused once they are gone, and wait then returns
- * -ECANCELED. The other workers go on, and later clients reach them. Clients that wait in its backlog meanwhile are
+/* Begins to take one worker out of the port, as iocp_port_stop does for all: it accepts no more, delivers what was
+ * posted, says STOPPING, closes its connections gracefully and aborts them drain_ns from now; posts to it are refused
+ * once they are gone, and wait then returns -ECANCELED. The other workers go on, and later clients reach them. Clients that wait in its backlog meanwhile are
  * reset unless net.ipv4.tcp_migrate_req hands them on. Calling again only shortens the drain. Thread: owner. */
 void iocp_worker_leave(iocp_worker *worker, uint64_t drain_ns);
 

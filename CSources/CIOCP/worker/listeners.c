@@ -80,7 +80,7 @@ static uint64_t accept_token(const iocp_worker *worker, uint32_t listener)
 static void service_listener(iocp_worker *worker, uint32_t index, int listening_socket)
 {
     iocp_accept_state *state = &worker->accepting.states[index];
-    const bool stop = worker->stopping || (state->many && !many_fit(worker));
+    const bool stop = worker->stop != IOCP_STOP_NONE || (state->many && !many_fit(worker));
     if (state->armed) {
         if (stop && !state->cancelled) {
             state->cancelled = true;
@@ -88,11 +88,11 @@ static void service_listener(iocp_worker *worker, uint32_t index, int listening_
         }
         return;
     }
-    if (worker->stopping && state->backing_off) {
+    if (worker->stop != IOCP_STOP_NONE && state->backing_off) {
         state->backing_off = false;
         iocp_deadlines_disarm(&worker->deadlines, iocp_worker_first_listener_deadline(worker) + index);
     }
-    if (worker->stopping || state->backing_off || !has_slot(worker, state) || !take_token(worker, index))
+    if (worker->stop != IOCP_STOP_NONE || state->backing_off || !has_slot(worker, state) || !take_token(worker, index))
         return;
     *state = (iocp_accept_state){.armed = true, .many = many_fit(worker)};
     worker->accepting.armed_count++;
@@ -106,7 +106,7 @@ void iocp_worker_service_listeners(iocp_worker *worker)
     for (uint32_t i = 0; i < count; i++)
         service_listener(worker, i,
                          atomic_load_explicit(&set->listeners[i].sockets[worker->setup.index], memory_order_relaxed));
-    if (worker->stopping && worker->accepting.armed_count == 0)
+    if (worker->stop != IOCP_STOP_NONE && worker->accepting.armed_count == 0)
         iocp_listener_set_leave(set, worker->setup.index);
 }
 
@@ -148,8 +148,6 @@ static void adopt(iocp_worker *worker, uint32_t handle)
     if (!worker->setup.config->deliver_after_first_bytes)
         iocp_worker_announce(worker, slot);
     iocp_worker_touch(worker, slot);
-    if (worker->stopping)
-        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_STOPPED, 0, false);
 }
 
 void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, bool more)

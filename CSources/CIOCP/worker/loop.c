@@ -72,52 +72,11 @@ static void take_deadlines(iocp_worker *worker)
     }
 }
 
-/* --- stopping ----------------------------------------------------------------------------------------------- */
-
-static void each_connection(iocp_worker *worker, bool abort)
-{
-    for (uint32_t i = 0; i < worker->table.untouched; i++) {
-        iocp_slot *slot = &worker->table.slots[i];
-        if (slot->state != IOCP_SLOT_FREE)
-            iocp_worker_begin_close(worker, slot, IOCP_CLOSE_STOPPED, 0, abort);
-    }
-}
+/* --- the wait ----------------------------------------------------------------------------------------------- */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
-}
-
-/* When the drain ends, of the port or of this worker, whichever comes first; 0: neither stops. */
-static uint64_t drain_ends_ns(const iocp_worker *worker)
-{
-    const uint64_t stop_at_ns = atomic_load_explicit(worker->setup.stop_at_ns, memory_order_acquire);
-    if (stop_at_ns == 0 || worker->leave_at_ns == 0)
-        return stop_at_ns | worker->leave_at_ns;
-    return least(stop_at_ns, worker->leave_at_ns);
-}
-
-/* Follows a stop: closes gracefully first, aborts when the drain is over, then refuses posts. */
-static void follow_stop(iocp_worker *worker)
-{
-    const uint64_t stop_at_ns = drain_ends_ns(worker);
-    if (stop_at_ns == 0)
-        return;
-    const bool drained = worker->now_ns >= stop_at_ns;
-    if (!worker->stopping || drained)
-        each_connection(worker, drained);
-    if (!worker->stopping)
-        iocp_worker_cancel_timers(worker);
-    worker->stopping = true;
-    if (worker->table.used_count == 0 && worker->accepting.armed_count == 0)
-        iocp_mailbox_close(&worker->mailbox);
-}
-
-/* Sockets that were refused a slot are closed without one: they are awaited, too. */
-static bool stop_is_complete(const iocp_worker *worker)
-{
-    return worker->stopping && worker->table.used_count == 0 && worker->accepting.armed_count == 0 &&
-           worker->operations->handles_held(worker->driver) == 0 && iocp_mailbox_finished(&worker->mailbox);
 }
 
 /* How long the driver may sleep. */
@@ -128,15 +87,13 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
     uint64_t sleep = iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns);
     if (until_ns != UINT64_MAX)
         sleep = least(sleep, until_ns > worker->now_ns ? until_ns - worker->now_ns : 0);
-    if (worker->stopping) {
-        const uint64_t stop_at_ns = drain_ends_ns(worker);
+    if (worker->stop == IOCP_STOP_CLOSING) {
+        const uint64_t stop_at_ns = iocp_worker_drain_ends_ns(worker);
         if (stop_at_ns > worker->now_ns)
             sleep = least(sleep, stop_at_ns - worker->now_ns);
     }
     return sleep;
 }
-
-/* --- the wait ----------------------------------------------------------------------------------------------- */
 
 static int ask_driver(iocp_worker *worker, uint64_t timeout_ns)
 {
@@ -225,8 +182,8 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
             take_events(worker); /* left over from a batch that did not fit */
         } else {
             take_posts(worker);
-            follow_stop(worker);
-            if (stop_is_complete(worker))
+            iocp_worker_follow_stop(worker);
+            if (iocp_worker_has_stopped(worker))
                 break;
             result = wait_once(worker, until_ns);
             take_deadlines(worker);
@@ -243,18 +200,11 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         IOCP_STATS_ADD(worker->stats, completions, count);
         return (int)count;
     }
-    if (stop_is_complete(worker)) {
+    if (iocp_worker_has_stopped(worker)) {
         worker->finished = true;
         return -ECANCELED;
     }
     return result < 0 ? result : -ETIME;
-}
-
-void iocp_worker_leave(iocp_worker *worker, uint64_t drain_ns)
-{
-    const uint64_t at_ns = iocp_worker_clock_ns(worker) + least(drain_ns, IOCP_TIMEOUT_NS_MAX);
-    if (worker->leave_at_ns == 0 || at_ns < worker->leave_at_ns)
-        worker->leave_at_ns = at_ns;
 }
 
 void iocp_worker_wake(const iocp_worker *worker)

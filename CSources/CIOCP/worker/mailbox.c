@@ -107,6 +107,16 @@ void iocp_mailbox_close(iocp_mailbox *mailbox)
     atomic_fetch_or_explicit(&mailbox->tail, CLOSED, memory_order_relaxed);
 }
 
+uint64_t iocp_mailbox_tail(const iocp_mailbox *mailbox)
+{
+    return atomic_load_explicit(&mailbox->tail, memory_order_relaxed) & ~CLOSED;
+}
+
+bool iocp_mailbox_was_read_to(const iocp_mailbox *mailbox, uint64_t tail)
+{
+    return mailbox->head >= tail;
+}
+
 bool iocp_mailbox_finished(const iocp_mailbox *mailbox)
 {
     const uint64_t tail = atomic_load_explicit(&mailbox->tail, memory_order_relaxed);

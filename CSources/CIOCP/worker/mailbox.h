@@ -55,6 +55,12 @@ void iocp_mailbox_awake(iocp_mailbox *mailbox);
 /* Refuses every later put. What was taken before is still to be taken out. */
 void iocp_mailbox_close(iocp_mailbox *mailbox);
 
+/* Where the mailbox ends now: behind every letter whose put has returned. */
+uint64_t iocp_mailbox_tail(const iocp_mailbox *mailbox);
+
+/* Whether every letter before that end was taken out. */
+bool iocp_mailbox_was_read_to(const iocp_mailbox *mailbox, uint64_t tail);
+
 /* Closed, and every letter taken out. */
 bool iocp_mailbox_finished(const iocp_mailbox *mailbox);
 

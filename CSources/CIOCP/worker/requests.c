@@ -178,7 +178,7 @@ void iocp_lease_return(iocp_worker *worker, uint16_t lease)
 int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_address *source, uint64_t key,
                  iocp_token *connection)
 {
-    if (worker->stopping || worker->finished)
+    if (iocp_worker_said_stopping(worker))
         return -ESHUTDOWN;
     iocp_slot *slot = iocp_worker_slot_take(worker, IOCP_HANDLE_NONE, IOCP_SLOT_CONNECTING);
     if (slot == NULL)

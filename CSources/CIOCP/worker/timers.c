@@ -28,7 +28,7 @@ static uint32_t deadline_of(const iocp_worker *worker, uint32_t index)
 int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer)
 {
     iocp_timers *timers = &worker->timers;
-    if (worker->stopping || worker->finished)
+    if (iocp_worker_said_stopping(worker))
         return -ESHUTDOWN;
     /* Each armed timer and each one that ended owes a completion; what is owed must fit the spill. */
     if (timers->armed_count + (worker->spill.tail - worker->spill.head) >= timers->entry_count)

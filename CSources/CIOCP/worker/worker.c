@@ -46,9 +46,9 @@ static int open_memory(iocp_worker *worker, const char **detail)
     const uint32_t slot_count = config->connections_per_worker;
     const uint32_t reserve_count = slot_count * IOCP_SEND_RESERVE_NODES;
     const uint32_t node_count = reserve_count + slot_count * 2 + config->send_chunks_per_worker;
-    /* Spilled at worst: every mark, OPENED and CLOSED of every slot, every timer, and one batch of events. */
+    /* Spilled at worst: every mark, OPENED and CLOSED of every slot, every timer, STOPPING, and one batch of events. */
     const uint32_t spill_count =
-        round_up_power_of_two(node_count + 2 * slot_count + config->timers_per_worker +
+        round_up_power_of_two(node_count + 2 * slot_count + config->timers_per_worker + 1 +
                               IOCP_DRIVER_EVENTS_MAX * IOCP_COMPLETIONS_PER_EVENT_MAX);
     int result;
 

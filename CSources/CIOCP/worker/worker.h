@@ -7,6 +7,7 @@
  *   requests.c    the application's calls on one connection
  *   listener_set.c  the port's listening sockets, which workers join and leave
  *   listeners.c   accepting, backing off, limits at the door
+ *   stopping.c    the end of a worker: posts, STOPPING, closes
  *   deadlines.c   idle, receive, send and linger deadlines of a slot
  *   timers.c      user timers
  *   mailbox.c     posts */
@@ -61,6 +62,14 @@ typedef struct iocp_service_list {
     uint32_t tail;
 } iocp_service_list;
 
+/* How far a worker is on its way to its end. Each state follows the one before it. */
+typedef enum iocp_stop : uint8_t {
+    IOCP_STOP_NONE = 0,       /* running */
+    IOCP_STOP_DELIVERING = 1, /* accepts no more; what was posted before the stop is handed out first */
+    IOCP_STOP_SAID = 2,       /* STOPPING was handed out; the application answers before the next wait */
+    IOCP_STOP_CLOSING = 3,    /* connections close, and are aborted when the drain is over */
+} iocp_stop;
+
 struct iocp_worker {
     /* the loop */
     const iocp_driver_operations *operations;
@@ -75,9 +84,10 @@ struct iocp_worker {
     int32_t receive_mean_bytes; /* how much a receive brings, lately */
     uint64_t unsent_bytes;      /* of all connections */
     uint64_t leave_at_ns;       /* as the port's stop_at_ns, for this worker alone */
+    uint64_t posts_due;         /* where the mailbox ended when the stop was seen */
     bool spins;                 /* the last sleep or spin ended soon: look again before sleeping */
     bool feeds_on;              /* the latest flush had buffers for more of the starved, and no room */
-    bool stopping;
+    iocp_stop stop;
     bool finished;              /* wait has nothing more to deliver, ever */
 
     iocp_slot_table table;
@@ -115,6 +125,23 @@ uint64_t iocp_worker_clock_ns(const iocp_worker *worker);
 
 /* Ends a sleep. Thread: any; async-signal-safe. */
 void iocp_worker_wake(const iocp_worker *worker);
+
+/* --- stopping.c -------------------------------------------------------------------------------------------- */
+
+/* When the drain ends, of the port or of this worker, whichever comes first; 0: neither stops. */
+uint64_t iocp_worker_drain_ends_ns(const iocp_worker *worker);
+
+/* One step on the way to the end, where one is due. Called by a wait that has nothing else in hand. */
+void iocp_worker_follow_stop(iocp_worker *worker);
+
+/* Everything was handed out and closed. Sockets that were refused a slot are awaited, too. */
+bool iocp_worker_has_stopped(const iocp_worker *worker);
+
+/* Whether the application was told: from then on nothing begins that would be ended at once. */
+static inline bool iocp_worker_said_stopping(const iocp_worker *worker)
+{
+    return worker->stop >= IOCP_STOP_SAID;
+}
 
 /* --- events.c ---------------------------------------------------------------------------------------------- */
 

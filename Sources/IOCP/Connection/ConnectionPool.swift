@@ -33,10 +33,10 @@ public struct ConnectionPool<State>: ~Copyable {
         return context?.token == connection.token ? context : nil
     }
 
-    /// Calls `body` for every open connection, in the order of slots.
-    public func forEach(_ body: (IocpContext<State>) -> Void) {
+    /// Calls `body` for every connection whose `closed` is still to come, in the order of slots.
+    public func forEach<Failure: Error>(_ body: (IocpContext<State>) throws(Failure) -> Void) throws(Failure) {
         for slot in 0..<untouched {
-            if let context = unsafe contexts[slot], context.token != 0 { body(context) }
+            if let context = unsafe contexts[slot], context.token != 0 { try body(context) }
         }
     }
 

@@ -25,6 +25,9 @@ public struct Completion {
         case posted
         /// A user timer fired, or ended early with ECANCELED.
         case timer(IOCPError?)
+        /// The port stops, or this worker leaves it; once, behind every post that was accepted before. Connections are
+        /// open: what is sent now leaves before their FIN. The next wait begins to close them.
+        case stopping
     }
 
     @usableFromInline let raw: iocp_completion
@@ -34,7 +37,7 @@ public struct Completion {
         unsafe self.raw = raw
     }
 
-    /// The connection, or nil for a post to a worker.
+    /// The connection, or nil for a post to a worker and for `stopping`.
     public var connection: Connection? {
         unsafe raw.connection == 0 ? nil : Connection(token: raw.connection)
     }
@@ -53,6 +56,7 @@ public struct Completion {
         case IOCP_COMPLETION_CLOSED: .closed(unsafe CloseReason(reason: raw.detail, result: raw.result))
         case IOCP_COMPLETION_POSTED: .posted
         case IOCP_COMPLETION_TIMER: .timer(unsafe raw.result < 0 ? IOCPError(result: raw.result, .timer) : nil)
+        case IOCP_COMPLETION_STOPPING: .stopping
         default: preconditionFailure("the core handed out a completion of an unknown kind")
         }
     }

@@ -101,8 +101,12 @@ public final class CompletionPort: @unchecked Sendable {
         try check(unsafe iocp_port_post(raw, iocp_token_worker(connection.token), connection.token, value), .post)
     }
 
-    /// Begins to stop: accepts no more, closes every connection gracefully and aborts what is left after `drain`.
-    /// Returns at once; every worker's wait ends once its connections and posts are delivered.
+    /// Begins to stop, and returns at once: each worker accepts no more, delivers what was posted before, says
+    /// `stopping`, closes its connections gracefully and aborts what is left `drain` from now. Its wait ends once its
+    /// connections and posts are delivered. Posts are accepted until the last connection is closed.
+    ///
+    /// A worker whose handler stalls does all this when it returns, and aborts at once if the drain is over by then.
+    /// Calling again only shortens the drain.
     public func stop(drainingFor drain: Duration = .zero) {
         unsafe iocp_port_stop(raw, drain.wholeNanoseconds)
     }

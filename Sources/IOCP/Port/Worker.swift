@@ -60,8 +60,8 @@ public final class Worker {
     }
 
     /// Begins to take this worker out of its port, as ``CompletionPort/stop(drainingFor:)`` does for all: it accepts no
-    /// more, closes its connections gracefully and aborts what is left after `drain`; its wait then throws ECANCELED and
-    /// posts to it are refused. The other workers go on.
+    /// more, delivers what was posted before, says `stopping`, closes its connections gracefully and aborts what is left
+    /// `drain` from now; its wait then throws ECANCELED and posts to it are refused. The other workers go on.
     ///
     /// Later clients reach the others. Those in this worker's backlog meanwhile are reset, unless the sysctl
     /// `net.ipv4.tcp_migrate_req` hands them on.

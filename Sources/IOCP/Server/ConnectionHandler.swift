@@ -1,7 +1,8 @@
 /// What a server or client does with its connections. One value per worker, called on that worker's thread only.
 ///
 /// Every method has a default that does nothing, so implement what you need. Implement one of the two `received`:
-/// the span is lent for the call; the lease may be kept, or sent back without a copy.
+/// the span is lent for the call; the lease may be kept, or sent back without a copy. Implement one of the two
+/// `stopping`, too: the longer one is given the worker's connections.
 ///
 /// A method that throws aborts its connection. A handler is a generic parameter, never an existential: its calls are
 /// specialised in your module and cost no witness table.
@@ -47,6 +48,18 @@ public protocol ConnectionHandler: SendableMetatype {
     mutating func timerFired(key: UInt64, error: IOCPError?, connection: IocpContext<State>?, on worker: Worker)
         throws(IOCPError)
 
+    /// The port stops, or this worker leaves it. Everything posted before came first, every connection is still open, and
+    /// what is sent here leaves before the FIN of its connection: the place to say good-bye.
+    ///
+    /// Called once. No connection is accepted any more, and ``Worker/connect(to:from:key:)`` and timers are refused with
+    /// ESHUTDOWN. When it returns, connections are closed gracefully; what the peers have not taken when the drain given
+    /// to `stop` or `leave` is over is dropped with a reset. So a drain of zero leaves no time for a good-bye.
+    /// What it throws changes nothing.
+    mutating func stopping(on worker: Worker) throws(IOCPError)
+
+    /// The same, with the worker's connections. The default calls ``stopping(on:)``.
+    mutating func stopping(_ connections: borrowing ConnectionPool<State>, on worker: Worker) throws(IOCPError)
+
     /// The port has stopped, and this worker has delivered everything.
     mutating func stopped(on worker: Worker)
 }
@@ -82,6 +95,12 @@ extension ConnectionHandler {
     public mutating func timerFired(
         key: UInt64, error: IOCPError?, connection: IocpContext<State>?, on worker: Worker
     ) throws(IOCPError) {}
+    @inlinable
+    public mutating func stopping(on worker: Worker) throws(IOCPError) {}
+    @inlinable
+    public mutating func stopping(_ connections: borrowing ConnectionPool<State>, on worker: Worker) throws(IOCPError) {
+        try stopping(on: worker)
+    }
     @inlinable
     public mutating func stopped(on worker: Worker) {}
 }

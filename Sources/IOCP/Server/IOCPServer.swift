@@ -34,8 +34,9 @@ public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
         try threads.port.listen(host: host, port: port)
     }
 
-    /// Begins to stop and returns at once: accepts no more, closes connections gracefully, aborts what is left after
-    /// `drain`. ``wait()`` tells when it is done.
+    /// Begins to stop and returns at once: accepts no more, delivers what was posted before, calls
+    /// ``ConnectionHandler/stopping(on:)``, closes connections gracefully and aborts what is left `drain` from now.
+    /// ``wait()`` tells when it is done. Calling it again only shortens the drain. May be called from a handler.
     public func stop(drainingFor drain: Duration = .zero) {
         threads.port.stop(drainingFor: drain)
     }

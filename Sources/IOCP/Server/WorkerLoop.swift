@@ -90,6 +90,8 @@ extension Worker {
                 }
             case .timer(let error):
                 try handler.timerFired(key: completion.key, error: error, connection: context, on: self)
+            case .stopping:
+                try handler.stopping(pool, on: self)
             case .opened, .received:
                 break
             }

@@ -1,0 +1,79 @@
+/* How a worker ends, with its port or alone: posts first, then word to the application, then the connections. */
+#include "worker.h"
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t iocp_worker_drain_ends_ns(const iocp_worker *worker)
+{
+    const uint64_t stop_at_ns = atomic_load_explicit(worker->setup.stop_at_ns, memory_order_acquire);
+    if (stop_at_ns == 0 || worker->leave_at_ns == 0)
+        return stop_at_ns | worker->leave_at_ns;
+    return least(stop_at_ns, worker->leave_at_ns);
+}
+
+static void each_connection(iocp_worker *worker, bool abort)
+{
+    for (uint32_t i = 0; i < worker->table.untouched; i++) {
+        iocp_slot *slot = &worker->table.slots[i];
+        if (slot->state != IOCP_SLOT_FREE)
+            iocp_worker_begin_close(worker, slot, IOCP_CLOSE_STOPPED, 0, abort);
+    }
+}
+
+/* The application still has every connection, and every post from before the stop. No accept is outstanding, so no
+ * connection will open that it could not take leave of. */
+static bool may_say_so(const iocp_worker *worker)
+{
+    return iocp_mailbox_was_read_to(&worker->mailbox, worker->posts_due) && worker->accepting.armed_count == 0;
+}
+
+static void close_connections(iocp_worker *worker)
+{
+    const bool drained = worker->now_ns >= iocp_worker_drain_ends_ns(worker);
+    if (worker->stop == IOCP_STOP_SAID || drained)
+        each_connection(worker, drained);
+    if (worker->stop == IOCP_STOP_SAID)
+        iocp_worker_cancel_timers(worker);
+    worker->stop = IOCP_STOP_CLOSING;
+    if (worker->table.used_count == 0)
+        iocp_mailbox_close(&worker->mailbox);
+}
+
+void iocp_worker_follow_stop(iocp_worker *worker)
+{
+    if (iocp_worker_drain_ends_ns(worker) == 0)
+        return;
+    switch (worker->stop) {
+    case IOCP_STOP_NONE:
+        /* A post that was accepted before the stop was asked for is counted in the tail that is read after it. */
+        worker->posts_due = iocp_mailbox_tail(&worker->mailbox);
+        worker->stop = IOCP_STOP_DELIVERING;
+        break;
+    case IOCP_STOP_DELIVERING:
+        break;
+    case IOCP_STOP_SAID:
+    case IOCP_STOP_CLOSING:
+        close_connections(worker);
+        return;
+    }
+    if (!may_say_so(worker))
+        return;
+    worker->stop = IOCP_STOP_SAID;
+    iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_STOPPING});
+}
+
+bool iocp_worker_has_stopped(const iocp_worker *worker)
+{
+    return worker->stop == IOCP_STOP_CLOSING && worker->table.used_count == 0 &&
+           worker->operations->handles_held(worker->driver) == 0 && iocp_mailbox_finished(&worker->mailbox);
+}
+
+void iocp_worker_leave(iocp_worker *worker, uint64_t drain_ns)
+{
+    const uint64_t at_ns = iocp_worker_clock_ns(worker) + least(drain_ns, IOCP_TIMEOUT_NS_MAX);
+    if (worker->leave_at_ns == 0 || at_ns < worker->leave_at_ns)
+        worker->leave_at_ns = at_ns;
+}

@@ -1,0 +1,183 @@
+import Glibc
+import IOCP
+import Testing
+
+extension RealSockets {
+    /// The end of a port, as its application sees it: posts from before the stop, then word of it, then closes.
+    @Suite struct Stopping {
+        @Test("posts come first, then stopping; what both send arrives before the FIN", arguments: testedDrivers)
+        func order(driver: Driver) async throws {
+            let log = Locked<[String]>([])
+            let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log) }
+            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let peers = try (0..<8).map { _ in try Peer.connect(port: address.port) }
+            for peer in peers {
+                try peer.send([1])
+                #expect(try peer.receive(1) == [1])
+            }
+            for post: UInt64 in 0..<100 { try server.port.post(post, toWorker: 0) }
+            server.stop(drainingFor: .seconds(5))
+            for peer in peers {
+                #expect(try String(decoding: peer.receive(1000), as: UTF8.self) == "last post, good-bye")
+                #expect(peer.end() == .finished)
+                peer.finishSending()
+            }
+            try server.wait()
+            let events = log.withLock { $0 }
+            #expect(events.prefix(100) == (0..<100).map { "posted \($0)" }[...])
+            #expect(events.dropFirst(100).first == "stopping with 8")
+            #expect(events.dropFirst(101) == (repeatElement("closed", count: 8) + ["stopped"])[...])
+            #expect(refusal { () throws(IOCPError) in try server.port.post(1, toWorker: 0) }?.name == "ESHUTDOWN")
+        }
+
+        @Test("a stop from a handler, and a second one that shortens the drain", arguments: testedDrivers)
+        func fromHandler(driver: Driver) async throws {
+            let log = Locked<[String]>([])
+            let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log) }
+            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let stays = try Peer.connect(port: address.port)
+            try stays.send([1])
+            #expect(try stays.receive(1) == [1])
+            let asks = try Peer.connect(port: address.port)
+            try asks.send(Array("stop".utf8))
+            for peer in [asks, stays] {
+                #expect(try String(decoding: peer.receive(8), as: UTF8.self) == "good-bye")
+                #expect(peer.end() == .finished)
+            }
+            // They never finish: only the end of the drain closes them.
+            let begun = ContinuousClock.now
+            server.stop()
+            try server.wait()
+            #expect(ContinuousClock.now - begun < .seconds(20))
+            #expect(log.withLock { $0 } == ["stopping with 2", "closed", "closed", "stopped"])
+        }
+
+        @Test("a worker that stalls beyond the drain still delivers, says so, and then resets", arguments: testedDrivers)
+        func stalled(driver: Driver) async throws {
+            let log = Locked<[String]>([])
+            let gate = Locked(false)
+            let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log, gate: gate) }
+            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let peer = try Peer.connect(port: address.port)
+            try peer.send(Array("stall".utf8))
+            try await eventually("stalled") { log.withLock { $0 } == ["stalls"] }
+            try server.port.post(0, toWorker: 0)
+            server.stop(drainingFor: .milliseconds(1))
+            try await Task.sleep(for: .milliseconds(5)) // the drain is over
+            gate.withLock { $0 = true }
+            try server.wait()
+            #expect(log.withLock { $0 } == ["stalls", "posted 0", "stopping with 1", "closed", "stopped"])
+            #expect(peer.end() == .reset)
+        }
+
+        @Test("nothing begins once stopping was said", arguments: testedDrivers)
+        func refusals(driver: Driver) async throws {
+            let port = try CompletionPort(configuration(driver))
+            try await onThreads(1) { _ in
+                let worker = try port.attachWorker()
+                let address = try port.listen(host: "127.0.0.1", port: 0)
+                var batch = CompletionBatch()
+                worker.leave(drainingFor: .seconds(1))
+                #expect(try worker.wait(into: &batch) == 1)
+                #expect(batch[0].event == .stopping && batch[0].connection == nil)
+                #expect(refusal { () throws(IOCPError) in try worker.connect(to: address) }?.name == "ESHUTDOWN")
+                #expect(
+                    refusal { () throws(IOCPError) in try worker.startTimer(after: .zero, key: 1) }?.name == "ESHUTDOWN")
+                try port.post(7, toWorker: 0) // still taken, and delivered
+                #expect(try worker.wait(into: &batch) == 1)
+                #expect(batch[0].event == .posted && batch[0].key == 7)
+                #expect(refusal { () throws(IOCPError) in _ = try worker.wait(into: &batch) }?.name == "ECANCELED")
+            }
+        }
+
+        @Test("a thread that leaves is told so before its connections close", arguments: testedDrivers)
+        func leaving(driver: Driver) async throws {
+            let port = try CompletionPort(configuration(driver))
+            try await onThreads(1) { _ in
+                let worker = try port.attachWorker()
+                let address = try port.listen(host: "127.0.0.1", port: 0)
+                let peer = try Peer.connect(port: address.port)
+                var batch = CompletionBatch()
+                var events: [Completion.Event] = []
+                var connection: Connection?
+                while let count = try? worker.wait(into: &batch) {
+                    for index in 0..<count {
+                        events.append(batch[index].event)
+                        switch batch[index].event {
+                        case .opened:
+                            connection = batch[index].connection
+                            try port.post(1, to: connection!)
+                            worker.leave(drainingFor: .seconds(5))
+                        case .posted: try worker.send("posted".utf8Span.span.bytes, to: connection!)
+                        case .stopping:
+                            try worker.send("stopping".utf8Span.span.bytes, to: connection!)
+                            peer.finishSending()
+                        default: break
+                        }
+                    }
+                }
+                #expect(events.prefix(3) == [.opened, .posted, .stopping])
+                #expect(events.filter { $0 == .stopping }.count == 1)
+                #expect(events.last == .closed(.stopped))
+                #expect(try String(decoding: peer.receive(100), as: UTF8.self) == "postedstopping")
+            }
+        }
+
+        @Test("a port that stopped before a worker was attached refuses it, and waits for nobody", arguments: testedDrivers)
+        func beforeAttaching(driver: Driver) throws {
+            let port = try CompletionPort(configuration(driver))
+            try port.listen(host: "127.0.0.1", port: 0)
+            port.stop()
+            #expect(refusal { () throws(IOCPError) in _ = try port.attachWorker() }?.name == "ESHUTDOWN")
+            #expect(
+                refusal { () throws(IOCPError) in try port.listen(host: "127.0.0.1", port: 0) }?.name == "ESHUTDOWN")
+        }
+    }
+}
+
+private func configuration(_ driver: Driver) -> PortConfiguration {
+    var configuration = PortConfiguration()
+    configuration.driver = driver
+    configuration.workers = 1
+    configuration.pinsWorkers = false
+    configuration.lingerTimeout = .seconds(30)
+    return configuration
+}
+
+/// Echoes; takes leave of every connection when the port stops.
+private struct Farewell: ConnectionHandler {
+    let worker: Worker
+    let log: Locked<[String]>
+    var gate = Locked(true)
+    var open: [Connection: IocpContext<Void>] = [:]
+
+    mutating func opened(_ connection: IocpContext<Void>) { open[connection.connection] = connection }
+
+    func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
+        switch bytes.withUnsafeBytes({ String(decoding: $0, as: UTF8.self) }) {
+        case "stop": worker.port.stop(drainingFor: .seconds(60))
+        case "stall":
+            log.withLock { $0.append("stalls") }
+            while !gate.withLock({ $0 }) { sched_yield() }
+        default: try connection.send(bytes)
+        }
+    }
+
+    func posted(_ value: UInt64, to connection: IocpContext<Void>?, on worker: Worker) throws(IOCPError) {
+        log.withLock { $0.append("posted \(value)") }
+        guard value == 99 else { return }
+        for connection in open.values { try connection.send("last post, ") }
+    }
+
+    func stopping(_ connections: borrowing ConnectionPool<Void>, on worker: Worker) throws(IOCPError) {
+        log.withLock { $0.append("stopping with \(connections.count)") }
+        try connections.forEach { connection throws(IOCPError) in try connection.send("good-bye") }
+    }
+
+    mutating func closed(_ connection: IocpContext<Void>, reason: CloseReason) {
+        log.withLock { $0.append("closed") }
+        open[connection.connection] = nil
+    }
+
+    func stopped(on worker: Worker) { log.withLock { $0.append("stopped") } }
+}
