@@ -311,6 +311,12 @@ int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address 
     return result;
 }
 
+void iocp_port_stop_listening(iocp_port *port)
+{
+    iocp_listener_set_end(&port->listeners);
+    wake_all(port);
+}
+
 int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value)
 {
     if (worker_index >= port->config.worker_count)

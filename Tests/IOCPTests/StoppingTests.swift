@@ -123,6 +123,75 @@ extension RealSockets {
             }
         }
 
+        @Test("listening ends, connections go on, and listening begins again", arguments: testedDrivers)
+        func listening(driver: Driver) async throws {
+            try await withServer(driver) { server, port, ledger in
+                let descriptors = openDescriptors()
+                let peer = try Peer.connect(port: port)
+                try peer.send([1])
+                #expect(try peer.receive(1) == [1])
+                for round in 0..<100 { // more often than a port has places for listeners
+                    server.stopListening()
+                    server.stopListening()
+                    #expect(isRefused(port))
+                    try peer.send([UInt8(round)])
+                    #expect(try peer.receive(1) == [UInt8(round)])
+                    try await eventually("its sockets are closed") { openDescriptors() < descriptors }
+                    #expect(try server.listen(host: "127.0.0.1", port: port).port == port)
+                    for _ in 0..<4 {
+                        let later = try Peer.connect(port: port)
+                        try later.send([7])
+                        #expect(try later.receive(1) == [7])
+                    }
+                }
+                #expect((0..<2).map { server.port.stats(ofWorker: $0).acceptFailures } == [0, 0])
+                server.stopListening()
+                #expect(isRefused(port))
+                server.stop(drainingFor: .seconds(5))
+                server.stopListening()
+                peer.finishSending()
+            }
+        }
+
+        @Test("a worker that stalls refuses new clients, too", arguments: testedDrivers)
+        func listeningWhileStalled(driver: Driver) async throws {
+            let log = Locked<[String]>([])
+            let gate = Locked(false)
+            let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log, gate: gate) }
+            let first = try server.listen(host: "127.0.0.1", port: 0), second = try server.listen(host: "127.0.0.1", port: 0)
+            let peer = try Peer.connect(port: first.port)
+            try peer.send(Array("stall".utf8))
+            try await eventually("stalled") { log.withLock { $0 } == ["stalls"] }
+            let waiting = try Peer.connect(port: second.port) // in the backlog
+            server.stopListening()
+            #expect(isRefused(first.port) && isRefused(second.port))
+            #expect(waiting.end() == .reset)
+            // Its place is not free yet.
+            #expect(try server.listen(host: "127.0.0.1", port: first.port).port == first.port)
+            gate.withLock { $0 = true }
+            try peer.send([9])
+            #expect(try peer.receive(1) == [9])
+            let later = try Peer.connect(port: first.port)
+            try later.send([7])
+            #expect(try later.receive(1) == [7])
+            server.stop(drainingFor: .zero)
+            try server.wait()
+        }
+
+        @Test("a handler stops listening", arguments: testedDrivers)
+        func listeningFromHandler(driver: Driver) async throws {
+            let log = Locked<[String]>([])
+            let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log) }
+            server.stopListening() // nothing listens
+            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let peer = try Peer.connect(port: address.port)
+            try peer.send(Array("deaf".utf8))
+            #expect(try peer.receive(4) == Array("deaf".utf8))
+            #expect(isRefused(address.port))
+            server.stop()
+            try server.wait()
+        }
+
         @Test("a port that stopped before a worker was attached refuses it, and waits for nobody", arguments: testedDrivers)
         func beforeAttaching(driver: Driver) throws {
             let port = try CompletionPort(configuration(driver))
@@ -133,6 +202,20 @@ extension RealSockets {
                 refusal { () throws(IOCPError) in try port.listen(host: "127.0.0.1", port: 0) }?.name == "ESHUTDOWN")
         }
     }
+}
+
+/// Whether a client is refused at once.
+private func isRefused(_ port: Int) -> Bool {
+    let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    defer { close(fd) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = UInt16(port).bigEndian
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    let result = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+    }
+    return result < 0 && errno == ECONNREFUSED
 }
 
 private func configuration(_ driver: Driver) -> PortConfiguration {
@@ -156,6 +239,9 @@ private struct Farewell: ConnectionHandler {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
         switch bytes.withUnsafeBytes({ String(decoding: $0, as: UTF8.self) }) {
         case "stop": worker.port.stop(drainingFor: .seconds(60))
+        case "deaf":
+            worker.port.stopListening()
+            try connection.send("deaf")
         case "stall":
             log.withLock { $0.append("stalls") }
             while !gate.withLock({ $0 }) { sched_yield() }

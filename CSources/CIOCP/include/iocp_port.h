@@ -92,6 +92,12 @@ int iocp_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failur
  * Thread: any, before or after the workers opened, not after iocp_port_stop. */
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure);
 
+/* Stops listening on every address and goes on serving. When it returns new clients are refused, even by a worker whose
+ * handler stalls; clients in a backlog are reset, unless net.ipv4.tcp_migrate_req hands them on. A client that was
+ * accepted already still opens. Again, or before any listen, it does nothing; iocp_port_listen may listen again.
+ * Thread: any. */
+void iocp_port_stop_listening(iocp_port *port);
+
 /* Posts `value` to a worker: delivered exactly once as a POSTED completion, or refused here.
  * `connection` is passed along unchecked and may be 0.
  * -EAGAIN: the mailbox is full; -ENXIO: the worker is not open yet; -ESHUTDOWN: the port has stopped, or the worker

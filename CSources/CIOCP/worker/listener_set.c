@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../system/socket_address.h"
@@ -89,13 +90,24 @@ static bool any_member(const iocp_listener_set *set, iocp_membership membership)
     return false;
 }
 
-static void close_listener(iocp_listener *listener, uint32_t worker_count)
+static void close_sockets(iocp_listener *listener, uint32_t worker_count)
 {
     close_once(&listener->holder);
     for (uint32_t i = 0; i < worker_count; i++)
         close_once(&listener->sockets[i]);
-    free(listener->sockets);
-    listener->sockets = NULL;
+}
+
+/* Once made, the places of a listener's sockets stay: workers look at them without the lock. */
+static int make_places(iocp_listener *listener, uint32_t worker_count)
+{
+    if (listener->sockets != NULL)
+        return 0;
+    listener->sockets = malloc(worker_count * sizeof *listener->sockets);
+    if (listener->sockets == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < worker_count; i++)
+        atomic_init(&listener->sockets[i], -1);
+    return 0;
 }
 
 static int bind_all(iocp_listener_set *set, iocp_listener *listener)
@@ -133,19 +145,15 @@ static int open_listener(iocp_listener_set *set, const iocp_address *address, io
     const int claim = claim_address(address, set->backlog, &listener->address);
     if (claim < 0)
         return claim;
-    int result = -ENOMEM;
-    listener->sockets = malloc(set->worker_count * sizeof *listener->sockets);
-    if (listener->sockets != NULL) {
-        for (uint32_t i = 0; i < set->worker_count; i++)
-            atomic_init(&listener->sockets[i], -1);
+    int result = make_places(listener, set->worker_count);
+    if (result == 0)
         result = bind_all(set, listener);
-    }
     close(claim);
     /* Listening starts when all are bound: a client must not reach a group that may still be given up. */
     if (result == 0)
         result = listen_all(set, listener);
     if (result < 0 && listener->sockets != NULL)
-        close_listener(listener, set->worker_count);
+        close_sockets(listener, set->worker_count);
     return result;
 }
 
@@ -160,9 +168,11 @@ void iocp_listener_set_open(iocp_listener_set *set, uint32_t worker_count, uint3
 
 void iocp_listener_set_close(iocp_listener_set *set)
 {
-    const uint32_t count = atomic_load(&set->count);
-    for (uint32_t i = 0; i < count; i++)
-        close_listener(&set->listeners[i], set->worker_count);
+    for (uint32_t i = 0; i < IOCP_LISTENERS_MAX && set->listeners[i].sockets != NULL; i++) {
+        close_sockets(&set->listeners[i], set->worker_count);
+        free(set->listeners[i].sockets);
+        set->listeners[i].sockets = NULL;
+    }
     atomic_store(&set->count, 0);
     pthread_mutex_destroy(&set->lock);
 }
@@ -174,15 +184,36 @@ static void close_holders(iocp_listener_set *set)
         close_once(&set->listeners[i].holder);
 }
 
+/* Whether every worker has closed its socket of a listener that ended. */
+static bool is_vacant(const iocp_listener_set *set, const iocp_listener *listener)
+{
+    if (!atomic_load(&listener->ended))
+        return false;
+    for (uint32_t i = 0; i < set->worker_count; i++)
+        if (atomic_load(&listener->sockets[i]) >= 0)
+            return false;
+    return true;
+}
+
+/* The first place that is free; IOCP_LISTENERS_MAX where none is. */
+static uint32_t free_place(const iocp_listener_set *set)
+{
+    const uint32_t count = atomic_load(&set->count);
+    uint32_t place = 0;
+    while (place < count && !is_vacant(set, &set->listeners[place]))
+        place++;
+    return place;
+}
+
 static int add_listener(iocp_listener_set *set, const iocp_address *address, iocp_address *bound)
 {
     enum { TRIES = 16 };
-    const uint32_t count = atomic_load(&set->count);
-    if (count == IOCP_LISTENERS_MAX)
+    const uint32_t place = free_place(set);
+    if (place == IOCP_LISTENERS_MAX)
         return -ENOSPC;
     if (!any_member(set, IOCP_MEMBER_NOT_YET) && !any_member(set, IOCP_MEMBER_JOINED))
         return -ESHUTDOWN;
-    iocp_listener *listener = &set->listeners[count];
+    iocp_listener *listener = &set->listeners[place];
     /* A free port may be taken between its choice and the last bind: any other will do as well. */
     int result = open_listener(set, address, listener);
     for (int i = 1; i < TRIES && result == -EADDRINUSE && address->port_be == 0; i++)
@@ -191,7 +222,10 @@ static int add_listener(iocp_listener_set *set, const iocp_address *address, ioc
         return result;
     *bound = listener->address;
     /* A stop that came meanwhile did not see this listener, or it is seen here: sequential consistency. */
-    atomic_store(&set->count, count + 1);
+    if (place == atomic_load(&set->count))
+        atomic_store(&set->count, place + 1);
+    else
+        atomic_store(&listener->ended, false);
     if (atomic_load(&set->stopped))
         close_holders(set);
     return 0;
@@ -216,14 +250,18 @@ static int join(iocp_listener_set *set, uint32_t worker)
 {
     const uint32_t count = atomic_load(&set->count);
     for (uint32_t i = 0; i < count; i++) {
+        if (atomic_load(&set->listeners[i].ended))
+            continue;
         const int fd = bound_socket(&set->listeners[i].address, true);
         if (fd < 0)
             return fd;
         atomic_store(&set->listeners[i].sockets[worker], fd);
     }
-    for (uint32_t i = 0; i < count; i++)
-        if (listen(atomic_load(&set->listeners[i].sockets[worker]), (int)set->backlog) < 0)
+    for (uint32_t i = 0; i < count; i++) {
+        const int fd = atomic_load(&set->listeners[i].sockets[worker]);
+        if (fd >= 0 && listen(fd, (int)set->backlog) < 0)
             return -errno;
+    }
     return 0;
 }
 
@@ -251,6 +289,36 @@ void iocp_listener_set_leave(iocp_listener_set *set, uint32_t worker)
     pthread_mutex_lock(&set->lock);
     atomic_store(&set->members[worker], IOCP_MEMBER_LEFT);
     close_worker(set, worker);
+    pthread_mutex_unlock(&set->lock);
+}
+
+/* Shut, a socket listens no more at once, whatever its worker does; accepts that wait there end with EINVAL. */
+static void end_listener(const iocp_listener_set *set, iocp_listener *listener)
+{
+    atomic_store(&listener->ended, true);
+    close_once(&listener->holder);
+    for (uint32_t i = 0; i < set->worker_count; i++) {
+        const int fd = atomic_load(&listener->sockets[i]);
+        if (fd >= 0)
+            shutdown(fd, SHUT_RDWR);
+    }
+}
+
+void iocp_listener_set_end(iocp_listener_set *set)
+{
+    pthread_mutex_lock(&set->lock);
+    const uint32_t count = atomic_load(&set->count);
+    for (uint32_t i = 0; i < count; i++)
+        end_listener(set, &set->listeners[i]);
+    pthread_mutex_unlock(&set->lock);
+}
+
+void iocp_listener_set_withdraw(iocp_listener_set *set, uint32_t listener, uint32_t worker)
+{
+    pthread_mutex_lock(&set->lock);
+    /* It may have been given to another address meanwhile. */
+    if (atomic_load(&set->listeners[listener].ended))
+        close_once(&set->listeners[listener].sockets[worker]);
     pthread_mutex_unlock(&set->lock);
 }
 

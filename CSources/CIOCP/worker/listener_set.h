@@ -13,6 +13,7 @@
 /* One address, with a SO_REUSEPORT socket of each worker that joined: -1 for the others. */
 typedef struct iocp_listener {
     iocp_address address;
+    _Atomic bool ended; /* its sockets are shut; each worker closes its own, and then it can be used for another address */
     _Atomic int holder; /* bound, and does not listen: keeps the address for workers that may still join; -1: none */
     _Atomic int *sockets;
 } iocp_listener;
@@ -49,6 +50,13 @@ int iocp_listener_set_join(iocp_listener_set *set, uint32_t worker);
  * waits in its backlog is reset, or moved to the others where net.ipv4.tcp_migrate_req is set. Thread: the worker's,
  * with no accept outstanding. */
 void iocp_listener_set_leave(iocp_listener_set *set, uint32_t worker);
+
+/* Ends every listener: clients are refused when this returns, and those in a backlog are reset. Each worker then closes
+ * its sockets by iocp_listener_set_withdraw. Thread: any. */
+void iocp_listener_set_end(iocp_listener_set *set);
+
+/* Closes a worker's socket of a listener that has ended. Thread: the worker's, with no accept outstanding there. */
+void iocp_listener_set_withdraw(iocp_listener_set *set, uint32_t listener, uint32_t worker);
 
 /* The port stops: no address is kept for workers still to come. Thread: any; async-signal-safe. */
 void iocp_listener_set_stop(iocp_listener_set *set);

@@ -77,22 +77,41 @@ static uint64_t accept_token(const iocp_worker *worker, uint32_t listener)
     return iocp_token_make(IOCP_OPERATION_ACCEPT, worker->setup.index, listener, 1);
 }
 
-static void service_listener(iocp_worker *worker, uint32_t index, int listening_socket)
+static bool has_ended(const iocp_worker *worker, uint32_t listener)
+{
+    return atomic_load_explicit(&worker->setup.listeners->listeners[listener].ended, memory_order_acquire);
+}
+
+/* Nothing is armed any more: the socket may go. */
+static void give_up(iocp_worker *worker, uint32_t index, int listening_socket)
 {
     iocp_accept_state *state = &worker->accepting.states[index];
-    const bool stop = worker->stop != IOCP_STOP_NONE || (state->many && !many_fit(worker));
+    if (state->backing_off) {
+        state->backing_off = false;
+        iocp_deadlines_disarm(&worker->deadlines, iocp_worker_first_listener_deadline(worker) + index);
+    }
+    if (listening_socket >= 0 && has_ended(worker, index))
+        iocp_listener_set_withdraw(worker->setup.listeners, index, worker->setup.index);
+}
+
+static void service_listener(iocp_worker *worker, uint32_t index)
+{
+    iocp_accept_state *state = &worker->accepting.states[index];
+    const bool ends = worker->stop != IOCP_STOP_NONE || has_ended(worker, index);
+    const int listening_socket = atomic_load_explicit(
+        &worker->setup.listeners->listeners[index].sockets[worker->setup.index], memory_order_relaxed);
     if (state->armed) {
-        if (stop && !state->cancelled) {
+        if ((ends || (state->many && !many_fit(worker))) && !state->cancelled) {
             state->cancelled = true;
             worker->operations->cancel(worker->driver, accept_token(worker, index), 0);
         }
         return;
     }
-    if (worker->stop != IOCP_STOP_NONE && state->backing_off) {
-        state->backing_off = false;
-        iocp_deadlines_disarm(&worker->deadlines, iocp_worker_first_listener_deadline(worker) + index);
+    if (ends) {
+        give_up(worker, index, listening_socket);
+        return;
     }
-    if (worker->stop != IOCP_STOP_NONE || state->backing_off || !has_slot(worker, state) || !take_token(worker, index))
+    if (state->backing_off || !has_slot(worker, state) || !take_token(worker, index))
         return;
     *state = (iocp_accept_state){.armed = true, .many = many_fit(worker)};
     worker->accepting.armed_count++;
@@ -104,8 +123,7 @@ void iocp_worker_service_listeners(iocp_worker *worker)
     iocp_listener_set *set = worker->setup.listeners;
     const uint32_t count = atomic_load_explicit(&set->count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++)
-        service_listener(worker, i,
-                         atomic_load_explicit(&set->listeners[i].sockets[worker->setup.index], memory_order_relaxed));
+        service_listener(worker, i);
     if (worker->stop != IOCP_STOP_NONE && worker->accepting.armed_count == 0)
         iocp_listener_set_leave(set, worker->setup.index);
 }
@@ -163,12 +181,14 @@ void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, b
         return;
     }
     switch (-result) {
-    case ECANCELED:    /* ours: near the limit, or stopping */
+    case ECANCELED:    /* ours: near the limit, or the end of listening */
     case ECONNABORTED: /* the client left the backlog before it was accepted; the next one may still be there */
     case EINTR:
     case EAGAIN:
         return;
     default:
+        if (has_ended(worker, index))
+            return;
         /* EMFILE, ENFILE, ENOBUFS, ENOMEM and what the network passes on (accept(2)): the clients stay in the
          * backlog, and asking again at once would spin. */
         IOCP_STATS_ADD(worker->stats, accept_failures, 1);

@@ -85,6 +85,16 @@ public final class CompletionPort: @unchecked Sendable {
         return SocketAddress(raw: bound)
     }
 
+    /// Stops listening on every address, and goes on serving the connections that are open.
+    ///
+    /// When it returns, new clients are refused, even where a worker's handler stalls. Clients that wait in a backlog are
+    /// reset, unless the sysctl `net.ipv4.tcp_migrate_req` hands them on; one that was accepted already still opens.
+    /// Calling it again changes nothing, and ``listen(host:port:)`` may listen again, on the same address too.
+    /// May be called from a handler.
+    public func stopListening() {
+        unsafe iocp_port_stop_listening(raw)
+    }
+
     /// Posts a value to a worker: delivered exactly once as a `posted` completion, or refused here.
     ///
     /// Windows: `PostQueuedCompletionStatus`. O(1), lock-free; wakes the worker only if it sleeps.

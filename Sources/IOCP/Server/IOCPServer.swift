@@ -34,6 +34,11 @@ public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
         try threads.port.listen(host: host, port: port)
     }
 
+    /// Accepts no more and goes on serving: see ``CompletionPort/stopListening()``.
+    public func stopListening() {
+        threads.port.stopListening()
+    }
+
     /// Begins to stop and returns at once: accepts no more, delivers what was posted before, calls
     /// ``ConnectionHandler/stopping(on:)``, closes connections gracefully and aborts what is left `drain` from now.
     /// ``wait()`` tells when it is done. Calling it again only shortens the drain. May be called from a handler.
