@@ -38,6 +38,7 @@ struct internals_worker {
     uint64_t now_ns;
     uint64_t wait_ns;
     bool stops_in_wait;
+    uint64_t longest_wait_ns; /* since a stop in a wait was asked for */
 };
 
 /* --- the driver --------------------------------------------------------------------------------------------- */
@@ -146,6 +147,8 @@ static int script_wait(iocp_driver *driver, iocp_event *events, uint32_t capacit
 {
     internals_worker *self = of(driver);
     self->wait_ns = timeout_ns;
+    if (timeout_ns > self->longest_wait_ns)
+        self->longest_wait_ns = timeout_ns;
     if (self->stops_in_wait)
         internals_worker_stop(self, 0);
     self->stops_in_wait = false;
@@ -294,6 +297,12 @@ void internals_worker_pass(internals_worker *self, uint64_t ns)
 void internals_worker_stop_in_wait(internals_worker *self)
 {
     self->stops_in_wait = true;
+    self->longest_wait_ns = 0;
+}
+
+uint64_t internals_worker_longest_wait_ns(const internals_worker *self)
+{
+    return self->longest_wait_ns;
 }
 
 uint64_t internals_worker_wait_ns(const internals_worker *self)

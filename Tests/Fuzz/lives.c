@@ -116,9 +116,12 @@ void lives_see(lives *lives, const iocp_completion *completion)
     case IOCP_COMPLETION_WRITABLE:
         open_life(lives, completion->connection);
         return;
+    case IOCP_COMPLETION_STOPPING:
+        FUZZ_REQUIRE(lives->stops && !lives->said_stopping, "STOPPING twice, or without a stop");
+        lives->said_stopping = true;
+        return;
     case IOCP_COMPLETION_POSTED:
     case IOCP_COMPLETION_TIMER:
-    case IOCP_COMPLETION_STOPPING:
         break;
     }
     FUZZ_REQUIRE(false, "a completion that nobody asked for");

@@ -34,6 +34,8 @@ typedef struct lives {
     life by_slot[RING_HANDLES_MAX];
     lease leases[LEASES_MAX];
     uint32_t lease_count;
+    bool stops;         /* a stop was asked for */
+    bool said_stopping; /* and STOPPING came */
 } lives;
 
 /* The life of a token; begins one where the token's slot is free. */

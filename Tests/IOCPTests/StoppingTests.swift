@@ -126,10 +126,10 @@ extension RealSockets {
         @Test("listening ends, connections go on, and listening begins again", arguments: testedDrivers)
         func listening(driver: Driver) async throws {
             try await withServer(driver) { server, port, ledger in
-                let descriptors = openDescriptors()
                 let peer = try Peer.connect(port: port)
                 try peer.send([1])
                 #expect(try peer.receive(1) == [1])
+                let descriptors = openDescriptors()
                 for round in 0..<100 { // more often than a port has places for listeners
                     server.stopListening()
                     server.stopListening()

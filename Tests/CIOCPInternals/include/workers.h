@@ -56,6 +56,9 @@ void internals_worker_report(internals_worker *worker, iocp_event event);
 /* How long the driver's latest wait was allowed to sleep: 0, it polled. */
 uint64_t internals_worker_wait_ns(const internals_worker *worker);
 
+/* The longest of the waits since internals_worker_stop_in_wait. */
+uint64_t internals_worker_longest_wait_ns(const internals_worker *worker);
+
 /* How many events one wait of the driver's hands over at most. */
 void internals_worker_set_batch(internals_worker *worker, uint32_t event_count);
 
