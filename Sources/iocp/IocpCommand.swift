@@ -17,8 +17,11 @@ struct IocpCommand: ParsableCommand {
 
     /// Exit status: 0, 1 for a failure with one line on stderr, 64 for bad usage.
     static func main() {
+        Console.ignoreBrokenPipes()
         do {
-            var command = try parseAsRoot()
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            try checkSubcommand(arguments)
+            var command = try parseAsRoot(arguments)
             try command.run()
         } catch let failure as CommandFailure {
             Console.complain(failure.description)
@@ -29,6 +32,15 @@ struct IocpCommand: ParsableCommand {
         } catch {
             exit(withError: error)
         }
+    }
+
+    /// A word in the place of a subcommand that is none is answered with the one that was meant, if that can be told.
+    static func checkSubcommand(_ arguments: [String]) throws {
+        let known = configuration.subcommands.map { $0._commandName }
+        guard let word = arguments.first, !word.hasPrefix("-"), word != "help", !known.contains(word) else { return }
+        let meant = Suggestion.nearest(to: word, among: known).map { "did you mean \"\($0)\"?" }
+        let there = "there are " + known.joined(separator: ", ")
+        throw ValidationError("there is no subcommand \"\(word)\": \(meant ?? there)")
     }
 }
 

@@ -40,9 +40,9 @@ struct LoadChurn: ConnectionHandler {
     private var cycles = 0
     private var result = LoadResult()
 
-    init(_ plan: LoadPlan, _ monitor: LoadMonitor, _ worker: Worker) throws(IOCPError) {
+    init(_ plan: LoadPlan, _ pattern: LoadPattern, _ monitor: LoadMonitor, _ worker: Worker) {
         (self.plan, self.monitor, self.worker) = (plan, monitor, worker)
-        pattern = try LoadPattern(messageBytes: plan.messageBytes)
+        self.pattern = pattern
         connector = LoadConnector(plan, monitor, ofWorker: worker.index)
         lanes = plan.streams(pattern, ofWorker: worker.index).map { Lane(stream: $0) }
         postponed.reserveCapacity(lanes.count)
@@ -66,8 +66,8 @@ struct LoadChurn: ConnectionHandler {
             if error.code == EBUSY, busyCount > 0 {
                 postponed.append(lane)
             } else {
-                monitor.connectFailed(error)
-                monitor.activeLost()
+                monitor.connectFailed(error, of: self.number(lane))
+                lost()
             }
         }
     }
@@ -86,7 +86,7 @@ struct LoadChurn: ConnectionHandler {
         do throws(IOCPError) {
             try lanes[lane].stream.send(pattern, on: connection)
         } catch {
-            if monitor.sendFailed(error) { lanes[lane].stream.isCondemned = true }
+            if monitor.sendFailed(error, of: number(lane)) { lanes[lane].stream.isCondemned = true }
             throw error
         }
     }
@@ -97,7 +97,7 @@ struct LoadChurn: ConnectionHandler {
         switch lanes[lane].stream.receive(bytes, pattern) {
         case .wrong(let what):
             guard stage != .over else { return }
-            monitor.mismatched("connection \(plan.number(of: lane, onWorker: worker.index)): \(what)")
+            monitor.mismatched("connection \(number(lane)): \(what)", of: number(lane))
             lanes[lane].stream.isCondemned = true
             connection.abort()
         case .echoes(0): break
@@ -113,8 +113,8 @@ struct LoadChurn: ConnectionHandler {
         guard stage != .over, !monitor.isEnding else { return }
         if stage != .connecting { busyCount -= 1 }
         guard reason == .peer, lanes[lane].hasEchoed, !lanes[lane].stream.isCondemned else {
-            if !lanes[lane].stream.isCondemned { monitor.closed(reason) }
-            monitor.activeLost()
+            if !lanes[lane].stream.isCondemned { monitor.closed(reason, of: number(lane)) }
+            lost()
             return
         }
         switch stage {
@@ -142,7 +142,15 @@ struct LoadChurn: ConnectionHandler {
 
     mutating func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {
         if stage != .connecting { busyCount -= 1 }
-        monitor.connectFailed(error)
+        monitor.connectFailed(error, of: number(Int(key)))
+        lost()
+    }
+
+    private func number(_ lane: Int) -> Int { plan.number(of: lane, onWorker: worker.index) }
+
+    /// A lane has come to its end.
+    private func lost() {
+        monitor.gone()
         monitor.activeLost()
     }
 

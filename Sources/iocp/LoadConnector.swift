@@ -27,10 +27,11 @@ struct LoadConnector {
                 try worker.connect(to: plan.target, from: plan.source(ofConnection: number), key: UInt64(asked))
             } catch {
                 // EBUSY: the completion queue is full of connects that are answered soon, and then it is tried again.
-                if error.code != EBUSY || asked == arrivedCount { monitor.connectFailed(error) }
+                if error.code != EBUSY || asked == arrivedCount { monitor.connectFailed(error, of: number) }
                 return
             }
             asked += 1
+            monitor.asked()
         }
     }
 

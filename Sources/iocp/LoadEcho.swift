@@ -28,9 +28,9 @@ struct LoadEcho: ConnectionHandler {
     private var sentAt: [UInt64]
     private var result = LoadResult()
 
-    init(_ plan: LoadPlan, depth: Int, _ monitor: LoadMonitor, _ worker: Worker) throws(IOCPError) {
+    init(_ plan: LoadPlan, _ pattern: LoadPattern, depth: Int, _ monitor: LoadMonitor, _ worker: Worker) {
         (self.plan, self.depth, self.monitor, self.worker) = (plan, depth, monitor, worker)
-        pattern = try LoadPattern(messageBytes: plan.messageBytes)
+        self.pattern = pattern
         connector = LoadConnector(plan, monitor, ofWorker: worker.index)
         activeCount = plan.active(ofWorker: worker.index)
         waiting.reserveCapacity(activeCount)
@@ -46,7 +46,8 @@ struct LoadEcho: ConnectionHandler {
     }
 
     mutating func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {
-        monitor.connectFailed(error)
+        monitor.connectFailed(error, of: plan.number(of: Int(key), onWorker: worker.index))
+        monitor.gone()
     }
 
     mutating func makeState() -> Int {
@@ -96,7 +97,7 @@ struct LoadEcho: ConnectionHandler {
         do throws(IOCPError) {
             try streams[index].send(pattern, on: connection)
         } catch {
-            if monitor.sendFailed(error) { streams[index].isCondemned = true }
+            if monitor.sendFailed(error, of: plan.number(of: index, onWorker: worker.index)) { streams[index].isCondemned = true }
             throw error
         }
     }
@@ -105,7 +106,8 @@ struct LoadEcho: ConnectionHandler {
 
     private mutating func condemn(_ connection: IocpContext<Int>, _ index: Int, _ what: String) {
         guard stage != .over else { return }
-        monitor.mismatched("connection \(plan.number(of: index, onWorker: worker.index)): \(what)")
+        let number = plan.number(of: index, onWorker: worker.index)
+        monitor.mismatched("connection \(number): \(what)", of: number)
         streams[index].isCondemned = true
         connection.abort()
     }
@@ -113,7 +115,8 @@ struct LoadEcho: ConnectionHandler {
     mutating func closed(_ connection: IocpContext<Int>, reason: CloseReason) {
         guard stage != .over, !monitor.isEnding else { return }
         let index = connection.state
-        if !streams[index].isCondemned { monitor.closed(reason) }
+        if !streams[index].isCondemned { monitor.closed(reason, of: plan.number(of: index, onWorker: worker.index)) }
+        monitor.gone()
         if index < activeCount { monitor.activeLost() }
     }
 

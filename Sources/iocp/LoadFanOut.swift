@@ -40,11 +40,12 @@ struct LoadFanOut: ConnectionHandler {
     private static let greetingIntervalFirst: Duration = .milliseconds(10)
     private static let greetingIntervalMax: Duration = .milliseconds(640)
 
-    init(_ plan: LoadPlan, depth: Int, _ monitor: LoadMonitor, _ board: LoadFanOutBoard, _ worker: Worker)
-        throws(IOCPError)
-    {
+    init(
+        _ plan: LoadPlan, _ pattern: LoadPattern, depth: Int, _ monitor: LoadMonitor, _ board: LoadFanOutBoard,
+        _ worker: Worker
+    ) {
         (self.plan, self.depth, self.monitor, self.board, self.worker) = (plan, depth, monitor, board, worker)
-        frames = try LoadFrames(frameBytes: plan.messageBytes)
+        frames = LoadFrames(pattern)
         connector = LoadConnector(plan, monitor, ofWorker: worker.index)
         subscribers = Array(repeating: Subscriber(), count: plan.connections(ofWorker: worker.index))
     }
@@ -57,15 +58,22 @@ struct LoadFanOut: ConnectionHandler {
         if publishes {
             do throws(IOCPError) {
                 try worker.connect(to: plan.target, key: LoadFanOut.publisherKey)
+                monitor.asked()
             } catch {
-                monitor.connectFailed(error)
+                monitor.connectFailed(error, of: number(LoadFanOut.publisherKey))
             }
         }
         connector.connectMore(on: worker)
     }
 
     mutating func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {
-        monitor.connectFailed(error)
+        monitor.connectFailed(error, of: number(key))
+        monitor.gone()
+    }
+
+    /// Of a connection among all; the publisher comes after the subscribers.
+    private func number(_ key: UInt64) -> Int {
+        key == LoadFanOut.publisherKey ? plan.connections : plan.number(of: Int(key), onWorker: worker.index)
     }
 
     mutating func opened(_ connection: IocpContext<Void>) throws(IOCPError) {
@@ -104,7 +112,7 @@ struct LoadFanOut: ConnectionHandler {
         do throws(IOCPError) {
             try frames.send(sequence, on: connection)
         } catch {
-            monitor.sendFailed(error)
+            monitor.sendFailed(error, of: number(connection.key))
             throw error
         }
     }
@@ -112,20 +120,22 @@ struct LoadFanOut: ConnectionHandler {
     private mutating func publishMore() {
         guard stage == .measuring, let publisher, publisher.isOpen else { return }
         while published - completed < UInt64(depth) {
-            published += 1
-            board.publish(published, at: MonotonicClock.nanoseconds(), to: plan.connections)
+            let now = MonotonicClock.nanoseconds()
             do throws(IOCPError) {
-                try send(published, on: publisher)
+                // Leaves with the next wait, so no subscriber has it before the board does.
+                try send(published + 1, on: publisher)
             } catch {
                 publisher.abort()
                 return
             }
+            published += 1
+            board.publish(published, at: now, to: plan.connections)
         }
     }
 
     mutating func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
         guard connection.key != LoadFanOut.publisherKey else {
-            mismatched("the publisher got \(Figure.counted(bytes.byteCount, "byte")), and is to get none")
+            mismatched("the publisher got \(Figure.counted(bytes.byteCount, "byte")), and is to get none", connection.key)
             connection.abort()
             return
         }
@@ -138,14 +148,21 @@ struct LoadFanOut: ConnectionHandler {
             switch subscribers[index].reader.receive(bytes, &offset, frames) {
             case .part: break
             case .frame(LoadFrames.greeting): greeted(index)
-            case .frame(let sequence): delivered(sequence, at: now)
+            case .frame(let sequence) where board.isPublished(sequence): delivered(sequence, at: now)
+            case .frame(let sequence):
+                condemn(connection, index, "frame \(sequence) came, and nobody published it")
+                return
             case .wrong(let what):
-                mismatched("subscriber \(plan.number(of: index, onWorker: worker.index)): \(what)")
-                subscribers[index].isCondemned = true
-                connection.abort()
+                condemn(connection, index, what)
                 return
             }
         }
+    }
+
+    private mutating func condemn(_ connection: IocpContext<Void>, _ index: Int, _ what: String) {
+        mismatched("subscriber \(number(connection.key)): \(what)", connection.key)
+        subscribers[index].isCondemned = true
+        connection.abort()
     }
 
     private mutating func greeted(_ index: Int) {
@@ -166,7 +183,7 @@ struct LoadFanOut: ConnectionHandler {
             do throws(IOCPError) {
                 try worker.port.post(LoadOrder.delivered.rawValue, toWorker: 0)
             } catch {
-                monitor.sendFailed(error)
+                monitor.postFailed(error)
             }
         }
     }
@@ -179,15 +196,16 @@ struct LoadFanOut: ConnectionHandler {
 
     // MARK: Faults
 
-    private func mismatched(_ what: String) {
+    private func mismatched(_ what: String, _ key: UInt64) {
         guard stage != .over else { return }
-        monitor.mismatched(what)
+        monitor.mismatched(what, of: number(key))
     }
 
     /// Without one subscriber no frame is ever complete, so each is as much as all of them.
     mutating func closed(_ connection: IocpContext<Void>, reason: CloseReason) {
         guard stage != .over, !monitor.isEnding else { return }
-        if reason != .aborted { monitor.closed(reason) }
+        if reason != .aborted { monitor.closed(reason, of: number(connection.key)) }
+        monitor.gone()
         monitor.abandon()
     }
 
@@ -222,7 +240,7 @@ struct LoadFanOut: ConnectionHandler {
             do throws(IOCPError) {
                 try worker.port.post(LoadOrder.finish.rawValue, toWorker: other)
             } catch {
-                monitor.sendFailed(error)
+                monitor.postFailed(error)
             }
         }
     }

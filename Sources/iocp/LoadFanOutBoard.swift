@@ -7,6 +7,8 @@ final class LoadFanOutBoard: @unchecked Sendable {
     // subscriber has it, so all that is read of it belongs to one frame.
     private let entries: UnsafeMutablePointer<Entry>
     private let depth: Int
+    /// The latest frame that was published.
+    private let latest = Atomic<LoadFrames.Sequence>(0)
 
     private struct Entry: ~Copyable {
         let sentAt = Atomic<UInt64>(0)
@@ -29,7 +31,11 @@ final class LoadFanOutBoard: @unchecked Sendable {
     func publish(_ sequence: LoadFrames.Sequence, at time: UInt64, to subscribers: Int) {
         unsafe entries[index(sequence)].sentAt.store(time, ordering: .relaxed)
         unsafe entries[index(sequence)].lacking.store(subscribers, ordering: .releasing)
+        latest.store(sequence, ordering: .releasing)
     }
+
+    /// A server may make frames up.
+    func isPublished(_ sequence: LoadFrames.Sequence) -> Bool { sequence <= latest.load(ordering: .acquiring) }
 
     func sentAt(_ sequence: LoadFrames.Sequence) -> UInt64 {
         unsafe entries[index(sequence)].sentAt.load(ordering: .relaxed)

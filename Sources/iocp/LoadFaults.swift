@@ -1,19 +1,31 @@
 import IOCP
 
-/// What went wrong, counted, with the first of each kind in words.
+/// What went wrong, counted, with one of each kind in words: that of the connection with the lowest number, so that two
+/// runs of the same failure say the same.
 struct LoadFaults: Sendable {
     private(set) var errors = 0
     private(set) var mismatches = 0
-    private var firstError = ""
-    private var firstMismatch = ""
+    private var firstError = First()
+    private var firstMismatch = First()
 
-    mutating func addError(_ words: String) {
-        if errors == 0 { firstError = words }
+    private struct First: Sendable {
+        var number = Int.max
+        var words = ""
+
+        mutating func see(_ other: String, of number: Int) {
+            guard number < self.number || words.isEmpty else { return }
+            (self.number, words) = (number, other)
+        }
+    }
+
+    /// - Parameter number: of the connection among all; the largest for what belongs to none.
+    mutating func addError(_ words: String, of number: Int) {
+        firstError.see(words, of: number)
         errors += 1
     }
 
-    mutating func addMismatch(_ words: String) {
-        if mismatches == 0 { firstMismatch = words }
+    mutating func addMismatch(_ words: String, of number: Int) {
+        firstMismatch.see(words, of: number)
         mismatches += 1
     }
 
@@ -23,9 +35,10 @@ struct LoadFaults: Sendable {
     var description: String? {
         var parts: [String] = []
         if mismatches > 0 {
-            parts.append(Figure.counted(mismatches, "mismatch", plural: "mismatches") + ", first " + firstMismatch)
+            parts.append(
+                Figure.counted(mismatches, "mismatch", plural: "mismatches") + ", first " + firstMismatch.words)
         }
-        if errors > 0 { parts.append(firstError + (errors > 1 ? " (and \(errors - 1) more)" : "")) }
+        if errors > 0 { parts.append(firstError.words + (errors > 1 ? " (and \(errors - 1) more)" : "")) }
         return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }
 }

@@ -9,18 +9,18 @@ struct LoadFrames {
     static let greeting: Sequence = 0
     static let headerBytes = 8
 
-    let frameBytes: Int
     private let pattern: LoadPattern
-    private var scratch: [UInt8]
+    /// The frame that is sent; empty on workers that publish none.
+    private var scratch: [UInt8] = []
 
-    /// - Throws: ENOMEM.
-    init(frameBytes: Int) throws(IOCPError) {
-        self.frameBytes = frameBytes
-        pattern = try LoadPattern(messageBytes: frameBytes, isSent: false)
-        scratch = Array(repeating: 0, count: frameBytes)
+    init(_ pattern: LoadPattern) {
+        self.pattern = pattern
     }
 
+    var frameBytes: Int { pattern.messageBytes }
+
     mutating func send(_ sequence: Sequence, on connection: IocpContext<Void>) throws(IOCPError) {
+        if scratch.isEmpty { scratch = Array(repeating: 0, count: frameBytes) }
         pattern.copy(pattern.phase(ofNumber: sequence), to: &scratch)
         for position in 0..<LoadFrames.headerBytes {
             scratch[position] = UInt8(truncatingIfNeeded: sequence >> (8 * (LoadFrames.headerBytes - 1 - position)))

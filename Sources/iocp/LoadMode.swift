@@ -25,6 +25,11 @@ enum LoadMode: Sendable, Equatable {
         if case .echo = self { false } else { true }
     }
 
+    /// Whether messages are the pattern's own bytes. A frame of a fan-out is copied, and numbered.
+    var sendsPattern: Bool {
+        if case .fanOut = self { false } else { true }
+    }
+
     /// Its rate, on the line that ends measuring.
     var unit: String {
         switch self {

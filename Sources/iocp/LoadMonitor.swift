@@ -9,8 +9,11 @@ final class LoadMonitor: Sendable {
     private let connectedCount = Atomic(0)
     private let establishedCount = Atomic(0)
     private let activeLostCount = Atomic(0)
+    private let askedCount = Atomic(0)
+    private let goneCount = Atomic(0)
     private let abandoned = Atomic(false)
     private let ending = Atomic(false)
+    private let signal = Atomic<Int32>(0)
     private let reports = Mutex(Reports())
     private let changed = DispatchSemaphore(value: 0)
 
@@ -25,6 +28,11 @@ final class LoadMonitor: Sendable {
 
     // MARK: From the workers
 
+    /// A connect was asked for that will open or fail.
+    func asked() {
+        askedCount.add(1, ordering: .relaxed)
+    }
+
     func connected() {
         connectedCount.add(1, ordering: .relaxed)
     }
@@ -34,25 +42,32 @@ final class LoadMonitor: Sendable {
         if establishedCount.add(1, ordering: .relaxed).newValue == plan.connections { changed.signal() }
     }
 
-    func connectFailed(_ error: IOCPError) {
-        note { $0.addError("cannot connect to \(plan.target): \(error)") }
+    /// - Parameter number: of the connection among all.
+    func connectFailed(_ error: IOCPError, of number: Int) {
+        note { $0.addError("cannot connect to \(plan.target): \(error)", of: number) }
+    }
+
+    /// A connection that was asked for failed to open, or has closed, and none takes its place.
+    func gone() {
+        goneCount.add(1, ordering: .relaxed)
+        changed.signal()
     }
 
     /// Returns whether that is why the connection ends. One that has ended already says so itself, with its reason, in
     /// the `closed` that follows.
     @discardableResult
-    func sendFailed(_ error: IOCPError) -> Bool {
+    func sendFailed(_ error: IOCPError, of number: Int) -> Bool {
         guard error.code != ENOTCONN else { return false }
-        note { $0.addError("cannot send to \(plan.target): \(error)") }
+        note { $0.addError("cannot send to \(plan.target): \(error)", of: number) }
         return true
     }
 
-    func closed(_ reason: CloseReason) {
-        note { $0.addError("\(plan.target) ended a connection: \(reason.explanation)") }
+    func closed(_ reason: CloseReason, of number: Int) {
+        note { $0.addError("\(plan.target) ended a connection: \(reason.explanation)", of: number) }
     }
 
-    func mismatched(_ what: String) {
-        note { $0.addMismatch(what) }
+    func mismatched(_ what: String, of number: Int) {
+        note { $0.addMismatch(what, of: number) }
     }
 
     /// An active connection closed; without any there is nothing left to measure.
@@ -64,6 +79,11 @@ final class LoadMonitor: Sendable {
     func abandon() {
         abandoned.store(true, ordering: .relaxed)
         changed.signal()
+    }
+
+    /// The workers cannot tell each other something.
+    func postFailed(_ error: IOCPError) {
+        note { $0.addError("the load's own workers: \(error)", of: .max) }
     }
 
     func deliver(_ result: LoadResult) {
@@ -80,7 +100,33 @@ final class LoadMonitor: Sendable {
         changed.signal()
     }
 
+    // MARK: From the thread that waits for signals
+
+    func interrupt(by signal: Int32) {
+        self.signal.store(signal, ordering: .relaxed)
+        changed.signal()
+    }
+
     // MARK: For the main thread
+
+    /// The signal that asked the load to end, or nil.
+    var interruption: Int32? {
+        let signal = signal.load(ordering: .relaxed)
+        return signal == 0 ? nil : signal
+    }
+
+    /// Waits until the same failure has reached every connection that it will reach: the count that is told must not
+    /// depend on how fast the first one of them was noticed.
+    /// - Parameter total: connections there are; nil for those that were asked for and never used.
+    func settle(_ total: Int?, within limit: Duration) {
+        _ = wait(until: .now + limit) {
+            let gone = goneCount.load(ordering: .relaxed)
+            guard let total else {
+                return gone + establishedCount.load(ordering: .relaxed) >= askedCount.load(ordering: .relaxed)
+            }
+            return gone >= total
+        }
+    }
 
     func end() {
         ending.store(true, ordering: .relaxed)

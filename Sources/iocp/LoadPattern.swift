@@ -11,7 +11,7 @@ import Musl
 ///
 /// So a byte that is lost, repeated, changed, or another connection's shows as a difference, and checking is one
 /// `memcmp`. The number of phases is prime, so that neighbours in a stream and neighbouring connections never agree.
-struct LoadPattern {
+struct LoadPattern: Sendable {
     typealias Phase = Int32
 
     let messageBytes: Int

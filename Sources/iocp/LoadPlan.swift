@@ -45,6 +45,11 @@ struct LoadPlan: Sendable {
         total / workers + (worker < total % workers ? 1 : 0)
     }
 
+    /// With the publisher of a fan-out.
+    var connectionsOfAll: Int {
+        if case .fanOut = mode { connections + 1 } else { connections }
+    }
+
     func connections(ofWorker worker: Int) -> Int { share(of: connections, worker: worker) }
 
     func active(ofWorker worker: Int) -> Int { share(of: active, worker: worker) }

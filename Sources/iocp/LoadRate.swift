@@ -32,11 +32,12 @@ struct LoadRate: ConnectionHandler {
     /// Messages sent in one go when the load has fallen behind; then it reads what came.
     private static let burstMax = 1_024
 
-    init(_ plan: LoadPlan, perSecond: Int, _ monitor: LoadMonitor, _ pacer: LoadPacer, _ worker: Worker)
-        throws(IOCPError)
-    {
+    init(
+        _ plan: LoadPlan, _ pattern: LoadPattern, perSecond: Int, _ monitor: LoadMonitor, _ pacer: LoadPacer,
+        _ worker: Worker
+    ) {
         (self.plan, self.monitor, self.pacer, self.worker) = (plan, monitor, pacer, worker)
-        pattern = try LoadPattern(messageBytes: plan.messageBytes)
+        self.pattern = pattern
         schedule = LoadSchedule(perSecond: perSecond, active: plan.active)
         connector = LoadConnector(plan, monitor, ofWorker: worker.index)
         activeCount = plan.active(ofWorker: worker.index)
@@ -52,7 +53,8 @@ struct LoadRate: ConnectionHandler {
     }
 
     mutating func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {
-        monitor.connectFailed(error)
+        monitor.connectFailed(error, of: plan.number(of: Int(key), onWorker: worker.index))
+        monitor.gone()
     }
 
     mutating func makeState() -> Int {
@@ -129,7 +131,7 @@ struct LoadRate: ConnectionHandler {
         do throws(IOCPError) {
             try streams[index].send(pattern, on: connection)
         } catch {
-            if monitor.sendFailed(error) { streams[index].isCondemned = true }
+            if monitor.sendFailed(error, of: plan.number(of: index, onWorker: worker.index)) { streams[index].isCondemned = true }
             throw error
         }
     }
@@ -138,7 +140,8 @@ struct LoadRate: ConnectionHandler {
 
     private mutating func condemn(_ connection: IocpContext<Int>, _ index: Int, _ what: String) {
         guard stage != .over else { return }
-        monitor.mismatched("connection \(plan.number(of: index, onWorker: worker.index)): \(what)")
+        let number = plan.number(of: index, onWorker: worker.index)
+        monitor.mismatched("connection \(number): \(what)", of: number)
         streams[index].isCondemned = true
         connection.abort()
     }
@@ -146,7 +149,8 @@ struct LoadRate: ConnectionHandler {
     mutating func closed(_ connection: IocpContext<Int>, reason: CloseReason) {
         guard stage != .over, !monitor.isEnding else { return }
         let index = connection.state
-        if !streams[index].isCondemned { monitor.closed(reason) }
+        if !streams[index].isCondemned { monitor.closed(reason, of: plan.number(of: index, onWorker: worker.index)) }
+        monitor.gone()
         // What it was sent before is answered by nobody.
         streams[index].isCondemned = true
         if index < activeCount { monitor.activeLost() }

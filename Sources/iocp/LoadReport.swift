@@ -4,12 +4,28 @@ struct LoadReport {
     private let established: Int
     private let result: LoadResult
     private let faults: LoadFaults
+    /// The signal that ended the load early, or nil.
+    let interruption: Int32?
     /// Why the load failed, in one line; nil when it did not.
     let failure: String?
 
-    init(_ plan: LoadPlan, established: Int, _ result: LoadResult, _ faults: LoadFaults, failure: String?) {
+    init(
+        _ plan: LoadPlan, established: Int, _ result: LoadResult, _ faults: LoadFaults, interruption: Int32?,
+        failure: String?
+    ) {
         (self.plan, self.established, self.result, self.faults) = (plan, established, result, faults)
-        self.failure = faults.description ?? failure ?? LoadReport.lack(plan.mode, result)
+        self.interruption = interruption
+        // What an interrupted load did not wait for was not lost.
+        let lack = interruption == nil ? LoadReport.lack(plan.mode, result) : nil
+        self.failure = faults.description ?? failure ?? lack
+    }
+
+    /// Where an interrupted load was, or nil.
+    var interruptionLine: String? {
+        guard interruption != nil else { return nil }
+        return result.ended == 0
+            ? "interrupted: \(established) of \(plan.connections) connections were up"
+            : "interrupted after \(Figure.rounded(result.seconds, decimals: 2)) s"
     }
 
     private static func lack(_ mode: LoadMode, _ result: LoadResult) -> String? {
@@ -92,6 +108,7 @@ struct LoadReport {
             document.frameLatency = besides
         }
         if plan.mode.waitsForAnswers { document.unanswered = result.unanswered }
+        if interruption != nil { document.interrupted = true }
         return try JSONText.encode(document)
     }
 
@@ -103,10 +120,10 @@ struct LoadReport {
         /// Of some modes only.
         var unanswered, rateAsked, frames: Int?
         var behindSchedule, connectLatency, frameLatency: LoadLatency.Document?
-        var isGeneratorBound: Bool?
+        var isGeneratorBound, interrupted: Bool?
 
         enum CodingKeys: String, CodingKey {
-            case connections, established, messages, errors, mismatches, unanswered, frames
+            case connections, established, messages, errors, mismatches, unanswered, frames, interrupted
             case messagesPerSecond = "messages_per_second"
             case bytesPerSecond = "bytes_per_second"
             case latency = "latency_us"

@@ -7,34 +7,42 @@ struct LoadRun {
     let duration: Duration
     /// Where the lines go that tell when measuring begins and ends.
     let announce: (String) -> Void
+    let signals: TerminationSignals
 
     private static let progressInterval: Duration = .seconds(1)
     /// How long what is outstanding at the end may take to be answered, and then how long a worker to notice that it
     /// is over: both far longer than anything that works.
     private static let drainWithin: Duration = .seconds(5)
     private static let deliverWithin: Duration = .seconds(10)
+    /// The same for a load that was interrupted: somebody waits at the terminal.
+    private static let drainWithinInterrupted: Duration = .seconds(1)
+    /// How long the same failure may take to reach every connection, so that all of them are counted.
+    private static let settleWithin: Duration = .seconds(1)
 
     /// - Throws: when the workers cannot start. What goes wrong later is in the report.
     func perform() throws -> LoadReport {
         let monitor = LoadMonitor(plan)
+        signals.onFirst { monitor.interrupt(by: $0) }
+        // One pattern for all workers: of large messages it holds 70 MiB.
+        let pattern = try LoadPattern(messageBytes: plan.messageBytes, isSent: plan.mode.sendsPattern)
         switch plan.mode {
         case .echo(let depth):
             return try perform(monitor) { [plan] worker throws(IOCPError) in
-                try LoadEcho(plan, depth: depth, monitor, worker)
+                LoadEcho(plan, pattern, depth: depth, monitor, worker)
             }
         case .rate(let perSecond):
             let pacer = LoadPacer(workers: plan.workers)
             return try perform(monitor, pacer) { [plan] worker throws(IOCPError) in
-                try LoadRate(plan, perSecond: perSecond, monitor, pacer, worker)
+                LoadRate(plan, pattern, perSecond: perSecond, monitor, pacer, worker)
             }
         case .churn:
             return try perform(monitor) { [plan] worker throws(IOCPError) in
-                try LoadChurn(plan, monitor, worker)
+                LoadChurn(plan, pattern, monitor, worker)
             }
         case .fanOut(let depth):
             let board = LoadFanOutBoard(depth: depth)
             return try perform(monitor) { [plan] worker throws(IOCPError) in
-                try LoadFanOut(plan, depth: depth, monitor, board, worker)
+                LoadFanOut(plan, pattern, depth: depth, monitor, board, worker)
             }
         }
     }
@@ -60,27 +68,41 @@ struct LoadRun {
 
     private func measure(on port: CompletionPort, _ monitor: LoadMonitor) throws(IOCPError) -> LoadReport {
         guard connect(monitor) else {
-            let late = monitor.faults.isEmpty ? lateness(monitor) : nil
-            return LoadReport(plan, established: monitor.establishedSoFar, LoadResult(), monitor.faults, failure: late)
+            if !monitor.faults.isEmpty { monitor.settle(nil, within: LoadRun.settleWithin) }
+            let late = monitor.faults.isEmpty && monitor.interruption == nil ? lateness(monitor) : nil
+            return LoadReport(
+                plan, established: monitor.establishedSoFar, LoadResult(), monitor.faults,
+                interruption: monitor.interruption, failure: late)
         }
         announce("connections established: \(plan.connections)")
         try order(.begin, on: port)
-        _ = monitor.wait(until: .now + duration) { monitor.isPointless }
+        watch(port, monitor)
+        if monitor.isPointless { monitor.settle(plan.connectionsOfAll, within: LoadRun.settleWithin) }
         try order(.cease, on: port)
         // After a fault nobody can tell what will still be answered.
-        _ = monitor.wait(until: .now + LoadRun.drainWithin) {
-            monitor.results.count == plan.workers || !monitor.faults.isEmpty
-        }
+        let drain = monitor.interruption == nil ? LoadRun.drainWithin : LoadRun.drainWithinInterrupted
+        _ = monitor.wait(until: .now + drain) { monitor.results.count == plan.workers || !monitor.faults.isEmpty }
         try order(.finish, on: port)
         let delivered = monitor.wait(until: .now + LoadRun.deliverWithin) { monitor.results.count == plan.workers }
 
         var result = LoadResult()
         for part in monitor.results { result += part }
         let report = LoadReport(
-            plan, established: plan.connections, result, monitor.faults,
+            plan, established: plan.connections, result, monitor.faults, interruption: monitor.interruption,
             failure: delivered ? nil : "a worker of the load does not answer; its figures are missing")
         announce(report.throughputLine)
         return report
+    }
+
+    /// Waits while the load is measured, and shows how far it is.
+    private func watch(_ port: CompletionPort, _ monitor: LoadMonitor) {
+        let end = ContinuousClock.now + duration
+        var progress = LoadProgress(port, plan, duration)
+        while !monitor.isPointless, monitor.interruption == nil, .now < end {
+            _ = monitor.wait(until: min(end, progress.due)) { monitor.isPointless || monitor.interruption != nil }
+            progress.showIfDue()
+        }
+        progress.clear()
     }
 
     /// Returns whether every connection is up and was used.
@@ -89,9 +111,9 @@ struct LoadRun {
         var progressDue = ContinuousClock.now + LoadRun.progressInterval
         while true {
             _ = monitor.wait(until: min(deadline, progressDue)) {
-                monitor.establishedSoFar == plan.connections || !monitor.faults.isEmpty
+                monitor.establishedSoFar == plan.connections || !monitor.faults.isEmpty || monitor.interruption != nil
             }
-            guard monitor.faults.isEmpty else { return false }
+            guard monitor.faults.isEmpty, monitor.interruption == nil else { return false }
             if monitor.establishedSoFar == plan.connections { return true }
             if deadline <= .now { return false }
             if progressDue <= .now {

@@ -8,11 +8,13 @@ struct Serve: ParsableCommand {
             Once it accepts, it prints one line, for example
               listening on 0.0.0.0:4666 workers=8 driver=uring
             and nothing else. Connections get up to 2 s to finish when it is asked to end; a second signal ends it at \
-            once. Exit status: 0 when asked to end, 1 when it cannot listen, 64 for bad usage.
+            once. Exit status: 0 when asked to end, 1 when it cannot listen or write to stdout, 64 \
+            for bad usage.
 
             With --fan-out it sends each frame of that many bytes, from whatever connection, to every other connection, \
             as a relay or a chat does, by reference and without a copy for each. A connection that does not read loses \
-            whole frames once 1 MiB or 16 frames wait for it.
+            whole frames once 1 MiB or 16 frames wait for it. Frames that are not sent to their end hold at most 64 MiB of \
+            each worker: beyond that the connection whose frame has waited longest for its next byte is reset.
 
             Examples:
               iocp serve                         echo, a worker on every CPU
@@ -25,10 +27,10 @@ struct Serve: ParsableCommand {
     @Option(help: "Address or name to listen on.")
     var host = "0.0.0.0"
 
-    @Option(help: "TCP port, 0 to 65535; 0 takes a free one.")
+    @Option(parsing: .unconditional, help: "TCP port, 0 to 65535; 0 takes a free one.")
     var port = 4666
 
-    @Option(help: "Worker threads, 1 to 1024. (default: one per CPU)")
+    @Option(parsing: .unconditional, help: "Worker threads, 1 to 1024. (default: one per CPU)")
     var workers: Int?
 
     @Option(help: "What moves the bytes: auto is uring where the kernel allows it, otherwise epoll.")
@@ -37,13 +39,15 @@ struct Serve: ParsableCommand {
     @Option(help: "What is done with received bytes.")
     var handler: HandlerOption = .echo
 
-    @Option(help: "Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.")
+    @Option(parsing: .unconditional, help: "Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.")
     var fanOut: Int?
 
-    @Option(help: "Microseconds that a busy worker looks for more before it sleeps, 0 to 10000.")
+    @Option(parsing: .unconditional, help: "Microseconds that a busy worker looks for more before it sleeps, 0 to 10000.")
     var spin = 0
 
-    @Option(help: "Become this user once it listens and all memory is registered; takes root. (default: stay)")
+    @Option(
+        help: "Become this user once it listens and all memory is registered; takes root. (default: stay)",
+        transform: User.init(named:))
     var user: User?
 
     @Flag(help: "Let each ring do nothing but what this program needs (uring).")
@@ -69,9 +73,11 @@ struct Serve: ParsableCommand {
         configuration.spinBeforeSleep = .microseconds(spin)
         if let fanOut {
             FanOutHandler.configure(&configuration, frameBytes: fanOut)
+            let hall = FanOutHall(workers: 1_024)
             try serve(configuration, until: signals) { worker throws(IOCPError) in
-                FanOutHandler(frameBytes: fanOut, worker)
+                FanOutHandler(frameBytes: fanOut, hall, worker)
             }
+            if let summary = hall.summary { Console.complain(summary) }
             return
         }
         switch handler {

@@ -25,7 +25,7 @@ struct Stats: ParsableCommand {
               iocp stats --pid 4711 --json
             """)
 
-    @Option(help: "The process to look at. (default: the only one that has a port)")
+    @Option(parsing: .unconditional, help: "The process to look at. (default: the only one that has a port)")
     var pid: Int32?
 
     @Flag(help: "Print one JSON object.")
@@ -62,7 +62,8 @@ struct Stats: ParsableCommand {
         } catch {
             switch error.code {
             case ESRCH: throw CommandFailure("there is no process \(pid)")
-            case EACCES, EPERM: throw CommandFailure("process \(pid) belongs to another user: run as that user or root")
+            case EACCES, EPERM:
+                throw CommandFailure("\(error.detail ?? "process \(pid) is closed to you"): run as that user or root")
             case ENOENT: throw CommandFailure("process \(pid) has no completion port")
             default: throw CommandFailure("the counters of process \(pid) cannot be read: \(error)")
             }

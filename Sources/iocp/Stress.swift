@@ -23,8 +23,11 @@ struct Stress: ParsableCommand {
             connections receive each of them, in order. For a server that sends what it receives to all others: \
             iocp serve --fan-out. Latency is that of a delivery.
 
+            Ctrl-C ends it early, with the figures so far; "interrupted": true is in the JSON then. On a terminal it \
+            shows meanwhile how far it is.
+
             Exit status: 0, 1 when a connection failed, was closed by the server, received a wrong byte or missed \
-            one, 64 for bad usage.
+            one, or when stdout cannot be written, 64 for bad usage, 130 when it was interrupted (143 by SIGTERM).
 
             Examples:
               iocp stress --connections 1000 --duration 10
@@ -36,22 +39,22 @@ struct Stress: ParsableCommand {
     @Option(help: "Address or name of the server.")
     var host = "127.0.0.1"
 
-    @Option(help: "TCP port of the server, 1 to 65535.")
+    @Option(parsing: .unconditional, help: "TCP port of the server, 1 to 65535.")
     var port = 4666
 
-    @Option(help: "Connections to hold, 1 to 1000000.")
+    @Option(parsing: .unconditional, help: "Connections to hold, 1 to 1000000.")
     var connections = 1_000
 
-    @Option(help: "How many of them are kept busy, from 0. (default: all)")
+    @Option(parsing: .unconditional, help: "How many of them are kept busy, from 0. (default: all)")
     var active: Int?
 
-    @Option(help: "Bytes of a message, 1 to 8388608 (8 MiB).")
+    @Option(parsing: .unconditional, help: "Bytes of a message, 1 to 8388608 (8 MiB).")
     var size = 64
 
-    @Option(help: "Messages each active connection keeps outstanding, 1 to 1024.")
+    @Option(parsing: .unconditional, help: "Messages each active connection keeps outstanding, 1 to 1024.")
     var depth = 1
 
-    @Option(help: "Messages per second over all active connections, 1 to 10000000: an open loop.")
+    @Option(parsing: .unconditional, help: "Messages per second over all active connections, 1 to 10000000: an open loop.")
     var rate: Int?
 
     @Flag(help: "Open, use and close connections over and over.")
@@ -60,13 +63,13 @@ struct Stress: ParsableCommand {
     @Flag(help: "Publish frames, of 8 bytes at least, to all connections.")
     var fanOut = false
 
-    @Option(help: "Seconds to measure, more than 0 and at most 3600.")
+    @Option(parsing: .unconditional, help: "Seconds to measure, more than 0 and at most 3600.")
     var duration = 5.0
 
-    @Option(help: "Threads that make the load, 1 to 1024; raised to what the connections need.")
+    @Option(parsing: .unconditional, help: "Threads that make the load, 1 to 1024; raised to what the connections need.")
     var workers = 1
 
-    @Option(help: "Seconds within which every connection must be up, more than 0 and at most 3600.")
+    @Option(parsing: .unconditional, help: "Seconds within which every connection must be up, more than 0 and at most 3600.")
     var connectTimeout = 30.0
 
     @Flag(help: "Print one JSON object to stdout and everything else to stderr.")
@@ -123,6 +126,7 @@ struct Stress: ParsableCommand {
 
     func run() throws {
         OpenFileLimit.raise()
+        let signals = TerminationSignals()
         let plan = try LoadPlan(
             target: try SocketAddress(host: host, port: port), connections: connections,
             active: active ?? connections, messageBytes: size, mode: mode, workers: workers)
@@ -133,13 +137,15 @@ struct Stress: ParsableCommand {
         }
         let run = LoadRun(
             plan: plan, connectTimeout: .seconds(connectTimeout), duration: .seconds(duration),
-            announce: json ? { Console.note($0) } : { Console.say($0) })
+            announce: json ? { Console.note($0) } : { Console.say($0) }, signals: signals)
         let report = try run.perform()
         if json {
             Console.say(try report.json())
         } else {
             for line in report.lines { Console.say(line) }
         }
+        if let line = report.interruptionLine { Console.complain(line) }
         if let failure = report.failure { throw CommandFailure(failure) }
+        if let signal = report.interruption { throw ExitCode(128 + signal) }
     }
 }

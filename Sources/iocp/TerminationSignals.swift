@@ -18,10 +18,45 @@ struct TerminationSignals {
         unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
-    /// Waits for the first signal. A second one ends the process at once.
-    mutating func wait() {
+    /// Waits for the first signal and returns its number. A second one ends the process at once.
+    @discardableResult
+    mutating func wait() -> Int32 {
         var received: Int32 = 0
         unsafe sigwait(&signals, &received)
         unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        return received
+    }
+
+    /// Waits on a thread of its own, and calls `body` there with the signal that came.
+    func onFirst(_ body: @escaping @Sendable (Int32) -> Void) {
+        let start = unsafe Unmanaged.passRetained(Watch(self, body)).toOpaque()
+        var thread = pthread_t()
+        if unsafe pthread_create(&thread, nil, Watch.enter, start) == 0 {
+            pthread_detach(thread)
+        } else {
+            // Without a thread to wait they do what they do by default.
+            unsafe Unmanaged<Watch>.fromOpaque(start).release()
+            var open = self
+            unsafe pthread_sigmask(SIG_UNBLOCK, &open.signals, nil)
+        }
+    }
+
+    /// What the thread needs, handed through C.
+    private final class Watch: Sendable {
+        private let signals: TerminationSignals
+        private let body: @Sendable (Int32) -> Void
+
+        init(_ signals: TerminationSignals, _ body: @escaping @Sendable (Int32) -> Void) {
+            (self.signals, self.body) = (signals, body)
+        }
+
+        /// Not a closure: one written in main-actor code would check for the main thread, and trap here.
+        static let enter: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { start in
+            let watch = unsafe Unmanaged<Watch>.fromOpaque(start!).takeRetainedValue()
+            var signals = watch.signals
+            watch.body(signals.wait())
+            // The second signal is to find a thread that takes it.
+            while true { pause() }
+        }
     }
 }

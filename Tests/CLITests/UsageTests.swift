@@ -7,6 +7,16 @@ extension Commands {
             arguments: [
                 ["serve", "--port", "65536"],
                 ["serve", "--port=-1"],
+                ["serve", "--port", "-1"],
+                ["serve", "--workers", "-2"],
+                ["serve", "--spin", "-1"],
+                ["serve", "--fan-out", "-1"],
+                ["serve", "--user", "no-such-user"],
+                ["stress", "--port", "-1"],
+                ["stress", "--connections", "-5"],
+                ["stress", "--duration", "-0.5"],
+                ["stress", "--size", "-1"],
+                ["stats", "--pid", "-1"],
                 ["serve", "--workers", "0"],
                 ["serve", "--workers", "1025"],
                 ["serve", "--driver", "select"],
@@ -51,11 +61,31 @@ extension Commands {
             #expect(outcome.errors.contains("iocp \(arguments[0]) --help"))
         }
 
-        @Test("an unknown subcommand exits 64")
-        func unknownSubcommand() throws {
-            let outcome = try Outcome(of: ["listen"])
+        @Test("a number below its bounds is told its bounds, not taken for an option")
+        func negative() throws {
+            let outcome = try Outcome(of: ["serve", "--port", "-1"])
+            #expect(outcome.errors.hasPrefix("Error: --port takes 0 to 65535, not -1\n"), "\(outcome.errors)")
+        }
+
+        @Test("a user whom the machine does not know is named")
+        func unknownUser() throws {
+            let outcome = try Outcome(of: ["serve", "--user", "no-such-user"])
             #expect(outcome.status == 64)
-            #expect(outcome.errors.contains("listen"))
+            #expect(outcome.errors.contains("this machine has no user \"no-such-user\""), "\(outcome.errors)")
+        }
+
+        @Test(
+            "an unknown subcommand exits 64, with the one that was meant",
+            arguments: [
+                ("sevre", "did you mean \"serve\"?"), ("Stress", "did you mean \"stress\"?"),
+                ("stat", "did you mean \"stats\"?"), ("srve", "did you mean \"serve\"?"),
+                ("listen", "there are serve, stress, stats"), ("s", "there are serve, stress, stats"),
+            ])
+        func unknownSubcommand(word: String, answer: String) throws {
+            let outcome = try Outcome(of: [word, "--port", "1"])
+            #expect(outcome.status == 64)
+            #expect(outcome.output == "")
+            #expect(outcome.errors.contains("there is no subcommand \"\(word)\": \(answer)"), "\(outcome.errors)")
         }
 
         @Test("--version")

@@ -35,11 +35,14 @@ package final class ChildProcess {
     /// - Parameters:
     ///   - program: the name of a program in the build directory, or an absolute path.
     ///   - environment: what is set for it, beside the environment of the tests.
-    package init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+    ///   - errorsOnTerminal: its stderr is a terminal, not a pipe.
+    package init(
+        _ program: String, _ arguments: [String], environment: [String: String] = [:], errorsOnTerminal: Bool = false
+    ) throws {
         let path = program.hasPrefix("/") ? program : try ChildProcess.buildDirectory() + "/" + program
         name = ([program] + arguments).joined(separator: " ")
         let output = try ChildProcess.makePipe()
-        let errors = try ChildProcess.makePipe()
+        let errors = try errorsOnTerminal ? ChildProcess.makeTerminal() : ChildProcess.makePipe()
         defer {
             close(output.writing)
             close(errors.writing)
@@ -102,6 +105,12 @@ package final class ChildProcess {
         return line
     }
 
+    /// Waits until a stream brought this text; returns all that it brought.
+    package func text(of stream: Stream, containing part: String, within limit: Duration) throws -> String {
+        try pump(within: limit, waitingFor: "'\(part)'") { text(of: stream).contains(part) }
+        return text(of: stream)
+    }
+
     /// Waits for its end; returns the exit status, or the negative number of the signal that ended it.
     @discardableResult
     package func end(within limit: Duration = .seconds(40)) throws -> Int32 {
@@ -129,7 +138,8 @@ package final class ChildProcess {
         var buffer = [UInt8](repeating: 0, count: 16 << 10)
         let count = unsafe read(pipes[stream]!.descriptor, &buffer, buffer.count)
         if count > 0 { pipes[stream]!.text += buffer[..<count] }
-        if count == 0 { pipes[stream]!.isOpen = false }
+        // A terminal whose last writer is gone fails instead of ending.
+        if count == 0 || (count < 0 && errno == EIO) { pipes[stream]!.isOpen = false }
     }
 
     private func reap() -> Int32 {
@@ -159,6 +169,20 @@ package final class ChildProcess {
         // Another child that kept the writing end would hide this one's end.
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         return (ends[0], ends[1])
+    }
+
+    /// A terminal's two sides, raw, so that what is read is what was written.
+    private static func makeTerminal() throws -> (reading: Int32, writing: Int32) {
+        var (reading, writing): (Int32, Int32) = (-1, -1)
+        guard unsafe openpty(&reading, &writing, nil, nil, nil) == 0 else {
+            throw Failure(description: "no terminal: errno \(errno)")
+        }
+        for end in [reading, writing] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        var settings = termios()
+        unsafe tcgetattr(writing, &settings)
+        unsafe cfmakeraw(&settings)
+        unsafe tcsetattr(writing, TCSANOW, &settings)
+        return (reading, writing)
     }
 
     /// Where the test bundle lies, and the programs with it.

@@ -14,6 +14,9 @@ import Musl
 //   FaultyServer stall BYTES     pauses for 100 ms after so many
 // It echoes; with a third argument, "relay", it sends what it receives to all other connections instead.
 // It prints its port and runs until it is killed. A program of its own, so that the test process opens no sockets.
+//
+// And clients that do one thing wrong:
+//   FaultyServer part BYTES PORT   200 connections that send so many bytes to a port, and then nothing
 
 enum Fault: String {
     case corrupt, close, add, drop, stall
@@ -115,9 +118,12 @@ func listenOnFreePort() -> (descriptor: Int32, port: UInt16) {
 }
 
 let arguments = CommandLine.arguments
+if arguments.count == 4, arguments[1] == "part", let bytes = Int(arguments[2]), let port = UInt16(arguments[3]) {
+    HalfSenders.run(count: 200, bytes: bytes, port: port)
+}
 guard (3...4).contains(arguments.count), let fault = Fault(rawValue: arguments[1]), let position = Int(arguments[2])
 else {
-    fatalError("usage: FaultyServer corrupt|close|add|drop|stall BYTES [relay]")
+    fatalError("usage: FaultyServer corrupt|close|add|drop|stall BYTES [relay], or FaultyServer part BYTES PORT")
 }
 let members = arguments.count == 4 ? Members() : nil
 let listener = listenOnFreePort()
