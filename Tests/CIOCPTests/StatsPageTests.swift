@@ -32,6 +32,9 @@ import Testing
         deinit { iocp_stats_view_close(view) }
 
         func worker(_ index: UInt32) -> iocp_worker_stats { iocp_stats_view_worker(view, index) }
+
+        /// Copies the page again.
+        func refresh() throws { try #require(iocp_stats_view_refresh(view) == 0) }
     }
 
     private static func open(_ fd: Int32) -> Int32 {
@@ -58,14 +61,18 @@ import Testing
                 internals_stats_field_set(&page.page, worker, field, value(worker, field))
             }
         }
+        try view.refresh()
         for worker: UInt32 in 0..<3 {
             var stats = view.worker(worker)
             for (field, name) in Self.fields {
                 #expect(internals_stats_field_get(&stats, field) == value(worker, field), "\(name) of \(worker)")
             }
         }
-        for (field, name) in Self.fields { // one after the other: a view shows what is written meanwhile
+        for (field, name) in Self.fields { // one after the other: a view shows what was there when it was refreshed
             internals_stats_field_add(&page.page, 1, field, 1000)
+            var before = view.worker(1)
+            #expect(internals_stats_field_get(&before, field) == value(1, field), "\(name) grown by itself")
+            try view.refresh()
             var stats = view.worker(1)
             #expect(internals_stats_field_get(&stats, field) == value(1, field) + 1000, "\(name) grown")
         }
@@ -73,10 +80,9 @@ import Testing
     }
 
     @Test func theHeaderArrives() throws {
-        for driver in ["uring", "sim", "", "a name that is too long for its place"] {
+        for driver in ["uring", "sim", "x", "a-name_that_is_too_long_for_its_place-4"] {
             let page = Page(workers: 5, driver: driver)
             let view = try View(page.page.fd)
-            #expect(iocp_stats_view_pid(view.view) == getpid())
             #expect(iocp_stats_view_worker_count(view.view) == 5)
             #expect(String(cString: iocp_stats_view_driver(view.view)) == String(driver.prefix(15)))
         }
@@ -99,17 +105,19 @@ import Testing
         close(copy)
         internals_stats_field_set(&page!.page, 0, 0, 41)
         page = nil
+        try view.refresh()
         var stats = view.worker(0)
         #expect(internals_stats_field_get(&stats, 0) == 41)
     }
 
     // MARK: - The file
 
-    @Test func onlyTheOwnerMayReadIt() {
+    /// Others do not get as far as the file: /proc/PID/fd is closed to them.
+    @Test func onlyTheOwnerMayWriteIt() {
         let page = Page(workers: 1)
         var status = stat()
         #expect(fstat(page.page.fd, &status) == 0)
-        #expect(status.st_mode & 0o7777 == 0o600)
+        #expect(status.st_mode & 0o7777 == 0o644)
         #expect(fcntl(page.page.fd, F_GETFD) & FD_CLOEXEC != 0)
     }
 
@@ -206,24 +214,66 @@ import Testing
         #expect(Self.open(-1) == -EBADF)
     }
 
-    @Test func aPageThatCannotBeMappedIsRefused() {
-        let page = Page(workers: 1)
-        internals_fault_arm(INTERNALS_FAULT_MAP, EACCES, 0, 1)
-        internals_faults_inside(true)
-        let result = Self.open(page.page.fd)
-        internals_faults_inside(false)
-        internals_faults_end()
-        #expect(result == -EACCES)
+    /// What a name may hold is printed on somebody's terminal.
+    @Test func aDriverNameOfOtherLettersIsRefused() {
+        for name in ["\u{1b}[31mred", "u ring", "Uring", "uring\n", "\u{7f}", "é", ""] {
+            let page = Page(workers: 1, driver: "uring")
+            var bytes: [UInt8] = Array(name.utf8) + Array(repeating: 0, count: 16 - name.utf8.count)
+            #expect(pwrite(page.page.fd, &bytes, 16, off_t(Offset.driver)) == 16)
+            #expect(Self.open(page.page.fd) == -EPROTO, "\(bytes)")
+        }
     }
 
-    /// The page is another process' to write. Whatever it writes, a reader must not leave its mapping.
-    @Test func aCountThatGrowsLaterIsNotBelieved() async {
-        await #expect(processExitsWith: .success) {
-            let page = Page(workers: 1)
-            let view = try View(page.page.fd)
-            page.write(UInt32.max, at: Offset.workerCount)
+    // MARK: - A page that another process goes on writing
+
+    @Test func aCountThatGrowsLaterIsNotBelieved() throws {
+        let page = Page(workers: 1)
+        let view = try View(page.page.fd)
+        for count: UInt32 in [0, 2, 1024, .max] {
+            page.write(count, at: Offset.workerCount)
+            #expect(iocp_stats_view_refresh(view.view) == -EPROTO)
+            #expect(iocp_stats_view_worker_count(view.view) == 1)
             var stats = view.worker(1 << 20)
-            precondition(internals_stats_field_get(&stats, 0) == 0)
+            #expect(internals_stats_field_get(&stats, 0) == 0)
         }
+    }
+
+    /// A page that was mapped ended the reader with SIGBUS here.
+    @Test func aPageThatIsCutShortLaterIsRefused() async {
+        await #expect(processExitsWith: .success) {
+            let page = Page(workers: 1024)
+            let view = try View(page.page.fd)
+            internals_stats_field_set(&page.page, 1023, 0, 41)
+            precondition(iocp_stats_view_refresh(view.view) == 0)
+            var last = view.worker(1023)
+            precondition(internals_stats_field_get(&last, 0) == 41)
+            for size in [page.size - 1, 4096, 64, 0] {
+                precondition(ftruncate(page.page.fd, off_t(size)) == 0)
+                precondition(iocp_stats_view_refresh(view.view) == -EPROTO)
+                _ = view.worker(1023)
+            }
+        }
+    }
+
+    /// A name that looks like a page's, on what must not even be opened: a pipe's reader would wait for a writer.
+    @Test func aPathThatLeadsElsewhereIsNotOpened() throws {
+        let page = Page(workers: 3)
+        var opened: OpaquePointer?
+        #expect(iocp_stats_view_open_path("/proc/self/fd/\(page.page.fd)", &opened) == 0)
+        #expect(iocp_stats_view_worker_count(try #require(opened)) == 3)
+        iocp_stats_view_close(opened)
+        var name = Array("/tmp/iocp-stats-XXXXXX".utf8CString)
+        let folder = try #require(mkdtemp(&name).map { String(cString: $0) })
+        let pipe = folder + "/memfd:iocp-stats"
+        #expect(mkfifo(pipe, 0o600) == 0)
+        defer {
+            unlink(pipe)
+            rmdir(folder)
+        }
+        #expect(iocp_stats_view_open_path(pipe, &opened) == -EPROTO)
+        #expect(iocp_stats_view_open_path("/dev/zero", &opened) == -EPROTO)
+        #expect(iocp_stats_view_open_path("/proc/self/status", &opened) == -EPROTO)
+        #expect(iocp_stats_view_open_path(folder, &opened) == -EPROTO)
+        #expect(iocp_stats_view_open_path(folder + "/none", &opened) == -ENOENT)
     }
 }

@@ -58,6 +58,66 @@ extension Commands {
         }
 
         @Test(
+            "the user whom a server became reads its counters, and others do not",
+            .enabled(if: getuid() == 0 && Wrapper.has("setpriv"), "needs root and setpriv"),
+            arguments: ["uring", "epoll"])
+        func ownCounters(driver: String) throws {
+            guard let nobody = unsafe getpwnam("nobody") else {
+                throw ChildProcess.Failure(description: "no user named nobody")
+            }
+            let (user, group) = unsafe (nobody.pointee.pw_uid, nobody.pointee.pw_gid)
+            let server = try Server(["--user", "nobody", "--driver", driver])
+            // Who measures coverage could not write here as another user, and would say so.
+            let quiet = ["LLVM_PROFILE_FILE": "/dev/null"]
+            let own = try Wrapper("setpriv", ["--reuid=\(user)", "--regid=\(group)", "--clear-groups"])
+                .run(["stats", "--pid", "\(server.child.processID)"], environment: quiet)
+            #expect(try own.end() == 0, "\(own.text(of: .errors))")
+            #expect(own.text(of: .output).hasPrefix("process \(server.child.processID), driver \(driver), 1 worker\n"))
+            let other = try Wrapper("setpriv", ["--reuid=\(user - 1)", "--regid=\(group)", "--clear-groups"])
+                .run(["stats", "--pid", "\(server.child.processID)"], environment: quiet)
+            #expect(try other.end() == 1)
+            #expect(
+                other.text(of: .errors)
+                    == "iocp: process \(server.child.processID) belongs to another user: run as that user or root\n")
+            #expect(try server.end() == 0)
+        }
+
+        @Test(
+            "a server in a PID namespace of its own is shown by the number that was asked for",
+            .enabled(if: Wrapper.makesNamespaces, "needs root and unshare --pid"))
+        func namespace() throws {
+            let outer = try Wrapper("unshare", ["--pid", "--fork", "--mount-proc", "--kill-child"]).server([])
+            _ = try outer.line(of: .output, beginning: "listening on ")
+            let server = try #require(Wrapper.children(of: outer.processID).first)
+            let outcome = try Outcome(of: ["stats", "--pid", "\(server)"])
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.output.hasPrefix("process \(server), driver "))
+            kill(server, SIGTERM)
+            #expect(try outer.end() == 0)
+        }
+
+        @Test(
+            "a process that /proc hides is told from one that is not there",
+            .enabled(if: Wrapper.makesNamespaces && Wrapper.has("setpriv"), "needs root, unshare and setpriv"))
+        func hidden() throws {
+            let server = try Server()
+            func stats(_ pid: String) throws -> ChildProcess {
+                let script = #"mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=65534 --clear-groups "$@""#
+                let child = try Wrapper("unshare", ["--mount", "bash", "-c", script, "bash"])
+                    .run(["stats", "--pid", pid], environment: ["LLVM_PROFILE_FILE": "/dev/null"])
+                #expect(try child.end() == 1)
+                #expect(child.text(of: .output) == "")
+                return child
+            }
+            let pid = "\(server.child.processID)"
+            #expect(
+                try stats(pid).text(of: .errors)
+                    == "iocp: /proc hides process \(pid) from this user (hidepid): run as that user or root\n")
+            #expect(try stats("5000000").text(of: .errors) == "iocp: there is no process 5000000\n")
+            #expect(try server.end() == 0)
+        }
+
+        @Test(
             "who cannot become another user is told",
             .enabled(if: getuid() == 0 && Wrapper.has("setpriv"), "needs root and setpriv"))
         func cannotBecome() throws {
@@ -122,6 +182,14 @@ struct Wrapper {
             return bounds.first.map { $0...bounds.last! ~= cpu } ?? false
         }
     }
+
+    /// Whether root may make PID and mount namespaces here: containers often forbid it.
+    static let makesNamespaces: Bool = {
+        guard getuid() == 0, has("unshare"),
+            let child = try? ChildProcess("/usr/bin/unshare", ["--pid", "--fork", "--mount-proc", "true"])
+        else { return false }
+        return (try? child.end()) == 0
+    }()
 
     func run(_ command: [String], environment: [String: String] = [:]) throws -> ChildProcess {
         try ChildProcess(

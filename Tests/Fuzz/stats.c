@@ -9,9 +9,14 @@
 
 static void read_everything(const iocp_stats_view *view)
 {
-    FUZZ_REQUIRE(iocp_stats_view_worker_count(view) <= IOCP_WORKERS_MAX, "more workers than there can be");
-    FUZZ_REQUIRE(strlen(iocp_stats_view_driver(view)) < 16, "the driver's name does not end");
-    (void)iocp_stats_view_pid(view);
+    const uint32_t worker_count = iocp_stats_view_worker_count(view);
+    FUZZ_REQUIRE(worker_count >= 1 && worker_count <= IOCP_WORKERS_MAX, "as many workers as there cannot be");
+    const char *driver = iocp_stats_view_driver(view);
+    FUZZ_REQUIRE(strlen(driver) >= 1 && strlen(driver) < 16, "the driver's name does not end");
+    for (const char *letter = driver; *letter != 0; letter++)
+        FUZZ_REQUIRE((*letter >= 'a' && *letter <= 'z') || (*letter >= '0' && *letter <= '9') || *letter == '-' ||
+                         *letter == '_',
+                     "a name that a terminal could obey");
     for (uint32_t i = 0; i < iocp_stats_view_worker_count(view); i++)
         (void)iocp_stats_view_worker(view, i);
     const iocp_worker_stats none = iocp_stats_view_worker(view, iocp_stats_view_worker_count(view));
@@ -19,7 +24,8 @@ static void read_everything(const iocp_stats_view *view)
     FUZZ_REQUIRE(memcmp(&none, &zero, sizeof zero) == 0, "there is a worker behind the last one");
 }
 
-/* Input: how many zeros follow the page, the page, and behind half of the input what it is overwritten with. */
+/* Input: how many zeros follow the page, the page, and behind half of the input what it is overwritten with; then it is
+ * cut to half of those zeros. */
 void fuzz_stats(const uint8_t *bytes, size_t count)
 {
     fuzz_input input = {bytes, count};
@@ -37,7 +43,14 @@ void fuzz_stats(const uint8_t *bytes, size_t count)
         if (changes) {
             const uint32_t worker_count = iocp_stats_view_worker_count(view);
             FUZZ_REQUIRE(pwrite(fd, input.next + page_bytes, input.left - page_bytes, 0) >= 0, "no page");
+            read_everything(view);
+            const int again = iocp_stats_view_refresh(view);
+            FUZZ_REQUIRE(again == 0 || again == -EPROTO, "a page is read again or refused");
             FUZZ_REQUIRE(iocp_stats_view_worker_count(view) == worker_count, "a count that was checked has changed");
+            read_everything(view);
+            /* Cut short anywhere: half of the page, or of what follows it. */
+            FUZZ_REQUIRE(ftruncate(fd, (off_t)(room_bytes / 2)) == 0, "no page");
+            (void)iocp_stats_view_refresh(view);
             read_everything(view);
         }
         iocp_stats_view_close(view);

@@ -46,16 +46,28 @@ typedef struct iocp_worker_stats {
 /* One worker's counters as of now. Thread: any. */
 iocp_worker_stats iocp_port_stats(const iocp_port *port, uint32_t worker_index);
 
-/* A read-only view of another process' stats page. */
+/* A copy of another process' stats page. That process may write anything into its page, and cut it short: what is
+ * copied here was checked, and does not change until it is copied again. */
 typedef struct iocp_stats_view iocp_stats_view;
 
-/* Maps the page behind a file descriptor (not consumed). -EPROTO: not a stats page, or another layout version.
- * Thread: any. */
+/* Copies the page behind a file descriptor, which stays the caller's. -EPROTO: not a stats page, or another layout
+ * version. Thread: any. */
 int iocp_stats_view_open(int fd, iocp_stats_view **view);
+
+/* The same for a path, as /proc/PID/fd/N. What is no page's kind of file is not opened: -EPROTO. Thread: any. */
+int iocp_stats_view_open_path(const char *path, iocp_stats_view **view);
 void iocp_stats_view_close(iocp_stats_view *view);
-int32_t iocp_stats_view_pid(const iocp_stats_view *view);
+
+/* Copies the page again. -EPROTO when it is no stats page any more, or one of more or fewer workers; the counters are
+ * unspecified then. Thread: one at a time. */
+int iocp_stats_view_refresh(iocp_stats_view *view);
+
 uint32_t iocp_stats_view_worker_count(const iocp_stats_view *view);
+
+/* The driver's name: 1 to 15 lower-case letters, digits, '-' and '_'. */
 const char *iocp_stats_view_driver(const iocp_stats_view *view);
+
+/* One worker's counters as of the latest copy. */
 iocp_worker_stats iocp_stats_view_worker(const iocp_stats_view *view, uint32_t worker_index);
 
 #endif

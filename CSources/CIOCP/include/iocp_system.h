@@ -42,6 +42,11 @@ typedef struct iocp_failure {
 /* The C name of an error ("EPERM"), or NULL for a number that is none. code may be negative. Thread: any. */
 const char *iocp_error_name(int code);
 
+/* Opens the process to its own user again after setuid(2), which closes it to all but root (PR_SET_DUMPABLE, prctl(2)):
+ * that user may then read /proc/PID/fd, and with it the stats page, trace the process where the system allows that, and
+ * gets core dumps. Returns 0 or -errno. Thread: any. */
+int iocp_process_open_to_its_user(void);
+
 /* Features of io_uring found by trial set-up, never by version string. */
 typedef struct iocp_capabilities {
     int uring_result;           /* 0, or the -errno with which io_uring_setup(2) was refused */

@@ -20,7 +20,7 @@ typedef struct iocp_stats_header {
     uint32_t version;
     uint32_t cell_bytes; /* a reader built against another layout must notice */
     uint32_t worker_count;
-    int32_t pid;
+    int32_t pid; /* in the writer's own PID namespace; a reader goes by the process that it opened */
     char driver[16];
 } iocp_stats_header;
 
@@ -31,7 +31,7 @@ typedef struct iocp_stats_page {
     iocp_stats_cell *cells;
 } iocp_stats_page;
 
-/* Creates the memfd, mode 0600. Returns 0 or -errno. */
+/* Creates the memfd, mode 0644. Returns 0 or -errno. */
 int iocp_stats_page_open(iocp_stats_page *page, uint32_t worker_count, const char *driver);
 void iocp_stats_page_close(iocp_stats_page *page);
 

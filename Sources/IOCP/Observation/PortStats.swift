@@ -6,59 +6,99 @@ import Glibc
 import Musl
 #endif
 
-/// The stats page of a running port, in this process or another one.
+/// The counters of a running port, in this process or another one, as of one moment.
 ///
-/// A port keeps its counters in a memfd that its own user (and root) can open through /proc/PID/fd, so nothing is left
-/// behind when a process dies.
+/// A port keeps its counters in a memfd that its own user and root can open through /proc/PID/fd, so nothing is left
+/// behind when a process dies. What another process put there is copied and checked, never trusted: the counters may
+/// be any numbers, and nothing else comes from that process but a driver's name of lower-case letters and digits.
+///
+/// A process that gave up root by `setuid(2)` is closed to its new user until it calls ``allowReadingByOwnUser()``
+/// (`iocp serve --user` does).
 @safe
 public struct PortStats: ~Copyable {
     private let view: OpaquePointer
+    /// The process that was asked for, as this one's /proc names it.
+    public let processID: Int32
 
-    /// Maps the first port's page of a process.
-    /// - Throws: ENOENT when the process has no port, EACCES when it is another user's, ESRCH when it is gone.
+    /// Reads the page of a process' first port.
+    /// - Throws: ENOENT when the process has no port, EACCES when it is another user's, ESRCH when it is gone, EPROTO
+    ///   when what it has is no stats page of this version.
     public init(processID: Int32) throws(IOCPError) {
-        let path = try PortStats.pagePath(of: processID)
-        let fd = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard fd >= 0 else { throw IOCPError(code: errno, operation: .stats, detail: path) }
-        defer { _ = close(fd) }
-        var mapped: OpaquePointer?
-        let result = unsafe iocp_stats_view_open(fd, &mapped)
-        guard result >= 0, let mapped = unsafe mapped else { throw IOCPError(code: result, operation: .stats) }
-        unsafe view = mapped
+        unsafe view = try PortStats.open(processID)
+        self.processID = processID
     }
 
     deinit {
         unsafe iocp_stats_view_close(view)
     }
 
-    public var processID: Int32 { unsafe iocp_stats_view_pid(view) }
     public var driver: String { unsafe String(cString: iocp_stats_view_driver(view)) }
     public var workerCount: Int { unsafe Int(iocp_stats_view_worker_count(view)) }
 
-    /// One worker's counters as of now.
+    /// One worker's counters as of the latest reading.
     public subscript(worker: Int) -> WorkerStats {
         precondition(worker >= 0 && worker < workerCount, "worker index out of bounds")
         return unsafe WorkerStats(iocp_stats_view_worker(view, UInt32(worker)))
     }
 
-    /// The processes on this machine that have a port and may be read by this user, in ascending order.
-    public static func processIDs() -> [Int32] {
-        directoryEntries("/proc").compactMap { Int32($0) }.filter { (try? pagePath(of: $0)) != nil }.sorted()
+    /// Reads the counters again. The page stays readable when its process has ended.
+    /// - Throws: EPROTO when it is no stats page any more; the counters are unspecified then.
+    public mutating func refresh() throws(IOCPError) {
+        try check(unsafe iocp_stats_view_refresh(view), .stats)
     }
 
-    private static func pagePath(of processID: Int32) throws(IOCPError) -> String {
+    /// The processes on this machine that have a port and may be read by this user, in ascending order.
+    public static func processIDs() -> [Int32] {
+        directoryEntries("/proc").compactMap { Int32($0) }.filter { hasPort($0) }.sorted()
+    }
+
+    private static func hasPort(_ processID: Int32) -> Bool {
+        guard let view = unsafe try? open(processID) else { return false }
+        unsafe iocp_stats_view_close(view)
+        return true
+    }
+
+    /// Lets this process' user read its counters after the process gave up root by `setuid(2)`.
+    ///
+    /// The kernel then closes a process to its new user, since it may hold what only root may know: not even its
+    /// counters can be read but by root. This opens it again (`PR_SET_DUMPABLE`): other processes of that user may see
+    /// its descriptors, trace it where the sysctl `kernel.yama.ptrace_scope` allows that, and it dumps core. So call it
+    /// only where nothing is in memory that the user must not know.
+    public static func allowReadingByOwnUser() throws(IOCPError) {
+        try check(iocp_process_open_to_its_user(), .stats)
+    }
+
+    // MARK: Finding a page
+
+    private static func open(_ processID: Int32) throws(IOCPError) -> OpaquePointer {
         let directory = "/proc/\(processID)/fd"
-        guard unsafe access("/proc/\(processID)", F_OK) == 0 else {
-            throw IOCPError(code: ESRCH, operation: .stats, detail: "no process \(processID)")
-        }
+        guard unsafe access("/proc/\(processID)", F_OK) == 0 else { throw absence(of: processID) }
         guard unsafe access(directory, R_OK | X_OK) == 0 else {
             throw IOCPError(code: EACCES, operation: .stats, detail: "process \(processID) belongs to another user")
         }
-        let descriptors = directoryEntries(directory).compactMap { Int($0) }.sorted()
-        for descriptor in descriptors where linkTarget("\(directory)/\(descriptor)").hasPrefix("/memfd:iocp-stats") {
-            return "\(directory)/\(descriptor)"
+        // A program may have made a file of that name itself, so the first that is a page counts.
+        var refused: Int32?
+        for descriptor in directoryEntries(directory).compactMap({ Int($0) }).sorted() {
+            let path = "\(directory)/\(descriptor)"
+            guard linkTarget(path).hasPrefix("/memfd:iocp-stats") else { continue }
+            var view: OpaquePointer?
+            let result = unsafe iocp_stats_view_open_path(path, &view)
+            if result >= 0, let view = unsafe view { return unsafe view }
+            refused = refused ?? result
+        }
+        if let refused {
+            throw IOCPError(code: refused, operation: .stats, detail: "of process \(processID)")
         }
         throw IOCPError(code: ENOENT, operation: .stats, detail: "process \(processID) has no completion port")
+    }
+
+    /// Why a process is not in /proc. A signal 0 finds one that `hidepid` keeps out of it.
+    private static func absence(of processID: Int32) -> IOCPError {
+        guard processID > 0, kill(processID, 0) == 0 || errno == EPERM else {
+            return IOCPError(code: ESRCH, operation: .stats, detail: "no process \(processID)")
+        }
+        return IOCPError(
+            code: EACCES, operation: .stats, detail: "/proc hides process \(processID) from this user (hidepid)")
     }
 
     private static func directoryEntries(_ path: String) -> [String] {
