@@ -8,7 +8,6 @@
 #include "base/limits.h"
 #include "base/token.h"
 #include "driver/driver.h"
-#include "port_config.h"
 #include "worker/worker.h"
 
 typedef enum worker_use : int { USE_NONE = 0, USE_SPAWNED = 1, USE_ATTACHED = 2, USE_ENDED = 3 } worker_use;
@@ -297,6 +296,18 @@ static void wake_all(iocp_port *port)
         iocp_worker_wake(&port->workers[i]);
 }
 
+/* Why bind(2) refused: two families on one port may well be this port's own. Called with the lock held. */
+static const char *listening(const iocp_port *port, const iocp_address *address, int result)
+{
+    if (result != -EADDRINUSE)
+        return "listening";
+    const uint32_t count = atomic_load_explicit(&port->listeners.count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++)
+        if (port->listeners.listeners[i].address.port_be == address->port_be)
+            return "this server listens there itself, and a listener on :: takes IPv4 clients, too";
+    return "another socket holds it, most likely a server that listens there";
+}
+
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure)
 {
     pthread_mutex_lock(&port->lock);
@@ -304,7 +315,7 @@ int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address 
     if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
         fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
     else if ((result = iocp_listener_set_add(&port->listeners, address, bound)) < 0)
-        fail(failure, result, IOCP_STAGE_LISTEN, "listening");
+        fail(failure, result, IOCP_STAGE_LISTEN, listening(port, address, result));
     pthread_mutex_unlock(&port->lock);
     if (result == 0)
         wake_all(port);

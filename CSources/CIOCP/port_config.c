@@ -1,9 +1,8 @@
 /* What a port may be configured to: the defaults, and every bound. */
-#include "port_config.h"
-
 #include <stddef.h>
 
 #include "base/limits.h"
+#include "include/iocp_port.h"
 
 iocp_port_config iocp_port_config_default(void)
 {
@@ -84,7 +83,7 @@ const char *iocp_port_config_broken_field(const iocp_port_config *config)
     if (config->spin_ns > IOCP_SPIN_NS_MAX)
         return "spin_ns (at most 10 ms)";
     if (config->busy_poll_us > IOCP_BUSY_POLL_US_MAX)
-        return "busy_poll_us (at most 10,000)";
+        return "busy_poll_us (at most 10 ms)";
     if (config->overflow_policy > IOCP_OVERFLOW_REFUSE)
         return "overflow_policy";
     return NULL;

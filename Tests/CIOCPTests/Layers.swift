@@ -12,7 +12,6 @@ enum Layers {
     private static let floors = [
         "include": 0, "base": 1, "system": 2, "stats": 2, "memory": 3, "driver": 4, "connection": 4, "worker": 5, "port.c": 6,
         "port_config.c": 6,
-        "port_config.h": 5,
     ]
 
     /// Where alone a header of a dependency may be named.

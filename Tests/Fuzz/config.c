@@ -8,7 +8,6 @@
 
 #include "../../CSources/CIOCP/base/limits.h"
 #include "../../CSources/CIOCP/include/CIOCP.h"
-#include "../../CSources/CIOCP/port_config.h"
 #include "include/FuzzTargets.h"
 #include "input.h"
 #include "shortages.h"

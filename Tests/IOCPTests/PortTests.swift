@@ -104,27 +104,6 @@ extension RealSockets {
             }
         }
 
-        @Test("every field out of bounds is refused by name")
-        func bounds() {
-            let changes: [(String, (inout PortConfiguration) -> Void)] = [
-                ("worker", { $0.workers = 1025 }), ("worker", { $0.workers = -1 }),
-                ("connections", { $0.connectionsPerWorker = 1 << 21 }),
-                ("receive_buffer_bytes", { $0.receiveBufferBytes = 5000 }),
-                ("receive_buffers", { $0.receiveBuffersPerWorker = 1 }),
-                ("send_chunks", { $0.sendChunksPerWorker = 3 }),
-                ("completion_queue", { $0.completionQueueEntries = 32 }),
-                ("mailbox", { $0.mailboxEntries = 17 }), ("listen_backlog", { $0.listenBacklog = 0 }),
-                ("linger", { $0.lingerTimeout = .zero }),
-            ]
-            for (name, change) in changes {
-                var configuration = PortConfiguration()
-                change(&configuration)
-                let error = #expect(throws: IOCPError.self) { _ = try CompletionPort(configuration) }
-                #expect(error?.operation == .configuration)
-                #expect(error?.detail?.contains(name) == true, "\(error?.description ?? "")")
-            }
-        }
-
         @Test("slots full: nobody is dropped, and the backlog is served as slots become free", arguments: testedDrivers)
         func slotsFull(driver: Driver) async throws {
             try await withServer(

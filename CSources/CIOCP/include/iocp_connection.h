@@ -1,5 +1,6 @@
 /* What can be asked of one connection. Thread: owner, for every function here.
- * Every call answers -ENOTCONN for a token whose connection has closed or is closing. */
+ * Every call answers -ENOTCONN for a token whose connection has closed or is closing, and -EXDEV for one of another
+ * worker. */
 #ifndef IOCP_CONNECTION_H
 #define IOCP_CONNECTION_H
 

@@ -53,6 +53,10 @@ typedef struct iocp_port_config {
 /* The defaults: one pinned worker per allowed CPU, 256 receive buffers of 128 KiB. Thread: any. */
 iocp_port_config iocp_port_config_default(void);
 
+/* The name of the first field out of bounds, with its bounds: "worker_count (at most 1,024)". NULL when there is none.
+ * What depends on this machine is checked by iocp_port_create alone. Static storage. Thread: any. */
+const char *iocp_port_config_broken_field(const iocp_port_config *config);
+
 /* Creates a port: checks the configuration, probes the driver and maps the stats page; starts no thread.
  * On failure fills `failure` and returns its code. The port is released by iocp_port_destroy. Thread: any. */
 int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_failure *failure);

@@ -46,7 +46,7 @@ typedef uint64_t iocp_timer;
 
 /* Starts a timer: ends in one TIMER completion carrying `key`, at most one tick (8 ms) after delay_ns.
  * `connection` may be 0. A timer of a connection that has closed ends with result -ECANCELED and connection 0.
- * -ENOBUFS: timers_per_worker are armed already. Thread: owner. O(1). */
+ * -ENOBUFS: timers_per_worker are armed already; -EXDEV: the connection is another worker's. Thread: owner. O(1). */
 int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer);
 
 /* Ends a timer early: its TIMER completion follows at once with result -ECANCELED. -ENOENT when it fired already. */

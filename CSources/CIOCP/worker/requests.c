@@ -10,6 +10,12 @@ static iocp_slot *open_slot(iocp_worker *worker, iocp_token connection)
     return slot != NULL && slot->state == IOCP_SLOT_OPEN ? slot : NULL;
 }
 
+/* Why a connection cannot be asked: it is another worker's, or it is closed or closing. */
+static int absent(const iocp_worker *worker, iocp_token connection)
+{
+    return connection != 0 && iocp_token_worker(connection) != worker->setup.index ? -EXDEV : -ENOTCONN;
+}
+
 /* --- sending ------------------------------------------------------------------------------------------------ */
 
 /* A refused sender is told when to try again: with unsent bytes, WRITABLE follows their fall to the low mark. */
@@ -42,7 +48,7 @@ static int sendable_slot(iocp_worker *worker, iocp_token connection, uint32_t co
     iocp_slot *slot = open_slot(worker, connection);
     *found = slot;
     if (slot == NULL)
-        return -ENOTCONN;
+        return absent(worker, connection);
     if (slot->flags & IOCP_SLOT_FINISH_WANTED)
         return -EPIPE;
     if (count_bytes > config->send_cap_bytes - slot->queue.unsent_bytes) {
@@ -151,7 +157,7 @@ int iocp_receive_pause(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot = open_slot(worker, connection);
     if (slot == NULL)
-        return -ENOTCONN;
+        return absent(worker, connection);
     slot->flags |= IOCP_SLOT_PAUSED;
     iocp_worker_touch(worker, slot);
     return 0;
@@ -161,7 +167,7 @@ int iocp_receive_resume(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot = open_slot(worker, connection);
     if (slot == NULL)
-        return -ENOTCONN;
+        return absent(worker, connection);
     slot->flags &= ~(uint32_t)IOCP_SLOT_PAUSED;
     iocp_worker_begin_receive_window(worker, slot);
     iocp_worker_touch(worker, slot);
@@ -200,7 +206,7 @@ int iocp_close(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot = iocp_slot_find(&worker->table, connection);
     if (slot == NULL || (slot->state != IOCP_SLOT_OPEN && slot->state != IOCP_SLOT_CONNECTING))
-        return -ENOTCONN;
+        return absent(worker, connection);
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, false);
     return 0;
 }
@@ -209,7 +215,7 @@ int iocp_abort(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot = iocp_slot_find(&worker->table, connection);
     if (slot == NULL || slot->state >= IOCP_SLOT_DRAINING)
-        return -ENOTCONN;
+        return absent(worker, connection);
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_ABORTED, 0, true);
     return 0;
 }
@@ -218,7 +224,7 @@ int iocp_finish_sending(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot = open_slot(worker, connection);
     if (slot == NULL)
-        return -ENOTCONN;
+        return absent(worker, connection);
     slot->flags |= IOCP_SLOT_FINISH_WANTED;
     iocp_worker_touch(worker, slot);
     return 0;
@@ -230,7 +236,7 @@ int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t
 {
     iocp_slot *slot = iocp_slot_find(&worker->table, connection);
     if (slot == NULL)
-        return -ENOTCONN;
+        return absent(worker, connection);
     slot->key = key;
     return 0;
 }
@@ -240,7 +246,7 @@ int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_addres
     const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
     /* While the driver closes it, the handle may be another socket's already. */
     if (slot == NULL || slot->handle == IOCP_HANDLE_NONE || slot->state == IOCP_SLOT_CLOSING)
-        return -ENOTCONN;
+        return absent(worker, connection);
     return worker->operations->peer(worker->driver, slot->handle, address);
 }
 
@@ -248,7 +254,7 @@ int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, ioc
 {
     const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
     if (slot == NULL)
-        return -ENOTCONN;
+        return absent(worker, connection);
     /* A silent send was counted before it ended. */
     const uint32_t uncertain_bytes = slot->flags & IOCP_SLOT_SEND_COUNTED ? slot->in_flight_bytes : 0;
     *counters = (iocp_connection_counters){.received_bytes = slot->received_bytes,

@@ -30,6 +30,9 @@ int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_
     iocp_timers *timers = &worker->timers;
     if (iocp_worker_said_stopping(worker))
         return -ESHUTDOWN;
+    /* Whether another worker's connection has closed cannot be known here. */
+    if (connection != 0 && iocp_token_worker(connection) != worker->setup.index)
+        return -EXDEV;
     /* Each armed timer and each one that ended owes a completion; what is owed must fit the spill. */
     if (timers->armed_count + (worker->spill.tail - worker->spill.head) >= timers->entry_count)
         return -ENOBUFS;

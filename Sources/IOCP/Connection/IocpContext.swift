@@ -45,8 +45,10 @@ public final class IocpContext<State> {
 
     /// Queues a copy of the bytes; everything queued between two waits leaves in one send where it can.
     ///
+    /// That gathers small messages without a delay, so TCP_NODELAY is set on every connection and cannot be changed.
     /// All or nothing. O(count); allocates nothing.
-    /// - Throws: ENOTCONN when closing, EPIPE after ``finishSending()``, ENOBUFS when the worker's send memory is full.
+    /// - Throws: ENOTCONN when closing, EPIPE after ``finishSending()``, EAGAIN over `sendCap`, ENOBUFS when the worker's
+    ///   send memory is full.
     @inlinable
     public func send(_ bytes: RawSpan) throws(IOCPError) {
         let result = unsafe bytes.withUnsafeBytes { source in

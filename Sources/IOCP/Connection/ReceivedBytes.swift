@@ -4,6 +4,9 @@ import CIOCP
 ///
 /// Dropping the value gives the buffer back, so hold it briefly: while every buffer is lent, this worker's connections
 /// wait for one (no bytes are lost). It belongs to its worker's thread and must not outlive the worker.
+///
+/// It may be sent on any connection of the same worker, not only on the one it came from. A connection of another worker
+/// refuses it with EXDEV: copy the bytes into ``SharedBytes`` and post to that worker.
 /// - Complexity: O(1); never allocates.
 @safe
 @frozen

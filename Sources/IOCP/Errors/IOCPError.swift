@@ -29,7 +29,8 @@ public struct IOCPError: Error, Hashable, Sendable {
     init(_ failure: iocp_failure, _ call: Operation) {
         // `IOCP_STAGE_STATE` is no step: it is the call that does not fit the port's state.
         let step = unsafe failure.stage == IOCP_STAGE_NONE ? nil : Operation(rawValue: failure.stage.rawValue)
-        let detail = unsafe failure.detail.map { unsafe String(cString: $0) }
+        let words = unsafe failure.detail.map { unsafe String(cString: $0) }
+        let detail = step == .configuration ? words.map(ConfigurationBounds.translated) : words
         unsafe self.init(code: failure.code, operation: step ?? call, detail: detail)
     }
 
@@ -40,16 +41,20 @@ public struct IOCPError: Error, Hashable, Sendable {
 }
 
 extension IOCPError: CustomStringConvertible {
-    /// One line: what failed (the C name): likely cause; remedy.
+    /// One line: what failed (the C name): likely cause; remedy. Safe to print: see ``cause``.
     public var description: String {
         let explanation = Explanation(self)
         let subject = explanation.summary + " (\(name))"
-        return [subject, explanation.cause, explanation.remedy].compactMap(\.self).joined(separator: ": ")
+        return [subject, explanation.cause, explanation.remedy].compactMap(\.self).joined(separator: ": ").printable
     }
 
-    public var summary: String { Explanation(self).summary }
-    public var cause: String? { Explanation(self).cause }
-    public var remedy: String? { Explanation(self).remedy }
+    /// What failed, in a few words.
+    public var summary: String { Explanation(self).summary.printable }
+    /// Why, where it is known or likely. A name that was given (a host) may be in it; its control characters are
+    /// spelled out.
+    public var cause: String? { Explanation(self).cause?.printable }
+    /// What helps, where anything does.
+    public var remedy: String? { Explanation(self).remedy?.printable }
 }
 
 /// Turns a function's result into a value or a thrown error.

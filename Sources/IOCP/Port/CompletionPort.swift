@@ -7,6 +7,9 @@ import CIOCP
 /// a handler; or your own threads ``attachWorker()`` and dequeue batches themselves.
 ///
 /// Thread: every method may be called from any thread.
+///
+/// Not for a child of `fork(2)`: it must use nothing of its parent's port, and call `exec` or `_exit`. Until then it holds
+/// the listening sockets; every descriptor of a port is closed by `exec`.
 @safe
 public final class CompletionPort: @unchecked Sendable {
     // @unchecked: the core guards its own state; each of its "any thread" functions says so in its header.
@@ -65,10 +68,14 @@ public final class CompletionPort: @unchecked Sendable {
         return unsafe Worker(raw: worker, port: self, isAttached: true)
     }
 
-    /// Listens on every open worker; connections are spread over them by the kernel (SO_REUSEPORT).
+    /// Listens on every open worker; connections are spread over them by the kernel (SO_REUSEPORT). Each has TCP_NODELAY
+    /// set.
     ///
     /// A worker that attaches later joins, one that leaves takes its sockets along. While none is open, the address is
     /// kept from other servers and clients are refused.
+    ///
+    /// The kernel does not ask whether a worker is busy: while a handler stalls, its worker's share of the new clients waits
+    /// in that worker's backlog, and no other worker takes them.
     /// - Parameters:
     ///   - host: a numeric address or a name (resolving may block).
     ///   - port: 0...65535; 0 takes a free one.

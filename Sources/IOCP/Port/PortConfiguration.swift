@@ -90,43 +90,43 @@ public struct PortConfiguration: Sendable, Hashable {
 
     public init() {}
 
+    /// - Throws: EINVAL naming the property that does not fit, with its bounds. What fits is checked by the core.
     func raw() throws(IOCPError) -> iocp_port_config {
-        func field(_ value: Int, _ name: String) throws(IOCPError) -> UInt32 {
-            guard let value = UInt32(exactly: value) else {
-                throw IOCPError(code: 22 /* EINVAL */, operation: .configuration, detail: name)
-            }
-            return value
-        }
         var raw = iocp_port_config_default()
         raw.driver = driver.raw
-        raw.worker_count = try field(workers, "workers")
-        raw.connections_per_worker = try field(connectionsPerWorker, "connectionsPerWorker")
-        raw.receive_buffer_bytes = try field(receiveBufferBytes, "receiveBufferBytes")
-        raw.receive_buffers_per_worker = try field(receiveBuffersPerWorker, "receiveBuffersPerWorker")
-        raw.send_chunks_per_worker = try field(sendChunksPerWorker, "sendChunksPerWorker")
-        raw.completion_queue_entries = try field(completionQueueEntries, "completionQueueEntries")
-        raw.mailbox_entries = try field(mailboxEntries, "mailboxEntries")
-        raw.listen_backlog = try field(listenBacklog, "listenBacklog")
-        raw.linger_timeout_ns = lingerTimeout.wholeNanoseconds
-        raw.send_low_bytes = try field(sendLowWatermark, "sendLowWatermark")
-        raw.send_high_bytes = try field(sendHighWatermark, "sendHighWatermark")
-        raw.send_cap_bytes = try field(sendCap, "sendCap")
+        try raw.set(\.worker_count, workers, "workers")
+        try raw.set(\.connections_per_worker, connectionsPerWorker, "connectionsPerWorker")
+        try raw.set(\.receive_buffer_bytes, receiveBufferBytes, "receiveBufferBytes")
+        try raw.set(\.receive_buffers_per_worker, receiveBuffersPerWorker, "receiveBuffersPerWorker")
+        try raw.set(\.send_chunks_per_worker, sendChunksPerWorker, "sendChunksPerWorker")
+        try raw.set(\.completion_queue_entries, completionQueueEntries, "completionQueueEntries")
+        try raw.set(\.mailbox_entries, mailboxEntries, "mailboxEntries")
+        try raw.set(\.listen_backlog, listenBacklog, "listenBacklog")
+        try raw.set(\.linger_timeout_ns, lingerTimeout, "lingerTimeout")
+        try raw.set(\.send_low_bytes, sendLowWatermark, "sendLowWatermark")
+        try raw.set(\.send_high_bytes, sendHighWatermark, "sendHighWatermark")
+        try raw.set(\.send_cap_bytes, sendCap, "sendCap")
         raw.overflow_policy = overflowPolicy.raw
-        raw.worker_unsent_bytes = UInt64(clamping: unsentBytesPerWorker)
-        raw.idle_timeout_ns = idleTimeout?.wholeNanoseconds ?? 0
-        raw.receive_timeout_ns = receiveTimeout?.wholeNanoseconds ?? 0
-        raw.send_timeout_ns = sendTimeout?.wholeNanoseconds ?? 0
-        raw.receive_progress_bytes = try field(receiveProgressBytes, "receiveProgressBytes")
-        raw.timers_per_worker = try field(timersPerWorker, "timersPerWorker")
-        raw.connections_per_address = try field(connectionsPerAddress, "connectionsPerAddress")
-        raw.accepts_per_second = try field(acceptsPerSecond, "acceptsPerSecond")
-        raw.spin_ns = spinBeforeSleep.wholeNanoseconds
-        raw.busy_poll_us = try field(Int(clamping: busyPoll.wholeNanoseconds / 1000), "busyPoll")
+        raw.worker_unsent_bytes = UInt64(clamping: unsentBytesPerWorker)  // 0 is refused with the bounds
+        try raw.set(\.idle_timeout_ns, idleTimeout, "idleTimeout")
+        try raw.set(\.receive_timeout_ns, receiveTimeout, "receiveTimeout")
+        try raw.set(\.send_timeout_ns, sendTimeout, "sendTimeout")
+        try raw.set(\.receive_progress_bytes, receiveProgressBytes, "receiveProgressBytes")
+        try raw.set(\.timers_per_worker, timersPerWorker, "timersPerWorker")
+        try raw.set(\.connections_per_address, connectionsPerAddress, "connectionsPerAddress")
+        try raw.set(\.accepts_per_second, acceptsPerSecond, "acceptsPerSecond")
+        try raw.set(\.spin_ns, spinBeforeSleep, "spinBeforeSleep")
+        try raw.set(\.busy_poll_us, busyPollMicroseconds, "busyPoll")
         raw.lockdown = lockdown
         raw.half_close = deliversHalfClose
         raw.deliver_after_first_bytes = opensAfterFirstBytes
         raw.pin_workers = pinsWorkers
         return raw
+    }
+
+    /// -1 for a negative time, which fits no field.
+    private var busyPollMicroseconds: Int {
+        busyPoll < .zero ? -1 : Int(clamping: busyPoll.wholeNanoseconds / 1000)
     }
 }
 

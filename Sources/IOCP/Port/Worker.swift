@@ -69,7 +69,7 @@ public final class Worker {
         unsafe iocp_worker_leave(raw, drain.wholeNanoseconds)
     }
 
-    /// Connects to an address; ends in an `opened` or a `connectFailed` completion carrying `key`.
+    /// Connects to an address; ends in an `opened` or a `connectFailed` completion carrying `key`. TCP_NODELAY is set.
     /// - Parameter source: the local address to connect from, or nil to let the kernel choose.
     @inlinable
     @discardableResult
@@ -78,8 +78,11 @@ public final class Worker {
     {
         var token: iocp_token = 0
         var destination = address.raw
-        if var source = source?.raw {
-            try check(unsafe iocp_connect(raw, &destination, &source, key, &token), .connect)
+        if let source {
+            var from = source.raw
+            let result = unsafe iocp_connect(raw, &destination, &from, key, &token)
+            // Refused at the call, with a source: it is what most errors speak of.
+            if result < 0 { throw IOCPError(code: result, operation: .connect, detail: "from \(source)") }
         } else {
             try check(unsafe iocp_connect(raw, &destination, nil, key, &token), .connect)
         }
@@ -88,7 +91,7 @@ public final class Worker {
 
     /// Starts a timer that ends in one `timer` completion carrying `key`, up to 8 ms late and never early. O(1).
     /// - Parameter connection: whose timer it is; when that has closed, the timer ends with ECANCELED.
-    /// - Throws: ENOBUFS when `timersPerWorker` are armed already.
+    /// - Throws: ENOBUFS when `timersPerWorker` are armed already, EXDEV for a connection of another worker.
     @discardableResult
     public func startTimer(after delay: Duration, for connection: Connection? = nil, key: UInt64) throws(IOCPError)
         -> WorkerTimer

@@ -2,7 +2,7 @@ import CIOCP
 
 /// Raw IOCP style: connections by name, for a loop of one's own. ``IocpContext`` offers the same with an object.
 ///
-/// Every call throws ENOTCONN for a connection that is closed or closing.
+/// Every call throws ENOTCONN for a connection that is closed or closing, and EXDEV for one of another worker: post to it.
 extension Worker {
     /// Queues a copy of the bytes. Windows: `WSASend`.
     @inlinable

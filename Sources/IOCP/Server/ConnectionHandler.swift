@@ -1,8 +1,9 @@
 /// What a server or client does with its connections. One value per worker, called on that worker's thread only.
 ///
 /// Every method has a default that does nothing, so implement what you need. Implement one of the two `received`:
-/// the span is lent for the call; the lease may be kept, or sent back without a copy. Implement one of the two
-/// `stopping`, too: the longer one is given the worker's connections.
+/// the span is lent for the call; the lease may be kept, or sent back without a copy. If both are implemented, the one
+/// that takes the lease is called, and the other is not. Implement one of the two `stopping`, too: the longer one is given
+/// the worker's connections.
 ///
 /// A method that throws aborts its connection. A handler is a generic parameter, never an existential: its calls are
 /// specialised in your module and cost no witness table.

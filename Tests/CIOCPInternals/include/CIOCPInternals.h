@@ -16,7 +16,6 @@
 #include "../../../CSources/CIOCP/memory/range.h"
 #include "../../../CSources/CIOCP/memory/receive_buffers.h"
 #include "../../../CSources/CIOCP/memory/send_chunks.h"
-#include "../../../CSources/CIOCP/port_config.h"
 #include "../../../CSources/CIOCP/stats/page.h"
 #include "../../../CSources/CIOCP/system/topology.h"
 

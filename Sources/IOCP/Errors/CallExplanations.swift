@@ -1,0 +1,186 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// What is asked of a port, a worker or a connection.
+extension Explanation {
+    // MARK: A connection that cannot be asked
+
+    private static var closed: Explanation { Explanation("the connection is closed or closing") }
+
+    private static var foreign: Explanation {
+        Explanation(
+            "the connection belongs to another worker", "only its own worker's thread may use it",
+            "post to it: CompletionPort.post(_:to:)")
+    }
+
+    private static func ofConnection(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case ENOTCONN: closed
+        case EXDEV: foreign
+        case EPERM: wrongThread
+        default: nil
+        }
+    }
+
+    private static var wrongThread: Explanation {
+        Explanation(
+            "this is another thread than the worker's", "a worker and its connections belong to one thread",
+            "post to the worker: CompletionPort.post(_:to:)")
+    }
+
+    // MARK: Ports and workers
+
+    static func wait(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case ECANCELED: Explanation("the worker has ended", "its port stopped, or it left the port")
+        case ESHUTDOWN: Explanation("the worker is closed")
+        case EPERM: wrongThread
+        case EDEADLK:
+            Explanation(
+                "waiting here would never end", "this thread serves connections of what is waited for",
+                "wait on a thread of your own")
+        default: nil
+        }
+    }
+
+    static func post(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EAGAIN:
+            Explanation(
+                "the worker's mailbox is full", "the worker is behind", "post again later, or raise mailboxEntries")
+        case ESHUTDOWN: Explanation("the worker takes no more posts", "the port has stopped, or the worker left it")
+        case EINVAL: Explanation("there is no such worker", error.detail, "workers count from 0 to workerCount - 1")
+        case ENXIO:
+            Explanation("the worker is not open", "no thread has attached it yet", "post after attachWorker has returned")
+        default: nil
+        }
+    }
+
+    static func timer(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case ECANCELED:
+            Explanation("the timer ended early", "it was cancelled, its connection closed, or the port stops")
+        case ENOBUFS: Explanation("no timer is left", "timersPerWorker are armed", "raise timersPerWorker")
+        case ENOENT: Explanation("the timer has ended already")
+        case ESHUTDOWN: Explanation("no timer can be started any more", "the port stops, or the worker leaves it")
+        default: ofConnection(error)
+        }
+    }
+
+    // MARK: Connecting
+
+    static func connect(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case ECONNREFUSED: Explanation("the connection was refused", "nothing listens there")
+        case ETIMEDOUT: Explanation("the peer did not answer in time")
+        case ECONNRESET: Explanation("the peer reset the connection while it was opened")
+        case ENETUNREACH: Explanation("the network cannot be reached", "this machine has no route to it")
+        case EHOSTUNREACH: Explanation("the host cannot be reached", "no machine answers at that address")
+        case EADDRNOTAVAIL where error.detail != nil:
+            Explanation("the source address is not this machine's", error.detail, "connect from a local address")
+        case EADDRNOTAVAIL:
+            Explanation(
+                "no local port is left for this destination", "about 28,000 connections per address pair",
+                "spread the destinations or sources, or widen net.ipv4.ip_local_port_range")
+        case EADDRINUSE:
+            Explanation("the source port is in use", error.detail, "connect from port 0, which takes a free one")
+        case EINVAL, EAFNOSUPPORT:
+            Explanation(
+                "the addresses do not fit together", error.detail ?? "this machine lacks the family of the destination",
+                "give a source of the destination's family")
+        case EACCES:
+            Explanation(
+                "connecting is not allowed", error.detail ?? "a firewall rule of this machine, or a broadcast address")
+        case EPERM:
+            Explanation(
+                "connecting is not allowed here",
+                "a firewall rule of this machine, or this is another thread than the worker's")
+        case ENFILE:
+            Explanation(
+                "no place for one more connection",
+                "every connection slot of the worker is taken, or the machine's table of open files is full",
+                "raise connectionsPerWorker, or the sysctl fs.file-max")
+        case EAGAIN:
+            Explanation(
+                "the worker's mailbox is full", "the worker is behind", "connect again later, or raise mailboxEntries")
+        case EBUSY:
+            Explanation("the completion queue is too full to connect now", nil, "connect again after the next wait")
+        case ECANCELED: Explanation("the connect was given up", "it was closed here, or the port stops")
+        case ESHUTDOWN:
+            Explanation("no connection can be opened any more", "the port has stopped, or the worker left it")
+        default: nil
+        }
+    }
+
+    // MARK: Sending
+
+    static func send(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EPIPE: Explanation("sending was finished before", nil, "send nothing after finishSending")
+        case EAGAIN:
+            Explanation(
+                "the connection's unsent bytes would exceed sendCap", "its peer reads slower than is sent to it",
+                "wait for writable, or raise sendCap")
+        case ENOBUFS:
+            Explanation(
+                "no room for unsent bytes", "peers read slower than this worker sends",
+                "wait for writable, or raise sendChunksPerWorker or unsentBytesPerWorker")
+        case EMSGSIZE:
+            Explanation(
+                "the message alone is larger than sendCap", "waiting makes no room for it",
+                "raise sendCap, or send it in parts")
+        default: ofConnection(error)
+        }
+    }
+
+    static func notifyWhenSent(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case ECANCELED: Explanation("not everything was sent", "the connection was closed here first")
+        case EPIPE: Explanation("not everything was sent", "sending was finished before, or the peer closed first")
+        case ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ENETDOWN:
+            Explanation("not everything was sent", transport(error)?.summary)
+        case ENOBUFS:
+            Explanation(
+                "no room for a notification", "as many sends are queued as the worker may have",
+                "wait for writable, or raise sendChunksPerWorker")
+        default: ofConnection(error)
+        }
+    }
+
+    // MARK: The rest of a connection's life
+
+    static func receive(_ error: IOCPError) -> Explanation? { ofConnection(error) }
+
+    static func close(_ error: IOCPError) -> Explanation? { ofConnection(error) }
+
+    static func peerAddress(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EBUSY: Explanation("the completion queue is too full to ask now", nil, "ask after the next wait")
+        case EAGAIN: Explanation("the kernel is too short of memory to answer now", nil, "ask after the next wait")
+        case EOPNOTSUPP: Explanation("this kernel cannot answer", "ring socket commands need Linux 6.7")
+        default: ofConnection(error)
+        }
+    }
+
+    static func inquiry(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EPERM, EACCES, ENOSYS:
+            Explanation("the pages cannot be looked up", "move_pages(2) is refused here", "allow it in the seccomp profile")
+        default: ofConnection(error)
+        }
+    }
+
+    static func transport(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case ECONNRESET: Explanation("the peer reset the connection")
+        case EPIPE: Explanation("the peer closed the connection while bytes were on their way to it")
+        case ETIMEDOUT: Explanation("the peer vanished", "it acknowledged nothing for as long as TCP tries")
+        case EHOSTUNREACH, ENETUNREACH, ENETDOWN: Explanation("the peer cannot be reached any more", "the network broke")
+        case ENOTCONN: Explanation("the connection ended before it could be used")
+        default: nil
+        }
+    }
+}

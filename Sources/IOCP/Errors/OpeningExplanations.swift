@@ -1,0 +1,136 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Opening a port, its workers and its listeners.
+extension Explanation {
+    static func configuration(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EINVAL: Explanation("the configuration is out of bounds", error.detail, "see PortConfiguration")
+        case EMFILE:
+            Explanation(
+                "connectionsPerWorker is too large", "a ring's direct descriptors are bounded by RLIMIT_NOFILE",
+                "use more workers, or raise the limit (ulimit -n)")
+        case ENOSYS: Explanation("the driver is not part of this build", nil, "choose auto, uring or epoll")
+        default: nil
+        }
+    }
+
+    static func memory(_ error: IOCPError) -> Explanation {
+        let subject = error.detail ?? "the port"
+        if error.code == EMFILE || error.code == ENFILE {
+            return Explanation(
+                "no file descriptor for \(subject)", "the process or the machine is at its limit",
+                "raise ulimit -n, or lower the number of workers")
+        }
+        return Explanation(
+            "no memory for \(subject)", "the machine or its cgroup is out of memory", "lower the configured sizes")
+    }
+
+    static func ring(_ error: IOCPError) -> Explanation {
+        switch error.code {
+        case EPERM, EACCES:
+            Explanation(
+                "io_uring is refused here", "container seccomp profile or kernel.io_uring_disabled=2",
+                "allow io_uring_setup, or use the epoll driver")
+        case ENOSYS:
+            Explanation(
+                "io_uring is refused here", "seccomp, or a kernel built without it", "use the epoll driver")
+        case EINVAL:
+            Explanation("this kernel's io_uring is too old", "the ring needs Linux 6.1 or later", "use the epoll driver")
+        case ENOMEM: Explanation("no memory for the ring", "RLIMIT_MEMLOCK or the cgroup is too small", "raise ulimit -l")
+        case EMFILE, ENFILE:
+            Explanation("no file descriptor for the ring", "the process is at its limit", "raise ulimit -n")
+        default: Explanation("the ring could not be opened", error.detail)
+        }
+    }
+
+    static var ringFiles: Explanation {
+        Explanation(
+            "the ring's direct-descriptor table was refused", "it may not exceed RLIMIT_NOFILE",
+            "lower connectionsPerWorker or raise the limit (ulimit -n)")
+    }
+
+    static var ringBuffers: Explanation {
+        Explanation(
+            "the ring's receive buffers were refused", "memory is short, or RLIMIT_MEMLOCK is too low",
+            "lower receiveBuffersPerWorker or raise the limit (ulimit -l)")
+    }
+
+    static func ringLockdown(_ error: IOCPError) -> Explanation {
+        Explanation("the ring could not be locked down", error.detail, "run without lockdown on this kernel")
+    }
+
+    static var epoll: Explanation {
+        Explanation("epoll was refused", "the process is out of file descriptors", "raise ulimit -n")
+    }
+
+    static func thread(_ error: IOCPError) -> Explanation {
+        Explanation(
+            "a worker's thread could not be set up", error.detail,
+            "check the process' CPU affinity, cpuset and thread limit (ulimit -u)")
+    }
+
+    static var busyPoll: Explanation {
+        Explanation(
+            "busy polling was refused", "it needs Linux 6.9 or later, built with CONFIG_NET_RX_BUSY_POLL",
+            "leave busyPoll at zero")
+    }
+
+    static func attach(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EBUSY:
+            Explanation("no worker is left to open", error.detail, "raise workers, or attach fewer threads")
+        case EINVAL: Explanation("there is no such worker")
+        default: nil
+        }
+    }
+
+    static func stats(_ error: IOCPError) -> Explanation {
+        switch error.code {
+        case ESRCH: Explanation("there is no such process", error.detail)
+        case ENOENT: Explanation("no completion port is there", error.detail, "name a process that runs one")
+        case EACCES, EPERM:
+            Explanation("the stats page cannot be read", error.detail, "run as that user or as root")
+        case EPROTO:
+            Explanation(
+                "what is there is no stats page of this version", error.detail, "use the iocp of the same version")
+        default:
+            Explanation(
+                "the stats page was refused", "memfd_create is forbidden, or descriptors are short", "raise ulimit -n")
+        }
+    }
+
+    static func listen(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EADDRINUSE:
+            Explanation(
+                "the port is in use", error.detail, "stop the one that holds it, or choose another port")
+        case EACCES, EPERM:
+            Explanation(
+                "the port is privileged", "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE",
+                "choose a port from 1024, or grant the capability")
+        case EADDRNOTAVAIL:
+            Explanation("the address is not this machine's", nil, "listen on 0.0.0.0, :: or a local address")
+        case EAFNOSUPPORT:
+            Explanation("the address is of a family that this machine lacks", "IPv6 is switched off", "listen on 0.0.0.0")
+        case EMFILE, ENFILE:
+            Explanation("no file descriptor for the listener", "the process is at its limit", "raise ulimit -n")
+        case ENOSPC: Explanation("the port has as many listeners as it may", nil, "listen on :: for every address")
+        default: nil
+        }
+    }
+
+    static func resolve(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EINVAL:
+            Explanation(
+                "the host cannot be resolved", error.detail.map { "\"\($0)\" names no address" },
+                "use a numeric address or a known name")
+        case ERANGE: Explanation("the port is out of range", error.detail, "use 0 to 65535")
+        default: nil
+        }
+    }
+}
