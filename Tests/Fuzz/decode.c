@@ -57,7 +57,8 @@ static void connect_somewhere(world *world)
 {
     const iocp_address address = {.bytes = {127, 0, 0, 1}};
     iocp_token token = 0;
-    if (iocp_connect(&world->worker, &address, NULL, 0, &token) == 0)
+    const uint64_t timeout_ns = fuzz_one_in(&world->input, 2) ? UINT64_C(1000000) << fuzz_below(&world->input, 12) : 0;
+    if (iocp_connect_within(&world->worker, &address, NULL, timeout_ns, 0, &token) == 0)
         lives_of(&world->lives, token)->connecting = true;
 }
 

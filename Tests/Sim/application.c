@@ -77,18 +77,35 @@ static void pause_or_resume(application *application, ledger_life *life)
     }
 }
 
+static void give_up(application *application, ledger_life *life)
+{
+    const ledger *ledger = application->ledger;
+    if (iocp_connect_cancel(application->worker, life->token) == 0) {
+        LEDGER_REQUIRE(ledger, life->connecting && !life->closing, "G4", "a connect was given up after its end",
+                       life->token);
+        life->given_up = true;
+        life->closing = true;
+    }
+}
+
 static void connect_one(application *application)
 {
     const iocp_address address = {.bytes = {127, 0, 0, 1}};
     const uint64_t key = application->next_key++;
+    const bool limited = random_one_in(&application->random, 2);
+    const uint64_t timeout_ns = limited ? (1 + (uint64_t)random_magnitude(&application->random, 2000)) * 1000000 : 0;
+    const uint64_t due_ns = limited ? iocp_sim_now_ns(application->ledger->sim) + timeout_ns : 0;
     iocp_token token = 0;
-    if (iocp_connect(application->worker, &address, NULL, key, &token) < 0)
+    if (iocp_connect_within(application->worker, &address, NULL, timeout_ns, key, &token) < 0)
         return;
     ledger_life *life = ledger_life_of(application->ledger, token);
     life->connecting = true;
     life->key = key;
+    life->connect_due_ns = due_ns;
     if (random_one_in(&application->random, 8))
         close_one(application, life);
+    else if (random_one_in(&application->random, 8))
+        give_up(application, life);
 }
 
 /* Questions: their answers fit the ledger. */
@@ -118,7 +135,10 @@ static void try_stale(application *application)
     const uint8_t byte = 0;
     iocp_address address;
     int result = -ENOTCONN;
-    switch (random_below(&application->random, 9)) {
+    switch (random_below(&application->random, 10)) {
+    case 8:
+        result = iocp_connect_cancel(worker, token);
+        break;
     case 0:
         result = iocp_send(worker, token, &byte, 1);
         break;
@@ -234,6 +254,8 @@ static void act_once(application *application)
     ledger_life *life = any_open(application);
     if (life == NULL)
         return;
+    if (random_one_in(random, 64))
+        give_up(application, life); /* it is open: too late */
     if (random_below(random, 256) < habits->close)
         end_somehow(application, life);
     else if (random_below(random, 256) < habits->pause)
@@ -360,6 +382,15 @@ void application_resume_all(application *application)
         ledger_life *life = &application->ledger->lives[i];
         if (life->opened && !life->over && iocp_receive_resume(application->worker, life->token) == 0)
             life->paused = false;
+    }
+}
+
+void application_give_up_unlimited(application *application)
+{
+    for (uint32_t i = 0; i < application->ledger->config->connections_per_worker; i++) {
+        ledger_life *life = &application->ledger->lives[i];
+        if (life->connecting && !life->over && life->connect_due_ns == 0)
+            give_up(application, life);
     }
 }
 

@@ -51,6 +51,8 @@ void application_stop(application *application);
 
 void application_return_leases(application *application);
 void application_resume_all(application *application);
+/* Gives up connects that have no limit: nobody may ever answer them. */
+void application_give_up_unlimited(application *application);
 void application_close_all(application *application);
 void application_cancel_timers(application *application);
 

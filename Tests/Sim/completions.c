@@ -34,6 +34,7 @@ static void opened(ledger *ledger, const iocp_completion *completion)
 {
     ledger_life *life = ledger_life_of(ledger, completion->connection);
     LEDGER_REQUIRE(ledger, !life->opened && !life->over, "G3", "OPENED twice", completion->connection);
+    LEDGER_REQUIRE(ledger, !life->given_up, "G1", "a connect opened that was given up", completion->connection);
     check_key(ledger, life, completion);
     life->opened = true;
     life->connecting = false;
@@ -46,6 +47,11 @@ static void connect_failed(ledger *ledger, const iocp_completion *completion)
     LEDGER_REQUIRE(ledger, life != NULL && life->connecting, "G1", "CONNECT_FAILED without a connect",
                    completion->connection);
     check_key(ledger, life, completion);
+    LEDGER_REQUIRE(ledger, completion->result < 0, "G1", "CONNECT_FAILED without an error", life->token);
+    LEDGER_REQUIRE(ledger,
+                   completion->result != -ETIMEDOUT || (life->connect_due_ns > 0 && iocp_worker_now_ns(ledger->worker) >=
+                                                                                       life->connect_due_ns),
+                   "G1", "a connect timed out before its time", life->token);
     life->connecting = false;
     life->over = true;
 }

@@ -185,9 +185,11 @@ const char *ledger_owed(const ledger *ledger, iocp_token *connection)
 {
     for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
         const ledger_life *life = &ledger->lives[i];
+        *connection = life->token;
+        if (life->connecting)
+            return "a connect never ends";
         if (!life->opened || life->over || life->broken || life->closing || life->aborted || life->overflowed)
             continue;
-        *connection = life->token;
         if (life->taken_bytes < life->queued_bytes)
             return "bytes stay unsent for ever";
         if (life->notify_head < life->notify_count)

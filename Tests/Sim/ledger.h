@@ -38,6 +38,8 @@ typedef struct ledger_life {
     uint64_t former_key; /* of completions that were made before the key was set */
     uint32_t stream;  /* what its peer sends; 0: not known yet */
     bool connecting;  /* its connect has not ended */
+    bool given_up;    /* iocp_connect_cancel was accepted */
+    uint64_t connect_due_ns; /* when its time is over; 0: it has no limit */
     bool opened;
     bool over;        /* CLOSED or CONNECT_FAILED was handed out */
     bool closing;     /* iocp_close was accepted */

@@ -67,6 +67,9 @@ stopping-overtakes-posts|worker/stopping.c|s/iocp_mailbox_was_read_to\(&worker->
 stopping-too-late|worker/stopping.c|s/(    worker->stop = IOCP_STOP_SAID;)/\1\n    each_connection(worker, false);/|connections close before the application hears of the stop
 closes-before-posts|worker/stopping.c|s/(worker->stop = IOCP_STOP_DELIVERING;)/\1\n        each_connection(worker, false);/|connections close before posts from before the stop are delivered
 stop-aborts|worker/stopping.c|s/each_connection\(worker, drained\);/each_connection(worker, true);/|a stop resets its connections before the drain is over
+connect-never-ends|worker/requests.c|s/    if \(timeout_ns > 0\)\n        iocp_worker_arm_connect\(worker, slot, timeout_ns\);\n//|a connect that nobody answers has no end
+connect-ends-early|worker/deadlines.c|s/iocp_worker_clock_ns\(worker\) \+ timeout_ns/iocp_worker_clock_ns(worker)/|a connect times out before its time
+connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING\)\n        return -ENOTCONN;\n    iocp_worker_begin_close\(worker, slot, IOCP_CLOSE_LOCAL, 0, true\)/slot->state > IOCP_SLOT_OPEN)\n        return -ENOTCONN;\n    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true)/|giving up a connect ends a connection that opened
 stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
 TABLE
 )

@@ -228,6 +228,7 @@ static void settle(scenario *scenario)
     for (uint32_t i = 0; i < SETTLING_TURNS_MAX && quiet < 3; i++) {
         application_return_leases(&scenario->application);
         application_resume_all(&scenario->application);
+        application_give_up_unlimited(&scenario->application);
         const int count = turn(scenario, milliseconds(1));
         owed = ledger_owed(scenario->ledger, &connection);
         if (owed == NULL && !iocp_sim_settled(scenario->sim, &connection))

@@ -14,6 +14,16 @@
 int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_address *source, uint64_t key,
                  iocp_token *connection);
 
+/* The same with a limit: a peer that has not answered timeout_ns from now ends it in CONNECT_FAILED with -ETIMEDOUT, at
+ * most one tick (8 ms) late and never early. 0 is no limit but the kernel's, about two minutes
+ * (net.ipv4.tcp_syn_retries). -ERANGE: more than one day. */
+int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const iocp_address *source,
+                        uint64_t timeout_ns, uint64_t key, iocp_token *connection);
+
+/* Gives up a connect that has not ended: CONNECT_FAILED with -ECANCELED follows. -ENOTCONN once it has opened or failed;
+ * iocp_close and iocp_abort, which give up a connect as well, would end the connection. */
+int iocp_connect_cancel(iocp_worker *worker, iocp_token connection);
+
 /* Queues a copy of bytes[0, count), sent by the next wait in one piece with its neighbours.
  * All or nothing: -ENOBUFS when the worker's memory or its cap of unsent bytes cannot hold it, -EAGAIN over the
  * connection's cap. A refusal with bytes still unsent is followed by WRITABLE. Complexity: O(count). */

@@ -3,6 +3,8 @@
  * A message does not move its connection's deadline; it only leaves a time or a count behind. The deadline looks at
  * them when it comes, and moves itself. So a message pays nothing, and a deadline is looked at about once per
  * timeout. */
+#include <errno.h>
+
 #include "worker.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -33,6 +35,12 @@ static uint64_t due_ns(const iocp_worker *worker, const iocp_slot *slot)
     if (config->send_timeout_ns > 0 && slot->queue.unsent_bytes > 0)
         due = least(due, slot->sent_mark_ns + config->send_timeout_ns);
     return due;
+}
+
+void iocp_worker_arm_connect(iocp_worker *worker, iocp_slot *slot, uint64_t timeout_ns)
+{
+    /* From the clock, not from the wait before: a handler may have run for long. */
+    arm(worker, slot, iocp_worker_clock_ns(worker) + timeout_ns);
 }
 
 void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot)
@@ -105,6 +113,17 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
         arm(worker, slot, due);
 }
 
+/* Whether the answer lies in what the latest wait brought. A handler that ran for long must not turn a connect that was
+ * answered in time into one that was not. */
+static bool is_answered(const iocp_worker *worker, const iocp_slot *slot)
+{
+    const uint64_t token = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT);
+    for (uint32_t i = worker->event_next; i < worker->event_count; i++)
+        if (worker->events[i].token == token)
+            return true;
+    return false;
+}
+
 void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
 {
     switch (slot->state) {
@@ -124,8 +143,13 @@ void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
         slot->state = IOCP_SLOT_DRAINING;
         iocp_worker_touch(worker, slot);
         return;
-    case IOCP_SLOT_FREE:
     case IOCP_SLOT_CONNECTING:
+        if (is_answered(worker, slot))
+            return;
+        IOCP_STATS_ADD(worker->stats, timeouts, 1);
+        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_FAILED, -ETIMEDOUT, true);
+        return;
+    case IOCP_SLOT_FREE:
     case IOCP_SLOT_DRAINING:
     case IOCP_SLOT_CLOSING:
         return;

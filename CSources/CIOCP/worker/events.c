@@ -211,6 +211,7 @@ static void handle_connect(iocp_worker *worker, iocp_slot *slot, const iocp_even
         return;
     }
     IOCP_STATS_ADD(worker->stats, connected, 1);
+    iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
     iocp_worker_opened(worker, slot);
     iocp_worker_announce(worker, slot);
 }

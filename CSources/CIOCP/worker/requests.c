@@ -184,6 +184,14 @@ void iocp_lease_return(iocp_worker *worker, uint16_t lease)
 int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_address *source, uint64_t key,
                  iocp_token *connection)
 {
+    return iocp_connect_within(worker, address, source, 0, key, connection);
+}
+
+int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const iocp_address *source,
+                        uint64_t timeout_ns, uint64_t key, iocp_token *connection)
+{
+    if (timeout_ns > IOCP_TIMEOUT_NS_MAX)
+        return -ERANGE;
     if (iocp_worker_said_stopping(worker))
         return -ESHUTDOWN;
     iocp_slot *slot = iocp_worker_slot_take(worker, IOCP_HANDLE_NONE, IOCP_SLOT_CONNECTING);
@@ -198,7 +206,18 @@ int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_ad
         return result;
     }
     slot->outstanding_count++;
+    if (timeout_ns > 0)
+        iocp_worker_arm_connect(worker, slot, timeout_ns);
     *connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION);
+    return 0;
+}
+
+int iocp_connect_cancel(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    if (slot == NULL || slot->state != IOCP_SLOT_CONNECTING)
+        return -ENOTCONN;
+    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true);
     return 0;
 }
 

@@ -211,6 +211,9 @@ static inline uint32_t iocp_worker_first_timer_deadline(const iocp_worker *worke
     return worker->table.slot_count + IOCP_LISTENERS_MAX;
 }
 
+/* Limits how long a connect may stay unanswered. */
+void iocp_worker_arm_connect(iocp_worker *worker, iocp_slot *slot, uint64_t timeout_ns);
+
 /* Begins the windows of a connection that opened, where timeouts are configured. */
 void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot);
 

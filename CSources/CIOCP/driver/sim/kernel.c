@@ -28,6 +28,7 @@ uint32_t iocp_sim_socket_open(iocp_sim *sim, bool established)
         socket->established = established;
         socket->broken = false;
         socket->abort = false;
+        socket->unanswered = false;
         socket->finish_sent = false;
         socket->error = 0;
         socket->stream = ++sim->stream_count;
@@ -249,10 +250,12 @@ static void progress_send(iocp_sim *sim, iocp_sim_socket *socket)
 
 static void progress_connect(iocp_sim *sim, iocp_sim_socket *socket)
 {
-    static const int refusals[] = {ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, ECANCELED};
+    static const int refusals[] = {ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, ECANCELED};
     const bool cancelled = socket->operations[IOCP_SIM_CONNECT].cancelled;
     if (cancelled && !iocp_sim_chance(sim, sim->weather.late_cancel)) {
         end(sim, socket, IOCP_SIM_CONNECT, -ECANCELED);
+    } else if (socket->unanswered) {
+        return;
     } else if (iocp_sim_chance(sim, sim->weather.refuse)) {
         end(sim, socket, IOCP_SIM_CONNECT, -ANY_OF(sim, refusals));
     } else if (iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2)) {

@@ -78,6 +78,7 @@ typedef struct iocp_sim_socket {
     bool established;
     bool broken;               /* the transport failed: bytes may be lost */
     bool abort;                /* the close submitted is an aborting one */
+    bool unanswered;           /* its connect ends by a cancel alone */
     bool finish_sent;
     iocp_send_mode send_mode;
     uint64_t sent_in_wait;     /* the number of the wait that submits the send */
@@ -132,6 +133,7 @@ typedef struct iocp_sim_weather {
     uint32_t starve;        /* ENOBUFS although there are buffers */
     uint32_t end_multishot;
     uint32_t refuse;        /* of accepts, connects and questions */
+    uint32_t unanswered;    /* a connect that nobody answers, ever */
     uint32_t reset;
     uint32_t vanish;
     uint32_t stall;

@@ -76,6 +76,7 @@ int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *ad
     IOCP_SIM_SAY(sim, "  connect %u.%u, handle %u", iocp_token_slot(token), iocp_token_generation(token), opened);
     check_name(sim, &sim->sockets[opened], token);
     begin(sim, &sim->sockets[opened].operations[IOCP_SIM_CONNECT], token);
+    sim->sockets[opened].unanswered = iocp_sim_chance(sim, sim->weather.unanswered);
     *handle = opened;
     return 0;
 }

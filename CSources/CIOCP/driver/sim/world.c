@@ -66,6 +66,7 @@ static iocp_sim_weather draw_weather(iocp_sim *sim)
         .starve = rate(sim, 150),
         .end_multishot = rate(sim, 400),
         .refuse = rate(sim, 250),
+        .unanswered = rate(sim, 400),
         .reset = rate(sim, 20),
         .vanish = rate(sim, 20),
         .stall = rate(sim, 100),
