@@ -48,8 +48,11 @@ static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *d
 static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failure *failure)
 {
     iocp_port_config *config = &port->config;
-    if (config->worker_count == 0)
-        config->worker_count = allowed_cpu_count < IOCP_WORKERS_MAX ? allowed_cpu_count : IOCP_WORKERS_MAX;
+    if (config->worker_count == 0) {
+        /* More workers than a cgroup's quota pays for would all be stopped together once it is used up. */
+        const uint32_t granted = iocp_cpus_granted("");
+        config->worker_count = granted > 0 && granted < allowed_cpu_count ? granted : allowed_cpu_count;
+    }
     const uint32_t files = iocp_limit_files();
     if (config->connections_per_worker == 0)
         config->connections_per_worker =
@@ -78,9 +81,16 @@ static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failu
 
 /* --- lifetime ----------------------------------------------------------------------------------------------- */
 
+/* Fewer workers than CPUs are not bound by their index: the one worker of every port of a machine would share CPU 0. */
+static bool pins(const iocp_port_config *config, uint32_t cpu_count)
+{
+    return config->pin_workers && (config->pin_any_count || config->worker_count == cpu_count);
+}
+
 static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_count)
 {
     const uint32_t count = port->config.worker_count;
+    const bool pinned = pins(&port->config, cpu_count);
     port->threads = calloc(count, sizeof *port->threads);
     if (port->threads == NULL)
         return -ENOMEM;
@@ -102,7 +112,7 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
             .addresses = &port->addresses,
             .stop_at_ns = &port->stop_at_ns,
             .index = i,
-            .cpu = port->config.pin_workers ? cpu : UINT32_MAX,
+            .cpu = pinned ? cpu : UINT32_MAX,
             .node = iocp_cpu_node(cpu),
             .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         };

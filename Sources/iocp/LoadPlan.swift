@@ -9,6 +9,7 @@ struct LoadPlan: Sendable {
     let messageBytes: Int
     let mode: LoadMode
     let workers: Int
+    private let pinsWorkers: Bool
     let connectionsPerWorkerMax: Int
     /// Local addresses to connect from, in turn; none leaves the choice to the kernel.
     private let sources: [SocketAddress]
@@ -26,8 +27,11 @@ struct LoadPlan: Sendable {
     private static let churnSources = 32
 
     /// - Throws: `CommandFailure` when no number of workers can hold the connections, `IOCPError` when no port opens.
-    init(target: SocketAddress, connections: Int, active: Int, messageBytes: Int, mode: LoadMode, workers: Int) throws {
-        (self.target, self.connections, self.active) = (target, connections, active)
+    init(
+        target: SocketAddress, connections: Int, active: Int, messageBytes: Int, mode: LoadMode, workers: Int,
+        pinsWorkers: Bool = false
+    ) throws {
+        (self.target, self.connections, self.active, self.pinsWorkers) = (target, connections, active, pinsWorkers)
         (self.messageBytes, self.mode) = (messageBytes, mode)
         connectionsPerWorkerMax = try LoadPlan.connectionsPerWorkerMax()
         let needed = (connections + connectionsPerWorkerMax - 1) / connectionsPerWorkerMax
@@ -87,8 +91,8 @@ struct LoadPlan: Sendable {
         }
         var configuration = PortConfiguration()
         configuration.workers = workers
-        // The server's workers are bound to these CPUs, in the same order; the scheduler finds the idle ones.
-        configuration.pinsWorkers = false
+        // By default not: a server's workers may be bound to these CPUs, in the same order; the scheduler finds idle ones.
+        configuration.pinsWorkers = pinsWorkers
         configuration.sendChunksPerWorker = min(max(4_096, chunks), 1 << 20)
         configuration.completionQueueEntries = min(max(4_096, (busiest * 2).nextPowerOfTwo), 64 << 10)
         // Twice what can be unsent, and so never reached: a load always reads. Held back by its own unsent bytes, it and

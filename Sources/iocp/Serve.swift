@@ -33,6 +33,11 @@ struct Serve: ParsableCommand {
     @Option(parsing: .unconditional, help: "Worker threads, 1 to 1024. (default: one per CPU)")
     var workers: Int?
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Bind each worker to one CPU, or none. (default: bind them if there are as many as CPUs)")
+    var pin: Bool?
+
     @Option(help: "What moves the bytes: auto is uring where the kernel allows it, otherwise epoll.")
     var driver: DriverOption = .auto
 
@@ -69,6 +74,7 @@ struct Serve: ParsableCommand {
         var configuration = PortConfiguration()
         configuration.driver = driver.driver
         configuration.workers = workers ?? 0
+        configuration.pinsWorkers = pin
         configuration.lockdown = lockdown
         configuration.spinBeforeSleep = .microseconds(spin)
         if let fanOut {

@@ -69,8 +69,12 @@ struct Stress: ParsableCommand {
     @Option(parsing: .unconditional, help: "Threads that make the load, 1 to 1024; raised to what the connections need.")
     var workers = 1
 
-    @Option(parsing: .unconditional, help: "Seconds within which every connection must be up, more than 0 and at most 3600.")
+    @Option(
+        parsing: .unconditional, help: "Seconds within which every connection must be up, more than 0 and at most 3600.")
     var connectTimeout = 30.0
+
+    @Flag(inversion: .prefixedNo, help: "Bind each of these threads to one CPU, or none. (default: none)")
+    var pin: Bool?
 
     @Flag(help: "Print one JSON object to stdout and everything else to stderr.")
     var json = false

@@ -145,7 +145,10 @@ extension RealSockets.Faults {
 
         @Test("a thread that cannot be pinned", arguments: testedDrivers)
         func pinning(driver: Driver) {
-            expectRefused(driver, INTERNALS_FAULT_PIN, Errno(EINVAL), at: IOCP_STAGE_THREAD) { $0.pin_workers = true }
+            expectRefused(driver, INTERNALS_FAULT_PIN, Errno(EINVAL), at: IOCP_STAGE_THREAD) {
+                $0.pin_workers = true
+                $0.pin_any_count = true
+            }
         }
 
         @Test("a thread that is refused, and given when asked again", arguments: testedDrivers)

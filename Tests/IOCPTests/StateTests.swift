@@ -40,7 +40,10 @@ extension RealSockets {
         @Test("a worker says which it is, and its thread is where it says", arguments: testedDrivers)
         func identity(driver: Driver) async throws {
             try await onThreads(1) { _ in
-                let (port, _) = try FaultyWorker.createPort(driver) { $0.pin_workers = true }
+                let (port, _) = try FaultyWorker.createPort(driver) {
+                    $0.pin_workers = true
+                    $0.pin_any_count = true
+                }
                 defer { iocp_port_destroy(port) }
                 var failure = iocp_failure()
                 var worker: OpaquePointer?

@@ -21,7 +21,7 @@ typedef enum iocp_overflow_policy : uint8_t {
  * Start from iocp_port_config_default. */
 typedef struct iocp_port_config {
     iocp_driver_kind driver;
-    uint32_t worker_count;                 /* 0: one per allowed CPU */
+    uint32_t worker_count;                 /* 0: one per allowed CPU, at most as many as a cgroup's quota pays for */
     uint32_t connections_per_worker;       /* 0: what the process may have (RLIMIT_NOFILE) */
     uint32_t receive_buffer_bytes;         /* power of two, 4 KiB..1 MiB */
     uint32_t receive_buffers_per_worker;   /* power of two, 2..16,384 */
@@ -47,10 +47,11 @@ typedef struct iocp_port_config {
     bool lockdown;                         /* the ring refuses every operation that this library does not use */
     bool half_close;                       /* deliver PEER_FINISHED instead of closing after the peer's FIN */
     bool deliver_after_first_bytes;        /* OPENED is held back until the first bytes arrived */
-    bool pin_workers;                      /* bind each worker's thread to its CPU */
+    bool pin_workers;                      /* bind each worker's thread to a CPU, if there are as many as allowed CPUs */
+    bool pin_any_count;                    /* with pin_workers: whatever the count; worker i to the i-th allowed CPU */
 } iocp_port_config;
 
-/* The defaults: one pinned worker per allowed CPU, 256 receive buffers of 128 KiB. Thread: any. */
+/* The defaults: one worker per allowed CPU, each pinned to its own, 256 receive buffers of 128 KiB. Thread: any. */
 iocp_port_config iocp_port_config_default(void);
 
 /* The name of the first field out of bounds, with its bounds: "worker_count (at most 1,024)". NULL when there is none.

@@ -66,6 +66,11 @@ const iocp_capabilities *iocp_capabilities_get(void);
  * Writes at most `capacity` CPU numbers; returns how many there are, or -errno. Thread: any. */
 int iocp_cpus_allowed(uint32_t *cpus, uint32_t capacity);
 
+/* How many CPUs' worth of time this process' cgroups grant (cpu.max of version 2, cpu.cfs_quota_us of version 1, the
+ * least along the path to the root), rounded up and at least 1; 0 where nothing limits it. `root` is put before
+ * "/proc/self/cgroup" and "/sys/fs/cgroup": "" for this system. Thread: any. */
+uint32_t iocp_cpus_granted(const char *root);
+
 /* The NUMA node of a CPU, or 0 where the machine has one node or no NUMA support. Thread: any. */
 uint32_t iocp_cpu_node(uint32_t cpu);
 

@@ -57,6 +57,12 @@ uint32_t iocp_cpu_node(uint32_t cpu)
     return node < 0 ? 0 : (uint32_t)node;
 }
 
+uint32_t iocp_current_node(void)
+{
+    const int cpu = sched_getcpu();
+    return cpu < 0 ? 0 : iocp_cpu_node((uint32_t)cpu);
+}
+
 uint32_t iocp_node_count(void)
 {
     if (numa_available() < 0)

@@ -15,6 +15,9 @@ void iocp_memory_bind(void *start, size_t size_bytes, uint32_t node);
 /* Counts resident pages of [start, start + size) and those on `node`. Adds to both. Returns 0 or -errno. */
 int iocp_memory_pages(void *start, size_t size_bytes, uint32_t node, uint64_t *resident, uint64_t *on_node);
 
+/* The node of the CPU that the calling thread runs on at this moment. */
+uint32_t iocp_current_node(void);
+
 /* What a thread was before it became a worker's. */
 typedef struct iocp_thread_identity {
     uint64_t cpus[IOCP_CPUS_MAX / 64];

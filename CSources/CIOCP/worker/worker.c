@@ -145,6 +145,9 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
 int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
 {
     int result = iocp_thread_assume(&worker->thread_before, worker->setup.index, worker->setup.cpu);
+    /* A thread that may run anywhere has its memory where it begins: the scheduler keeps it near. */
+    if (worker->setup.cpu == UINT32_MAX)
+        worker->setup.node = iocp_current_node();
     if (result < 0)
         fail(failure, result, IOCP_STAGE_THREAD, "pinning to a CPU");
     else

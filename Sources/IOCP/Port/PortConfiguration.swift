@@ -27,7 +27,8 @@ public enum OverflowPolicy: UInt8, Sendable, Hashable {
 /// Everything a port may use. Every bound is checked by ``CompletionPort/init(_:)``; nothing grows beyond it.
 public struct PortConfiguration: Sendable, Hashable {
     public var driver: Driver = .auto
-    /// Worker threads; 0 is one per allowed CPU. At most 1,024. More workers than CPUs share them.
+    /// Worker threads; 0 is one per allowed CPU, at most as many as the quota of a cgroup pays for. At most 1,024. More
+    /// workers than CPUs share them.
     public var workers: Int = 0
     /// Connections each worker can hold; 0 is what RLIMIT_NOFILE allows. With io_uring a connection uses no file
     /// descriptor, but each ring's table is bounded by that limit.
@@ -85,8 +86,12 @@ public struct PortConfiguration: Sendable, Hashable {
     public var deliversHalfClose = false
     /// Announces a connection only when its first bytes arrived (AcceptEx with a receive buffer).
     public var opensAfterFirstBytes = false
-    /// Binds each worker's thread to its CPU.
-    public var pinsWorkers = true
+    /// Whether each worker's thread is bound to one CPU: worker 0 to the first allowed one, and so on.
+    ///
+    /// nil binds them if there are as many workers as allowed CPUs. Fewer would be bound to the same CPUs as the workers of
+    /// every other port on the machine, so the scheduler places those. `true` binds any number: choose the CPUs then
+    /// (`taskset(1)`).
+    public var pinsWorkers: Bool?
 
     public init() {}
 
@@ -120,7 +125,8 @@ public struct PortConfiguration: Sendable, Hashable {
         raw.lockdown = lockdown
         raw.half_close = deliversHalfClose
         raw.deliver_after_first_bytes = opensAfterFirstBytes
-        raw.pin_workers = pinsWorkers
+        raw.pin_workers = pinsWorkers != false
+        raw.pin_any_count = pinsWorkers == true
         return raw
     }
 

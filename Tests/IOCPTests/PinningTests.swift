@@ -1,0 +1,64 @@
+import CIOCPInternals
+import Glibc
+import IOCP
+import Testing
+
+extension RealSockets {
+    /// Which CPUs workers are bound to, and what they say of it.
+    @Suite struct Pinning {
+        private static let allowed: Int = {
+            var first: UInt32 = 0
+            return Int(iocp_cpus_allowed(&first, 1))
+        }()
+
+        /// The CPUs of each worker, as it says and as its thread has them.
+        private func cpus(_ driver: Driver, workers: Int, _ pins: Bool?) throws -> [(said: Int?, allowed: Int)] {
+            let seen = Locked<[(said: Int?, allowed: Int)]>([])
+            var configuration = PortConfiguration()
+            configuration.driver = driver
+            configuration.workers = workers
+            configuration.connectionsPerWorker = 16
+            configuration.pinsWorkers = pins
+            let server = try IOCPServer(configuration) { worker in
+                var first: UInt32 = 0
+                let count = Int(iocp_cpus_allowed(&first, 1))
+                if let cpu = worker.cpu {
+                    #expect(Int(first) == cpu && worker.node == Int(iocp_cpu_node(first)))
+                } else {
+                    #expect(worker.node < Int(iocp_node_count()))
+                }
+                seen.withLock { $0.append((worker.cpu, count)) }
+                return Quiet()
+            }
+            let stats = (0..<workers).map { server.port.stats(ofWorker: $0).core }
+            server.stop()
+            try server.wait()
+            #expect(stats.compactMap(\.self).sorted() == seen.withLock { $0 }.compactMap(\.said).sorted())
+            return seen.withLock { $0 }
+        }
+
+        @Test("fewer workers than CPUs are not bound", .enabled(if: allowed > 1, "needs two CPUs"), arguments: testedDrivers)
+        func fewer(driver: Driver) throws {
+            let seen = try cpus(driver, workers: 1, nil)
+            #expect(seen.allSatisfy { $0.said == nil && $0.allowed == Self.allowed })
+        }
+
+        @Test("as many workers as CPUs are bound to one each", arguments: testedDrivers)
+        func asMany(driver: Driver) throws {
+            let seen = try cpus(driver, workers: Self.allowed, nil)
+            #expect(Set(seen.compactMap(\.said)).count == Self.allowed && seen.allSatisfy { $0.allowed == 1 })
+        }
+
+        @Test("more workers than CPUs are not bound", arguments: testedDrivers)
+        func more(driver: Driver) throws {
+            let seen = try cpus(driver, workers: Self.allowed + 1, nil)
+            #expect(seen.allSatisfy { $0.said == nil && $0.allowed == Self.allowed })
+        }
+
+        @Test("it can be asked for, and turned off", arguments: testedDrivers)
+        func asked(driver: Driver) throws {
+            #expect(try cpus(driver, workers: 1, true).allSatisfy { $0.said != nil && $0.allowed == 1 })
+            #expect(try cpus(driver, workers: Self.allowed, false).allSatisfy { $0.said == nil })
+        }
+    }
+}
