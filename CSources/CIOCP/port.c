@@ -116,6 +116,7 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
             .node = iocp_cpu_node(cpu),
             .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         };
+        IOCP_STATS_SET(&port->stats.cells[i], cpu, worker->setup.cpu);
         if (worker->setup.wake_fd < 0)
             return -errno;
         const int result = iocp_mailbox_reserve(&worker->mailbox, port->config.mailbox_entries);
@@ -320,12 +321,20 @@ static const char *listening(const iocp_port *port, const iocp_address *address,
 
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure)
 {
+    return iocp_port_listen_all(port, address, 1, false, bound, failure);
+}
+
+int iocp_port_listen_all(iocp_port *port, const iocp_address *addresses, uint32_t address_count, bool v6_only,
+                         iocp_address *bound, iocp_failure *failure)
+{
+    if (address_count == 0 || address_count > IOCP_ADDRESSES_MAX)
+        return fail(failure, -EINVAL, IOCP_STAGE_LISTEN, "1 to 16 addresses can be listened on at once");
     pthread_mutex_lock(&port->lock);
     int result = -ESHUTDOWN;
     if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
         fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
-    else if ((result = iocp_listener_set_add(&port->listeners, address, bound)) < 0)
-        fail(failure, result, IOCP_STAGE_LISTEN, listening(port, address, result));
+    else if ((result = iocp_listener_set_add(&port->listeners, addresses, address_count, v6_only, bound)) < 0)
+        fail(failure, result, IOCP_STAGE_LISTEN, listening(port, &addresses[0], result));
     pthread_mutex_unlock(&port->lock);
     if (result == 0)
         wake_all(port);
@@ -336,6 +345,11 @@ void iocp_port_stop_listening(iocp_port *port)
 {
     iocp_listener_set_end(&port->listeners);
     wake_all(port);
+}
+
+int iocp_port_listening(iocp_port *port, uint32_t index, iocp_address *address)
+{
+    return iocp_listener_set_address(&port->listeners, index, address);
 }
 
 int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value)

@@ -7,9 +7,9 @@ struct Serve: ParsableCommand {
         discussion: """
             Once it accepts, it prints one line, for example
               listening on 0.0.0.0:4666 workers=8 driver=uring
-            and nothing else. Connections get up to 2 s to finish when it is asked to end; a second signal ends it at \
-            once. Exit status: 0 when asked to end, 1 when it cannot listen or write to stdout, 64 \
-            for bad usage.
+            and nothing else. A name is listened on at every address it has. Connections get up to 2 s to finish when it \
+            is asked to end; a second signal ends it at once. Exit status: 0 when asked to end, 1 when it cannot listen \
+            or write to stdout, 64 for bad usage.
 
             With --fan-out it sends each frame of that many bytes, from whatever connection, to every other connection, \
             as a relay or a chat does, by reference and without a copy for each. A connection that does not read loses \
@@ -30,7 +30,9 @@ struct Serve: ParsableCommand {
     @Option(parsing: .unconditional, help: "TCP port, 0 to 65535; 0 takes a free one.")
     var port = 4666
 
-    @Option(parsing: .unconditional, help: "Worker threads, 1 to 1024. (default: one per CPU)")
+    @Option(
+        parsing: .unconditional,
+        help: "Worker threads, 1 to 1024. (default: one per CPU, at most what a cgroup's quota pays for)")
     var workers: Int?
 
     @Flag(
@@ -98,14 +100,14 @@ struct Serve: ParsableCommand {
     ) throws {
         let server = try IOCPServer(configuration, handler: handler)
         server.port.warnAboutFallback()
-        let address: SocketAddress
         do {
-            address = try server.listen(host: host, port: port)
+            try server.listen(host: host, port: port)
         } catch {
             throw CommandFailure("cannot listen on \(host):\(port): \(error)")
         }
         try user?.become()
-        Console.say("listening on \(address) workers=\(server.port.workerCount) driver=\(server.port.driver)")
+        let addresses = server.listeningAddresses.map(\.description).joined(separator: " and ")
+        Console.say("listening on \(addresses) workers=\(server.port.workerCount) driver=\(server.port.driver)")
         signals.wait()
         server.stop(drainingFor: .seconds(2))
         try server.wait()

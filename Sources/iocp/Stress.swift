@@ -10,7 +10,8 @@ struct Stress: ParsableCommand {
             connections are held open. Every byte that comes is compared with the one that is due.
 
             The latency of a message runs from its sending to the last byte of its echo. More connections than a \
-            worker can hold raise --workers. For a server on 127.0.0.0/8 the local addresses are spread as well, since \
+            worker can hold raise --workers. Of a name with several addresses the first to answer one more connection is \
+            taken. For a server on 127.0.0.0/8 the local addresses are spread as well, since \
             one pair of addresses has only about 28,000 ports.
 
             Other loads:
@@ -132,8 +133,8 @@ struct Stress: ParsableCommand {
         OpenFileLimit.raise()
         let signals = TerminationSignals()
         let plan = try LoadPlan(
-            target: try SocketAddress(host: host, port: port), connections: connections,
-            active: active ?? connections, messageBytes: size, mode: mode, workers: workers)
+            target: try LoadTarget.find(host: host, port: port, within: .seconds(connectTimeout)), connections: connections,
+            active: active ?? connections, messageBytes: size, mode: mode, workers: workers, pinsWorkers: pin ?? false)
         if plan.workers > workers {
             Console.complain(
                 "note: \(connections) connections need \(plan.workers) workers, which hold "

@@ -108,6 +108,32 @@ import Testing
         #expect(worker.holdsNothing)
     }
 
+    @Test func aConnectThatWasAnsweredInTimeDoesNotTimeOut() {
+        let worker = ScriptedWorker()
+        var address = iocp_address()
+        var connection: iocp_token = 0
+        #expect(iocp_connect_within(worker.worker, &address, nil, 1_000_000_000, 42, &connection) == 0)
+        // The handler ran for long: the answer and the deadline are found by the same wait.
+        worker.report(token(connection, IOCP_OPERATION_CONNECT), 0)
+        worker.pass(5_000_000_000)
+        #expect(worker.settle().map(\.kind) == [IOCP_COMPLETION_OPENED])
+        #expect(worker.holdings.deadlines == 0)
+    }
+
+    @Test func aConnectThatWasNotAnsweredTimesOut() {
+        let worker = ScriptedWorker()
+        var address = iocp_address()
+        var connection: iocp_token = 0
+        #expect(iocp_connect_within(worker.worker, &address, nil, 1_000_000_000, 42, &connection) == 0)
+        worker.pass(999_999_999)
+        #expect(worker.settle().isEmpty)
+        worker.pass(10_000_000)
+        let completions = finish(worker)
+        #expect(completions.map(\.kind) == [IOCP_COMPLETION_CONNECT_FAILED])
+        #expect(completions.first?.result == -ETIMEDOUT && completions.first?.key == 42)
+        #expect(worker.holdsNothing)
+    }
+
     @Test func aLateEventNeverReachesTheNextConnection() {
         let worker = ScriptedWorker(connections: 1)
         let first = worker.open()

@@ -22,7 +22,7 @@ import Testing
         "iocp_epoll_connect": [Errno(EINPROGRESS)], // every connect of epoll's begins with it
         "iocp_epoll_send": Errors.sendAgain,
         "iocp_epoll_send_rest": Errors.sendAgain,
-        "add_listener": Errors.listen,
+        "add_listeners": Errors.listen,
     ]
 
     static let folders = ["worker", "driver/uring", "driver/epoll"]

@@ -131,12 +131,12 @@ final class FaultyWorker {
         return (peer, opened[count])
     }
 
-    func connect(port: Int? = nil, source: iocp_address? = nil, key: UInt64 = 0) -> Int32 {
+    func connect(port: Int? = nil, source: iocp_address? = nil, key: UInt64 = 0, timeoutNs: UInt64 = 0) -> Int32 {
         var address = Self.loopback(port: port ?? listeningPort)
         var connection = iocp_token()
         let result = inside {
-            guard var source else { return iocp_connect(worker, &address, nil, key, &connection) }
-            return iocp_connect(worker, &address, &source, key, &connection)
+            guard var source else { return iocp_connect_within(worker, &address, nil, timeoutNs, key, &connection) }
+            return iocp_connect_within(worker, &address, &source, timeoutNs, key, &connection)
         }
         if result == 0 { connecting.append(connection) }
         return result
@@ -151,6 +151,7 @@ final class FaultyWorker {
     func resume(_ connection: iocp_token) -> Int32 { iocp_receive_resume(worker, connection) }
     func finish(_ connection: iocp_token) -> Int32 { iocp_finish_sending(worker, connection) }
     func close(_ connection: iocp_token) -> Int32 { iocp_close(worker, connection) }
+    func giveUp(_ connection: iocp_token) -> Int32 { iocp_connect_cancel(worker, connection) }
     func abort(_ connection: iocp_token) -> Int32 { iocp_abort(worker, connection) }
     func stop() { iocp_port_stop(port, 1_000_000_000) }
 

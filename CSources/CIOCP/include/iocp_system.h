@@ -85,11 +85,26 @@ typedef struct iocp_address {
     uint32_t scope_id;
 } iocp_address;
 
-/* Resolves a numeric address or a name (getaddrinfo(3); may block on a resolver) and a port.
- * Returns 0, -EINVAL for a host that names nothing, or -errno. Thread: any. */
+/* As many addresses of one name as are used. */
+enum { IOCP_ADDRESSES_MAX = 16 };
+
+/* The first of iocp_addresses_resolve. Returns 0 or -errno. Thread: any. */
 int iocp_address_resolve(const char *host, uint16_t port, iocp_address *address);
 
-/* Writes "1.2.3.4" or "::1" and a NUL; capacity at least 46. Returns 0 or -ENOSPC. Thread: any. */
+/* Resolves a numeric address ("fe80::1%eth0" with its scope) or a name (getaddrinfo(3); may block on a resolver) and a
+ * port: every address once, in the order of preference (RFC 6724), at most `capacity`. Of a name with addresses of both
+ * families only those are told that this machine has.
+ * Returns how many; -EINVAL for a host that names nothing; -EAGAIN when the resolver gave no answer, -EIO when its
+ * answer was a failure; or -errno. Thread: any. */
+int iocp_addresses_resolve(const char *host, uint16_t port, iocp_address *addresses, uint32_t capacity);
+
+/* Whether a host is a numeric address, which resolves at once. Thread: any. */
+bool iocp_address_is_numeric(const char *host);
+
+enum { IOCP_ADDRESS_TEXT_BYTES = 64 };
+
+/* Writes "1.2.3.4", "::1" or "fe80::1%eth0" (an interface that is gone by its number) and a NUL; capacity at least
+ * IOCP_ADDRESS_TEXT_BYTES. Returns 0 or -ENOSPC. Thread: any. */
 int iocp_address_format(const iocp_address *address, char *text, uint32_t capacity_bytes);
 
 #endif

@@ -10,69 +10,6 @@
 
 #include "../system/socket_address.h"
 
-/* --- one socket --------------------------------------------------------------------------------------------- */
-
-static int bound_socket(const iocp_address *address, bool shared)
-{
-    const int one = 1;
-    struct sockaddr_storage storage;
-    const socklen_t length = iocp_sockaddr_write(address, &storage);
-    const int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-    if (fd < 0)
-        return -errno;
-    /* TCP_NODELAY is inherited by accepted sockets: replies are coalesced by the flush, not by Nagle. */
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
-        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0) ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ||
-        bind(fd, (struct sockaddr *)&storage, length) < 0) {
-        const int result = -errno;
-        close(fd);
-        return result;
-    }
-    return fd;
-}
-
-static int bound_address(int fd, iocp_address *address)
-{
-    struct sockaddr_storage storage;
-    socklen_t length = sizeof storage;
-    if (getsockname(fd, (struct sockaddr *)&storage, &length) < 0)
-        return -errno;
-    return iocp_sockaddr_read(&storage, address);
-}
-
-/* SO_REUSEPORT lets a second server of the same user share the port in silence, and take half of the connections.
- * So the port is claimed without it: that fails while anybody listens there. Afterwards the claim shares the port, so
- * that it can stand until the sockets of the workers are bound. Returns its fd or -errno. */
-static int claim_address(const iocp_address *address, uint32_t backlog, iocp_address *claimed)
-{
-    const int one = 1;
-    const int fd = bound_socket(address, false);
-    if (fd < 0)
-        return fd;
-    int result = bound_address(fd, claimed);
-    if (result == 0 &&
-        (listen(fd, (int)backlog) < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0))
-        result = -errno;
-    if (result == 0)
-        return fd;
-    close(fd);
-    return result;
-}
-
-/* Without SO_REUSEADDR a bound socket is in the way of other servers even while it does not listen. It is switched off
- * after the bind, which would otherwise fail beside connections in TIME_WAIT. */
-static int holding_socket(const iocp_address *address)
-{
-    const int zero = 0;
-    const int fd = bound_socket(address, true);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &zero, sizeof zero) == 0)
-        return fd;
-    const int result = -errno;
-    close(fd);
-    return result;
-}
-
 static void close_once(_Atomic int *socket)
 {
     const int fd = atomic_exchange(socket, -1);
@@ -113,7 +50,7 @@ static int make_places(iocp_listener *listener, uint32_t worker_count)
 static int bind_all(iocp_listener_set *set, iocp_listener *listener)
 {
     if (any_member(set, IOCP_MEMBER_NOT_YET)) {
-        const int holder = holding_socket(&listener->address);
+        const int holder = iocp_listening_socket_hold(&listener->address, listener->v6_only);
         if (holder < 0)
             return holder;
         atomic_store(&listener->holder, holder);
@@ -121,7 +58,7 @@ static int bind_all(iocp_listener_set *set, iocp_listener *listener)
     for (uint32_t i = 0; i < set->worker_count; i++) {
         if (atomic_load_explicit(&set->members[i], memory_order_relaxed) != IOCP_MEMBER_JOINED)
             continue;
-        const int fd = bound_socket(&listener->address, true);
+        const int fd = iocp_listening_socket_bind(&listener->address, listener->v6_only);
         if (fd < 0)
             return fd;
         atomic_store(&listener->sockets[i], fd);
@@ -139,19 +76,17 @@ static int listen_all(const iocp_listener_set *set, const iocp_listener *listene
     return 0;
 }
 
-static int open_listener(iocp_listener_set *set, const iocp_address *address, iocp_listener *listener)
+static int bind_listener(iocp_listener_set *set, const iocp_address *address, bool v6_only, iocp_listener *listener)
 {
     atomic_store(&listener->holder, -1);
-    const int claim = claim_address(address, set->backlog, &listener->address);
+    const int claim = iocp_listening_socket_claim(address, v6_only, set->backlog, &listener->address);
     if (claim < 0)
         return claim;
+    listener->v6_only = v6_only;
     int result = make_places(listener, set->worker_count);
     if (result == 0)
         result = bind_all(set, listener);
     close(claim);
-    /* Listening starts when all are bound: a client must not reach a group that may still be given up. */
-    if (result == 0)
-        result = listen_all(set, listener);
     if (result < 0 && listener->sockets != NULL)
         close_sockets(listener, set->worker_count);
     return result;
@@ -195,46 +130,103 @@ static bool is_vacant(const iocp_listener_set *set, const iocp_listener *listene
     return true;
 }
 
-/* The first place that is free; IOCP_LISTENERS_MAX where none is. */
-static uint32_t free_place(const iocp_listener_set *set)
+/* Fills `places` with the first that are free. Returns 0, or -ENOSPC where there are fewer. */
+static int find_places(iocp_listener_set *set, iocp_listener **places, uint32_t wanted)
 {
     const uint32_t count = atomic_load(&set->count);
-    uint32_t place = 0;
-    while (place < count && !is_vacant(set, &set->listeners[place]))
-        place++;
-    return place;
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < IOCP_LISTENERS_MAX && found < wanted; i++)
+        if (i >= count || is_vacant(set, &set->listeners[i]))
+            places[found++] = &set->listeners[i];
+    return found == wanted ? 0 : -ENOSPC;
 }
 
-static int add_listener(iocp_listener_set *set, const iocp_address *address, iocp_address *bound)
+/* IPv4 addresses have sockets of their own beside an IPv6 wildcard, which must leave them alone then. */
+static bool has_v4(const iocp_address *addresses, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!addresses[i].family_is_v6)
+            return true;
+    return false;
+}
+
+/* All on the port that the first one gets. Listening starts when all are bound: a client must not reach a group that may
+ * still be given up. */
+static int open_listeners(iocp_listener_set *set, iocp_listener **places, const iocp_address *addresses, uint32_t count,
+                          bool v6_only)
+{
+    int result = 0;
+    uint32_t bound_count = 0;
+    while (bound_count < count && result == 0) {
+        iocp_address address = addresses[bound_count];
+        if (address.port_be == 0 && bound_count > 0)
+            address.port_be = places[0]->address.port_be;
+        result = bind_listener(set, &address, v6_only, places[bound_count]);
+        bound_count += result == 0;
+    }
+    for (uint32_t i = 0; i < count && result == 0; i++)
+        result = listen_all(set, places[i]);
+    for (uint32_t i = 0; i < bound_count && result < 0; i++)
+        close_sockets(places[i], set->worker_count);
+    return result;
+}
+
+/* Workers see a place once it is counted, or once it has not ended. */
+static void publish(iocp_listener_set *set, iocp_listener **places, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        atomic_store(&places[i]->ended, false);
+    const uint32_t end = (uint32_t)(places[count - 1] - set->listeners) + 1;
+    if (end > atomic_load(&set->count))
+        atomic_store(&set->count, end);
+}
+
+static int add_listeners(iocp_listener_set *set, const iocp_address *addresses, uint32_t address_count, bool v6_only,
+                         iocp_address *bound)
 {
     enum { TRIES = 16 };
-    const uint32_t place = free_place(set);
-    if (place == IOCP_LISTENERS_MAX)
-        return -ENOSPC;
-    if (!any_member(set, IOCP_MEMBER_NOT_YET) && !any_member(set, IOCP_MEMBER_JOINED))
-        return -ESHUTDOWN;
-    iocp_listener *listener = &set->listeners[place];
-    /* A free port may be taken between its choice and the last bind: any other will do as well. */
-    int result = open_listener(set, address, listener);
-    for (int i = 1; i < TRIES && result == -EADDRINUSE && address->port_be == 0; i++)
-        result = open_listener(set, address, listener);
+    iocp_listener *places[IOCP_ADDRESSES_MAX];
+    int result = find_places(set, places, address_count);
     if (result < 0)
         return result;
-    *bound = listener->address;
-    /* A stop that came meanwhile did not see this listener, or it is seen here: sequential consistency. */
-    if (place == atomic_load(&set->count))
-        atomic_store(&set->count, place + 1);
-    else
-        atomic_store(&listener->ended, false);
+    if (!any_member(set, IOCP_MEMBER_NOT_YET) && !any_member(set, IOCP_MEMBER_JOINED))
+        return -ESHUTDOWN;
+    v6_only |= has_v4(addresses, address_count);
+    /* A port that is free of one address may be taken of another, or meanwhile: any other will do as well. */
+    result = open_listeners(set, places, addresses, address_count, v6_only);
+    for (int i = 1; i < TRIES && result == -EADDRINUSE && addresses[0].port_be == 0; i++)
+        result = open_listeners(set, places, addresses, address_count, v6_only);
+    if (result < 0)
+        return result;
+    for (uint32_t i = 0; i < address_count; i++)
+        bound[i] = places[i]->address;
+    /* A stop that came meanwhile did not see these, or it is seen here: sequential consistency. */
+    publish(set, places, address_count);
     if (atomic_load(&set->stopped))
         close_holders(set);
     return 0;
 }
 
-int iocp_listener_set_add(iocp_listener_set *set, const iocp_address *address, iocp_address *bound)
+int iocp_listener_set_add(iocp_listener_set *set, const iocp_address *addresses, uint32_t address_count, bool v6_only,
+                          iocp_address *bound)
 {
     pthread_mutex_lock(&set->lock);
-    const int result = add_listener(set, address, bound);
+    const int result = add_listeners(set, addresses, address_count, v6_only, bound);
+    pthread_mutex_unlock(&set->lock);
+    return result;
+}
+
+int iocp_listener_set_address(iocp_listener_set *set, uint32_t index, iocp_address *address)
+{
+    int result = -ENOENT;
+    pthread_mutex_lock(&set->lock);
+    const uint32_t count = atomic_load(&set->count);
+    for (uint32_t i = 0; i < count && result != 0; i++) {
+        if (atomic_load(&set->listeners[i].ended) || index-- > 0)
+            continue;
+        *address = set->listeners[i].address;
+        result = 0;
+    }
     pthread_mutex_unlock(&set->lock);
     return result;
 }
@@ -252,7 +244,7 @@ static int join(iocp_listener_set *set, uint32_t worker)
     for (uint32_t i = 0; i < count; i++) {
         if (atomic_load(&set->listeners[i].ended))
             continue;
-        const int fd = bound_socket(&set->listeners[i].address, true);
+        const int fd = iocp_listening_socket_bind(&set->listeners[i].address, set->listeners[i].v6_only);
         if (fd < 0)
             return fd;
         atomic_store(&set->listeners[i].sockets[worker], fd);

@@ -13,6 +13,7 @@
 /* One address, with a SO_REUSEPORT socket of each worker that joined: -1 for the others. */
 typedef struct iocp_listener {
     iocp_address address;
+    bool v6_only;
     _Atomic bool ended; /* its sockets are shut; each worker closes its own, and then it can be used for another address */
     _Atomic int holder; /* bound, and does not listen: keeps the address for workers that may still join; -1: none */
     _Atomic int *sockets;
@@ -39,9 +40,14 @@ typedef struct iocp_listener_set {
 void iocp_listener_set_open(iocp_listener_set *set, uint32_t worker_count, uint32_t backlog);
 void iocp_listener_set_close(iocp_listener_set *set);
 
-/* Listens on `address` with a socket of every worker that joined, and keeps the address for those still to come; until
- * the first one joins, clients are refused. Returns 0 or -errno; -ESHUTDOWN when all have left. Thread: any. */
-int iocp_listener_set_add(iocp_listener_set *set, const iocp_address *address, iocp_address *bound);
+/* Listens on each address, or on none, with a socket of every worker that joined, and keeps the addresses for those still
+ * to come; until the first one joins, clients are refused. Port 0 is one free port for all. At most IOCP_ADDRESSES_MAX.
+ * Returns 0 or -errno; -ESHUTDOWN when all have left. Thread: any. */
+int iocp_listener_set_add(iocp_listener_set *set, const iocp_address *addresses, uint32_t address_count, bool v6_only,
+                          iocp_address *bound);
+
+/* The address number `index` of those that are listened on; -ENOENT beyond the last. Thread: any. */
+int iocp_listener_set_address(iocp_listener_set *set, uint32_t index, iocp_address *address);
 
 /* An open worker gets its socket of every address, or of none. Returns 0 or -errno. Thread: the worker's. */
 int iocp_listener_set_join(iocp_listener_set *set, uint32_t worker);

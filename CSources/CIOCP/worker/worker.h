@@ -5,7 +5,7 @@
  *   events.c      one driver event: which slot, which change of state, which completion
  *   service.c     what a slot needs now: receive, send, FIN, cancel, close
  *   requests.c    the application's calls on one connection
- *   listener_set.c  the port's listening sockets, which workers join and leave
+ *   listening_socket.c, listener_set.c  the port's listening sockets, which workers join and leave
  *   listeners.c   accepting, backing off, limits at the door
  *   stopping.c    the end of a worker: posts, STOPPING, closes
  *   deadlines.c   idle, receive, send and linger deadlines of a slot

@@ -12,7 +12,7 @@ public final class IocpContext<State> {
     /// of that was 2 % of a busy worker's own instructions.
     @exclusivity(unchecked) @usableFromInline var uncheckedToken: iocp_token
     @usableFromInline var lifetimeState: State?
-    /// The key given to ``Worker/connect(to:from:key:)``; 0 for an accepted connection.
+    /// The key given to ``Worker/connect(to:from:key:timeout:)``; 0 for an accepted connection.
     public internal(set) var key: UInt64
 
     init(raw: OpaquePointer, token: iocp_token, key: UInt64, state: State) {

@@ -9,8 +9,7 @@ public struct SocketAddress: Sendable {
         self.raw = raw
     }
 
-    /// Resolves a numeric address or a name; a name may block on a resolver.
-    /// - Throws: EINVAL for a host that names nothing, ERANGE for a port outside 0...65535.
+    /// The first of ``all(host:port:)``.
     public init(host: String, port: Int) throws(IOCPError) {
         guard let port = UInt16(exactly: port) else {
             throw IOCPError(code: 34 /* ERANGE */, operation: .resolve, detail: "\(port) is no TCP port")
@@ -21,13 +20,26 @@ public struct SocketAddress: Sendable {
         raw = address
     }
 
+    /// Every address of a host, in the order of preference (RFC 6724), at most 16; a name may block on a resolver.
+    /// - Throws: EINVAL for a host that names nothing, EAGAIN when the resolver gave no answer, EIO when its answer was a
+    ///   failure, ERANGE for a port outside 0...65535.
+    public static func all(host: String, port: Int) throws(IOCPError) -> [SocketAddress] {
+        guard let port = UInt16(exactly: port) else {
+            throw IOCPError(code: 34 /* ERANGE */, operation: .resolve, detail: "\(port) is no TCP port")
+        }
+        var found = [iocp_address](repeating: iocp_address(), count: Int(IOCP_ADDRESSES_MAX))
+        let result = unsafe iocp_addresses_resolve(host, port, &found, UInt32(found.count))
+        guard result >= 0 else { throw IOCPError(code: result, operation: .resolve, detail: host) }
+        return found.prefix(Int(result)).map(SocketAddress.init(raw:))
+    }
+
     public var port: Int { Int(UInt16(bigEndian: raw.port_be)) }
 
-    /// The numeric address: "127.0.0.1", "::1".
+    /// The numeric address: "127.0.0.1", "::1", "fe80::1%eth0".
     public var host: String {
         var address = raw
-        return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
-            unsafe iocp_address_format(&address, text.baseAddress, 64)
+        return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(IOCP_ADDRESS_TEXT_BYTES)) { text in
+            unsafe iocp_address_format(&address, text.baseAddress, UInt32(IOCP_ADDRESS_TEXT_BYTES))
             return unsafe String(cString: text.baseAddress!)
         }
     }
@@ -55,11 +67,12 @@ extension SocketAddress: Hashable {
 
     public func hash(into hasher: inout Hasher) {
         hasher.combine(raw.port_be)
+        hasher.combine(raw.scope_id)
         hasher.combine(addressBytes)
     }
 }
 
 extension SocketAddress: CustomStringConvertible {
-    /// "127.0.0.1:4666", "[::1]:4666".
+    /// "127.0.0.1:4666", "[::1]:4666", "[fe80::1%eth0]:4666".
     public var description: String { isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

@@ -79,6 +79,7 @@ extension Explanation {
         case ECONNRESET: Explanation("the peer reset the connection while it was opened")
         case ENETUNREACH: Explanation("the network cannot be reached", "this machine has no route to it")
         case EHOSTUNREACH: Explanation("the host cannot be reached", "no machine answers at that address")
+        case ERANGE: Explanation("the timeout is out of range", nil, "use at most one day")
         case EADDRNOTAVAIL where error.detail != nil:
             Explanation("the source address is not this machine's", error.detail, "connect from a local address")
         case EADDRNOTAVAIL:

@@ -129,6 +129,14 @@ extension Explanation {
             Explanation(
                 "the host cannot be resolved", error.detail.map { "\"\($0)\" names no address" },
                 "use a numeric address or a known name")
+        case EAGAIN:
+            Explanation(
+                "the resolver does not answer", error.detail.map { "no name server said whether \"\($0)\" exists" },
+                "check resolv.conf, use a numeric address, or try again")
+        case EIO:
+            Explanation(
+                "the resolver failed", error.detail.map { "the name server could not say whether \"\($0)\" exists" },
+                "check resolv.conf, or use a numeric address")
         case ERANGE: Explanation("the port is out of range", error.detail, "use 0 to 65535")
         default: nil
         }

@@ -26,7 +26,7 @@ extension IOCPError {
         case thread = 8
         /// Making a stats page, or reading one.
         case stats = 9
-        /// ``CompletionPort/listen(host:port:)``.
+        /// ``CompletionPort/listen(host:port:ipv6Only:)``.
         case listen = 10
         /// Busy polling of the network card.
         case busyPoll = 12
@@ -41,7 +41,7 @@ extension IOCPError {
         case post = 34
         /// Finding the address of a host.
         case resolve = 35
-        /// ``Worker/connect(to:from:key:)``, refused at the call or failed later.
+        /// ``Worker/connect(to:from:key:timeout:)``, refused at the call or failed later.
         case connect = 36
         /// Sending bytes of any kind.
         case send = 37

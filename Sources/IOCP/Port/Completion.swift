@@ -9,7 +9,7 @@ public struct Completion {
     public enum Event: Hashable, Sendable {
         /// A connection was accepted or connected; its first completion.
         case opened
-        /// The end of ``Worker/connect(to:from:key:)`` that did not open.
+        /// The end of ``Worker/connect(to:from:key:timeout:)`` that did not open.
         case connectFailed(IOCPError)
         /// This many bytes arrived.
         case received(Int)

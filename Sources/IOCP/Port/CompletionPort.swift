@@ -14,6 +14,7 @@ import CIOCP
 public final class CompletionPort: @unchecked Sendable {
     // @unchecked: the core guards its own state; each of its "any thread" functions says so in its header.
     @usableFromInline let raw: OpaquePointer
+    @usableFromInline let lookups = HostLookups()
 
     /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
     /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.
@@ -76,20 +77,34 @@ public final class CompletionPort: @unchecked Sendable {
     ///
     /// The kernel does not ask whether a worker is busy: while a handler stalls, its worker's share of the new clients waits
     /// in that worker's backlog, and no other worker takes them.
+    ///
+    /// A name is listened on at every address it has, or at none: "localhost" may be `::1` and `127.0.0.1`.
     /// - Parameters:
     ///   - host: a numeric address or a name (resolving may block).
-    ///   - port: 0...65535; 0 takes a free one.
-    /// - Returns: the address in force, with the port that was chosen.
+    ///   - port: 0...65535; 0 takes one that is free at every address.
+    ///   - ipv6Only: whether `::` leaves IPv4 clients to others, so that `0.0.0.0` can listen on the same port. By default
+    ///     it takes both, whatever `net.ipv6.bindv6only` says, unless the name has IPv4 addresses, too.
+    /// - Returns: the first address in force, with the port that was chosen; ``listeningAddresses`` has all.
+    /// - Throws: EADDRINUSE when another socket listens there, ENOSPC beyond 64 addresses, what
+    ///   ``SocketAddress/all(host:port:)`` throws, or what the system refused.
     @discardableResult
-    public func listen(host: String, port: Int) throws(IOCPError) -> SocketAddress {
-        let address = try SocketAddress(host: host, port: port)
+    public func listen(host: String, port: Int, ipv6Only: Bool = false) throws(IOCPError) -> SocketAddress {
+        var wanted = try SocketAddress.all(host: host, port: port).map(\.raw)
         var failure = unsafe iocp_failure()
-        var wanted = address.raw
-        var bound = iocp_address()
-        guard unsafe iocp_port_listen(raw, &wanted, &bound, &failure) >= 0 else {
-            throw unsafe IOCPError(failure, .listen)
+        var bound = wanted
+        let result = unsafe iocp_port_listen_all(raw, &wanted, UInt32(wanted.count), ipv6Only, &bound, &failure)
+        guard result >= 0 else { throw unsafe IOCPError(failure, .listen) }
+        return SocketAddress(raw: bound[0])
+    }
+
+    /// Every address that the port listens on.
+    public var listeningAddresses: [SocketAddress] {
+        var addresses: [SocketAddress] = []
+        var address = iocp_address()
+        while unsafe iocp_port_listening(raw, UInt32(addresses.count), &address) == 0 {
+            addresses.append(SocketAddress(raw: address))
         }
-        return SocketAddress(raw: bound)
+        return addresses
     }
 
     /// Stops listening on every address, and goes on serving the connections that are open.

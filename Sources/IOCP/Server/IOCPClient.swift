@@ -22,12 +22,64 @@ public final class IOCPClient<Handler: ConnectionHandler>: Sendable {
 
     /// Asks a worker to connect. The handler's `opened` or `connectFailed` follows.
     ///
-    /// On the worker's own thread ``Worker/connect(to:from:key:)`` does the same without a post.
-    /// - Throws: EAGAIN when the worker's mailbox is full, ESHUTDOWN once stopped.
+    /// On the worker's own thread ``Worker/connect(to:from:key:timeout:)`` does the same without a post.
+    /// - Parameter timeout: how long the peer has to answer, at most one day; nil leaves it to the kernel, about two
+    ///   minutes. Over it, `connectFailed` tells ETIMEDOUT.
+    /// - Returns: the name by which the connect can be given up.
+    /// - Throws: EAGAIN when the worker's mailbox is full, ESHUTDOWN once stopped, EINVAL for a worker that is none.
+    @discardableResult
     public func connect(
-        to address: SocketAddress, from source: SocketAddress? = nil, key: UInt64 = 0, onWorker worker: Int = 0
-    ) throws(IOCPError) {
-        try ConnectRequest(address: address, source: source, key: key).post(to: port, worker: worker)
+        to address: SocketAddress, from source: SocketAddress? = nil, key: UInt64 = 0, timeout: Duration? = nil,
+        onWorker worker: Int = 0
+    ) throws(IOCPError) -> ConnectAttempt {
+        let request = ConnectRequest([address], from: source, key: key, timeout: timeout)
+        let attempt = ConnectAttempt(request: request, port: port, worker: try workerIndex(worker))
+        let result = request.post(to: port, worker: attempt.worker)
+        if result < 0 { throw IOCPError(result: result, .connect) }
+        return attempt
+    }
+
+    /// Asks a worker to connect to a host, at whichever of its addresses answers first. One `opened` or one
+    /// `connectFailed` follows.
+    ///
+    /// The host is resolved on a thread of the library's. Its addresses are tried as RFC 8305 says: the next one 250 ms
+    /// after the latest or as soon as that has failed, IPv6 and IPv4 in turn; the first to open stays and the others are
+    /// given up. `connectFailed` tells the latest error, or why the host could not be resolved.
+    /// - Parameters:
+    ///   - host: a numeric address or a name.
+    ///   - timeout: as for an address, counted over all attempts from the moment that the addresses are known. How long
+    ///     the resolver may take is its own (`resolv.conf(5)`).
+    /// - Returns: the name by which the connect can be given up.
+    /// - Throws: EAGAIN when 1,024 hosts are being resolved, ESHUTDOWN once stopped, ERANGE for a port outside 1...65535,
+    ///   EINVAL for a worker that is none.
+    @discardableResult
+    public func connect(
+        host: String, port: Int, key: UInt64 = 0, timeout: Duration? = nil, onWorker worker: Int = 0
+    ) throws(IOCPError) -> ConnectAttempt {
+        guard (1...65_535).contains(port) else {
+            throw IOCPError(code: 34 /* ERANGE */, operation: .resolve, detail: "\(port) is no TCP port to connect to")
+        }
+        let request = ConnectRequest([], from: nil, key: key, timeout: timeout)
+        let attempt = ConnectAttempt(request: request, port: self.port, worker: try workerIndex(worker))
+        let lookups = self.port.lookups
+        try lookups.begin(request, ofWorker: attempt.worker)
+        do throws(IOCPError) {
+            try Resolver.shared.addresses(of: host, port: port) { result in
+                request.resolved(result)
+                attempt.deliver()
+            }
+        } catch {
+            lookups.end(of: request)
+            throw error
+        }
+        return attempt
+    }
+
+    private func workerIndex(_ worker: Int) throws(IOCPError) -> UInt32 {
+        guard worker >= 0, worker < port.workerCount else {
+            throw IOCPError(code: 22 /* EINVAL */, operation: .connect, detail: "there is no worker \(worker)")
+        }
+        return UInt32(worker)
     }
 
     /// As ``IOCPServer/stop(drainingFor:)``.
@@ -38,38 +90,5 @@ public final class IOCPClient<Handler: ConnectionHandler>: Sendable {
     /// As ``IOCPServer/wait()``.
     public func wait() throws(IOCPError) {
         try threads.wait()
-    }
-}
-
-/// A connect asked for from another thread. It travels as a post whose connection is a marker no connection has.
-@usableFromInline
-final class ConnectRequest: Sendable {
-    @usableFromInline let address: SocketAddress
-    @usableFromInline let source: SocketAddress?
-    @usableFromInline let key: UInt64
-
-    private static let marker: iocp_token = .max
-
-    init(address: SocketAddress, source: SocketAddress?, key: UInt64) {
-        (self.address, self.source, self.key) = (address, source, key)
-    }
-
-    func post(to port: CompletionPort, worker: Int) throws(IOCPError) {
-        let reference = unsafe Unmanaged.passRetained(self)
-        let value = unsafe UInt64(UInt(bitPattern: reference.toOpaque()))
-        let result = unsafe iocp_port_post(port.raw, UInt32(worker), ConnectRequest.marker, value)
-        if result < 0 {
-            unsafe reference.release()
-            throw IOCPError(result: result, .connect)
-        }
-    }
-
-    /// The request in a post, if it is one. Called once per completion: it takes over the post's reference.
-    @usableFromInline
-    static func take(from record: iocp_completion) -> ConnectRequest? {
-        guard unsafe record.connection == marker,
-            let pointer = unsafe UnsafeRawPointer(bitPattern: UInt(record.key))
-        else { return nil }
-        return unsafe Unmanaged<ConnectRequest>.fromOpaque(pointer).takeRetainedValue()
     }
 }

@@ -9,7 +9,7 @@
 public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
     @usableFromInline let threads: WorkerThreads
 
-    /// Opens the port and starts its workers; no connection is accepted before ``listen(host:port:)``.
+    /// Opens the port and starts its workers; no connection is accepted before ``listen(host:port:ipv6Only:)``.
     /// - Parameter handler: makes one handler for each worker, called on that worker's thread.
     @inlinable
     public init(
@@ -25,14 +25,17 @@ public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
     public var port: CompletionPort { threads.port }
 
     /// Listens and accepts; may be called for several addresses.
-    /// - Parameters:
-    ///   - host: a numeric address or a name (resolving may block).
-    ///   - port: 0...65535; 0 takes a free one.
-    /// - Returns: the address in force.
+    /// - Parameters: as of ``CompletionPort/listen(host:port:ipv6Only:)``.
+    /// - Returns: the first address in force; ``listeningAddresses`` has all.
     @discardableResult
-    public func listen(host: String = "0.0.0.0", port: Int) throws(IOCPError) -> SocketAddress {
-        try threads.port.listen(host: host, port: port)
+    public func listen(host: String = "0.0.0.0", port: Int, ipv6Only: Bool = false) throws(IOCPError)
+        -> SocketAddress
+    {
+        try threads.port.listen(host: host, port: port, ipv6Only: ipv6Only)
     }
+
+    /// Every address that the server listens on.
+    public var listeningAddresses: [SocketAddress] { threads.port.listeningAddresses }
 
     /// Accepts no more and goes on serving: see ``CompletionPort/stopListening()``.
     public func stopListening() {

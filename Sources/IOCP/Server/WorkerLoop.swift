@@ -20,12 +20,15 @@ extension Worker {
         defer { unsafe batch.deallocate() }
         try handler.started(on: self)
         while true {
-            let count = unsafe iocp_worker_wait(raw, batch, UInt32(batchCapacity), .max)
+            let limit = connects.isEmpty ? UInt64.max : connects.nanosecondsUntilDue(at: now)
+            let count = unsafe iocp_worker_wait(raw, batch, UInt32(batchCapacity), limit)
             if count == -ECANCELED { break }
             for index in 0..<max(0, Int(count)) {
                 unsafe dispatch(batch[index], &handler, &pool)
             }
+            if !connects.isEmpty { connects.tryDue(on: self) }
         }
+        for (error, key) in connects.abandonLookups(of: self) { handler.connectFailed(error, key: key, on: self) }
         handler.stopped(on: self)
     }
 
@@ -58,6 +61,15 @@ extension Worker {
         _ record: iocp_completion, _ handler: inout Handler, _ pool: inout ConnectionPool<Handler.State>
     ) {
         let completion = unsafe Completion(raw: record)
+        if unsafe !connects.isEmpty
+            && (record.kind == IOCP_COMPLETION_OPENED || record.kind == IOCP_COMPLETION_CONNECT_FAILED)
+        {
+            switch connects.ended(completion, on: self) {
+            case .none: return
+            case .delivers: break
+            case .fails(let error): return handler.connectFailed(error, key: completion.key, on: self)
+            }
+        }
         if completion.event == .opened {
             let context = pool.add(unsafe record.connection, key: unsafe record.key, state: handler.makeState())
             do throws(IOCPError) {
@@ -79,12 +91,9 @@ extension Worker {
                 handler.closed(context, reason: reason)
                 pool.remove(context)
             case .posted:
-                if let request = unsafe ConnectRequest.take(from: record) {
-                    do throws(IOCPError) {
-                        try connect(to: request.address, from: request.source, key: request.key)
-                    } catch {
-                        handler.connectFailed(error, key: request.key, on: self)
-                    }
+                if let letter = unsafe ConnectRequest.take(from: record) {
+                    let (step, key) = connects.take(letter, on: self)
+                    if case .fails(let error) = step { handler.connectFailed(error, key: key, on: self) }
                 } else {
                     try handler.posted(completion.key, to: context, on: self)
                 }

@@ -21,6 +21,7 @@
 
 #include "faults.h"
 #include "mailboxes.h"
+#include "names.h"
 #include "slots.h"
 #include "stats_fields.h"
 #include "wheels.h"

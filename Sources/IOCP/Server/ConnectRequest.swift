@@ -1,0 +1,170 @@
+import CIOCP
+
+/// A connect asked for from another thread. It travels as a post whose connection is a marker no connection has.
+///
+/// A host with several addresses is tried as RFC 8305 says: an attempt at each in turn, families alternating, the next one
+/// 250 ms after the latest or as soon as that has failed. The first to open wins and the others are given up, so a
+/// request ends in one `opened` or one `connectFailed`.
+@usableFromInline
+final class ConnectRequest: @unchecked Sendable {
+    // @unchecked: what changes is written by the resolver before its letter is posted, and then on the worker's thread
+    // alone.
+    let source: SocketAddress?
+    let key: UInt64
+    private let timeout: Duration?
+    private var addresses: [SocketAddress]
+    private var refusal: IOCPError?
+
+    private enum Phase { case waiting, trying, ended }
+    private var phase = Phase.waiting
+    private var isCancelled = false
+    private var nextAddress = 0
+    private var attempts: Set<Connection> = []
+    private var deadline: Duration?
+    private var latestError = IOCPError(code: 125 /* ECANCELED */, operation: .connect)
+    /// When the next address is tried beside those under way.
+    private(set) var due: Duration?
+
+    static let attemptDelay = Duration.milliseconds(250)
+
+    init(_ addresses: [SocketAddress], from source: SocketAddress?, key: UInt64, timeout: Duration?) {
+        (self.addresses, self.source, self.key, self.timeout) = (addresses, source, key, timeout)
+    }
+
+    /// What the resolver found; before the letter is posted.
+    func resolved(_ result: Result<[SocketAddress], IOCPError>) {
+        switch result {
+        case .success(let found): addresses = found.alternatingFamilies
+        case .failure(let error): refusal = error
+        }
+    }
+
+    /// What a step of a request means for the handler.
+    @usableFromInline
+    enum Step {
+        /// Nothing: it goes on, or its end was told.
+        case none
+        /// The completion at hand is the handler's, too.
+        case delivers
+        case fails(IOCPError)
+    }
+
+    // MARK: - On the worker's thread
+
+    func begin(on worker: Worker) -> Step {
+        guard phase == .waiting else { return .none } // given up while the resolver was asked
+        if let refusal {
+            phase = .ended
+            return .fails(refusal)
+        }
+        phase = .trying
+        deadline = timeout.map { worker.now + max($0, .nanoseconds(1)) }
+        return tryNext(on: worker)
+    }
+
+    func cancel(on worker: Worker) -> Step {
+        switch phase {
+        case .waiting:
+            phase = .ended
+            return .fails(latestError)
+        case .trying:
+            isCancelled = true
+            due = nil
+            giveUpAttempts(on: worker)
+            return .none // told by the last of them to end
+        case .ended:
+            return .none
+        }
+    }
+
+    func opened(_ connection: Connection, on worker: Worker) -> Step {
+        attempts.remove(connection)
+        guard phase == .trying else {
+            // Two opened at once: this one comes second, and nobody will hear of it.
+            try? worker.abort(connection)
+            return .none
+        }
+        phase = .ended
+        due = nil
+        giveUpAttempts(on: worker)
+        return .delivers
+    }
+
+    func failed(_ connection: Connection, _ error: IOCPError, on worker: Worker) -> Step {
+        attempts.remove(connection)
+        guard phase == .trying else { return .none }
+        latestError = error
+        return tryNext(on: worker)
+    }
+
+    /// Tries the next address that can be tried. One that is refused at the call is passed over at once.
+    func tryNext(on worker: Worker) -> Step {
+        due = nil
+        while !isCancelled, nextAddress < addresses.count {
+            let address = addresses[nextAddress]
+            nextAddress += 1
+            do throws(IOCPError) {
+                let limit = deadline.map { $0 - worker.now }
+                if let limit, limit <= .zero { break }
+                let connection = try worker.connect(to: address, from: source, key: key, timeout: limit)
+                attempts.insert(connection)
+                if nextAddress < addresses.count { due = worker.now + ConnectRequest.attemptDelay }
+                worker.connects.own(connection, by: self)
+                return .none
+            } catch {
+                latestError = error
+            }
+        }
+        guard attempts.isEmpty else { return .none }
+        phase = .ended
+        return .fails(latestError)
+    }
+
+    private func giveUpAttempts(on worker: Worker) {
+        for attempt in attempts { _ = unsafe iocp_connect_cancel(worker.raw, attempt.token) }
+    }
+
+    // MARK: - As a letter
+
+    @usableFromInline
+    enum Letter {
+        case connect(ConnectRequest)
+        case cancel(ConnectRequest)
+    }
+
+    private static let connectMarker: iocp_token = .max
+    private static let cancelMarker: iocp_token = .max - 1
+
+    /// Returns the core's answer: 0, or what refused the letter.
+    func post(cancelling: Bool = false, to port: CompletionPort, worker: UInt32) -> Int32 {
+        let reference = unsafe Unmanaged.passRetained(self)
+        let value = unsafe UInt64(UInt(bitPattern: reference.toOpaque()))
+        let marker = cancelling ? ConnectRequest.cancelMarker : ConnectRequest.connectMarker
+        let result = unsafe iocp_port_post(port.raw, worker, marker, value)
+        if result < 0 { unsafe reference.release() }
+        return result
+    }
+
+    /// The letter in a post, if it is one. Called once per completion: it takes over the post's reference.
+    @usableFromInline
+    static func take(from record: iocp_completion) -> Letter? {
+        let marker = unsafe record.connection
+        guard marker == connectMarker || marker == cancelMarker,
+            let pointer = unsafe UnsafeRawPointer(bitPattern: UInt(record.key))
+        else { return nil }
+        let request = unsafe Unmanaged<ConnectRequest>.fromOpaque(pointer).takeRetainedValue()
+        return marker == connectMarker ? .connect(request) : .cancel(request)
+    }
+}
+
+extension [SocketAddress] {
+    /// RFC 8305, section 4: the order within a family stays, and the families take turns from the first one on.
+    var alternatingFamilies: [SocketAddress] {
+        let startsWithIPv6 = first?.isIPv6 ?? false
+        let leading = filter { $0.isIPv6 == startsWithIPv6 }
+        let others = filter { $0.isIPv6 != startsWithIPv6 }
+        return (0..<Swift.max(leading.count, others.count)).flatMap { index in
+            [leading, others].compactMap { index < $0.count ? $0[index] : nil }
+        }
+    }
+}
