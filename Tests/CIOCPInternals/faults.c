@@ -253,6 +253,12 @@ bool internals_faults_reach_the_allocator(void)
 
 static _Thread_local struct io_uring *ring; /* the latest this thread opened */
 
+/* As the kernel does with completions of a queue that overflowed: they are not seen until an entry brings them. */
+static _Thread_local struct withheld {
+    bool some;
+    uint32_t tail;
+} withheld;
+
 FRONT(int, io_uring_queue_init_params, unsigned entries, struct io_uring *opened, struct io_uring_params *params)
 {
     if (strikes(INTERNALS_FAULT_RING_SETUP))
@@ -263,8 +269,10 @@ FRONT(int, io_uring_queue_init_params, unsigned entries, struct io_uring *opened
 
 FRONT(void, io_uring_queue_exit, struct io_uring *closed)
 {
-    if (ring == closed)
+    if (ring == closed) {
         ring = NULL;
+        withheld.some = false;
+    }
     NEXT(io_uring_queue_exit)(closed);
 }
 
@@ -358,8 +366,26 @@ static void answer_struck(void)
     }
 }
 
+static void show_withheld(void)
+{
+    if (!withheld.some)
+        return;
+    withheld.some = false;
+    io_uring_smp_store_release(ring->cq.ktail, withheld.tail);
+    __atomic_and_fetch(ring->sq.kflags, ~IORING_SQ_CQ_OVERFLOW, __ATOMIC_RELAXED);
+}
+
+static void withhold_from(uint32_t tail)
+{
+    withheld = (struct withheld){.some = true, .tail = *ring->cq.ktail};
+    io_uring_smp_store_release(ring->cq.ktail, tail);
+    __atomic_or_fetch(ring->sq.kflags, IORING_SQ_CQ_OVERFLOW, __ATOMIC_RELAXED);
+}
+
 void internals_faults_end(void)
 {
+    if (ring != NULL)
+        show_withheld();
     memset(faults, 0, sizeof faults);
     struck_count = 0;
     leapt_ns = 0;
@@ -382,12 +408,18 @@ UNSEEN long front_syscall(long number, ...)
         return -1;
     if (number == __NR_io_uring_register && strikes(INTERNALS_FAULT_RING_REGISTER))
         return -1;
-    if (enters)
+    const uint32_t tail_before = enters ? *ring->cq.ktail : 0;
+    if (enters) {
+        show_withheld();
         strike_submissions();
+    }
     const long result = NEXT(syscall)(number, values[0], values[1], values[2], values[3], values[4], values[5]);
     const int error = errno;
-    if (enters)
+    if (enters) {
         answer_struck();
+        if (strikes(INTERNALS_FAULT_ANSWER))
+            withhold_from(tail_before);
+    }
     errno = error;
     return result;
 }

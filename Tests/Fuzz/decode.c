@@ -195,6 +195,7 @@ static void check_end(world *world)
     for (uint32_t i = 0; i < RING_HANDLES_MAX; i++)
         FUZZ_REQUIRE(!world->ring.sockets[i].open, "a socket is left open");
     lives_check_end(&world->lives);
+    played_ring_check_end(&world->ring);
 }
 
 static void run(world *world)

@@ -9,11 +9,56 @@ static bool queue_full(const played_ring *ring)
     return ring->entries_cq[1] - ring->entries_cq[0] == RING_CQ_ENTRIES;
 }
 
+/* Nor is there room behind the queue. */
+static bool all_full(const played_ring *ring)
+{
+    return ring->overflow_tail - ring->overflow_head == RING_OVERFLOW_MAX;
+}
+
 static void complete(played_ring *ring, uint64_t user_data, int32_t result, uint32_t flags)
 {
-    ring->cqes[ring->entries_cq[1] & (RING_CQ_ENTRIES - 1)] =
-        (struct io_uring_cqe){.user_data = user_data, .res = result, .flags = flags};
-    ring->entries_cq[1]++;
+    const struct io_uring_cqe entry = {.user_data = user_data, .res = result, .flags = flags};
+    if (queue_full(ring) || ring->withheld_turns > 0 || ring->overflow_head != ring->overflow_tail) {
+        ring->overflow[ring->overflow_tail++ % RING_OVERFLOW_MAX] = entry;
+        ring->entries_sq[2] |= IORING_SQ_CQ_OVERFLOW;
+    } else {
+        ring->cqes[ring->entries_cq[1]++ & (RING_CQ_ENTRIES - 1)] = entry;
+    }
+}
+
+void ring_flush_overflow(played_ring *ring)
+{
+    ring->withheld_turns -= ring->withheld_turns > 0;
+    if (ring->clear)
+        ring->withheld_turns = 0;
+    while (ring->withheld_turns == 0 && ring->overflow_head != ring->overflow_tail && !queue_full(ring))
+        ring->cqes[ring->entries_cq[1]++ & (RING_CQ_ENTRIES - 1)] =
+            ring->overflow[ring->overflow_head++ % RING_OVERFLOW_MAX];
+    if (ring->overflow_head == ring->overflow_tail)
+        ring->entries_sq[2] &= ~IORING_SQ_CQ_OVERFLOW;
+}
+
+/* --- commands ----------------------------------------------------------------------------------------------- */
+
+void ring_take_command(played_ring *ring, int fd, uint32_t place)
+{
+    for (uint32_t i = 0; i < IOCP_URING_COMMANDS_MAX; i++) {
+        iocp_uring_command *command = &ring->uring.commands[i];
+        if (command->state != IOCP_URING_COMMAND_FREE)
+            continue;
+        *command = (iocp_uring_command){.state = IOCP_URING_COMMAND_TAKEN, .fd = fd, .place = (int32_t)place};
+        ring->commands_due[i] = true;
+        ring->uring.handles_held += fd >= 0;
+        return;
+    }
+    FUZZ_REQUIRE(fd < 0, "no command is free for a socket that was placed");
+}
+
+static void answer_command(played_ring *ring, uint32_t index)
+{
+    ring->commands_due[index] = false;
+    complete(ring, iocp_token_make(IOCP_OPERATION_DRIVER, 0, IOCP_URING_OWN_COMMAND, index),
+             ring->uring.commands[index].fd >= 0 ? 1 : -ENOTCONN, 0);
 }
 
 static void end(played_ring *ring, ring_operation *operation, int32_t result)
@@ -159,7 +204,7 @@ static void complete_send(played_ring *ring, ring_socket *socket)
 
 void ring_complete_silent_send(played_ring *ring, ring_socket *socket)
 {
-    const uint8_t choice = ring->clear || queue_full(ring) ? 0 : fuzz_byte(ring->input);
+    const uint8_t choice = ring->clear || all_full(ring) ? 0 : fuzz_byte(ring->input);
     const int32_t result = choice >= 224 ? failed_send(ring, socket) : taken_send(ring, socket, choice < 128);
     socket->send.submitted = false;
     if (result != (int32_t)socket->send_bytes)
@@ -204,7 +249,16 @@ static void complete_noise(played_ring *ring)
     static const uint8_t nobody[] = {0, 1, 7, 10, 11, 12, 13, 14, 15};
     fuzz_input *input = ring->input;
     const uint32_t flags = fuzz_byte(input) & ~(uint32_t)IORING_CQE_F_BUFFER;
-    switch (fuzz_below(input, 4)) {
+    switch (fuzz_below(input, 6)) {
+    case 4:
+        ring->withheld_turns = 1 + fuzz_below(input, 8);
+        return;
+    case 5: {
+        const uint32_t index = fuzz_below(input, IOCP_URING_COMMANDS_MAX);
+        if (ring->commands_due[index])
+            answer_command(ring, index);
+        return;
+    }
     case 0:
         complete(ring, iocp_uring_own_token(IOCP_URING_OWN_IGNORED), any_error(input), 0);
         return;
@@ -246,13 +300,16 @@ void ring_complete_everything(played_ring *ring)
 {
     if (ring->accept.submitted)
         complete_accept(ring);
-    for (uint32_t i = 0; i < 2 * RING_HANDLES_MAX && !queue_full(ring); i++)
+    for (uint32_t i = 0; i < IOCP_URING_COMMANDS_MAX && !all_full(ring); i++)
+        if (ring->commands_due[i])
+            answer_command(ring, i);
+    for (uint32_t i = 0; i < 2 * RING_HANDLES_MAX && !all_full(ring); i++)
         complete_on(ring, &ring->sockets[i / 2], i);
 }
 
 void ring_complete_some(played_ring *ring)
 {
-    for (uint32_t left = fuzz_below(ring->input, 16); left > 0 && ring->input->left > 0 && !queue_full(ring); left--) {
+    for (uint32_t left = fuzz_below(ring->input, 16); left > 0 && ring->input->left > 0 && !all_full(ring); left--) {
         const uint8_t choice = fuzz_byte(ring->input);
         ring_socket *socket = &ring->sockets[choice / 2 % RING_HANDLES_MAX];
         if (choice >= 240)

@@ -2,10 +2,23 @@
 #include "played_ring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "../../CSources/CIOCP/base/token.h"
 
 static played_ring *opening;
+
+/* A ring of the kernel's that nothing is ever submitted to: entering it is without effect. -1: there is none, and
+ * nothing may enter. */
+static int idle_ring(void)
+{
+    static _Thread_local struct io_uring idle;
+    static _Thread_local bool tried, works;
+    if (!tried)
+        works = io_uring_queue_init(2, &idle, 0) == 0;
+    tried = true;
+    return works ? idle.ring_fd : -1;
+}
 
 static played_ring *ring_of(iocp_driver *driver)
 {
@@ -49,6 +62,14 @@ static void played_close(iocp_driver *driver)
     release(ring_of(driver));
 }
 
+static bool has_free_command(const played_ring *ring)
+{
+    for (uint32_t i = 0; i < IOCP_URING_COMMANDS_MAX; i++)
+        if (ring->uring.commands[i].state == IOCP_URING_COMMAND_FREE)
+            return true;
+    return false;
+}
+
 /* The driver's own needs a socket of the kernel's. */
 static int played_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
                           uint32_t *handle)
@@ -60,6 +81,11 @@ static int played_connect(iocp_driver *driver, uint64_t token, const iocp_addres
     if (*handle == ring->uring.config.handle_count || fuzz_one_in(ring->input, 8))
         return -ENFILE;
     ring_open_socket(ring, *handle, false);
+    /* Placed, and not answered: the connect is refused, and the socket closed once that is known. */
+    if (has_free_command(ring) && fuzz_one_in(ring->input, 8)) {
+        ring_take_command(ring, open("/dev/null", O_RDONLY | O_CLOEXEC), *handle);
+        return -EBUSY;
+    }
     ring->uring.handles_held++;
     ring_name_socket(ring, &ring->sockets[*handle], token);
     ring_begin(&ring->sockets[*handle].connect, token);
@@ -71,7 +97,10 @@ static int played_peer(iocp_driver *driver, uint32_t handle, iocp_address *addre
     played_ring *ring = ring_of(driver);
     const ring_socket *socket = ring_socket_at(ring, handle);
     *address = (iocp_address){.bytes = {10, 0, 0, (uint8_t)(socket->stream % 3)}};
-    return fuzz_one_in(ring->input, 8) ? -EBUSY : 0;
+    if (!fuzz_one_in(ring->input, 8))
+        return 0;
+    ring_take_command(ring, -1, 0);
+    return -EBUSY;
 }
 
 static int played_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
@@ -84,6 +113,7 @@ static int played_wait(iocp_driver *driver, iocp_event *events, uint32_t capacit
         ring_complete_everything(ring);
     else
         ring_complete_some(ring);
+    ring_flush_overflow(ring);
     const uint32_t most = ring->clear ? capacity : 1 + fuzz_below(ring->input, capacity);
     return iocp_uring_wait(driver, events, most, 0);
 }
@@ -122,8 +152,16 @@ void played_ring_setup(played_ring *ring, fuzz_input *input, bool incremental, c
                                      .cqes = ring->cqes,
                                      .ring_mask = RING_CQ_ENTRIES - 1,
                                      .ring_entries = RING_CQ_ENTRIES};
-    uring->ring_fd = uring->enter_ring_fd = -1; /* whoever enters the kernel after all hears of it */
+    uring->ring_fd = uring->enter_ring_fd = idle_ring(); /* a wait enters to have the overflow list emptied */
+    ring->uring.enter_flags = IORING_ENTER_EXT_ARG;
     opening = ring;
+}
+
+void played_ring_check_end(const played_ring *ring)
+{
+    for (uint32_t i = 0; i < IOCP_URING_COMMANDS_MAX; i++)
+        FUZZ_REQUIRE(ring->uring.commands[i].state == IOCP_URING_COMMAND_FREE || ring->uring.commands[i].fd < 0,
+                     "a socket that was placed late is kept");
 }
 
 #define OPERATIONS(whole)                                                                                           \

@@ -16,6 +16,7 @@ enum {
     RING_HANDLES_MAX = 8,
     RING_SQ_ENTRIES = 1024,
     RING_CQ_ENTRIES = 256,
+    RING_OVERFLOW_MAX = 256,
     RING_ENDED_MAX = 16,
     RING_RANGES_MAX = IOCP_SEND_RANGES_MAX,
 };
@@ -68,6 +69,10 @@ typedef struct played_ring {
     uint32_t filled_bytes[IOCP_BUFFER_CLASS_COUNT];
     uint64_t ended[RING_ENDED_MAX]; /* names of connections that ended */
     uint32_t ended_count;
+    uint32_t withheld_turns;  /* for so long the kernel brings nothing of its overflow list */
+    uint32_t overflow_head, overflow_tail;
+    struct io_uring_cqe overflow[RING_OVERFLOW_MAX]; /* what completes while the list is not empty goes to its end */
+    bool commands_due[IOCP_URING_COMMANDS_MAX]; /* taken by the kernel, and not answered */
     uint32_t entries_sq[4]; /* khead, ktail, kflags, kdropped */
     uint32_t entries_cq[4]; /* khead, ktail, kmask, kentries */
     struct io_uring_sqe sqes[RING_SQ_ENTRIES];
@@ -79,6 +84,9 @@ typedef struct played_ring {
 /* The driver's operations over a played ring. `open` takes the ring that was set up last. */
 const iocp_driver_operations *played_ring_operations(bool whole_buffers);
 void played_ring_setup(played_ring *ring, fuzz_input *input, bool incremental, const ring_observer *observer);
+
+/* No socket waits to be placed. */
+void played_ring_check_end(const played_ring *ring);
 
 /* --- played_submit.c ---------------------------------------------------------------------------------------- */
 
@@ -98,6 +106,10 @@ uint32_t ring_free_handle(const played_ring *ring);
 /* A silent send ends within its submission: without a word where it takes everything. */
 void ring_complete_silent_send(played_ring *ring, ring_socket *socket);
 void ring_complete_some(played_ring *ring);
+/* An entry into the kernel brings what the queue has room for. */
+void ring_flush_overflow(played_ring *ring);
+/* A command is taken, and will be answered some time: the question of a socket, or where `fd` was placed. */
+void ring_take_command(played_ring *ring, int fd, uint32_t place);
 /* Everything that is submitted ends, as well as it can. */
 void ring_complete_everything(played_ring *ring);
 

@@ -32,13 +32,17 @@ enum Errors {
     static let cancel = errors(ENOENT, EALREADY, EINVAL)
     static let close = errors(EINTR, EIO, EBADF, ENXIO)
     static let peer = errors(ENOTCONN, ENOBUFS, EINVAL, EOPNOTSUPP)
+    /// A question that is not answered now.
+    static let peerLater = errors(EBUSY, EAGAIN)
     static let wake = errors(EINTR, EAGAIN, ECANCELED)
 
     /// Waits that go on.
     static let enterAgain = errors(ETIME, EAGAIN, EBUSY)
     static let waitInterrupted = errors(EINTR)
     /// Waits after which nothing can be relied on.
-    static let enterFatal = errors(EBADR, EBADF, EBADFD, EFAULT, EEXIST, EINVAL, EOPNOTSUPP, EOWNERDEAD, ENXIO, EIO)
+    static let enterFatal = errors(EBADR, EBADF, EBADFD, EFAULT, EINVAL, EOPNOTSUPP, EOWNERDEAD, ENXIO, EIO, ENOMEM)
+    /// What a ring answers to a thread that is not its own.
+    static let foreignThread = errors(EEXIST)
     static let epollFatal = errors(EBADF, EINVAL, EFAULT)
 
     static let listen = errors(EADDRINUSE, EADDRNOTAVAIL, EACCES, EMFILE)

@@ -10,7 +10,10 @@ import Testing
         "may_send_again": Errors.sendAgain,
         "iocp_worker_accepted": Errors.acceptAgain,
         "iocp_worker_fail": Errors.reset,
-        "enter": Errors.enterAgain + Errors.waitInterrupted + Errors.enterFatal,
+        "enter": Errors.enterAgain + Errors.waitInterrupted + Errors.enterFatal + Errors.foreignThread,
+        "run": [Errno(EBUSY)], // an entry that is refused while a command is submitted
+        "admit": Errors.peerLater,
+        "iocp_worker_wait": Errors.waitInterrupted,
         "iocp_uring_wait": Errors.waitInterrupted,
         "iocp_uring_ring_open": Errors.ring,
         "silent_sends_work": [Errno(EAGAIN)], // every start finds it, at a socket that is full

@@ -326,17 +326,114 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("a client whose address cannot be asked is admitted, uncounted", arguments: testedDrivers, Errors.peer)
-    func admittedUncounted(driver: Driver, error: Errno) throws {
+    @Test("a client whose address cannot be asked is refused, and counted", arguments: testedDrivers, Errors.peer)
+    func refusedUnasked(driver: Driver, error: Errno) throws {
         let worker = try FaultyWorker(driver) { $0.connections_per_address = 1 }
         worker.fail(INTERNALS_FAULT_PEER, with: error)
+        let unasked = try Peer.connect(port: worker.listeningPort)
+        try worker.until("refused") { worker.stats.refused_addresses == 1 }
+        #expect(unasked.end() == .reset && worker.opened.isEmpty)
         let (peer, connection) = try worker.open()
-        let (counted, _) = try worker.open()
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a client whose address cannot be asked now is held until it can", arguments: testedDrivers, Errors.peerLater)
+    func heldUntilAsked(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver) { $0.connections_per_address = 1 }
+        worker.fail(INTERNALS_FAULT_PEER, with: error, times: 5)
+        let (peer, connection) = try worker.open()
+        #expect(worker.struck(INTERNALS_FAULT_PEER) == 5)
+        let refused = try Peer.connect(port: worker.listeningPort)
+        try worker.until("refused") { worker.stats.refused_addresses == 1 }
+        #expect(refused.end() == .reset, "the first one was not counted")
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a client whose address cannot be asked for a second is refused", arguments: testedDrivers)
+    func heldInVain(driver: Driver) throws {
+        let worker = try FaultyWorker(driver) { $0.connections_per_address = 1 }
+        worker.fail(INTERNALS_FAULT_PEER, with: Errno(EBUSY), times: .max)
+        let peer = try Peer.connect(port: worker.listeningPort)
+        try worker.until("asked often") { worker.struck(INTERNALS_FAULT_PEER) > 3 }
+        #expect(worker.stats.refused_addresses == 0 && worker.holdings.driver_handles == 1)
+        worker.pass(milliseconds: 1100)
+        try worker.until("refused") { worker.stats.refused_addresses == 1 }
+        #expect(peer.end() == .reset && worker.opened.isEmpty)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a stop does not wait for a client that is held", arguments: testedDrivers)
+    func heldAtStop(driver: Driver) throws {
+        let worker = try FaultyWorker(driver) { $0.connections_per_address = 1 }
+        worker.fail(INTERNALS_FAULT_PEER, with: Errno(EBUSY), times: .max)
+        let peer = try Peer.connect(port: worker.listeningPort)
+        try worker.until("asked") { worker.struck(INTERNALS_FAULT_PEER) > 0 }
+        worker.stop()
+        var result: Int32 = 0
+        try worker.until("stopped") {
+            result = worker.turn()
+            return result == -ECANCELED
+        }
+        #expect(peer.end() == .reset && worker.opened.isEmpty)
+        try worker.expectNothingHeld()
+    }
+
+    /// As while the kernel's overflow list is not empty: what an entry completes is seen after a later one.
+    @Test("a question that is answered later is answered once it is asked again", arguments: [2, 5] as [UInt32])
+    func answeredLate(entries: UInt32) throws {
+        let worker = try FaultyWorker(.uring)
+        let (peer, connection) = try worker.open()
+        for _ in 0..<3 { worker.turn() }
+        worker.fail(INTERNALS_FAULT_ANSWER, with: Errno(0), times: entries)
+        #expect(worker.peer(connection) == -EBUSY)
+        try worker.until("shown") { worker.struck(INTERNALS_FAULT_ANSWER) == entries }
+        worker.turn()
+        #expect(worker.peer(connection) == 0)
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("questions without end while nothing is answered are refused, and all are answered later")
+    func manyAnsweredLate() throws {
+        let worker = try FaultyWorker(.uring)
+        let (peer, connection) = try worker.open()
+        for _ in 0..<3 { worker.turn() }
+        worker.fail(INTERNALS_FAULT_ANSWER, with: Errno(0), times: .max)
+        for _ in 0..<100 { #expect(worker.peer(connection) == -EBUSY) }
+        internals_faults_end()
+        for _ in 0..<3 { worker.turn() }
+        for _ in 0..<100 { #expect(worker.peer(connection) == 0) }
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a socket that is placed too late for its connect is closed")
+    func placedLate() throws {
+        let worker = try FaultyWorker(.uring)
+        for _ in 0..<3 { worker.turn() }
+        let descriptors = openDescriptors()
+        worker.fail(INTERNALS_FAULT_ANSWER, with: Errno(0), times: 2)
+        #expect(worker.connect() == -EBUSY)
+        worker.turn()
+        worker.turn()
+        #expect(openDescriptors() <= descriptors && worker.holdings.driver_handles == 0)
+        #expect(worker.failed.isEmpty && worker.stats.connected == 0)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("an admission that is answered late is counted", arguments: [1, 2, 5] as [UInt32])
+    func admittedLate(entries: UInt32) throws {
+        let worker = try FaultyWorker(.uring) { $0.connections_per_address = 1 }
+        for _ in 0..<3 { worker.turn() }
+        let first = try Peer.connect(port: worker.listeningPort)
+        worker.fail(INTERNALS_FAULT_ANSWER, with: Errno(0), passing: 1, times: entries)
+        try worker.until("opened") { worker.opened.count == 1 }
         let refused = try Peer.connect(port: worker.listeningPort)
         try worker.until("refused") { worker.stats.refused_addresses == 1 }
         #expect(refused.end() == .reset)
-        try worker.expectAlive(connection, peer)
-        withExtendedLifetime(counted) {}
+        try worker.expectAlive(worker.opened[0], first)
         try worker.expectNothingHeld()
     }
 

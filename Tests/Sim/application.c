@@ -118,7 +118,7 @@ static void ask(application *application, const ledger_life *life)
         LEDGER_REQUIRE(ledger, counters.received_bytes >= life->received_bytes && counters.sent_bytes <= life->taken_bytes,
                        "G2", "the counters do not count", life->token);
     const int result = iocp_connection_peer(application->worker, life->token, &address);
-    LEDGER_REQUIRE(ledger, result == 0 || result == -ENOTCONN || result == -EBUSY || result == -EOPNOTSUPP, "G6",
+    LEDGER_REQUIRE(ledger, result == 0 || result == -ENOTCONN || result == -EBUSY || result == -EAGAIN || result == -ENOBUFS, "G6",
                    "a question answered with no known error", life->token);
 }
 
@@ -204,7 +204,7 @@ static void post_one(application *application)
     case -EAGAIN:
         return;
     case -ESHUTDOWN:
-        LEDGER_REQUIRE(ledger, ledger->stopped, "G5", "a post was refused before the stop", 0);
+        LEDGER_REQUIRE(ledger, ledger->stopped || ledger->failure != 0, "G5", "a post was refused before the stop", 0);
         return;
     default:
         ledger_violated(ledger, "G5", "a post answered with no known error", 0);
@@ -340,7 +340,9 @@ void application_react(application *application, const iocp_completion *completi
             life->former_key = life->key;
             life->key = application->next_key++;
             LEDGER_REQUIRE(application->ledger,
-                           iocp_connection_set_key(application->worker, life->token, life->key) == 0, "G4",
+                           iocp_connection_set_key(application->worker, life->token, life->key) == 0 ||
+                               application->ledger->failure != 0,
+                           "G4",
                            "a connection that just opened is not known", life->token);
         }
         if (random_one_in(random, 4))

@@ -114,7 +114,7 @@ static bool abort_is_justified(const ledger *ledger, const ledger_life *life)
 {
     const uint64_t now_ns = iocp_worker_now_ns(ledger->worker);
     const uint64_t linger_ns = ledger->config->linger_timeout_ns;
-    if (life->aborted || life->broken)
+    if (life->aborted || life->broken || ledger->failure != 0)
         return true;
     if (ledger->said_stopping && now_ns >= ledger->drained_ns)
         return true;
@@ -142,7 +142,7 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
         break;
     case IOCP_CLOSE_RESET:
     case IOCP_CLOSE_FAILED:
-        justified = life->broken && completion->result < 0;
+        justified = (life->broken || ledger->failure != 0) && completion->result < 0;
         break;
     case IOCP_CLOSE_ABORTED:
         justified = life->aborted;
@@ -163,7 +163,7 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
     LEDGER_REQUIRE(ledger, justified, "G3", "CLOSED with a reason that is not so", life->token);
     LEDGER_REQUIRE(ledger, abort_justified || life->ending != IOCP_SIM_CLOSED_RST, "G7",
                    "a graceful close ended with RST", life->token);
-    LEDGER_REQUIRE(ledger, !life->aborted || life->broken || completion->detail != IOCP_CLOSE_ABORTED ||
+    LEDGER_REQUIRE(ledger, !life->aborted || life->broken || ledger->failure != 0 || completion->detail != IOCP_CLOSE_ABORTED ||
                        life->ending == IOCP_SIM_CLOSED_RST,
                    "G7", "an abort sent no RST", life->token);
 }
@@ -173,7 +173,7 @@ static void closed(ledger *ledger, const iocp_completion *completion)
     ledger_life *life = open_life(ledger, completion);
     check_key(ledger, life, completion);
     LEDGER_REQUIRE(ledger, life->notify_head == life->notify_count, "G1", "CLOSED before SENT", life->token);
-    LEDGER_REQUIRE(ledger, life->ending > IOCP_SIM_FIN, "G7", "CLOSED before the socket was closed", life->token);
+    LEDGER_REQUIRE(ledger, life->ending > IOCP_SIM_FIN || ledger->failure != 0, "G7", "CLOSED before the socket was closed", life->token);
     check_reason(ledger, life, completion);
     life->over = true;
     ledger->closed_count++;
@@ -198,7 +198,9 @@ static void timer(ledger *ledger, const iocp_completion *completion)
     if (completion->result == 0)
         LEDGER_REQUIRE(ledger, iocp_worker_now_ns(ledger->worker) >= timer->due_ns, "G1", "a timer fired early", 0);
     else
-        LEDGER_REQUIRE(ledger, completion->result == -ECANCELED && (timer->cancelled || timer->bound || ledger->said_stopping),
+        LEDGER_REQUIRE(ledger,
+                       completion->result == -ECANCELED && (timer->cancelled || timer->bound || ledger->said_stopping ||
+                                                             ledger->failure != 0),
                        "G1", "a timer failed", 0);
     if (completion->connection != 0)
         open_life(ledger, completion);

@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ledger.h"
 
@@ -9,10 +11,14 @@ static void violated(void *context, const char *rule, const char *what, iocp_tok
 
 static void named(void *context, iocp_token connection, uint32_t stream)
 {
-    ledger_life *life = ledger_life_of(context, connection);
-    LEDGER_REQUIRE((ledger *)context, life->stream == 0 && !life->over, "G4", "a connection has two sockets",
+    ledger *ledger = context;
+    ledger_life *life = ledger_life_of(ledger, connection);
+    LEDGER_REQUIRE(ledger, life->stream == 0 && !life->over, "G4", "a connection has two sockets",
                    connection);
     life->stream = stream;
+    const uint32_t most = ledger->config->connections_per_address;
+    LEDGER_REQUIRE(ledger, most == 0 || iocp_sim_accepted_with(ledger->sim, connection) <= most, "G6",
+                   "an address has more connections than it may", connection);
 }
 
 static void broke(void *context, iocp_token connection)
@@ -93,7 +99,10 @@ static void provided(void *context, const uint8_t *start, uint32_t count_bytes)
 
 static void failed(void *context, const char *operation, int error)
 {
-    failures_count(&((ledger *)context)->failures, operation, error);
+    ledger *ledger = context;
+    failures_count(&ledger->failures, operation, error);
+    if (strcmp(operation, "wait") == 0 && error != EINTR)
+        ledger->failure = error;
 }
 
 static void trace(void *context, const char *line)

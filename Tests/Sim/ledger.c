@@ -44,6 +44,7 @@ void ledger_reset(ledger *ledger, uint64_t seed)
     ledger->said_stopping = false;
     ledger->posts_before_stop = 0;
     ledger->drained_ns = UINT64_MAX;
+    ledger->failure = 0;
     ledger->quiet_count = 0;
     ledger->completion_count = 0;
     ledger->closed_count = 0;
@@ -82,7 +83,8 @@ static void *grown(void *entries, uint32_t *capacity, size_t size)
 bool ledger_may_end(const ledger *ledger, const ledger_life *life)
 {
     const iocp_port_config *config = ledger->config;
-    if (life->closing || life->aborted || life->broken || life->overflowed || life->ending > IOCP_SIM_FIN)
+    if (life->closing || life->aborted || life->broken || life->overflowed || life->ending > IOCP_SIM_FIN ||
+        ledger->failure != 0)
         return true;
     if (life->taken_bytes < life->lent_bytes)
         return true;
@@ -176,7 +178,7 @@ void ledger_check_step(const ledger *ledger)
                    ledger->post_head == ledger->post_tail ||
                        iocp_sim_now_ns(ledger->sim) < ledger->posted_ns[ledger->post_head % LEDGER_POSTS_MAX] + late_ns,
                    "G5", "a post did not wake the worker", 0);
-    LEDGER_REQUIRE(ledger, held.connections >= open_count, "G3", "a connection is gone that was not closed", 0);
+    LEDGER_REQUIRE(ledger, held.connections >= open_count || ledger->failure != 0, "G3", "a connection is gone that was not closed", 0);
     LEDGER_REQUIRE(ledger, held.connections <= ledger->config->connections_per_worker, "G6", "too many connections", 0);
     LEDGER_REQUIRE(ledger, held.leases >= ledger->lease_count, "G9", "a lease is gone that was not returned", 0);
 }
@@ -211,7 +213,7 @@ void ledger_check_end(const ledger *ledger)
     for (uint32_t i = 0; i < LEDGER_TIMERS_MAX; i++)
         LEDGER_REQUIRE(ledger, !ledger->timers[i].armed, "G1", "a timer never ended", 0);
     LEDGER_REQUIRE(ledger, ledger->post_head == ledger->post_tail, "G5", "a post was lost", 0);
-    LEDGER_REQUIRE(ledger, ledger->said_stopping == ledger->stopped, "G7", "STOPPING never came", 0);
+    LEDGER_REQUIRE(ledger, ledger->said_stopping == ledger->stopped || ledger->failure != 0, "G7", "STOPPING never came", 0);
     LEDGER_REQUIRE(ledger, held.connections == 0, "G6", "slots are still held", 0);
     LEDGER_REQUIRE(ledger, held.leases == 0, "G6", "leases are still held", 0);
     LEDGER_REQUIRE(ledger, held.send_nodes == 0, "G6", "send nodes are still held", 0);

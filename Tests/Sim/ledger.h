@@ -103,6 +103,7 @@ typedef struct ledger {
     uint32_t post_head;
     uint32_t post_tail;
     ledger_timer timers[LEDGER_TIMERS_MAX];
+    int failure;             /* 0, or what the driver failed with */
     bool stopped;            /* a stop was asked for */
     bool said_stopping;      /* and STOPPING came */
     uint32_t posts_before_stop; /* where the posts ended when it was asked for */

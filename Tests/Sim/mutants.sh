@@ -49,7 +49,7 @@ silent-before-notice|connection/send_queue.c|s/index == IOCP_NODE_NONE && !has_m
 silent-while-closing|worker/service.c|s/slot->state == IOCP_SLOT_OPEN && !\(slot->flags & \(IOCP_SLOT_FINISH_WANTED/!(slot->flags \& (IOCP_SLOT_FINISH_WANTED/|a close waits behind a silent send
 silent-before-fin|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_PRESSED/|FIN waits behind a silent send
 silent-while-pressed|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_FINISH_WANTED/|a connection that was held back waits behind a silent send
-silent-counts-all|worker/events.c|s/    else if \(sent < offered\)\n        count_taken\(worker, slot, \(uint64_t\)sent - offered\);\n//|a silent send that took less counts as whole
+silent-counts-all|worker/events.c|s/if \(slot->flags & IOCP_SLOT_SEND_COUNTED\)\n        iocp_worker_recount_silent\(worker, slot, sent\);\n    else/if (!(slot->flags \& IOCP_SLOT_SEND_COUNTED))/|a silent send that took less counts as whole
 portion-drops-rest|worker/service.c|s/(        slot->flags &= ~\(uint32_t\)IOCP_SLOT_DIRTY; [^\n]*\n    \})/\1\n    list->head = list->tail;/|a flush forgets the connections beyond its portion
 closing-forgotten|worker/service.c|s/\(void\)service_list\(worker, &worker->closing, left\);/;/|connections that close are never serviced
 starved-served-none|worker/service.c|s/return served < range->provided_count \? range->provided_count : \(uint32_t\)served;/return 0;/|nobody who found no buffer tries again
@@ -70,6 +70,10 @@ stop-aborts|worker/stopping.c|s/each_connection\(worker, drained\);/each_connect
 connect-never-ends|worker/requests.c|s/    if \(timeout_ns > 0\)\n        iocp_worker_arm_connect\(worker, slot, timeout_ns\);\n//|a connect that nobody answers has no end
 connect-ends-early|worker/deadlines.c|s/iocp_worker_clock_ns\(worker\) \+ timeout_ns/iocp_worker_clock_ns(worker)/|a connect times out before its time
 connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING\)\n        return -ENOTCONN;\n    iocp_worker_begin_close\(worker, slot, IOCP_CLOSE_LOCAL, 0, true\)/slot->state > IOCP_SLOT_OPEN)\n        return -ENOTCONN;\n    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true)/|giving up a connect ends a connection that opened
+admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client whose address cannot be asked goes uncounted
+admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
+held-forgotten|worker/service.c|s/    if \(worker->accepting\.held_count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
+break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& (worker->table.slots[i].flags \& IOCP_SLOT_SENDING))/|a worker that fails forgets connections without a send
 stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
 TABLE
 )

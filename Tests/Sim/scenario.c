@@ -189,7 +189,8 @@ static int turn(scenario *scenario, uint64_t timeout_ns)
         application_react(application, &completions[i]);
     }
     scenario->ledger->quiet_count += count < 0;
-    if (count < 0 && count != -ETIME && count != -EINTR && count != -ECANCELED)
+    if (count < 0 && count != -ETIME && count != -EINTR && count != -ECANCELED &&
+        count != -scenario->ledger->failure)
         ledger_violated(scenario->ledger, "G1", "a wait failed", 0);
     ledger_check_step(scenario->ledger);
     return count;
@@ -211,7 +212,7 @@ static uint64_t any_timeout(application *application)
 static void live(scenario *scenario, uint32_t turn_count)
 {
     application *application = &scenario->application;
-    for (uint32_t i = 0; i < turn_count; i++) {
+    for (uint32_t i = 0; i < turn_count && scenario->ledger->failure == 0; i++) {
         application_act(application);
         turn(scenario, any_timeout(application));
     }
@@ -239,6 +240,37 @@ static void settle(scenario *scenario)
         ledger_violated(scenario->ledger, "G2", owed != NULL ? owed : "the worker is never quiet", connection);
 }
 
+/* What a wait returns after everything. */
+static int end_result(const ledger *ledger)
+{
+    return ledger->failure != 0 ? -ledger->failure : -ECANCELED;
+}
+
+static void stop(scenario *scenario)
+{
+    application *application = &scenario->application;
+    ledger *ledger = scenario->ledger;
+    application->posts_no_more = false;
+    application_post(application);
+    application_stop(application);
+    int count = 0;
+    for (uint32_t i = 0; i < ENDING_TURNS_MAX && count != end_result(ledger); i++) {
+        /* Posts without end would keep the clock from ever coming to the end of the drain. */
+        application->posts_no_more = i > LIVELY_TURNS_MAX;
+        if (random_one_in(&application->random, 64))
+            application_stop(application); /* again: it can only end sooner */
+        application_act(application);
+        if (random_one_in(&application->random, 2))
+            application_return_leases(application);
+        count = turn(scenario, any_timeout(application));
+    }
+    LEDGER_REQUIRE(ledger, count == end_result(ledger), "G7", "a stop never ends", 0);
+    LEDGER_REQUIRE(ledger, turn(scenario, UINT64_MAX) == end_result(ledger), "G5", "something came after the end of a stop",
+                   0);
+    application_return_leases(application);
+    ledger_check_end(ledger);
+}
+
 static void close_all(scenario *scenario)
 {
     application *application = &scenario->application;
@@ -249,6 +281,10 @@ static void close_all(scenario *scenario)
         application_return_leases(application);
         application_cancel_timers(application);
         turn(scenario, any_timeout(application));
+        if (scenario->ledger->failure != 0) {
+            stop(scenario);
+            return;
+        }
         const iocp_worker_holdings held = iocp_worker_hold(scenario->worker);
         if (held.connections == 0 && held.driver_handles == 0 && held.deadlines <= 1 &&
             scenario->ledger->post_head == scenario->ledger->post_tail)
@@ -260,30 +296,6 @@ static void close_all(scenario *scenario)
         turn(scenario, 0);
     application_return_leases(application);
     ledger_check_end(scenario->ledger);
-}
-
-static void stop(scenario *scenario)
-{
-    application *application = &scenario->application;
-    ledger *ledger = scenario->ledger;
-    application->posts_no_more = false;
-    application_post(application);
-    application_stop(application);
-    int count = 0;
-    for (uint32_t i = 0; i < ENDING_TURNS_MAX && count != -ECANCELED; i++) {
-        /* Posts without end would keep the clock from ever coming to the end of the drain. */
-        application->posts_no_more = i > LIVELY_TURNS_MAX;
-        if (random_one_in(&application->random, 64))
-            application_stop(application); /* again: it can only end sooner */
-        application_act(application);
-        if (random_one_in(&application->random, 2))
-            application_return_leases(application);
-        count = turn(scenario, any_timeout(application));
-    }
-    LEDGER_REQUIRE(ledger, count == -ECANCELED, "G7", "a stop never ends", 0);
-    LEDGER_REQUIRE(ledger, turn(scenario, UINT64_MAX) == -ECANCELED, "G5", "something came after the end of a stop", 0);
-    application_return_leases(application);
-    ledger_check_end(ledger);
 }
 
 /* --- a run -------------------------------------------------------------------------------------------------- */
@@ -304,10 +316,11 @@ void scenario_run(const scenario_source *source, scenario_totals *totals)
     if (ending == WALKS_AWAY) {
         application_return_leases(&scenario.application);
     } else {
-        if (ending == SETTLES_AND_CLOSES || ending == SETTLES_AND_STOPS)
+        const bool failed = entries.failure != 0;
+        if (!failed && (ending == SETTLES_AND_CLOSES || ending == SETTLES_AND_STOPS))
             settle(&scenario);
         /* A connection that is held back until its first bytes has no name yet by which it could be closed. */
-        if (ending == STOPS || ending == SETTLES_AND_STOPS || scenario.config.deliver_after_first_bytes)
+        if (failed || ending == STOPS || ending == SETTLES_AND_STOPS || scenario.config.deliver_after_first_bytes)
             stop(&scenario);
         else
             close_all(&scenario);

@@ -87,13 +87,15 @@ typedef struct iocp_driver_operations {
     /* `handle` is the socket of the operation; without meaning for an accept. */
     void (*cancel)(iocp_driver *driver, uint64_t token, uint32_t handle);
     void (*close_handle)(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
+    /* Returns 0 or -errno; -EBUSY, -EAGAIN: not now, and after a wait perhaps. */
     int (*peer)(iocp_driver *driver, uint32_t handle, iocp_address *address);
 
     /* Hands a buffer to receives. Takes effect at the next wait at the latest. */
     void (*provide)(iocp_driver *driver, uint16_t buffer);
 
     /* Submits everything and waits until an event, a wake or the timeout. timeout_ns 0 polls.
-     * Returns how many events were written (0 after a wake or timeout), or -EINTR. */
+     * Returns how many events were written (0 after a wake or timeout), or -EINTR; any other -errno: the driver failed,
+     * events are lost, and nothing but close may be called any more. */
     int (*wait)(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns);
 
     /* The time that deadlines follow, in ns; NULL: the monotonic clock. Asked with NULL before a driver opens. */

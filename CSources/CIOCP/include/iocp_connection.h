@@ -10,7 +10,8 @@
 #include "iocp_port.h"
 
 /* Connects to an address. Ends in OPENED or CONNECT_FAILED, both carrying `key`. source may be NULL.
- * -ENFILE: every slot is taken; other -errno: socket(2) or bind(2) refused. */
+ * -ENFILE: every slot is taken; -EBUSY: the completion queue is full, -EAGAIN: the kernel is short of memory, try again
+ * after the next wait; other -errno: socket(2) or bind(2) refused. */
 int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_address *source, uint64_t key,
                  iocp_token *connection);
 

@@ -73,6 +73,10 @@ void iocp_sim_clear(iocp_sim *sim);
  * one connection where that is not so. */
 bool iocp_sim_settled(const iocp_sim *sim, iocp_token *connection);
 
+/* How many accepted connections have names and the peer network of this one, itself among them; 0 for one that
+ * connected. */
+uint32_t iocp_sim_accepted_with(const iocp_sim *sim, iocp_token connection);
+
 uint64_t iocp_sim_now_ns(const iocp_sim *sim);
 
 /* Events handed to workers so far. */

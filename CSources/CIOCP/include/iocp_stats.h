@@ -27,7 +27,7 @@
     FIELD(wakes, "sleeps ended by a post")                                                  \
     FIELD(accept_failures, "accepts that failed and were retried")                          \
     FIELD(queue_overflows, "times the completion queue overflowed")                         \
-    FIELD(refused_addresses, "connections refused: their address has as many as it may")    \
+    FIELD(refused_addresses, "connections refused: their address has as many as it may, or cannot be asked") \
     FIELD(delayed_accepts, "times accepting paused for the accept rate or a full table")     \
     FIELD(refused_sends, "sends refused: over a cap, or without memory")                     \
     FIELD(timeouts, "connections ended by a deadline")                                       \

@@ -14,7 +14,9 @@ enum { IOCP_WAIT_CAPACITY_MIN = 16 };
  * on more than 256 connections leaves in portions, the rest at the next wait where completions came meanwhile.
  * timeout_ns: 0 polls, UINT64_MAX waits without limit.
  * Returns how many were copied (1..capacity), -ETIME, -ECANCELED once the port has stopped and everything
- * was delivered, -EINTR when a signal ended the wait, or -EINVAL for a capacity under the minimum.
+ * was delivered, -EINTR when a signal ended the wait, or -EINVAL for a capacity under the minimum. Any other -errno is
+ * the failure of the worker's driver (-EBADR: the kernel lost a completion, -ENOMEM: it takes no submission): every
+ * connection was closed with it, and the worker has ended.
  * Thread: owner. Bytes named by a completion stay leased until iocp_lease_return or iocp_send_lease. */
 int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t capacity, uint64_t timeout_ns);
 

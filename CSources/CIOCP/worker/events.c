@@ -151,6 +151,12 @@ void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot)
     count_send(worker, slot, slot->in_flight_bytes);
 }
 
+void iocp_worker_recount_silent(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes)
+{
+    if (taken_bytes < slot->in_flight_bytes)
+        count_taken(worker, slot, (uint64_t)taken_bytes - slot->in_flight_bytes);
+}
+
 /* Whether a send that failed may be tried again. */
 static bool may_send_again(int32_t result)
 {
@@ -171,10 +177,10 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
     const uint32_t offered = slot->in_flight_bytes;
     const uint32_t sent = event->result > 0 ? (uint32_t)event->result : 0;
     IOCP_CHECK(sent <= offered, "a driver reported more bytes sent than it was given");
-    if (!(slot->flags & IOCP_SLOT_SEND_COUNTED))
+    if (slot->flags & IOCP_SLOT_SEND_COUNTED)
+        iocp_worker_recount_silent(worker, slot, sent);
+    else
         count_send(worker, slot, sent);
-    else if (sent < offered)
-        count_taken(worker, slot, (uint64_t)sent - offered);
     slot->outstanding_count--;
     slot->in_flight_bytes = 0;
     slot->flags &= ~(uint32_t)(IOCP_SLOT_SENDING | IOCP_SLOT_SEND_CANCELLED | IOCP_SLOT_SEND_BLOCKED |

@@ -5,9 +5,11 @@
 
 #include "worker.h"
 
+/* Held clients are to have slots, too. */
 static uint32_t free_slots(const iocp_worker *worker)
 {
-    return worker->table.slot_count - worker->table.used_count;
+    const uint32_t taken = worker->table.used_count + worker->accepting.held_count;
+    return taken < worker->table.slot_count ? worker->table.slot_count - taken : 0;
 }
 
 /* A multishot accept takes all of a backlog in one go, and drops the clients it has no slot for. So it runs only
@@ -128,30 +130,38 @@ void iocp_worker_service_listeners(iocp_worker *worker)
         iocp_listener_set_leave(set, worker->setup.index);
 }
 
-/* Counts a new connection by its peer's address. False when that address has as many as it may. */
-static bool admit(iocp_worker *worker, uint32_t handle, iocp_address_key *key)
+/* --- admission ---------------------------------------------------------------------------------------------- */
+
+typedef enum admission { ADMITTED, REFUSED, UNKNOWN } admission;
+
+/* Counts a new connection by its peer's address. Nobody gets past the limit because that address cannot be asked:
+ * UNKNOWN is for now, and REFUSED for good, as for a client that has gone already. */
+static admission admit(iocp_worker *worker, uint32_t handle, iocp_address_key *key)
 {
     *key = 0;
     if (worker->setup.config->connections_per_address == 0)
-        return true;
+        return ADMITTED;
     iocp_address address;
-    if (worker->operations->peer(worker->driver, handle, &address) < 0)
-        return true; /* gone already, or cannot be asked: the slot limit still holds */
-    *key = iocp_address_key_of(&address);
-    if (iocp_address_counts_take(worker->setup.addresses, *key))
-        return true;
-    *key = 0;
-    IOCP_STATS_ADD(worker->stats, refused_addresses, 1);
-    return false;
+    const int result = worker->operations->peer(worker->driver, handle, &address);
+    if (result == -EBUSY || result == -EAGAIN)
+        return UNKNOWN;
+    if (result == 0) {
+        *key = iocp_address_key_of(&address);
+        if (iocp_address_counts_take(worker->setup.addresses, *key))
+            return ADMITTED;
+        *key = 0;
+    }
+    return REFUSED;
 }
 
-static void adopt(iocp_worker *worker, uint32_t handle)
+static void refuse(iocp_worker *worker, uint32_t handle)
 {
-    iocp_address_key key;
-    if (!admit(worker, handle, &key)) {
-        worker->operations->close_handle(worker->driver, 0, handle, true);
-        return;
-    }
+    IOCP_STATS_ADD(worker->stats, refused_addresses, 1);
+    worker->operations->close_handle(worker->driver, 0, handle, true);
+}
+
+static void adopt(iocp_worker *worker, uint32_t handle, iocp_address_key key)
+{
     iocp_slot *slot = iocp_worker_slot_take(worker, handle, IOCP_SLOT_OPEN);
     if (slot == NULL) {
         IOCP_STATS_ADD(worker->stats, accept_failures, 1);
@@ -168,6 +178,42 @@ static void adopt(iocp_worker *worker, uint32_t handle)
     iocp_worker_touch(worker, slot);
 }
 
+static void hold(iocp_worker *worker, iocp_held_client client)
+{
+    iocp_worker_listeners *accepting = &worker->accepting;
+    if (accepting->held_count == IOCP_ADMISSIONS_HELD_MAX || worker->stop != IOCP_STOP_NONE ||
+        worker->now_ns - client.since_ns >= IOCP_ADMISSION_HOLD_NS)
+        refuse(worker, client.handle);
+    else
+        accepting->held[accepting->held_count++] = client;
+}
+
+static void admit_or_hold(iocp_worker *worker, iocp_held_client client)
+{
+    iocp_address_key key;
+    switch (admit(worker, client.handle, &key)) {
+    case ADMITTED:
+        adopt(worker, client.handle, key);
+        return;
+    case REFUSED:
+        refuse(worker, client.handle);
+        return;
+    case UNKNOWN:
+        hold(worker, client);
+        return;
+    }
+}
+
+void iocp_worker_admit_held(iocp_worker *worker)
+{
+    iocp_worker_listeners *accepting = &worker->accepting;
+    const uint32_t count = accepting->held_count;
+    accepting->held_count = 0;
+    /* Those that stay move up: none is behind where it is read. */
+    for (uint32_t i = 0; i < count; i++)
+        admit_or_hold(worker, accepting->held[i]);
+}
+
 void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, bool more)
 {
     const uint32_t index = iocp_token_slot(token);
@@ -177,7 +223,7 @@ void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, b
         worker->accepting.armed_count--;
     }
     if (result >= 0) {
-        adopt(worker, (uint32_t)result);
+        admit_or_hold(worker, (iocp_held_client){.handle = (uint32_t)result, .since_ns = worker->now_ns});
         return;
     }
     switch (-result) {

@@ -16,9 +16,17 @@ typedef struct iocp_accept_state {
     bool full;        /* told already that every slot is taken */
 } iocp_accept_state;
 
+/* A client that was accepted and whose address could not be asked yet. */
+typedef struct iocp_held_client {
+    uint32_t handle;
+    uint64_t since_ns;
+} iocp_held_client;
+
 typedef struct iocp_worker_listeners {
     iocp_accept_state states[IOCP_LISTENERS_MAX];
     uint32_t armed_count;
+    uint32_t held_count;
+    iocp_held_client held[IOCP_ADMISSIONS_HELD_MAX];
     uint64_t tokens;       /* accepts allowed now, in units of 1/1e9 */
     uint64_t refilled_ns;
 } iocp_worker_listeners;
@@ -27,6 +35,10 @@ struct iocp_worker;
 
 /* Arms what may accept, cancels what may not. Called at each flush. */
 void iocp_worker_service_listeners(struct iocp_worker *worker);
+
+/* Asks again for the addresses of held clients. Called at the beginning of each flush: a command needs room in the
+ * completion queue for what was submitted before it. */
+void iocp_worker_admit_held(struct iocp_worker *worker);
 
 /* One accept event. */
 void iocp_worker_accepted(struct iocp_worker *worker, uint64_t token, int32_t result, bool more);

@@ -87,6 +87,8 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
     uint64_t sleep = iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns);
     if (until_ns != UINT64_MAX)
         sleep = least(sleep, until_ns > worker->now_ns ? until_ns - worker->now_ns : 0);
+    if (worker->accepting.held_count > 0)
+        sleep = least(sleep, IOCP_ADMISSION_RETRY_NS);
     if (worker->stop == IOCP_STOP_CLOSING) {
         const uint64_t stop_at_ns = iocp_worker_drain_ends_ns(worker);
         if (stop_at_ns > worker->now_ns)
@@ -139,7 +141,7 @@ static int sleep_or_poll(iocp_worker *worker, uint64_t timeout_ns)
     return count;
 }
 
-/* One wait of the driver's, asleep only when nothing is pending. Returns 0 or -EINTR. */
+/* One wait of the driver's, asleep only when nothing is pending. Returns 0 or -errno. */
 static int wait_once(iocp_worker *worker, uint64_t until_ns)
 {
     iocp_worker_flush(worker);
@@ -159,12 +161,18 @@ static int wait_once(iocp_worker *worker, uint64_t until_ns)
     return count < 0 ? count : 0;
 }
 
+/* What a wait returns that has nothing more to deliver, ever. */
+static int end_result(const iocp_worker *worker)
+{
+    return worker->failure < 0 ? worker->failure : -ECANCELED;
+}
+
 int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t capacity, uint64_t timeout_ns)
 {
     if (capacity < IOCP_WAIT_CAPACITY_MIN)
         return -EINVAL;
     if (worker->finished)
-        return -ECANCELED;
+        return end_result(worker);
     worker->out = completions;
     worker->out_capacity = capacity;
     worker->out_count = 0;
@@ -185,7 +193,14 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
             iocp_worker_follow_stop(worker);
             if (iocp_worker_has_stopped(worker))
                 break;
+            if (worker->failure < 0)
+                continue; /* a post is just being put */
             result = wait_once(worker, until_ns);
+            if (__builtin_expect(result < 0 && result != -EINTR, 0)) {
+                iocp_worker_break(worker, result);
+                result = 0;
+                continue;
+            }
             take_deadlines(worker);
             take_events(worker);
         }
@@ -202,7 +217,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
     }
     if (iocp_worker_has_stopped(worker)) {
         worker->finished = true;
-        return -ECANCELED;
+        return end_result(worker);
     }
     return result < 0 ? result : -ETIME;
 }

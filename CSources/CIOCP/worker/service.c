@@ -223,6 +223,20 @@ static void leave_starved(iocp_worker *worker, iocp_slot *slot)
     slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
 }
 
+void iocp_worker_drop_queue(iocp_worker *worker, iocp_slot *slot)
+{
+    worker->unsent_bytes -= slot->queue.unsent_bytes;
+    while (slot->queue.head != IOCP_NODE_NONE) {
+        uint64_t key;
+        if (!iocp_send_queue_drop(&worker->pool, &slot->queue, &key))
+            continue;
+        iocp_completion sent = completion_of(worker, slot, IOCP_COMPLETION_SENT);
+        sent.key = key;
+        sent.result = slot->close_result < 0 ? slot->close_result : -ECANCELED;
+        iocp_worker_emit(worker, sent);
+    }
+}
+
 /* Awaits what is outstanding, then closes. Queued memory stays until no send can read it. */
 static void service_draining(iocp_worker *worker, iocp_slot *slot)
 {
@@ -240,16 +254,7 @@ static void service_draining(iocp_worker *worker, iocp_slot *slot)
     if (slot->outstanding_count > 0)
         return;
 
-    worker->unsent_bytes -= slot->queue.unsent_bytes;
-    while (slot->queue.head != IOCP_NODE_NONE) {
-        uint64_t key;
-        if (!iocp_send_queue_drop(&worker->pool, &slot->queue, &key))
-            continue;
-        iocp_completion sent = completion_of(worker, slot, IOCP_COMPLETION_SENT);
-        sent.key = key;
-        sent.result = slot->close_result < 0 ? slot->close_result : -ECANCELED;
-        iocp_worker_emit(worker, sent);
-    }
+    iocp_worker_drop_queue(worker, slot);
     slot->state = IOCP_SLOT_CLOSING;
     slot->outstanding_count++;
     worker->operations->close_handle(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CLOSE),
@@ -382,6 +387,8 @@ void iocp_worker_flush(iocp_worker *worker)
 {
     uint32_t left = flush_slots_max(worker);
     worker->feeds_on = false;
+    if (worker->accepting.held_count > 0)
+        iocp_worker_admit_held(worker);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         left -= feed_receives(worker, (iocp_buffer_class)class, left / 2);
     const uint32_t for_closing = least(listed_count(&worker->closing), left / CLOSING_SHARE);

@@ -27,7 +27,8 @@ static void each_connection(iocp_worker *worker, bool abort)
  * connection will open that it could not take leave of. */
 static bool may_say_so(const iocp_worker *worker)
 {
-    return iocp_mailbox_was_read_to(&worker->mailbox, worker->posts_due) && worker->accepting.armed_count == 0;
+    return iocp_mailbox_was_read_to(&worker->mailbox, worker->posts_due) && worker->accepting.armed_count == 0 &&
+           worker->accepting.held_count == 0;
 }
 
 static void close_connections(iocp_worker *worker)
@@ -67,6 +68,8 @@ void iocp_worker_follow_stop(iocp_worker *worker)
 
 bool iocp_worker_has_stopped(const iocp_worker *worker)
 {
+    if (worker->failure < 0)
+        return iocp_mailbox_finished(&worker->mailbox);
     return worker->stop == IOCP_STOP_CLOSING && worker->table.used_count == 0 &&
            worker->operations->handles_held(worker->driver) == 0 && iocp_mailbox_finished(&worker->mailbox);
 }

@@ -180,7 +180,8 @@ void iocp_worker_close(iocp_worker *worker)
     IOCP_CHECK(worker->open, "a worker was closed twice");
     iocp_mailbox_close(&worker->mailbox);
     /* The driver first: until it is gone the kernel may still read what is queued. */
-    worker->operations->close(worker->driver);
+    if (worker->failure == 0)
+        worker->operations->close(worker->driver);
     drop_connections(worker);
     close_memory(worker);
     iocp_listener_set_leave(worker->setup.listeners, worker->setup.index);
@@ -235,7 +236,7 @@ iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker)
         .send_nodes = worker->pool.used_count,
         .send_chunks = iocp_send_chunks_held(&worker->chunks),
         .deadlines = worker->deadlines.armed_count,
-        .driver_handles = worker->operations->handles_held(worker->driver),
+        .driver_handles = worker->failure == 0 ? worker->operations->handles_held(worker->driver) : 0,
     };
 }
 

@@ -10,6 +10,7 @@
  *   stopping.c    the end of a worker: posts, STOPPING, closes
  *   deadlines.c   idle, receive, send and linger deadlines of a slot
  *   timers.c      user timers
+ *   failure.c     the end of a worker whose driver failed
  *   mailbox.c     posts */
 #ifndef IOCP_WORKER_WORKER_H
 #define IOCP_WORKER_WORKER_H
@@ -87,6 +88,7 @@ struct iocp_worker {
     uint64_t posts_due;         /* where the mailbox ended when the stop was seen */
     bool spins;                 /* the last sleep or spin ended soon: look again before sleeping */
     bool feeds_on;              /* the latest flush had buffers for more of the starved, and no room */
+    int32_t failure;            /* 0, or the -errno that the driver failed with: it is closed */
     iocp_stop stop;
     bool finished;              /* wait has nothing more to deliver, ever */
 
@@ -143,6 +145,11 @@ static inline bool iocp_worker_said_stopping(const iocp_worker *worker)
     return worker->stop >= IOCP_STOP_SAID;
 }
 
+/* --- failure.c --------------------------------------------------------------------------------------------- */
+
+/* The driver's wait failed with `result`: ends every connection with it, and the worker. */
+void iocp_worker_break(iocp_worker *worker, int32_t result);
+
 /* --- events.c ---------------------------------------------------------------------------------------------- */
 
 void iocp_worker_handle(iocp_worker *worker, const iocp_event *event);
@@ -150,6 +157,9 @@ void iocp_worker_handle(iocp_worker *worker, const iocp_event *event);
 /* Counts the send in flight, a silent one, as having taken all it was offered: its event may come after a sleep, and
  * the stats page is read meanwhile. What it did not take is taken back then. */
 void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot);
+
+/* Takes back what a silent send counted and did not take. */
+void iocp_worker_recount_silent(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes);
 
 /* --- service.c --------------------------------------------------------------------------------------------- */
 
@@ -233,6 +243,9 @@ void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot);
 
 /* Removes sent marks from the head of a queue and reports them with `result`. */
 void iocp_worker_take_marks(iocp_worker *worker, iocp_slot *slot, int32_t result);
+
+/* Gives back what is queued, and reports the marks in it. */
+void iocp_worker_drop_queue(iocp_worker *worker, iocp_slot *slot);
 
 /* Hands out OPENED, once. */
 void iocp_worker_announce(iocp_worker *worker, iocp_slot *slot);

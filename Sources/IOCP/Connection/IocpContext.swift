@@ -121,7 +121,8 @@ public final class IocpContext<State> {
     // MARK: Asking
 
     /// The peer's address, asked of the kernel at each call: keep it if you need it often.
-    /// - Throws: EOPNOTSUPP with io_uring before Linux 6.7.
+    /// - Throws: EOPNOTSUPP with io_uring before Linux 6.7. EBUSY while the completion queue is too full for the answer,
+    ///   and EAGAIN while the kernel is short of memory: ask again in a later call of the handler.
     public func peerAddress() throws(IOCPError) -> SocketAddress {
         var address = iocp_address()
         try check(unsafe iocp_connection_peer(raw, token, &address), .peerAddress)

@@ -46,7 +46,9 @@ public final class Worker {
     /// Windows: `GetQueuedCompletionStatusEx`. Receive leases left in the batch are given back first.
     /// - Parameter timeout: nil waits without limit, `.zero` polls.
     /// - Returns: how many completions are in the batch: 0 when the time ran out or a signal came.
-    /// - Throws: ECANCELED once the port has stopped and everything was delivered.
+    /// - Throws: ECANCELED once the port has stopped and everything was delivered. Any other error is a failure of the
+    ///   driver (ENOMEM, or EBADR where the kernel lost a completion for want of memory): every connection was closed
+    ///   with it, the worker has ended, and so it throws from there on.
     @inlinable
     public func wait(into batch: inout CompletionBatch, timeout: Duration? = nil) throws(IOCPError) -> Int {
         batch.clear()

@@ -61,7 +61,7 @@ public protocol ConnectionHandler: SendableMetatype {
     /// The same, with the worker's connections. The default calls ``stopping(on:)``.
     mutating func stopping(_ connections: borrowing ConnectionPool<State>, on worker: Worker) throws(IOCPError)
 
-    /// The port has stopped, and this worker has delivered everything.
+    /// The port has stopped, or this worker's driver failed; everything was delivered.
     mutating func stopped(on worker: Worker)
 }
 

@@ -7,11 +7,12 @@ public import Musl
 #endif
 
 extension Worker {
-    /// Runs a handler on this worker until the port stops.
+    /// Runs a handler on this worker until the port stops, or the worker's driver fails.
     ///
     /// Inlinable so that it is specialised for the handler in the caller's module: on the message path no witness
     /// table, no retain and no allocation is left.
-    /// - Throws: what ``ConnectionHandler/started(on:)`` throws; then nothing was run.
+    /// - Throws: what ``ConnectionHandler/started(on:)`` throws; then nothing was run. Or what the driver failed with,
+    ///   after every connection was closed with it: ENOMEM or EBADR where the kernel ran out of memory.
     @inlinable
     public func run<Handler: ConnectionHandler>(_ handler: inout Handler) throws(IOCPError) {
         let batchCapacity = 256
@@ -22,14 +23,19 @@ extension Worker {
         while true {
             let limit = connects.isEmpty ? UInt64.max : connects.nanosecondsUntilDue(at: now)
             let count = unsafe iocp_worker_wait(raw, batch, UInt32(batchCapacity), limit)
-            if count == -ECANCELED { break }
+            if count < 0 && count != -EINTR && count != -ETIME {
+                for (error, key) in connects.abandonLookups(of: self) {
+                    handler.connectFailed(error, key: key, on: self)
+                }
+                handler.stopped(on: self)
+                if count == -ECANCELED { return }
+                throw IOCPError(result: count, .wait)
+            }
             for index in 0..<max(0, Int(count)) {
                 unsafe dispatch(batch[index], &handler, &pool)
             }
             if !connects.isEmpty { connects.tryDue(on: self) }
         }
-        for (error, key) in connects.abandonLookups(of: self) { handler.connectFailed(error, key: key, on: self) }
-        handler.stopped(on: self)
     }
 
     /// One completion to one handler method.

@@ -47,7 +47,9 @@ typedef enum internals_fault_point : uint8_t {
     INTERNALS_FAULT_OPEN = 31,          /* a submission of OPENAT, which no driver makes but to see it refused */
     INTERNALS_FAULT_ALLOCATE = 32,      /* malloc(3) and its relatives, by this program's own code */
     INTERNALS_FAULT_BUSY_POLL = 33,     /* ioctl, of an epoll set | none: RING_REGISTER */
-    INTERNALS_FAULT_POINT_COUNT = 34,
+    INTERNALS_FAULT_ANSWER = 34,        /* none | io_uring_enter: what it completes is not seen before the next entry,
+                                         * as behind an overflow of the completion queue */
+    INTERNALS_FAULT_POINT_COUNT = 35,
 } internals_fault_point;
 
 /* Lets `pass_count` pass, then strikes `strike_count` times. Thread: the calling one alone. */

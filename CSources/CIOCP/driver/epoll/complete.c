@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../base/check.h"
 #include "epoll.h"
 
 /* A buffer with less room than this is given up: what is left would cut messages into crumbs. */
@@ -173,7 +172,8 @@ int iocp_epoll_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
     __atomic_store_n(epoll->config.enters, *epoll->config.enters + 1, __ATOMIC_RELAXED);
     const int count = epoll_wait(epoll->fd, epoll->ready, IOCP_EPOLL_READY_MAX, due ? 0 : milliseconds(timeout_ns));
     const bool interrupted = count < 0 && errno == EINTR;
-    IOCP_CHECK(count >= 0 || interrupted, "epoll_wait failed: was the worker's epoll descriptor closed by somebody else?");
+    if (count < 0 && !interrupted)
+        return -errno;
 
     /* What ended before comes first, so that a stream's events keep their order. */
     hand_over_pending(epoll, &out);

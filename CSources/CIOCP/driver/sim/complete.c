@@ -228,6 +228,10 @@ int iocp_sim_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, ui
     IOCP_SIM_SAY(sim, "%llu us: wait %lld us", (unsigned long long)(start_ns / 1000),
                  timeout_ns == UINT64_MAX ? -1LL : (long long)(timeout_ns / 1000));
     steps(sim);
+    if (iocp_sim_chance(sim, sim->weather.collapse)) {
+        iocp_sim_break_all(sim);
+        return iocp_sim_fail(sim, "wait", iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EBADR : -ENOMEM);
+    }
     hand_over(sim, &out);
     if (iocp_sim_chance(sim, sim->weather.interrupt))
         return out.count == 0 && iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? iocp_sim_fail(sim, "wait", -EINTR)

@@ -26,6 +26,7 @@ uint32_t iocp_sim_socket_open(iocp_sim *sim, bool established)
             continue;
         socket->open = true;
         socket->established = established;
+        socket->accepted = established;
         socket->broken = false;
         socket->abort = false;
         socket->unanswered = false;
@@ -349,4 +350,18 @@ void iocp_sim_listener_progress(iocp_sim *sim, iocp_sim_listener *listener)
     IOCP_SIM_SAY(sim, "    a client: handle %u, stream %u", handle, sim->sockets[handle].stream);
     const bool ends = !listener->many || iocp_sim_chance(sim, sim->weather.end_multishot) || overflows(sim);
     put_accepted(sim, listener, (int32_t)handle, !ends);
+}
+
+/* --- the end of everything ---------------------------------------------------------------------------------- */
+
+void iocp_sim_break_all(iocp_sim *sim)
+{
+    for (uint32_t handle = 0; handle < sim->config.handle_count; handle++) {
+        iocp_sim_socket *socket = &sim->sockets[handle];
+        if (!socket->open)
+            continue;
+        iocp_sim_socket_break(sim, socket, 0);
+        if (socket->operations[IOCP_SIM_CLOSE].stage != IOCP_SIM_ENDED)
+            tell_ending(sim, socket, IOCP_SIM_CLOSED_RST);
+    }
 }

@@ -76,6 +76,7 @@ typedef struct iocp_sim_peer {
 typedef struct iocp_sim_socket {
     bool open;
     bool established;
+    bool accepted;
     bool broken;               /* the transport failed: bytes may be lost */
     bool abort;                /* the close submitted is an aborting one */
     bool unanswered;           /* its connect ends by a cancel alone */
@@ -134,6 +135,8 @@ typedef struct iocp_sim_weather {
     uint32_t end_multishot;
     uint32_t refuse;        /* of accepts, connects and questions */
     uint32_t unanswered;    /* a connect that nobody answers, ever */
+    uint32_t crowd;         /* for a while no question is answered, and no socket placed */
+    uint32_t collapse;      /* a wait fails for good */
     uint32_t reset;
     uint32_t vanish;
     uint32_t stall;
@@ -145,6 +148,7 @@ typedef struct iocp_sim_weather {
 struct iocp_sim {
     uint64_t random;
     uint64_t now_ns;
+    uint64_t crowded_until_ns;
     uint64_t event_count;
     bool whole_buffers;
     bool clear;
@@ -201,6 +205,12 @@ void iocp_sim_violated(iocp_sim *sim, const char *rule, const char *what, iocp_t
             iocp_sim_say((sim), __VA_ARGS__);                          \
     } while (0)
 
+/* The peer's network: few, so that they are met again; every fifth speaks IPv6. */
+static inline uint32_t iocp_sim_host_of(const iocp_sim *sim, const iocp_sim_socket *socket)
+{
+    return (1 + socket->stream % sim->address_count) | (socket->stream % 5 == 0 ? 0x100 : 0);
+}
+
 /* setup.c */
 const iocp_driver_operations *iocp_sim_operations(bool whole_buffers);
 
@@ -229,6 +239,9 @@ void iocp_sim_listener_progress(iocp_sim *sim, iocp_sim_listener *listener);
 void iocp_sim_buffer_spend(iocp_sim *sim, iocp_buffer_class class, iocp_event *event);
 /* An event that names a buffer's bytes is handed over. */
 void iocp_sim_buffer_named(iocp_sim *sim, iocp_event *event);
+
+/* Every socket ends, as when a ring is closed over them. */
+void iocp_sim_break_all(iocp_sim *sim);
 
 /* peer.c */
 void iocp_sim_peer_new(iocp_sim *sim, iocp_sim_peer *peer);

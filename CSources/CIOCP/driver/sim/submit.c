@@ -61,6 +61,15 @@ void iocp_sim_accept(iocp_driver *driver, uint64_t token, int listener, bool man
         sim->listener_count = index + 1;
 }
 
+/* The completion queue has overflowed: while that lasts, commands are not answered. */
+static bool is_crowded(iocp_sim *sim)
+{
+    enum { CROWDED_NS_MAX = 2000000000 };
+    if (iocp_sim_chance(sim, sim->weather.crowd))
+        sim->crowded_until_ns = sim->now_ns + 1 + iocp_sim_magnitude(sim, CROWDED_NS_MAX);
+    return sim->now_ns < sim->crowded_until_ns;
+}
+
 int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
                      uint32_t *handle)
 {
@@ -68,6 +77,8 @@ int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *ad
     (void)address;
     (void)source;
     iocp_sim *sim = iocp_sim_of(driver);
+    if (is_crowded(sim))
+        return iocp_sim_fail(sim, "call", -EBUSY);
     if (iocp_sim_chance(sim, sim->weather.refuse))
         return iocp_sim_fail(sim, "call", -refusals[iocp_sim_below(sim, sizeof refusals / sizeof *refusals)]);
     const uint32_t opened = iocp_sim_socket_open(sim, false);
@@ -208,12 +219,13 @@ int iocp_sim_peer_address(iocp_driver *driver, uint32_t handle, iocp_address *ad
     iocp_sim *sim = iocp_sim_of(driver);
     const iocp_sim_socket *socket = &sim->sockets[handle];
     IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && socket->open, "G4", "a question to a closed socket", 0);
+    if (is_crowded(sim))
+        return iocp_sim_fail(sim, "peer", -EBUSY);
     if (iocp_sim_chance(sim, sim->weather.refuse))
-        return iocp_sim_fail(sim, "peer", iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EBUSY : -EOPNOTSUPP);
+        return iocp_sim_fail(sim, "peer", iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EAGAIN : -ENOBUFS);
     if (!socket->established || socket->broken)
         return iocp_sim_fail(sim, "peer", -ENOTCONN);
-    /* Few, so that they are met again; every fifth speaks IPv6. */
-    const uint8_t host = (uint8_t)(1 + socket->stream % sim->address_count);
+    const uint8_t host = (uint8_t)iocp_sim_host_of(sim, socket);
     if (socket->stream % 5 == 0)
         *address = (iocp_address){.family_is_v6 = 1, .bytes = {0xfd, [7] = host, [15] = (uint8_t)socket->stream}};
     else

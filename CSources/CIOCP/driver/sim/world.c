@@ -67,6 +67,8 @@ static iocp_sim_weather draw_weather(iocp_sim *sim)
         .end_multishot = rate(sim, 400),
         .refuse = rate(sim, 250),
         .unanswered = rate(sim, 400),
+        .crowd = rate(sim, 100),
+        .collapse = rate(sim, 3),
         .reset = rate(sim, 20),
         .vanish = rate(sim, 20),
         .stall = rate(sim, 100),
@@ -131,6 +133,7 @@ void iocp_sim_clear(iocp_sim *sim)
 {
     iocp_sim_stop_clients(sim);
     sim->clear = true;
+    sim->crowded_until_ns = 0;
     sim->weather = (iocp_sim_weather){0};
 }
 
@@ -155,6 +158,26 @@ bool iocp_sim_settled(const iocp_sim *sim, iocp_token *connection)
         return false;
     }
     return true;
+}
+
+static bool has_name(const iocp_sim_socket *socket)
+{
+    return socket->open && socket->connection != 0 && socket->operations[IOCP_SIM_CLOSE].stage != IOCP_SIM_ENDED;
+}
+
+uint32_t iocp_sim_accepted_with(const iocp_sim *sim, iocp_token connection)
+{
+    const iocp_sim_socket *named = NULL;
+    for (uint32_t i = 0; i < sim->config.handle_count; i++)
+        if (has_name(&sim->sockets[i]) && sim->sockets[i].connection == connection)
+            named = &sim->sockets[i];
+    if (named == NULL || !named->accepted)
+        return 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sim->config.handle_count; i++)
+        count += has_name(&sim->sockets[i]) && sim->sockets[i].accepted &&
+                 iocp_sim_host_of(sim, &sim->sockets[i]) == iocp_sim_host_of(sim, named);
+    return count;
 }
 
 uint64_t iocp_sim_now_ns(const iocp_sim *sim)

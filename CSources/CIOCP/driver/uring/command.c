@@ -1,16 +1,71 @@
-/* Questions to the kernel that are answered within the submission. */
+/* Ring commands: questions to a socket, and placing a socket in the table of direct descriptors.
+ *
+ * A command is executed within its submission, but its completion may be seen much later: while the kernel's overflow
+ * list is not empty, every new completion goes to the end of that list. So nothing here waits for an answer. The kernel
+ * is asked to empty its list as far as the completion queue has room; where the answer is not among what came, the
+ * caller hears -EBUSY, and the command keeps its memory and its fd until its completion is reaped. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../../base/check.h"
 #include "../../system/socket_address.h"
 #include "uring.h"
 
 #ifndef SO_PEERNAME
 #define SO_PEERNAME 28
 #endif
+
+/* --- the pool ----------------------------------------------------------------------------------------------- */
+
+/* NULL: too many were not answered yet. */
+static iocp_uring_command *take(iocp_uring *uring)
+{
+    for (uint32_t i = 0; i < IOCP_URING_COMMANDS_MAX; i++) {
+        iocp_uring_command *command = &uring->commands[i];
+        if (command->state != IOCP_URING_COMMAND_FREE)
+            continue;
+        *command = (iocp_uring_command){.state = IOCP_URING_COMMAND_OURS, .fd = -1};
+        return command;
+    }
+    return NULL;
+}
+
+static void give_back(iocp_uring_command *command)
+{
+    if (command->state == IOCP_URING_COMMAND_TAKEN)
+        return; /* once its completion is seen */
+    if (command->fd >= 0)
+        close(command->fd);
+    command->state = IOCP_URING_COMMAND_FREE;
+}
+
+void iocp_uring_command_answered_late(iocp_uring *uring, const struct io_uring_cqe *entry)
+{
+    const uint32_t index = iocp_token_generation(entry->user_data);
+    if (index >= IOCP_URING_COMMANDS_MAX || uring->commands[index].state != IOCP_URING_COMMAND_TAKEN)
+        return;
+    iocp_uring_command *command = &uring->commands[index];
+    /* The connect that a socket was placed for was refused, so nobody else would close it. */
+    if (command->fd >= 0 && entry->res == 1)
+        iocp_uring_close_handle((iocp_driver *)uring, 0, (uint32_t)command->place, false);
+    else if (command->fd >= 0)
+        uring->handles_held--;
+    command->state = IOCP_URING_COMMAND_OURS;
+    give_back(command);
+}
+
+void iocp_uring_commands_close(iocp_uring *uring)
+{
+    for (uint32_t i = 0; i < IOCP_URING_COMMANDS_MAX; i++) {
+        if (uring->commands[i].state == IOCP_URING_COMMAND_FREE)
+            continue;
+        uring->commands[i].state = IOCP_URING_COMMAND_OURS; /* the ring is gone, and the kernel's part with it */
+        give_back(&uring->commands[i]);
+    }
+}
+
+/* --- submitting --------------------------------------------------------------------------------------------- */
 
 /* The entry stays queued, and asks for nothing. */
 static int give_up(struct io_uring_sqe *entry, int result)
@@ -20,68 +75,148 @@ static int give_up(struct io_uring_sqe *entry, int result)
     return result;
 }
 
-int iocp_uring_command(iocp_uring *uring, struct io_uring_sqe *entry)
+static bool overflowed(const struct io_uring *ring)
+{
+    return IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_CQ_OVERFLOW;
+}
+
+/* Whether the completion queue takes `more` completions. */
+static bool has_room(const struct io_uring *ring, uint32_t more)
+{
+    return io_uring_cq_ready(ring) + more <= *ring->cq.kring_entries;
+}
+
+/* Looks for an answer among the completions from *seen on, and moves *seen behind what it looked at. */
+static struct io_uring_cqe *find_answer(const struct io_uring *ring, uint64_t token, uint32_t *seen)
+{
+    const uint32_t mask = *ring->cq.kring_mask;
+    const uint32_t tail = io_uring_smp_load_acquire(ring->cq.ktail);
+    while (*seen != tail) {
+        struct io_uring_cqe *entry = &ring->cq.cqes[(*seen)++ & mask];
+        if (entry->user_data == token)
+            return entry;
+    }
+    return NULL;
+}
+
+/* Empties the kernel's overflow list into the queue until the answer comes, or the queue is full. */
+static struct io_uring_cqe *find_behind_overflow(iocp_uring *uring, uint64_t token, uint32_t *seen)
 {
     struct io_uring *ring = &uring->ring;
-    const uint64_t token = iocp_uring_own_token(IOCP_URING_OWN_COMMAND);
+    struct io_uring_cqe *answer = NULL;
+    uint32_t before = *seen - 1;
+    while (answer == NULL && *seen != before && overflowed(ring) && has_room(ring, 1)) {
+        before = *seen;
+        (void)iocp_uring_enter(uring, 0, 0, 0);
+        answer = find_answer(ring, token, seen);
+    }
+    return answer;
+}
+
+/* An answer that stands alone is taken out of the queue, so that the next wait does not find it there. */
+static int take_answer(struct io_uring *ring, struct io_uring_cqe *answer, uint32_t seen)
+{
+    const int result = answer->res;
+    answer->user_data = iocp_uring_own_token(IOCP_URING_OWN_IGNORED);
+    if (*ring->cq.khead + 1 == seen)
+        io_uring_smp_store_release(ring->cq.khead, seen);
+    return result;
+}
+
+static int run(iocp_uring *uring, iocp_uring_command *command, struct io_uring_sqe *entry)
+{
+    struct io_uring *ring = &uring->ring;
+    const uint64_t token =
+        iocp_token_make(IOCP_OPERATION_DRIVER, 0, IOCP_URING_OWN_COMMAND, (uint32_t)(command - uring->commands));
     entry->user_data = token;
-    if (io_uring_cq_ready(ring) + io_uring_sq_ready(ring) >= *ring->cq.kring_entries)
+    /* Each entry queued before it may complete now, too; and one to spare. */
+    if (!has_room(ring, io_uring_sq_ready(ring) + 1))
         return give_up(entry, -EBUSY);
-    const uint32_t seen = io_uring_smp_load_acquire(ring->cq.ktail);
-    (void)iocp_uring_submit(uring);
+    uint32_t seen = io_uring_smp_load_acquire(ring->cq.ktail);
+    const int entered = overflowed(ring) ? iocp_uring_enter(uring, 0, 0, 0) : iocp_uring_submit(uring);
     /* The command is the last entry, so whatever the kernel left, this is among it. */
     if (io_uring_sq_ready(ring) > 0)
-        return give_up(entry, -EAGAIN);
-
-    const uint32_t mask = *ring->cq.kring_mask;
-    for (uint32_t at = seen; at != io_uring_smp_load_acquire(ring->cq.ktail); at++) {
-        struct io_uring_cqe *answer = &ring->cq.cqes[at & mask];
-        if (answer->user_data != token)
-            continue;
-        answer->user_data = iocp_uring_own_token(IOCP_URING_OWN_IGNORED);
-        return answer->res;
-    }
-    IOCP_CHECK(false, "a ring command was not answered within its submission");
-    return -EIO;
+        return give_up(entry, entered == -EBUSY ? -EBUSY : -EAGAIN);
+    command->state = IOCP_URING_COMMAND_TAKEN;
+    struct io_uring_cqe *answer = find_answer(ring, token, &seen);
+    if (answer == NULL)
+        answer = find_behind_overflow(uring, token, &seen);
+    if (answer == NULL)
+        return -EBUSY;
+    command->state = IOCP_URING_COMMAND_OURS;
+    return take_answer(ring, answer, seen);
 }
+
+int iocp_uring_command_run(iocp_uring *uring, struct io_uring_sqe *entry)
+{
+    iocp_uring_command *command = take(uring);
+    if (command == NULL)
+        return give_up(entry, -EBUSY);
+    const int result = run(uring, command, entry);
+    give_back(command);
+    return result;
+}
+
+/* --- placing ------------------------------------------------------------------------------------------------ */
 
 int iocp_uring_place(iocp_uring *uring, int fd)
 {
-    int32_t place = fd; /* replaced by the index that was chosen */
+    iocp_uring_command *command = take(uring);
+    if (command == NULL) {
+        close(fd);
+        return -EBUSY;
+    }
+    command->fd = command->place = fd;
     struct io_uring_sqe *entry = iocp_uring_entry(uring);
-    io_uring_prep_files_update(entry, &place, 1, (int)IORING_FILE_INDEX_ALLOC);
-    const int result = iocp_uring_command(uring, entry);
-    close(fd);
-    if (result < 0)
-        return result;
-    return result == 1 ? place : -ENFILE;
+    io_uring_prep_files_update(entry, &command->place, 1, (int)IORING_FILE_INDEX_ALLOC);
+    int result = run(uring, command, entry);
+    if (result >= 0)
+        result = result == 1 ? command->place : -ENFILE;
+    /* One that may be placed already is held, too: a worker that stops waits until it is closed. */
+    if (result >= 0 || command->state == IOCP_URING_COMMAND_TAKEN)
+        uring->handles_held++;
+    give_back(command);
+    return result;
 }
 
-/* The first length_bytes of a socket's peer address, as a ring command: a direct descriptor has no fd to ask. The
- * layout is spelled out because liburing 2.3 has no names for it. */
-static int peer_name(iocp_uring *uring, uint32_t handle, struct sockaddr_storage *storage, uint32_t length_bytes)
+/* --- asking ------------------------------------------------------------------------------------------------- */
+
+int iocp_uring_ask(iocp_uring *uring, uint32_t handle, const iocp_uring_question *question, void *answer)
 {
+    if (!iocp_capabilities_get()->socket_commands)
+        return -EOPNOTSUPP;
+    iocp_uring_command *command = take(uring);
+    if (command == NULL)
+        return -EBUSY;
+    /* The layout is spelled out because liburing 2.3 has no names for it. */
     struct io_uring_sqe *entry = iocp_uring_entry(uring);
     entry->opcode = IORING_OP_URING_CMD;
     entry->flags = IOSQE_FIXED_FILE;
     entry->fd = (int32_t)handle;
-    entry->cmd_op = IOCP_URING_SOCKET_OP_GETSOCKOPT;
-    entry->addr = SOL_SOCKET | (uint64_t)SO_PEERNAME << 32; /* level, optname */
-    entry->file_index = length_bytes;                        /* optlen */
-    entry->addr3 = (uint64_t)(uintptr_t)storage;             /* optval */
-    return iocp_uring_command(uring, entry);
+    entry->cmd_op = question->command;
+    entry->addr = question->level | (uint64_t)question->option << 32; /* level, optname */
+    entry->file_index = question->answer_bytes;                        /* optlen */
+    entry->addr3 = (uint64_t)(uintptr_t)command->answer;               /* optval */
+    const int result = run(uring, command, entry);
+    if (result >= 0 && question->answer_bytes > 0)
+        memcpy(answer, command->answer, question->answer_bytes);
+    give_back(command);
+    return result;
 }
 
 int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
 {
-    if (!iocp_capabilities_get()->socket_commands)
-        return -EOPNOTSUPP;
     iocp_uring *uring = iocp_uring_of(driver);
-    struct sockaddr_storage storage;
-    memset(&storage, 0, sizeof storage);
+    iocp_uring_question question = {.command = IOCP_URING_SOCKET_OP_GETSOCKOPT,
+                                    .level = SOL_SOCKET,
+                                    .option = SO_PEERNAME,
+                                    .answer_bytes = sizeof(struct sockaddr_in)};
+    struct sockaddr_storage storage = {0};
     /* SO_PEERNAME refuses a length beyond the address' own, so the shorter kind tells which kind it is. */
-    int result = peer_name(uring, handle, &storage, sizeof(struct sockaddr_in));
-    if (result >= 0 && storage.ss_family == AF_INET6)
-        result = peer_name(uring, handle, &storage, sizeof(struct sockaddr_in6));
+    int result = iocp_uring_ask(uring, handle, &question, &storage);
+    if (result >= 0 && storage.ss_family == AF_INET6) {
+        question.answer_bytes = sizeof(struct sockaddr_in6);
+        result = iocp_uring_ask(uring, handle, &question, &storage);
+    }
     return result < 0 ? result : iocp_sockaddr_read(&storage, address);
 }

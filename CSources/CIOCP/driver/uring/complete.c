@@ -1,11 +1,9 @@
 /* Entering the kernel, and what comes back from it. */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../../base/check.h"
 #include "uring.h"
 
 /* --- entering ----------------------------------------------------------------------------------------------- */
@@ -33,12 +31,6 @@ static void publish_buffers(iocp_uring *uring)
             io_uring_buf_ring_advance(buffers->ring, (int)buffers->unpublished_count);
         buffers->unpublished_count = 0;
     }
-}
-
-static _Noreturn void die(const char *what, int result)
-{
-    fprintf(stderr, "iocp: io_uring_enter: %s: %s\n", what, strerror(-result));
-    abort();
 }
 
 static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us, uint32_t flags)
@@ -70,19 +62,15 @@ static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t
     case EBUSY:  /* the completion queue overflowed: reap, then enter again */
     case EAGAIN: /* the kernel is short of memory for requests: the entries stay queued */
         return -errno;
-    case EBADR:
-        die("a completion was lost, because the kernel had no memory for an overflow", -EBADR);
-    case EBADF:
-    case EBADFD:
-    case EFAULT:
-    case EEXIST:
-    case EINVAL:
-    case EOPNOTSUPP:
-    case EOWNERDEAD:
-    case ENXIO:
+    case EEXIST: /* SINGLE_ISSUER */
+        IOCP_CHECK(false, "a worker was used from another thread than its own");
+        break;
+    case EBADR: /* a completion was lost: the kernel had no memory for an overflow */
     default:
-        die("the ring cannot be used (was a worker used from another thread than its own?)", -errno);
+        break;
     }
+    uring->failure = -errno;
+    return uring->failure;
 }
 
 int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us)
@@ -139,6 +127,8 @@ static bool take_entry(iocp_uring *uring, const struct io_uring_cqe *entry, iocp
     case IOCP_OPERATION_DRIVER:
         if (iocp_token_slot(entry->user_data) == IOCP_URING_OWN_WAKE)
             iocp_uring_arm_wake(uring);
+        else if (iocp_token_slot(entry->user_data) == IOCP_URING_OWN_COMMAND)
+            iocp_uring_command_answered_late(uring, entry);
         return false;
     case IOCP_OPERATION_NONE:
     case IOCP_OPERATION_CONNECTION:
@@ -208,6 +198,8 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
     } else {
         publish_buffers(uring);
     }
+    if (uring->failure < 0)
+        return uring->failure;
 
     iocp_uring_settle_silents(uring);
     uint32_t count = iocp_uring_take_silents(uring, events, capacity);

@@ -35,7 +35,7 @@ static int forbidden_is_refused(iocp_uring *uring)
 {
     struct io_uring_sqe *entry = iocp_uring_entry(uring);
     io_uring_prep_openat(entry, -1, "/", 0, 0);
-    const int result = iocp_uring_command(uring, entry);
+    const int result = iocp_uring_command_run(uring, entry);
     if (result >= 0)
         close(result);
     return result == -EACCES ? 0 : -EPERM;

@@ -3,19 +3,21 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../base/check.h"
 #include "../../system/socket_address.h"
 #include "uring.h"
 
 /* A kernel without memory for requests takes nothing (EAGAIN) until some of those it has end, and they end by being
- * reaped into the completion queue. */
+ * reaped into the completion queue. When that brings nothing for a second, the ring has failed. */
 static void make_room(iocp_uring *uring)
 {
     enum { TRIES_MAX = 1000 };
     static const struct timespec pause = {.tv_nsec = 1000000};
     (void)iocp_uring_submit(uring);
-    for (int tries = 0; io_uring_sq_space_left(&uring->ring) == 0; tries++) {
-        IOCP_CHECK(tries < TRIES_MAX, "for a second the kernel took nothing of a full submission queue: it is out of memory");
+    for (int tries = 0; io_uring_sq_space_left(&uring->ring) == 0 && uring->failure == 0; tries++) {
+        if (tries == TRIES_MAX) {
+            uring->failure = -ENOMEM;
+            return;
+        }
         nanosleep(&pause, NULL);
         (void)iocp_uring_enter(uring, 0, 0, 0);
     }
@@ -28,6 +30,8 @@ struct io_uring_sqe *iocp_uring_entry(iocp_uring *uring)
         make_room(uring);
         entry = io_uring_get_sqe(&uring->ring);
     }
+    if (__builtin_expect(entry == NULL, 0))
+        entry = &uring->unsubmitted;
     memset(entry, 0, sizeof *entry);
     return entry;
 }
@@ -75,7 +79,6 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *
     if (result < 0)
         return result;
     *handle = (uint32_t)result;
-    uring->handles_held++;
     struct io_uring_sqe *entry = handle_entry(uring, IORING_OP_CONNECT, token, *handle);
     entry->addr = (uint64_t)(uintptr_t)&uring->connect_address;
     entry->off = iocp_sockaddr_write(address, &uring->connect_address);

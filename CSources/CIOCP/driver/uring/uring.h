@@ -4,7 +4,7 @@
  *   submit.c    intents become submission entries
  *   complete.c  entering the kernel; completion entries become events
  *   silent.c    sends whose success has no completion entry
- *   command.c   questions answered at once: a socket's peer, placing a socket in the table
+ *   command.c   ring commands: asking a socket, placing a socket in the table
  *   lockdown.c  restricting the ring to what is used
  *   probe.c     what this kernel can do, by trial */
 #ifndef IOCP_DRIVER_URING_URING_H
@@ -26,6 +26,7 @@ enum {
     IOCP_URING_ENTER_NO_IOWAIT = 1 << 7,     /* 6.15 */
     IOCP_URING_FEAT_MIN_TIMEOUT = 1 << 15,   /* 6.12 */
     IOCP_URING_FEAT_NO_IOWAIT = 1 << 17,     /* 6.15 */
+    IOCP_URING_SOCKET_OP_SIOCOUTQ = 1,       /* 6.7 */
     IOCP_URING_SOCKET_OP_GETSOCKOPT = 2,     /* 6.7 */
     IOCP_URING_REGISTER_NAPI = 27,           /* 6.9 */
 };
@@ -35,6 +36,8 @@ enum {
     IOCP_URING_GATHERS_MAX = 256,      /* gathered sends between two submissions */
     IOCP_URING_GATHER_RANGES = 4096,   /* and ranges in them */
     IOCP_URING_SILENT_MAX = 512,       /* silent sends whose events are due; a power of two */
+    IOCP_URING_COMMANDS_MAX = 64,      /* ring commands whose answers were not seen yet */
+    IOCP_URING_ANSWER_BYTES_MAX = sizeof(struct sockaddr_storage),
 };
 
 _Static_assert(sizeof(struct iovec) == sizeof(iocp_range), "ranges are passed to the kernel as iovecs");
@@ -44,7 +47,7 @@ _Static_assert(offsetof(struct iovec, iov_len) == offsetof(iocp_range, count_byt
 /* What a driver's own completions are about, in the slot field of their token. */
 typedef enum iocp_uring_own : uint32_t {
     IOCP_URING_OWN_WAKE = 1,
-    IOCP_URING_OWN_COMMAND = 2, /* awaited at once by command.c */
+    IOCP_URING_OWN_COMMAND = 2, /* of command.c; the generation is the command's place in the pool */
     IOCP_URING_OWN_IGNORED = 3,
     IOCP_URING_OWN_SILENT = 4,  /* a silent send that failed or was short; the generation says which */
 } iocp_uring_own;
@@ -53,6 +56,22 @@ static inline uint64_t iocp_uring_own_token(iocp_uring_own own)
 {
     return iocp_token_make(IOCP_OPERATION_DRIVER, 0, own, 0);
 }
+
+/* Who may touch a ring command. */
+typedef enum iocp_uring_command_state : uint8_t {
+    IOCP_URING_COMMAND_FREE = 0,
+    IOCP_URING_COMMAND_OURS = 1,   /* being prepared, or answered */
+    IOCP_URING_COMMAND_TAKEN = 2,  /* the kernel has it: its completion was not seen yet */
+} iocp_uring_command_state;
+
+/* What the kernel reads and writes for a ring command. It stays the command's until the completion was seen, even when
+ * nobody waits for the answer any more. */
+typedef struct iocp_uring_command {
+    iocp_uring_command_state state;
+    int32_t fd;    /* of a socket that is placed in the table; -1: the command is a question */
+    int32_t place; /* where the kernel reads that fd, and writes the index that it chose */
+    _Alignas(8) uint8_t answer[IOCP_URING_ANSWER_BYTES_MAX];
+} iocp_uring_command;
 
 typedef struct iocp_uring_silent {
     uint64_t token; /* 0: it failed or was short, and a completion entry tells so */
@@ -82,6 +101,7 @@ typedef struct iocp_uring {
     bool incremental;
     bool ring_open;
     bool min_wait;
+    int32_t failure;                     /* 0, or the -errno after which nothing of the ring can be relied on */
     uint32_t enter_flags;                /* of every entry */
     uint32_t handles_held;
     uint32_t busyness;                   /* up with each wait that found work, down with each other */
@@ -93,6 +113,8 @@ typedef struct iocp_uring {
     struct sockaddr_storage connect_address; /* of the one connect prepared: placing the next one's socket submits it */
     iocp_uring_buffer_ring buffer_rings[IOCP_BUFFER_CLASS_COUNT];
     iocp_uring_silents silents;
+    iocp_uring_command commands[IOCP_URING_COMMANDS_MAX];
+    struct io_uring_sqe unsubmitted;     /* stands in for an entry once the ring failed */
     struct msghdr gathers[IOCP_URING_GATHERS_MAX];
     struct iovec gather_ranges[IOCP_URING_GATHER_RANGES];
 } iocp_uring;
@@ -117,7 +139,8 @@ int iocp_uring_lock_down(iocp_uring *uring, iocp_failure *failure);
 
 /* submit.c */
 
-/* A free submission entry, zeroed; enters the kernel when the queue is full. */
+/* A free submission entry, zeroed; enters the kernel when the queue is full. One that is never submitted after the ring
+ * failed. */
 struct io_uring_sqe *iocp_uring_entry(iocp_uring *uring);
 void iocp_uring_arm_wake(iocp_uring *uring);
 
@@ -136,7 +159,8 @@ void iocp_uring_provide(iocp_driver *driver, uint16_t buffer);
 
 /* Submits what is queued and, when want > 0, waits for that many completions or the timeout; once min_wait_us have
  * passed (0: not used), one is enough.
- * Returns >= 0, or -ETIME, -EINTR, -EBUSY, -EAGAIN; anything else cannot be survived and aborts. */
+ * Returns >= 0, or -ETIME, -EINTR, -EBUSY, -EAGAIN; anything else is a failure of the ring, and every wait from there
+ * on returns it. */
 int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us);
 /* Submits only: no completion is made but those that the submission itself brings. */
 int iocp_uring_submit(iocp_uring *uring);
@@ -159,12 +183,33 @@ static inline bool iocp_uring_has_silents(const iocp_uring *uring)
 
 /* command.c */
 
-/* Submits the prepared entry and waits for its completion alone; others stay queued, in order. Returns its result;
- * or, nothing done, -EBUSY when the completion queue may be too full for the answer, and -EAGAIN when the kernel is
- * short of memory for requests. */
-int iocp_uring_command(iocp_uring *uring, struct io_uring_sqe *entry);
+/* Submits a prepared entry that names no memory, and looks for its completion alone; others stay queued, in order.
+ * Returns the entry's result; or -EBUSY while the answer is behind a full completion queue, and -EAGAIN when the kernel
+ * is short of memory for requests. After -EBUSY the kernel may have done it. */
+int iocp_uring_command_run(iocp_uring *uring, struct io_uring_sqe *entry);
+
+/* What of a socket is asked. */
+typedef struct iocp_uring_question {
+    uint32_t command;      /* IOCP_URING_SOCKET_OP_ */
+    uint32_t level;        /* of GETSOCKOPT, as in getsockopt(2) */
+    uint32_t option;
+    uint32_t answer_bytes; /* at most IOCP_URING_ANSWER_BYTES_MAX */
+} iocp_uring_question;
+
+/* Asks a socket: a direct descriptor has no fd for getsockopt(2) and ioctl(2). Copies answer_bytes to `answer`. Returns
+ * what the command answers: the length of an option, or the value of SIOCOUTQ; -EOPNOTSUPP on kernels without such
+ * commands (before 6.7); or as iocp_uring_command_run. */
+int iocp_uring_ask(iocp_uring *uring, uint32_t handle, const iocp_uring_question *question, void *answer);
 int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address);
-/* Moves an fd into the direct-descriptor table and closes it. Returns the handle or -errno. */
+
+/* Moves an fd into the direct-descriptor table, which holds it from here on, and closes it. Returns the handle or -errno, as iocp_uring_command_run:
+ * a socket that is placed after -EBUSY is closed as soon as that is known. */
 int iocp_uring_place(iocp_uring *uring, int fd);
+
+/* The completion of a command whose answer nobody waits for any more. */
+void iocp_uring_command_answered_late(iocp_uring *uring, const struct io_uring_cqe *entry);
+
+/* Closes the fds of commands that were never answered. */
+void iocp_uring_commands_close(iocp_uring *uring);
 
 #endif

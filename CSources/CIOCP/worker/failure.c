@@ -1,0 +1,60 @@
+/* The end of a worker whose driver failed: every connection is closed with the driver's error, and nothing else goes on.
+ *
+ * Completions were lost, so which operations are outstanding is not known any more. A new driver on the same memory is
+ * no way out: what the old one still has may be written to a receive buffer, or read from a send chunk, until the kernel
+ * has let go of the last of it, and nobody tells when that is (guarantee G9). */
+#include <errno.h>
+
+#include "worker.h"
+
+static void end_connection(iocp_worker *worker, iocp_slot *slot, int32_t result)
+{
+    if (slot->close_reason == 0) {
+        slot->close_reason = IOCP_CLOSE_FAILED;
+        slot->close_result = result;
+    }
+    if (slot->flags & IOCP_SLOT_SEND_COUNTED)
+        iocp_worker_recount_silent(worker, slot, 0);
+    iocp_worker_drop_queue(worker, slot);
+    slot->outstanding_count = 0;
+    slot->flags &= ~(uint32_t)(IOCP_SLOT_DIRTY | IOCP_SLOT_STARVED);
+    iocp_worker_slot_release(worker, slot);
+}
+
+static void forget_lists(iocp_worker *worker)
+{
+    worker->event_next = worker->event_count = 0;
+    worker->traffic.head = worker->traffic.tail;
+    worker->closing.head = worker->closing.tail;
+    worker->feeds_on = false;
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
+        worker->starved[class] = worker->passed_over[class] = iocp_slot_fifo_empty();
+}
+
+static void end_accepts(iocp_worker *worker)
+{
+    for (uint32_t i = 0; i < IOCP_LISTENERS_MAX; i++) {
+        if (worker->accepting.states[i].backing_off)
+            iocp_deadlines_disarm(&worker->deadlines, iocp_worker_first_listener_deadline(worker) + i);
+        worker->accepting.states[i] = (iocp_accept_state){0};
+    }
+    worker->accepting.armed_count = 0;
+    worker->accepting.held_count = 0;
+    iocp_listener_set_leave(worker->setup.listeners, worker->setup.index);
+}
+
+void iocp_worker_break(iocp_worker *worker, int32_t result)
+{
+    worker->failure = result;
+    worker->stop = IOCP_STOP_CLOSING;
+    worker->operations->close(worker->driver);
+    worker->driver = NULL;
+    forget_lists(worker);
+    end_accepts(worker);
+    iocp_worker_cancel_timers(worker);
+    for (uint32_t i = 0; i < worker->table.untouched; i++)
+        if (worker->table.slots[i].state != IOCP_SLOT_FREE)
+            end_connection(worker, &worker->table.slots[i], result);
+    IOCP_STATS_SET(worker->stats, unsent_bytes, worker->unsent_bytes);
+    iocp_mailbox_close(&worker->mailbox);
+}
