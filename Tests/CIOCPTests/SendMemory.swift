@@ -9,10 +9,10 @@ final class SendMemory {
     static let chunkBytes = Int(IOCP_SEND_CHUNK_BYTES)
     static let none = UInt32.max
 
-    init(nodes: UInt32 = 64, chunks chunkCount: UInt32 = 16, buffers bufferCount: UInt32 = 16, bufferBytes: UInt32 = 65536) {
+    init(nodes: UInt32 = 64, reserve: UInt32 = 0, chunks chunkCount: UInt32 = 16, buffers bufferCount: UInt32 = 16, bufferBytes: UInt32 = 65536) {
         precondition(iocp_send_chunks_open(chunks, 0, chunkCount) == 0)
         precondition(iocp_receive_buffers_open(buffers, 0, bufferBytes, bufferCount, 0, 0) == 0)
-        precondition(iocp_send_pool_open(pool, 0, nodes, 0, chunks, buffers) == 0)
+        precondition(iocp_send_pool_open(pool, 0, nodes, reserve, chunks, buffers) == 0)
     }
 
     deinit {

@@ -63,10 +63,15 @@ import Testing
         #expect(queue.copy([UInt8](repeating: 5, count: SendMemory.chunkBytes / 2)) == 0)
         let before = queue.pieces
         queue.settle()
-        #expect(queue.pieces == before)
+        #expect(queue.pieces.map(\.start) == before.map(\.start))
+        #expect(queue.pieces.map(\.kind) == [IOCP_PIECE_LEFT])
+        #expect(memory.chunks.pointee.stalled_count == 1)
         #expect(queue.took(1).isEmpty) // now less than half a chunk
         queue.settle()
         #expect(queue.pieces.map(\.kind) == [IOCP_PIECE_OWN])
+        #expect(memory.chunks.pointee.stalled_count == 1)
+        queue.dropAll()
+        #expect(memory.chunks.pointee.stalled_count == 0 && memory.holdsNothing)
     }
 
     @Test func ownSharedAndMarksStay() {
@@ -81,7 +86,8 @@ import Testing
         #expect(queue.pieces == before)
     }
 
-    @Test func withoutFreeChunksTheRestStaysWhereItIs() throws {
+    /// Of four chunks one is the reserve.
+    @Test func theReserveIsNotForWhatIsLeft() throws {
         let memory = SendMemory(chunks: 4)
         let hog = SendQueue(memory), queue = SendQueue(memory)
         #expect(hog.copy([UInt8](repeating: 0, count: 3 * SendMemory.chunkBytes), own: true) == 0)
@@ -91,7 +97,7 @@ import Testing
         #expect(queue.lease(second, count: 2) == 0)
         queue.settle()
         #expect(queue.unsentBytes == [1, 2, 3, 4])
-        #expect(memory.leases < 2) // what fitted moved
+        #expect(memory.leases == 2 && memory.freeChunks == 1)
         hog.dropAll()
         #expect(queue.settle())
         #expect(memory.leases == 0)
@@ -118,5 +124,32 @@ import Testing
         #expect(memory.leases == 0)
         #expect(queue.unsentBytes == Array(0..<16))
         #expect(memory.heldChunks == 1)
+    }
+
+    /// A lease of several chunks takes several nodes: none of those that every connection can have.
+    @Test func theReserveOfNodesIsNotForWhatIsLeft() throws {
+        let memory = SendMemory(nodes: 8, reserve: 6)
+        let queue = SendQueue(memory)
+        #expect(queue.lease(try #require(memory.receive([])), count: SendMemory.chunkBytes + 1) == 0)
+        #expect(queue.mark(1) == 0)
+        #expect(!queue.settle())
+        #expect(memory.usedNodes == 2 && memory.leases == 1)
+        #expect(queue.took(1).isEmpty) // one chunk: one node for another
+        #expect(queue.settle())
+        #expect(memory.usedNodes == 2 && memory.leases == 0)
+    }
+
+    @Test func droppedBytesLeaveTheMarks() throws {
+        let memory = SendMemory()
+        let queue = SendQueue(memory)
+        #expect(queue.mark(1) == 0)
+        #expect(queue.copy([1, 2]) == 0)
+        #expect(queue.mark(2) == 0)
+        #expect(queue.lease(try #require(memory.receive([3])), count: 1) == 0)
+        #expect(iocp_send_queue_drop_bytes(memory.pool, &queue.queue) == 3)
+        #expect(queue.pieces.map(\.kind) == [IOCP_PIECE_MARK, IOCP_PIECE_MARK] && queue.unsent == 0)
+        #expect(memory.heldChunks == 0 && memory.leases == 0)
+        #expect(queue.dropAll() == [1, 2])
+        #expect(memory.holdsNothing)
     }
 }

@@ -124,6 +124,43 @@ extension RealSockets {
             }
         }
 
+        /// Each keeps up until its first reply finds its socket full, so each could take a chunk of the reserve.
+        @Test("more peers that never read than send chunks", arguments: testedDrivers)
+        func moreStalledThanChunks(driver: Driver) async throws {
+            let reply = [UInt8](repeating: 7, count: 8192)
+            var behaviour = Behaviour()
+            behaviour.received = {
+                (bytes: consuming ReceivedBytes, connection: Behaviour.Context) throws(IOCPError) in
+                _ = refusal { () throws(IOCPError) in try connection.send(reply) }
+            }
+            try await withServer(
+                driver,
+                {
+                    $0.workers = 1
+                    $0.connectionsPerWorker = 256
+                    $0.sendChunksPerWorker = 32
+                }, behaviour
+            ) { server, port, ledger in
+                let stalled = try (0..<100).map { _ in try Peer.connect(port: port, receiveBufferBytes: 4096) }
+                // Asks until nothing more is taken of it: every socket is full, or its connection gone.
+                var sent: UInt64 = 0
+                repeat {
+                    sent = server.port.stats(ofWorker: 0).sentBytes
+                    for _ in 0..<20 {
+                        for peer in stalled { _ = send(peer.fd, "r", 1, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)) }
+                        usleep(5000)
+                    }
+                } while server.port.stats(ofWorker: 0).sentBytes != sent
+                for _ in 0..<50 {
+                    let live = try Peer.connect(port: port)
+                    try live.send([1])
+                    #expect(try live.receive(reply.count) == reply)
+                }
+                #expect(ledger.snapshot.closed.filter { $0 == .sendOverflow }.count > 50)
+                withExtendedLifetime(stalled) {}
+            }
+        }
+
         @Test("silence ends a connection by name", arguments: testedDrivers)
         func idle(driver: Driver) async throws {
             try await withServer(driver, { $0.idleTimeout = .milliseconds(60) }) { _, port, ledger in

@@ -56,6 +56,17 @@ void application_give_up_unlimited(application *application);
 void application_close_all(application *application);
 void application_cancel_timers(application *application);
 
+/* --- flood.c ------------------------------------------------------------------------------------------------ */
+
+/* A connection that can send and whose peer can read, or NULL. */
+ledger_life *application_choose_reader(application *application);
+/* Every other connection sends a little. */
+void application_flood(application *application, const ledger_life *reader);
+/* Whether a connection still is as it was chosen. */
+bool application_reads(const application *application, const ledger_life *reader);
+/* The reader, which has nothing unsent, sends a little: it is never refused for what others hold. */
+void application_send_as_reader(application *application, ledger_life *reader);
+
 /* --- sending.c ---------------------------------------------------------------------------------------------- */
 
 void application_send_copy(application *application, ledger_life *life, uint32_t stream, uint64_t position,

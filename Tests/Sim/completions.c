@@ -154,10 +154,11 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
         justified = config->receive_timeout_ns > 0;
         break;
     case IOCP_CLOSE_SEND_TIMEOUT:
-        justified = config->send_timeout_ns > 0;
+        /* Or a graceful close, whose peer took nothing for as long as it lingers. */
+        justified = config->send_timeout_ns > 0 || abort_is_justified(ledger, life);
         break;
     case IOCP_CLOSE_SEND_OVERFLOW:
-        justified = life->overflowed || life->taken_bytes < life->lent_bytes;
+        justified = life->overflowed || life->squeezed || life->taken_bytes < life->lent_bytes;
         break;
     }
     LEDGER_REQUIRE(ledger, justified, "G3", "CLOSED with a reason that is not so", life->token);

@@ -83,8 +83,8 @@ static void *grown(void *entries, uint32_t *capacity, size_t size)
 bool ledger_may_end(const ledger *ledger, const ledger_life *life)
 {
     const iocp_port_config *config = ledger->config;
-    if (life->closing || life->aborted || life->broken || life->overflowed || life->ending > IOCP_SIM_FIN ||
-        ledger->failure != 0)
+    if (life->closing || life->aborted || life->broken || life->overflowed || life->squeezed ||
+        life->ending > IOCP_SIM_FIN || ledger->failure != 0)
         return true;
     if (life->taken_bytes < life->lent_bytes)
         return true;
@@ -155,6 +155,25 @@ void ledger_timer_started(ledger *ledger, uint32_t index, iocp_timer timer, uint
 }
 
 /* --- sums --------------------------------------------------------------------------------------------------- */
+
+/* Unsent bytes may touch the reserve when so many of them are queued, or in so many pieces: each keeps one chunk at most,
+ * or two of the connection's own once it moved. */
+void ledger_note_pressure(ledger *ledger)
+{
+    enum { CHUNKS_OF_A_PIECE = 2, RESERVE_SHARE = 4 };
+    const iocp_port_config *config = ledger->config;
+    uint64_t unsent_bytes = 0;
+    for (uint32_t i = 0; i < config->connections_per_worker; i++)
+        unsent_bytes += iocp_connection_unsent_bytes(ledger->worker, ledger->lives[i].token);
+    if (iocp_worker_hold(ledger->worker).send_nodes * CHUNKS_OF_A_PIECE <=
+            config->send_chunks_per_worker - config->send_chunks_per_worker / RESERVE_SHARE &&
+        unsent_bytes <= config->worker_unsent_bytes - config->worker_unsent_bytes / RESERVE_SHARE)
+        return;
+    for (uint32_t i = 0; i < config->connections_per_worker; i++) {
+        ledger_life *life = &ledger->lives[i];
+        life->squeezed |= iocp_connection_unsent_bytes(ledger->worker, life->token) > 0;
+    }
+}
 
 void ledger_check_step(const ledger *ledger)
 {

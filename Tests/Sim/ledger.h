@@ -46,6 +46,7 @@ typedef struct ledger_life {
     bool aborted;     /* iocp_abort was accepted */
     bool finishing;   /* iocp_finish_sending was accepted */
     bool overflowed;  /* a send went over the cap, under the policy that closes */
+    bool squeezed;    /* had unsent bytes while all of them together touched the reserve: it may have to make room */
     bool pressed;     /* unsent bytes reached the high mark, and WRITABLE is owed */
     uint32_t press_count; /* times they reached it, less the WRITABLEs that came */
     bool paused;
@@ -151,6 +152,8 @@ void ledger_stop_asked(ledger *ledger, uint64_t drained_ns);
 void ledger_post_accepted(ledger *ledger, uint64_t value);
 void ledger_timer_started(ledger *ledger, uint32_t index, iocp_timer timer, uint64_t due_ns, bool bound);
 
+/* Called before every wait: what may have to make room. */
+void ledger_note_pressure(ledger *ledger);
 /* Holds true after every wait. */
 void ledger_check_step(const ledger *ledger);
 /* What is still owed to the application, and on which connection; NULL when nothing is on its way any more. */

@@ -74,6 +74,11 @@ admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client w
 admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
 held-forgotten|worker/service.c|s/    if \(worker->accepting\.held_count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
 break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& (worker->table.slots[i].flags \& IOCP_SLOT_SENDING))/|a worker that fails forgets connections without a send
+stalled-take-all|worker/stalled.c|s/if \(newly && stalled_leave_less_than\(worker, 2\)\)/if (false)/|peers that do not read take all send memory
+stalled-in-place-uncounted|connection/send_queue.c|s/                node->piece = IOCP_PIECE_LEFT;\n[^\n]*\n/                ;\n/|shared chunks that stalled peers keep are not counted
+stalled-newcomers-stay|worker/stalled.c|s/stalled_leave_less_than\(worker, 1\) \? slot : //|what victims hold for a while is taken from the reserve without end
+stalled-bytes-uncounted|worker/stalled.c|s/ \|\|\n *worker->stalled_bytes \+ kept_bytes > cap_bytes//|peers that do not read fill the cap of unsent bytes
+stalled-twice|worker/events.c|s/        iocp_worker_unstall\(worker, slot\); \/\* before[^\n]*\n/        slot->flags \&= ~(uint32_t)IOCP_SLOT_SEND_BLOCKED;\n/|a connection stands in the list of stalled ones twice
 stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
 TABLE
 )

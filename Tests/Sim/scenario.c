@@ -9,7 +9,8 @@
 #include "application.h"
 #include "ledger.h"
 
-enum { BATCH_MAX = 64, ENDING_TURNS_MAX = 20000, SETTLING_TURNS_MAX = 4000, LIVELY_TURNS_MAX = 500 };
+enum { BATCH_MAX = 64, ENDING_TURNS_MAX = 20000, SETTLING_TURNS_MAX = 4000, LIVELY_TURNS_MAX = 500,
+       DRAINING_TURNS_MAX = 200, FLOOD_TURNS = 24, SETTLED_TURNS = 8, PROBES = 8 };
 
 typedef struct scenario scenario;
 
@@ -183,6 +184,7 @@ static int turn(scenario *scenario, uint64_t timeout_ns)
     iocp_completion completions[BATCH_MAX];
     const uint32_t capacity =
         IOCP_WAIT_CAPACITY_MIN + random_below(&application->random, BATCH_MAX - IOCP_WAIT_CAPACITY_MIN + 1);
+    ledger_note_pressure(scenario->ledger);
     const int count = iocp_worker_wait(scenario->worker, completions, capacity, timeout_ns);
     for (int i = 0; i < count; i++) {
         ledger_completed(scenario->ledger, &completions[i]);
@@ -216,6 +218,44 @@ static void live(scenario *scenario, uint32_t turn_count)
         application_act(application);
         turn(scenario, any_timeout(application));
     }
+}
+
+/* Turns until the reader has nothing unsent; false when it is none any more. */
+static bool drain(scenario *scenario, const ledger_life *reader)
+{
+    for (uint32_t i = 0; i < DRAINING_TURNS_MAX; i++) {
+        if (!application_reads(&scenario->application, reader))
+            return false;
+        if (iocp_connection_unsent_bytes(scenario->worker, reader->token) == 0)
+            return true;
+        turn(scenario, milliseconds(1));
+        application_return_leases(&scenario->application);
+    }
+    ledger_violated(scenario->ledger, "G6", "bytes of a peer that reads do not leave", reader->token);
+}
+
+/* Nobody reads but one, everybody is sent to: that one is served all the same. */
+static void dam(scenario *scenario)
+{
+    application *application = &scenario->application;
+    ledger_life *reader = application_choose_reader(application);
+    if (reader == NULL)
+        return;
+    iocp_sim_dam(scenario->sim, reader->token);
+    application->posts_no_more = true;
+    application_return_leases(application);
+    if (!drain(scenario, reader))
+        return;
+    for (uint32_t i = 0; i < FLOOD_TURNS; i++) {
+        application_flood(application, reader);
+        turn(scenario, milliseconds(1));
+        application_return_leases(application);
+    }
+    for (uint32_t i = 0; i < SETTLED_TURNS; i++) /* what was submitted last came short, or is gone */
+        turn(scenario, milliseconds(1));
+    for (uint32_t i = 0; i < PROBES && drain(scenario, reader); i++)
+        application_send_as_reader(application, reader);
+    application->posts_no_more = false;
 }
 
 /* Clear weather, and everything that is on its way arrives. */
@@ -312,6 +352,8 @@ void scenario_run(const scenario_source *source, scenario_totals *totals)
     scenario_open(&scenario, &entries, random_next(&random), &random);
 
     live(&scenario, 20 + random_below(&random, 120));
+    if (random_one_in(&random, 4))
+        dam(&scenario);
     const scenario_ending ending = random_below(&random, ENDING_COUNT);
     if (ending == WALKS_AWAY) {
         application_return_leases(&scenario.application);

@@ -25,9 +25,14 @@ void iocp_send_pool_close(iocp_send_pool *pool)
 
 /* --- the reserve -------------------------------------------------------------------------------------------- */
 
+uint32_t iocp_send_pool_reserve_chunks(const iocp_send_pool *pool)
+{
+    return pool->chunks->chunk_count / IOCP_SEND_RESERVE_SHARE;
+}
+
 bool iocp_send_pool_spares_chunks(const iocp_send_pool *pool, uint32_t count_bytes)
 {
-    const uint32_t reserve = pool->chunks->chunk_count / IOCP_SEND_RESERVE_SHARE;
+    const uint32_t reserve = iocp_send_pool_reserve_chunks(pool);
     return (uint64_t)pool->chunks->free_count * IOCP_SEND_CHUNK_BYTES >=
            count_bytes + (uint64_t)reserve * IOCP_SEND_CHUNK_BYTES;
 }
@@ -78,8 +83,12 @@ static iocp_send_node *append_node(iocp_send_pool *pool, iocp_send_queue *queue,
 static void release_owner(iocp_send_pool *pool, iocp_send_node *node)
 {
     switch (node->piece) {
-    case IOCP_PIECE_CHUNK:
     case IOCP_PIECE_OWN:
+    case IOCP_PIECE_LEFT:
+        iocp_send_chunks_unstall(pool->chunks, node->owner.chunk);
+        iocp_send_chunks_release(pool->chunks, node->owner.chunk);
+        return;
+    case IOCP_PIECE_CHUNK:
         iocp_send_chunks_release(pool->chunks, node->owner.chunk);
         return;
     case IOCP_PIECE_LEASE:
@@ -155,7 +164,9 @@ static iocp_send_node *copy_target(iocp_send_pool *pool, iocp_send_queue *queue,
         offset = pool->chunks->current_used_bytes;
     }
     IOCP_CHECK(chunk != IOCP_CHUNK_NONE, "a send that was found to fit did not");
-    if (!own)
+    if (own)
+        iocp_send_chunks_stall(pool->chunks, chunk);
+    else
         iocp_send_chunks_retain(pool->chunks, chunk);
     iocp_send_node *node = append_node(pool, queue, own ? IOCP_PIECE_OWN : IOCP_PIECE_CHUNK);
     IOCP_CHECK(node != NULL, "a send that was found to fit did not");
@@ -298,6 +309,7 @@ static bool worth_moving(const iocp_send_node *node)
     case IOCP_PIECE_LEASE:
         return true;
     case IOCP_PIECE_CHUNK:
+    case IOCP_PIECE_LEFT:
         return node->count_bytes < IOCP_SEND_CHUNK_BYTES / 2;
     case IOCP_PIECE_FREE:
     case IOCP_PIECE_OWN:
@@ -319,6 +331,17 @@ static void append_existing(iocp_send_pool *pool, iocp_send_queue *queue, uint32
     queue->unsent_bytes += pool->nodes[index].count_bytes;
 }
 
+/* Whether a piece can move to the tail of a queue without the reserve: what stalled peers hold of it, nobody else has. */
+static bool may_move(const iocp_send_pool *pool, const iocp_send_queue *queue, const iocp_send_node *node)
+{
+    const uint32_t room_bytes = tail_room_bytes(pool, queue);
+    if (node->count_bytes <= room_bytes)
+        return true;
+    const uint32_t pieces = (node->count_bytes - room_bytes - 1) / IOCP_SEND_CHUNK_BYTES + 1;
+    return pool->chunks->stalled_count + pieces + iocp_send_pool_reserve_chunks(pool) <= pool->chunks->chunk_count &&
+           (pieces == 1 || nodes_left(pool) >= pool->reserve_count + pieces - 1);
+}
+
 /* The queue is built anew, in order: pieces worth moving are copied to its tail, where they pack, the others linked. */
 bool iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue)
 {
@@ -326,15 +349,37 @@ bool iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue)
     iocp_send_queue settled = iocp_send_queue_empty();
     while (queue->head != IOCP_NODE_NONE) {
         const uint32_t index = queue->head;
-        const iocp_send_node *node = &pool->nodes[index];
-        if (worth_moving(node) && iocp_send_queue_copy(pool, &settled, node->start, node->count_bytes, true) == 0) {
+        iocp_send_node *node = &pool->nodes[index];
+        if (worth_moving(node) && may_move(pool, &settled, node) &&
+            iocp_send_queue_copy(pool, &settled, node->start, node->count_bytes, true) == 0) {
             remove_head(pool, queue);
         } else {
             all_moved = all_moved && node->piece != IOCP_PIECE_LEASE;
+            if (node->piece == IOCP_PIECE_CHUNK) {
+                node->piece = IOCP_PIECE_LEFT;
+                iocp_send_chunks_stall(pool->chunks, node->owner.chunk);
+            }
             queue->head = node->next;
             append_existing(pool, &settled, index);
         }
     }
     *queue = settled;
     return all_moved;
+}
+
+uint32_t iocp_send_queue_drop_bytes(iocp_send_pool *pool, iocp_send_queue *queue)
+{
+    const uint32_t dropped_bytes = queue->unsent_bytes;
+    iocp_send_queue marks = iocp_send_queue_empty();
+    while (queue->head != IOCP_NODE_NONE) {
+        const uint32_t index = queue->head;
+        if (pool->nodes[index].piece == IOCP_PIECE_MARK) {
+            queue->head = pool->nodes[index].next;
+            append_existing(pool, &marks, index);
+        } else {
+            remove_head(pool, queue);
+        }
+    }
+    *queue = marks;
+    return dropped_bytes;
 }

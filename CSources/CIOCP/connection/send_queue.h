@@ -23,6 +23,7 @@ typedef enum iocp_piece : uint8_t {
     IOCP_PIECE_LEASE = 3,  /* received bytes, sent back without a copy */
     IOCP_PIECE_SHARED = 4, /* shared bytes, referenced */
     IOCP_PIECE_MARK = 5,   /* no bytes: asks for a SENT completion */
+    IOCP_PIECE_LEFT = 6,   /* a copy, left in a shared chunk behind a full socket */
 } iocp_piece;
 
 typedef struct iocp_send_node {
@@ -66,6 +67,9 @@ int iocp_send_pool_open(iocp_send_pool *pool, uint32_t node, uint32_t node_count
                         iocp_send_chunks *chunks, iocp_receive_buffers *buffers);
 void iocp_send_pool_close(iocp_send_pool *pool);
 
+/* Chunks of a pool that only connections which keep up may have. */
+uint32_t iocp_send_pool_reserve_chunks(const iocp_send_pool *pool);
+
 /* Whether chunks, or nodes, of a pool are left beyond its reserve. */
 bool iocp_send_pool_spares_chunks(const iocp_send_pool *pool, uint32_t count_bytes);
 bool iocp_send_pool_spares_node(const iocp_send_pool *pool);
@@ -101,8 +105,11 @@ bool iocp_send_queue_take_mark(iocp_send_pool *pool, iocp_send_queue *queue, uin
 bool iocp_send_queue_drop(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t *key);
 
 /* Called after a short send: moves what is left out of memory that others need (a receive buffer, a shared chunk)
- * into chunks of the connection's own. Where none is free the rest stays where it is; returns false when received
- * bytes are among it. */
+ * into chunks of the connection's own. It takes no chunk and no node of the reserve for that: the rest stays where it
+ * is. Returns false when received bytes are among the rest. */
 bool iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue);
+
+/* Removes everything but the marks. No send may be in flight. Returns how many bytes were unsent. */
+uint32_t iocp_send_queue_drop_bytes(iocp_send_pool *pool, iocp_send_queue *queue);
 
 #endif

@@ -54,8 +54,9 @@ typedef enum iocp_close_reason : uint16_t {
     IOCP_CLOSE_STOPPED = 5,          /* the port stopped                                          */
     IOCP_CLOSE_IDLE_TIMEOUT = 6,     /* nothing received or sent for idle_timeout_ns              */
     IOCP_CLOSE_RECEIVE_TIMEOUT = 7,  /* nothing received for receive_timeout_ns                   */
-    IOCP_CLOSE_SEND_TIMEOUT = 8,     /* unsent bytes made no progress for send_timeout_ns         */
-    IOCP_CLOSE_SEND_OVERFLOW = 9,    /* over the hard cap and the policy is close, or no memory   */
+    IOCP_CLOSE_SEND_TIMEOUT = 8,     /* unsent bytes made no progress for send_timeout_ns, or, closing, for linger_timeout_ns */
+    IOCP_CLOSE_SEND_OVERFLOW = 9,    /* over the hard cap and the policy is close; or behind a full socket, and others needed
+                                      * the memory */
     IOCP_CLOSE_FAILED = 10,          /* another error of the transport; result = -errno           */
 } iocp_close_reason;
 

@@ -69,6 +69,10 @@ void iocp_sim_stop_clients(iocp_sim *sim);
  * has. */
 void iocp_sim_clear(iocp_sim *sim);
 
+/* A dam: from here on no peer reads but that of `reader`, which reads all it has; no clients, no faults, and everything
+ * else is prompt. iocp_sim_clear ends it. */
+void iocp_sim_dam(iocp_sim *sim, iocp_token reader);
+
 /* Whether, in clear weather, everything has arrived: each peer's bytes at the worker, each send at the kernel. Names
  * one connection where that is not so. */
 bool iocp_sim_settled(const iocp_sim *sim, iocp_token *connection);

@@ -15,7 +15,8 @@ int iocp_send_chunks_open(iocp_send_chunks *chunks, uint32_t node, uint32_t chun
         return result;
     chunks->free_ids = malloc(chunk_count * sizeof *chunks->free_ids);
     chunks->references = calloc(chunk_count, sizeof *chunks->references);
-    if (chunks->free_ids == NULL || chunks->references == NULL)
+    chunks->stalled_pieces = calloc(chunk_count, sizeof *chunks->stalled_pieces);
+    if (chunks->free_ids == NULL || chunks->references == NULL || chunks->stalled_pieces == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < chunk_count; i++)
         chunks->free_ids[i] = chunk_count - 1 - i;
@@ -26,6 +27,7 @@ void iocp_send_chunks_close(iocp_send_chunks *chunks)
 {
     free(chunks->free_ids);
     free(chunks->references);
+    free(chunks->stalled_pieces);
     iocp_arena_close(&chunks->arena);
     *chunks = (iocp_send_chunks){.current = IOCP_CHUNK_NONE};
 }
@@ -78,6 +80,16 @@ void iocp_send_chunks_release(iocp_send_chunks *chunks, uint32_t id)
     IOCP_CHECK(chunks->references[id] > 0, "a send chunk was released twice");
     if (--chunks->references[id] == 0)
         chunks->free_ids[chunks->free_count++] = id;
+}
+
+void iocp_send_chunks_stall(iocp_send_chunks *chunks, uint32_t id)
+{
+    chunks->stalled_count += chunks->stalled_pieces[id]++ == 0;
+}
+
+void iocp_send_chunks_unstall(iocp_send_chunks *chunks, uint32_t id)
+{
+    chunks->stalled_count -= --chunks->stalled_pieces[id] == 0;
 }
 
 uint32_t iocp_send_chunks_held(const iocp_send_chunks *chunks)

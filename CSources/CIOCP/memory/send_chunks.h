@@ -18,6 +18,8 @@ typedef struct iocp_send_chunks {
     uint32_t free_count;
     uint32_t *free_ids;        /* LIFO: the hottest chunk is reused first */
     uint32_t *references;      /* per chunk: pieces in it, and one while it is current */
+    uint32_t *stalled_pieces;  /* per chunk: those of them that wait behind a full socket */
+    uint32_t stalled_count;    /* chunks with such pieces */
     uint32_t current;          /* the chunk being filled, or IOCP_CHUNK_NONE */
     uint32_t current_used_bytes;
 } iocp_send_chunks;
@@ -38,6 +40,10 @@ uint32_t iocp_send_chunks_current(iocp_send_chunks *chunks);
 
 void iocp_send_chunks_retain(iocp_send_chunks *chunks, uint32_t id);
 void iocp_send_chunks_release(iocp_send_chunks *chunks, uint32_t id);
+
+/* A piece in a chunk waits for a peer that does not read, or does so no more. */
+void iocp_send_chunks_stall(iocp_send_chunks *chunks, uint32_t id);
+void iocp_send_chunks_unstall(iocp_send_chunks *chunks, uint32_t id);
 
 /* Chunks that hold unsent bytes. */
 uint32_t iocp_send_chunks_held(const iocp_send_chunks *chunks);

@@ -135,8 +135,7 @@ void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
             iocp_worker_arm_linger(worker, slot); /* slow, but the peer still reads */
             return;
         }
-        IOCP_STATS_ADD(worker->stats, timeouts, 1);
-        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true);
+        time_out(worker, slot, IOCP_CLOSE_SEND_TIMEOUT);
         return;
     case IOCP_SLOT_LINGERING:
         /* FIN and everything before it was handed over; the peer just never finishes its side. */

@@ -118,17 +118,6 @@ static void relieve(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_touch(worker, slot);
 }
 
-/* What a full socket left over makes room for others. Received bytes that cannot, because no send memory is left, hold
- * their buffers until the peer reads: where that comes to half of them, the connection ends instead. */
-static void settle(iocp_worker *worker, iocp_slot *slot)
-{
-    if (iocp_send_queue_settle(&worker->pool, &slot->queue) || slot->state != IOCP_SLOT_OPEN ||
-        !iocp_receive_buffers_scarce(&worker->buffers))
-        return;
-    IOCP_STATS_ADD(worker->stats, refused_sends, 1);
-    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
-}
-
 /* Modulo 2^64: what was counted too early is taken back by its negative. */
 static void count_taken(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
 {
@@ -176,6 +165,7 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
 {
     const uint32_t offered = slot->in_flight_bytes;
     const uint32_t sent = event->result > 0 ? (uint32_t)event->result : 0;
+    const bool stalled = slot->flags & IOCP_SLOT_SEND_BLOCKED;
     IOCP_CHECK(sent <= offered, "a driver reported more bytes sent than it was given");
     if (slot->flags & IOCP_SLOT_SEND_COUNTED)
         iocp_worker_recount_silent(worker, slot, sent);
@@ -183,8 +173,9 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
         count_send(worker, slot, sent);
     slot->outstanding_count--;
     slot->in_flight_bytes = 0;
-    slot->flags &= ~(uint32_t)(IOCP_SLOT_SENDING | IOCP_SLOT_SEND_CANCELLED | IOCP_SLOT_SEND_BLOCKED |
-                               IOCP_SLOT_SEND_COUNTED);
+    slot->flags &= ~(uint32_t)(IOCP_SLOT_SENDING | IOCP_SLOT_SEND_CANCELLED | IOCP_SLOT_SEND_COUNTED);
+    if (sent > 0)
+        iocp_worker_unstall(worker, slot); /* before its bytes leave the queue; a short one stalls anew, behind others */
     if (event->result < 0 && !may_send_again(event->result)) {
         iocp_worker_fail(worker, slot, event->result);
         iocp_worker_touch(worker, slot); /* one that drains already waits for this very event */
@@ -199,8 +190,7 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
     relieve(worker, slot);
     if (sent < offered && slot->state != IOCP_SLOT_DRAINING) {
         IOCP_STATS_ADD(worker->stats, short_sends, 1);
-        slot->flags |= IOCP_SLOT_SEND_BLOCKED;
-        settle(worker, slot);
+        iocp_worker_stall(worker, slot, !stalled);
     }
     if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN || (slot->flags & IOCP_SLOT_FINISH_WANTED))
         iocp_worker_touch(worker, slot);

@@ -72,6 +72,8 @@ static int queued(iocp_worker *worker, iocp_slot *slot, int result, uint32_t cou
     if (result < 0)
         return refuse(worker, slot, result);
     worker->unsent_bytes += count_bytes;
+    if (slot->flags & IOCP_SLOT_SEND_BLOCKED)
+        worker->stalled_bytes += count_bytes;
     if (slot->queue.unsent_bytes == count_bytes)
         iocp_worker_begin_send_window(worker, slot);
     if (slot->queue.unsent_bytes >= worker->setup.config->send_high_bytes)
@@ -80,7 +82,6 @@ static int queued(iocp_worker *worker, iocp_slot *slot, int result, uint32_t cou
     return 0;
 }
 
-/* A connection whose sends wait keeps its bytes in chunks of its own. */
 static bool waits_for_room(const iocp_slot *slot)
 {
     return slot->flags & (IOCP_SLOT_SEND_BLOCKED | IOCP_SLOT_SENDING);
@@ -90,7 +91,8 @@ static int queue_copy(iocp_worker *worker, iocp_slot *slot, const uint8_t *bytes
 {
     if (!keeps_up(slot, count_bytes) && !iocp_send_pool_spares_chunks(&worker->pool, count_bytes))
         return -ENOBUFS;
-    return iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, waits_for_room(slot));
+    /* A connection behind a full socket keeps its bytes in chunks of its own. */
+    return iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, slot->flags & IOCP_SLOT_SEND_BLOCKED);
 }
 
 int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes)

@@ -84,7 +84,8 @@ void iocp_worker_take_marks(iocp_worker *worker, iocp_slot *slot, int32_t result
 void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
                              bool abort)
 {
-    if (slot->close_reason == 0) {
+    /* A graceful close that is cut before everything was sent says what cut it. */
+    if (slot->close_reason == 0 || (abort && slot->state == IOCP_SLOT_FLUSHING)) {
         slot->close_reason = reason;
         slot->close_result = result;
     }
@@ -107,6 +108,7 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
     if (abort) {
         slot->flags |= IOCP_SLOT_ABORT;
         slot->state = IOCP_SLOT_DRAINING;
+        iocp_worker_unstall(worker, slot);
     } else {
         slot->state = IOCP_SLOT_FLUSHING;
         iocp_worker_arm_linger(worker, slot);

@@ -72,6 +72,9 @@ static int open_memory(iocp_worker *worker, const char **detail)
     *detail = "timers";
     if ((result = iocp_timers_open(&worker->timers, node, config->timers_per_worker)) < 0)
         return result;
+    *detail = "the list of stalled slots";
+    if ((result = iocp_slot_list_open(&worker->stalled, node, slot_count)) < 0)
+        return result;
     *detail = "the lists of slots to service";
     if ((result = open_list(&worker->traffic, slot_count, node)) < 0 ||
         (result = open_list(&worker->closing, slot_count, node)) < 0)
@@ -89,6 +92,7 @@ static void close_memory(iocp_worker *worker)
     iocp_arena_close(&worker->spill.arena);
     iocp_arena_close(&worker->closing.arena);
     iocp_arena_close(&worker->traffic.arena);
+    iocp_slot_list_close(&worker->stalled);
     iocp_timers_close(&worker->timers);
     iocp_deadlines_close(&worker->deadlines);
     iocp_send_pool_close(&worker->pool);

@@ -8,6 +8,7 @@
  *   listening_socket.c, listener_set.c  the port's listening sockets, which workers join and leave
  *   listeners.c   accepting, backing off, limits at the door
  *   stopping.c    the end of a worker: posts, STOPPING, closes
+ *   stalled.c     connections behind full sockets: what they may hold
  *   deadlines.c   idle, receive, send and linger deadlines of a slot
  *   timers.c      user timers
  *   failure.c     the end of a worker whose driver failed
@@ -22,6 +23,7 @@
 #include "../base/check.h"
 #include "../connection/deadlines.h"
 #include "../connection/slot.h"
+#include "../connection/slot_list.h"
 #include "../driver/driver.h"
 #include "../include/iocp_worker.h"
 #include "../stats/page.h"
@@ -84,6 +86,7 @@ struct iocp_worker {
     uint32_t event_count;
     int32_t receive_mean_bytes; /* how much a receive brings, lately */
     uint64_t unsent_bytes;      /* of all connections */
+    uint64_t stalled_bytes;     /* of those behind full sockets */
     uint64_t leave_at_ns;       /* as the port's stop_at_ns, for this worker alone */
     uint64_t posts_due;         /* where the mailbox ended when the stop was seen */
     bool spins;                 /* the last sleep or spin ended soon: look again before sleeping */
@@ -100,6 +103,7 @@ struct iocp_worker {
     iocp_slot_fifo passed_over[IOCP_BUFFER_CLASS_COUNT]; /* tried again in vain: before those */
     iocp_service_list traffic;  /* open connections to service; a slot stands in one list, once */
     iocp_service_list closing;  /* and closing ones */
+    iocp_slot_list stalled;     /* behind full sockets (SEND_BLOCKED); the longest without progress first */
     iocp_spill spill;
     iocp_deadlines deadlines;
     iocp_worker_listeners accepting;
@@ -207,6 +211,15 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
 
 /* The transport failed: no more can be sent or received. */
 void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result);
+
+/* --- stalled.c --------------------------------------------------------------------------------------------- */
+
+/* A send of a connection was short: what is left makes room for others, or a connection ends. `newly`: the send before
+ * it was not. */
+void iocp_worker_stall(iocp_worker *worker, iocp_slot *slot, bool newly);
+
+/* The connection is behind a full socket no longer, or will send no more. May be called at any time. */
+void iocp_worker_unstall(iocp_worker *worker, iocp_slot *slot);
 
 /* --- deadlines.c ------------------------------------------------------------------------------------------- */
 

@@ -14,8 +14,10 @@ public enum CloseReason: Hashable, Sendable {
     case stopped
     case idleTimeout
     case receiveTimeout
+    /// The peer took none of the unsent bytes for `sendTimeout`; or, after a graceful close, for `lingerTimeout`.
     case sendTimeout
-    /// Unsent bytes passed the hard cap.
+    /// Unsent bytes passed the hard cap, under the policy that closes. Or the peer did not read, and others needed the memory
+    /// in which its bytes waited: the connection that made no progress for longest makes room.
     case sendOverflow
     /// Another error of the transport.
     case failed(IOCPError)

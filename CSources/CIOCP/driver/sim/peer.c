@@ -30,9 +30,11 @@ static void write_bytes(iocp_sim *sim, iocp_sim_peer *peer)
 
 static void read_bytes(iocp_sim *sim, iocp_sim_peer *peer)
 {
+    if (peer->stalled)
+        return;
     if (sim->clear)
         peer->unread_bytes = 0;
-    else if (!peer->stalled)
+    else
         peer->unread_bytes -= iocp_sim_magnitude(sim, peer->unread_bytes);
 }
 
@@ -76,8 +78,9 @@ void iocp_sim_peer_act(iocp_sim *sim, iocp_sim_socket *socket)
     if (iocp_sim_chance(sim, sim->weather.stall))
         peer->stalled = !peer->stalled;
     if (sim->clear) {
-        peer->stalled = false;
-        peer->window_bytes = UINT32_MAX;
+        peer->stalled = sim->dam_reader != 0 && socket->connection != sim->dam_reader;
+        if (!peer->stalled)
+            peer->window_bytes = UINT32_MAX;
     }
     read_bytes(sim, peer);
     if (!peer->finished)

@@ -153,6 +153,7 @@ struct iocp_sim {
     bool whole_buffers;
     bool clear;
     bool clients_stopped;
+    iocp_token dam_reader;      /* while it is clear but for a dam: whose peer alone reads */
     uint32_t pace_ns;           /* time that one step may take */
     uint32_t peer_bytes_max;
     uint32_t window_bytes_max;

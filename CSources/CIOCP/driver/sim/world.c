@@ -134,7 +134,14 @@ void iocp_sim_clear(iocp_sim *sim)
     iocp_sim_stop_clients(sim);
     sim->clear = true;
     sim->crowded_until_ns = 0;
+    sim->dam_reader = 0;
     sim->weather = (iocp_sim_weather){0};
+}
+
+void iocp_sim_dam(iocp_sim *sim, iocp_token reader)
+{
+    iocp_sim_clear(sim);
+    sim->dam_reader = reader;
 }
 
 /* Nothing is on its way, in either direction. */
