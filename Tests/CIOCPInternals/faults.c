@@ -2,12 +2,14 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <liburing.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -162,7 +164,8 @@ FRONT(int, epoll_create1, int flags)
 
 FRONT(int, ioctl, int fd, unsigned long request, void *argument)
 {
-    return strikes(INTERNALS_FAULT_BUSY_POLL) ? -1 : NEXT(ioctl)(fd, request, argument);
+    const internals_fault_point point = request == SIOCOUTQ ? INTERNALS_FAULT_UNACKNOWLEDGED : INTERNALS_FAULT_BUSY_POLL;
+    return strikes(point) ? -1 : NEXT(ioctl)(fd, request, argument);
 }
 
 FRONT(int, socket, int family, int type, int protocol)
@@ -288,7 +291,7 @@ FRONT(int, io_uring_register_buf_ring, struct io_uring *of, struct io_uring_buf_
 
 /* --- a ring's submissions and completions ------------------------------------------------------------------- */
 
-enum { STRUCK_MAX = 64 };
+enum { STRUCK_MAX = 64, SOCKET_OPERATION_OUTQ = 1 };
 
 /* Submissions that were struck and have not completed yet. */
 static _Thread_local struct struck {
@@ -318,7 +321,7 @@ static internals_fault_point point_of(const struct io_uring_sqe *entry)
     case IORING_OP_CLOSE:
         return INTERNALS_FAULT_CLOSE;
     case IORING_OP_URING_CMD:
-        return INTERNALS_FAULT_PEER;
+        return entry->cmd_op == SOCKET_OPERATION_OUTQ ? INTERNALS_FAULT_UNACKNOWLEDGED : INTERNALS_FAULT_PEER;
     case IORING_OP_FILES_UPDATE:
         return INTERNALS_FAULT_PLACE;
     case IORING_OP_READ:

@@ -35,6 +35,8 @@ struct internals_worker {
     iocp_address_counts addresses;
     iocp_address peer;
     bool peer_known;
+    int unacknowledged;
+    uint32_t question_count;
     uint64_t now_ns;
     uint64_t wait_ns;
     bool stops_in_wait;
@@ -138,6 +140,13 @@ static int script_peer(iocp_driver *driver, uint32_t handle, iocp_address *addre
     return of(driver)->peer_known ? 0 : -EOPNOTSUPP;
 }
 
+static int script_unacknowledged(iocp_driver *driver, uint32_t handle)
+{
+    (void)handle;
+    of(driver)->question_count++;
+    return of(driver)->unacknowledged;
+}
+
 static void script_provide(iocp_driver *driver, uint16_t buffer)
 {
     write_down(driver, (internals_request){.kind = INTERNALS_REQUEST_PROVIDE, .buffer = buffer}, NULL);
@@ -207,6 +216,7 @@ internals_worker *internals_worker_create(const iocp_port_config *config, bool w
                                                 .cancel = script_cancel,
                                                 .close_handle = script_close_handle,
                                                 .peer = script_peer,
+                                                .unacknowledged = script_unacknowledged,
                                                 .provide = script_provide,
                                                 .wait = script_wait,
                                                 .now_ns = script_now,
@@ -313,6 +323,16 @@ uint64_t internals_worker_wait_ns(const internals_worker *self)
 uint64_t internals_worker_now_ns(const internals_worker *self)
 {
     return self->now_ns;
+}
+
+void internals_worker_set_unacknowledged(internals_worker *self, int result)
+{
+    self->unacknowledged = result;
+}
+
+uint32_t internals_worker_question_count(const internals_worker *self)
+{
+    return self->question_count;
 }
 
 void internals_worker_set_peer(internals_worker *self, const iocp_address *address)

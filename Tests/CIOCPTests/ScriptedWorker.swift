@@ -1,4 +1,5 @@
 import CIOCPInternals
+import Glibc
 
 /// A worker of the core's over a driver that the test plays.
 final class ScriptedWorker {
@@ -54,6 +55,10 @@ final class ScriptedWorker {
     func pass(_ ns: UInt64) { internals_worker_pass(script, ns) }
     var now: UInt64 { internals_worker_now_ns(script) }
 
+    /// What sockets answer when they are asked for unacknowledged bytes, or -errno.
+    func answerUnacknowledged(_ result: Int32) { internals_worker_set_unacknowledged(script, result) }
+    var questions: UInt32 { internals_worker_question_count(script) }
+
     var unsent: UInt64 { internals_worker_unsent_bytes(script) }
     var holdings: iocp_worker_holdings { iocp_worker_hold(worker) }
     var stats: iocp_worker_stats { internals_worker_stats(script).pointee }
@@ -103,6 +108,23 @@ final class ScriptedWorker {
         static let more = UInt8(IOCP_EVENT_MORE.rawValue)
         static let buffer = UInt8(IOCP_EVENT_BUFFER.rawValue)
         static let done = UInt8(IOCP_EVENT_BUFFER_DONE.rawValue)
+    }
+
+    /// Ends what the worker cancels and closes. Returns the last completion once a connection was closed.
+    func finishClosing() -> iocp_completion? {
+        for _ in 0..<4 {
+            _ = settle()
+            for request in requests() {
+                switch request.kind {
+                case INTERNALS_REQUEST_CANCEL: report(request.call.token, -ECANCELED)
+                case INTERNALS_REQUEST_CLOSE:
+                    report(request.call.token, 0)
+                    return settle().last
+                default: break
+                }
+            }
+        }
+        return nil
     }
 
     /// A client connects: reports the accept of a new socket.

@@ -36,16 +36,9 @@ import Testing
 
         /// Why the connection closes now, or nil when it stays open.
         func closeReason() -> iocp_close_reason? {
-            _ = worker.settle()
-            for request in worker.requests() where request.kind == INTERNALS_REQUEST_CANCEL {
-                worker.report(request.call.token, -ECANCELED)
-            }
-            _ = worker.settle()
-            guard let close = worker.requests().first(where: { $0.kind == INTERNALS_REQUEST_CLOSE }) else { return nil }
-            worker.report(close.call.token, 0)
-            let last = worker.settle().last
-            #expect(last?.kind == IOCP_COMPLETION_CLOSED && worker.holdsNothing)
-            return last.map { iocp_close_reason(rawValue: $0.detail) }
+            guard let last = worker.finishClosing() else { return nil }
+            #expect(last.kind == IOCP_COMPLETION_CLOSED && worker.holdsNothing)
+            return iocp_close_reason(rawValue: last.detail)
         }
     }
 

@@ -103,6 +103,13 @@ static int played_peer(iocp_driver *driver, uint32_t handle, iocp_address *addre
     return -EBUSY;
 }
 
+static int played_unacknowledged(iocp_driver *driver, uint32_t handle)
+{
+    played_ring *ring = ring_of(driver);
+    (void)ring_socket_at(ring, handle);
+    return fuzz_one_in(ring->input, 8) ? -EBUSY : (int)fuzz_below(ring->input, 1 << 16);
+}
+
 static int played_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
 {
     (void)timeout_ns;
@@ -170,6 +177,7 @@ void played_ring_check_end(const played_ring *ring)
         .close = played_close, .accept = iocp_uring_accept, .connect = played_connect,                              \
         .receive = iocp_uring_receive, .send = iocp_uring_send, .shutdown = iocp_uring_shutdown,                    \
         .cancel = iocp_uring_cancel, .close_handle = iocp_uring_close_handle, .peer = played_peer,                  \
+        .unacknowledged = played_unacknowledged,                                                                    \
         .provide = iocp_uring_provide, .wait = played_wait, .now_ns = played_now,                                   \
         .handles_held = played_handles_held,                                                                        \
     }

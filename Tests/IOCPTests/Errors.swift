@@ -34,6 +34,8 @@ enum Errors {
     static let peer = errors(ENOTCONN, ENOBUFS, EINVAL, EOPNOTSUPP)
     /// A question that is not answered now.
     static let peerLater = errors(EBUSY, EAGAIN)
+    /// A question about progress that is put again soon; after any other, what the socket took has to do.
+    static let askAgain = errors(EBUSY, EAGAIN)
     static let wake = errors(EINTR, EAGAIN, ECANCELED)
 
     /// Waits that go on.

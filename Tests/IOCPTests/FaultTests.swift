@@ -437,6 +437,26 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
+    @Test("a question about progress without an answer ends nobody", arguments: testedDrivers, Errors.askAgain + Errors.peer)
+    func progressUnanswered(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver) { $0.send_timeout_ns = 1_000_000_000 }
+        let (peer, connection) = try worker.open(receiveBufferBytes: 64 * 1024)
+        #expect(worker.send(connection, pattern(Self.much)) == 0)
+        try worker.until("a send waits") { worker.stats.short_sends > 0 }
+        worker.fail(INTERNALS_FAULT_UNACKNOWLEDGED, with: error, times: 3)
+        let asksAgain = Errors.askAgain.contains(error)
+        worker.pass(milliseconds: 1020)
+        #expect(worker.struck(INTERNALS_FAULT_UNACKNOWLEDGED) == 1 && worker.closed.isEmpty)
+        worker.pass(milliseconds: 120)
+        #expect(worker.struck(INTERNALS_FAULT_UNACKNOWLEDGED) == (asksAgain ? 2 : 1) && worker.closed.isEmpty)
+        if !asksAgain { // what the socket took has to do: nothing more in two windows
+            for _ in 0..<4 { worker.pass(milliseconds: 1020) }
+            try worker.expectClosed(connection, IOCP_CLOSE_SEND_TIMEOUT, nil)
+        }
+        withExtendedLifetime(peer) {}
+        try worker.expectNothingHeld()
+    }
+
     // MARK: - Waiting
 
     @Test("an interrupted wait says so, and the next goes on", arguments: testedDrivers, Errors.waitInterrupted)

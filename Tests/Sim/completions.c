@@ -122,6 +122,16 @@ static bool abort_is_justified(const ledger *ledger, const ledger_life *life)
     return now_ns - (life->closing ? life->closing_ns : life->opened_ns) >= linger_ns;
 }
 
+/* Whether its peer acknowledged nothing for as long as a timeout that judges it. */
+static bool was_silent(const ledger *ledger, const ledger_life *life)
+{
+    const iocp_port_config *config = ledger->config;
+    const uint64_t last_ns = iocp_sim_now_ns(ledger->sim) - life->acknowledged_ns;
+    const uint64_t silence_ns = last_ns > life->longest_silence_ns ? last_ns : life->longest_silence_ns;
+    return silence_ns >= config->linger_timeout_ns ||
+           (config->send_timeout_ns > 0 && silence_ns >= config->send_timeout_ns);
+}
+
 static void check_reason(const ledger *ledger, const ledger_life *life, const iocp_completion *completion)
 {
     const iocp_port_config *config = ledger->config;
@@ -156,6 +166,8 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
     case IOCP_CLOSE_SEND_TIMEOUT:
         /* Or a graceful close, whose peer took nothing for as long as it lingers. */
         justified = config->send_timeout_ns > 0 || abort_is_justified(ledger, life);
+        LEDGER_REQUIRE(ledger, ledger->unasked || was_silent(ledger, life), "G7",
+                       "a peer that reads steadily was given up", life->token);
         break;
     case IOCP_CLOSE_SEND_OVERFLOW:
         justified = life->overflowed || life->squeezed || life->taken_bytes < life->lent_bytes;

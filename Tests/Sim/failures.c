@@ -21,6 +21,7 @@ static const struct {
     {"send", {FATAL, EAGAIN, EINTR, ECANCELED, ENOBUFS, ENOMEM}},
     {"shutdown", {FATAL}},
     {"close", {EINTR}},
+    {"unacknowledged", {EBUSY, EAGAIN, EOPNOTSUPP}},
     {"peer", {EBUSY, EAGAIN, ENOBUFS, ENOTCONN}},
     {"wait", {EINTR, EBADR, ENOMEM}},
     {"late", {ECANCELED, ECONNRESET, EPIPE, ENOBUFS}},

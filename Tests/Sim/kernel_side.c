@@ -19,6 +19,20 @@ static void named(void *context, iocp_token connection, uint32_t stream)
     const uint32_t most = ledger->config->connections_per_address;
     LEDGER_REQUIRE(ledger, most == 0 || iocp_sim_accepted_with(ledger->sim, connection) <= most, "G6",
                    "an address has more connections than it may", connection);
+    life->acknowledged_ns = iocp_sim_now_ns(ledger->sim);
+}
+
+static void acknowledged(void *context, iocp_token connection, uint32_t count_bytes)
+{
+    const ledger *ledger = context;
+    ledger_life *life = ledger_find(context, connection);
+    (void)count_bytes;
+    if (life == NULL)
+        return;
+    const uint64_t now_ns = iocp_sim_now_ns(ledger->sim);
+    const uint64_t silence_ns = now_ns - life->acknowledged_ns;
+    life->longest_silence_ns = silence_ns > life->longest_silence_ns ? silence_ns : life->longest_silence_ns;
+    life->acknowledged_ns = now_ns;
 }
 
 static void broke(void *context, iocp_token connection)
@@ -100,6 +114,7 @@ static void provided(void *context, const uint8_t *start, uint32_t count_bytes)
 static void failed(void *context, const char *operation, int error)
 {
     ledger *ledger = context;
+    ledger->unasked |= strcmp(operation, "unacknowledged") == 0 && error == EOPNOTSUPP;
     failures_count(&ledger->failures, operation, error);
     if (strcmp(operation, "wait") == 0 && error != EINTR)
         ledger->failure = error;
@@ -117,6 +132,7 @@ iocp_sim_observer ledger_observer(ledger *ledger)
                                .violated = violated,
                                .named = named,
                                .taken = taken,
+                               .acknowledged = acknowledged,
                                .silent = silent,
                                .broke = broke,
                                .ended = ended,

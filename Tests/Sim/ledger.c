@@ -45,6 +45,7 @@ void ledger_reset(ledger *ledger, uint64_t seed)
     ledger->posts_before_stop = 0;
     ledger->drained_ns = UINT64_MAX;
     ledger->failure = 0;
+    ledger->unasked = false;
     ledger->quiet_count = 0;
     ledger->completion_count = 0;
     ledger->closed_count = 0;

@@ -55,6 +55,8 @@ typedef struct ledger_life {
     uint8_t ending;   /* iocp_sim_ending, the latest; 0: none yet */
     bool ended_early; /* before STOPPING, and not by a FIN that was asked for */
     uint64_t opened_ns;
+    uint64_t acknowledged_ns;   /* when its peer last acknowledged some bytes, or it was named */
+    uint64_t longest_silence_ns; /* between two such times */
     uint64_t closing_ns;
     uint64_t closing_quiet_count;
     uint64_t received_bytes;
@@ -109,6 +111,7 @@ typedef struct ledger {
     bool said_stopping;      /* and STOPPING came */
     uint32_t posts_before_stop; /* where the posts ended when it was asked for */
     uint64_t drained_ns;     /* when its drain ends */
+    bool unasked;            /* the kernel does not tell what peers have acknowledged */
     uint64_t quiet_count; /* waits that had nothing to hand out: nothing older is owed after one */
     uint64_t completion_count;
     uint64_t closed_count;

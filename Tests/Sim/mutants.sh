@@ -39,7 +39,7 @@ two-sends|worker/service.c|s/if \(slot->flags & \(IOCP_SLOT_SENDING \| IOCP_SLOT
 fin-too-early|worker/service.c|s/    if \(slot->queue\.head != IOCP_NODE_NONE \|\| \(slot->flags & IOCP_SLOT_SENDING\)\)\n        return false;\n//|FIN does not await what is queued
 abort-sends-fin|worker/service.c|s/slot->handle, slot->flags & IOCP_SLOT_ABORT\)/slot->handle, false)/|an abort ends with FIN
 no-linger|worker/service.c|s/(if \(abort)(\) \{\n        slot->flags \|= IOCP_SLOT_ABORT;)/\1 || reason == IOCP_CLOSE_LOCAL\2/|a graceful close sends RST
-linger-never-ends|worker/deadlines.c|s/(    case IOCP_SLOT_LINGERING:\n[^\n]*\n)        slot->state = IOCP_SLOT_DRAINING;\n/\1/|a peer that never finishes holds its slot for ever
+linger-never-ends|worker/deadlines.c|s/        slot->state = IOCP_SLOT_DRAINING;\n//|a peer that never finishes holds its slot for ever
 drain-hangs-on-failure|worker/events.c|s/        iocp_worker_touch\(worker, slot\); \/\* one that drains[^\n]*\n//|a send that fails while its connection drains
 post-taken-when-closed|worker/mailbox.c|s/return -ESHUTDOWN;/return 0;/|a post is accepted behind the close of the mailbox
 post-lost-in-full-batch|worker/loop.c|s/taken < worker->out_capacity \/ 2 && has_room\(worker\) && iocp_mailbox_take\(&worker->mailbox, &letter\)/iocp_mailbox_take(\&worker->mailbox, \&letter) \&\& taken < worker->out_capacity \/ 2/|a letter is taken for which there is no room
@@ -53,7 +53,7 @@ silent-counts-all|worker/events.c|s/if \(slot->flags & IOCP_SLOT_SEND_COUNTED\)\
 portion-drops-rest|worker/service.c|s/(        slot->flags &= ~\(uint32_t\)IOCP_SLOT_DIRTY; [^\n]*\n    \})/\1\n    list->head = list->tail;/|a flush forgets the connections beyond its portion
 closing-forgotten|worker/service.c|s/\(void\)service_list\(worker, &worker->closing, left\);/;/|connections that close are never serviced
 starved-served-none|worker/service.c|s/return served < range->provided_count \? range->provided_count : \(uint32_t\)served;/return 0;/|nobody who found no buffer tries again
-flush-while-owed|worker/loop.c|s/(take_deadlines\(worker\);\n *take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet
+flush-while-owed|worker/loop.c|s/(result = wait_once\(worker, until_ns\);\n *take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet
 buffer-freed-while-lent|memory/receive_buffers.c|s/if \(buffers->holders\[id\] != 0\)/if (buffers->holders[id] \& DRIVER_HOLDS)/|lent bytes go back to the kernel
 lease-after-done|worker/events.c|s/    iocp_receive_buffers_lease\(&worker->buffers, event->buffer\);\n//|received bytes are not leased
 peer-fin-twice|worker/service.c|s/!\(slot->flags & IOCP_SLOT_PEER_FINISHED\) && !held_back/!held_back/|receives again behind the peer's FIN
@@ -79,6 +79,9 @@ stalled-in-place-uncounted|connection/send_queue.c|s/                node->piece
 stalled-newcomers-stay|worker/stalled.c|s/stalled_leave_less_than\(worker, 1\) \? slot : //|what victims hold for a while is taken from the reserve without end
 stalled-bytes-uncounted|worker/stalled.c|s/ \|\|\n *worker->stalled_bytes \+ kept_bytes > cap_bytes//|peers that do not read fill the cap of unsent bytes
 stalled-twice|worker/events.c|s/        iocp_worker_unstall\(worker, slot\); \/\* before[^\n]*\n/        slot->flags \&= ~(uint32_t)IOCP_SLOT_SEND_BLOCKED;\n/|a connection stands in the list of stalled ones twice
+progress-is-room|worker/deadlines.c|s/unacknowledged > 0 \? \(uint32_t\)unacknowledged : 0/0/|a peer that reads a full socket slowly is given up
+progress-judged-in-flight|worker/deadlines.c|s/if \(!\(slot->flags & IOCP_SLOT_SENDING\)\)\n        return false;/return false;/|what a send in flight took looks like silence
+progress-no-answer|worker/deadlines.c|s/if \(unacknowledged == -EBUSY \|\| unacknowledged == -EAGAIN\)\n/if (false)\n/|a question without an answer ends a connection
 stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
 TABLE
 )

@@ -48,6 +48,9 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_PRESSED = 1 << 17,          /* unsent bytes reached the high mark: receiving pauses until the low one */
     IOCP_SLOT_SEND_COUNTED = 1 << 18,     /* the send in flight is silent: counted as taken when submitted */
     IOCP_SLOT_RETRIED = 1 << 19,          /* found no buffer, tried again, and has received nothing since */
+    IOCP_SLOT_SEND_MARKED = 1 << 20,      /* sent_mark_bytes is known */
+    IOCP_SLOT_IDLE_MARKED = 1 << 21,      /* idle_mark_bytes is known: at the latest look the peer was still reading */
+    IOCP_SLOT_DOUBTED = 1 << 22,          /* its deadline waits for the end of the send in flight, which was cancelled */
 } iocp_slot_flag;
 
 /* Two cache lines: the first holds what every message touches. */
@@ -66,9 +69,10 @@ typedef struct iocp_slot {
     uint64_t received_ns;     /* when bytes last arrived: the clock of the wait that brought them */
 
     _Alignas(IOCP_CACHE_LINE_BYTES) uint64_t opened_ns;
-    uint64_t sent_ns;              /* when a send last took bytes */
-    uint64_t sent_mark_bytes;      /* sent_bytes when the window of the send or linger deadline began */
-    uint64_t sent_mark_ns;
+    uint64_t sent_ns;              /* when a send last took bytes, or the peer was seen to have acknowledged some */
+    uint32_t sent_mark_bytes;      /* acknowledged bytes, modulo 2^32, at the latest look of the send or linger deadline */
+    uint32_t idle_mark_bytes;      /* and of the idle deadline */
+    uint64_t sent_mark_ns;         /* when the window of the send or linger deadline began */
     uint64_t received_mark_bytes;  /* received_bytes when the window of the receive deadline began */
     uint64_t received_mark_ns;
     uint32_t next;                 /* free list, or starved FIFO */

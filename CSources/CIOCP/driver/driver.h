@@ -89,6 +89,9 @@ typedef struct iocp_driver_operations {
     void (*close_handle)(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
     /* Returns 0 or -errno; -EBUSY, -EAGAIN: not now, and after a wait perhaps. */
     int (*peer)(iocp_driver *driver, uint32_t handle, iocp_address *address);
+    /* Bytes that the socket took and its peer has not acknowledged; FIN counts as one. -EBUSY or -EAGAIN: not now;
+     * any other -errno: it cannot be asked. */
+    int (*unacknowledged)(iocp_driver *driver, uint32_t handle);
 
     /* Hands a buffer to receives. Takes effect at the next wait at the latest. */
     void (*provide)(iocp_driver *driver, uint16_t buffer);

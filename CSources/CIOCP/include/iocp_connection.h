@@ -62,8 +62,9 @@ uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection
 int iocp_receive_pause(iocp_worker *worker, iocp_token connection);
 int iocp_receive_resume(iocp_worker *worker, iocp_token connection);
 
-/* Closes gracefully: what is queued is sent, then FIN; waits for the peer's FIN up to linger_timeout_ns.
- * CLOSED(local) follows. Receives no more. */
+/* Closes gracefully: what is queued is sent, then FIN; waits for the peer's FIN up to linger_timeout_ns, and as much again
+ * whenever it acknowledged something. CLOSED(local) follows; CLOSED(send_timeout) when it took nothing for that long, and
+ * another reason when that cut the close short. Receives no more. */
 int iocp_close(iocp_worker *worker, iocp_token connection);
 
 /* Closes at once: drops what is queued, sends RST. CLOSED(aborted) follows. */

@@ -29,14 +29,14 @@ typedef struct iocp_port_config {
     uint32_t completion_queue_entries;     /* power of two, 64..65,536 */
     uint32_t mailbox_entries;              /* power of two; posts waiting per worker */
     uint32_t listen_backlog;               /* as in listen(2); the kernel caps it at net.core.somaxconn */
-    uint64_t linger_timeout_ns;            /* how long a graceful close waits for the peer's FIN */
+    uint64_t linger_timeout_ns;            /* how long a graceful close waits for a peer that acknowledges nothing more */
     uint32_t send_low_bytes;               /* unsent bytes at which a connection is writable again */
     uint32_t send_high_bytes;              /* unsent bytes at which its receive pauses */
     uint32_t send_cap_bytes;               /* unsent bytes it may never exceed; at most 2 GiB - 1 */
     uint64_t worker_unsent_bytes;          /* unsent bytes of all connections of a worker; a quarter of them for those that keep up */
-    uint64_t idle_timeout_ns;              /* 0: none; else nothing received or sent for this long */
+    uint64_t idle_timeout_ns;              /* 0: none; else nothing received, sent or acknowledged for this long */
     uint64_t receive_timeout_ns;           /* 0: none; else fewer than receive_progress_bytes received in it */
-    uint64_t send_timeout_ns;              /* 0: none; else unsent bytes and none of them taken in it */
+    uint64_t send_timeout_ns;              /* 0: none; else unsent bytes and the peer acknowledged nothing in it */
     uint32_t receive_progress_bytes;       /* at least 1 */
     uint32_t timers_per_worker;            /* user timers armed at once */
     uint32_t connections_per_address;      /* 0: no limit; IPv6 peers are counted by /64; over all workers */

@@ -33,6 +33,8 @@ typedef struct iocp_sim_observer {
     void (*named)(void *context, iocp_token connection, uint32_t stream);
     /* Bytes of a send were taken by the transport, in this order. */
     void (*taken)(void *context, iocp_token connection, const uint8_t *bytes, uint32_t count_bytes);
+    /* Their peer acknowledged some of them. */
+    void (*acknowledged)(void *context, iocp_token connection, uint32_t count_bytes);
     /* A send whose success need not end a wait was submitted: nobody should wait for it. */
     void (*silent)(void *context, iocp_token connection, uint32_t count_bytes);
     /* The transport failed, or the peer reset: bytes may be lost from here on. */
@@ -41,7 +43,8 @@ typedef struct iocp_sim_observer {
     /* A receive buffer was given to the kernel, which writes to it from here on. */
     void (*provided)(void *context, const uint8_t *start, uint32_t count_bytes);
     /* An operation ended with an error, or a question was answered with one. `operation` is "accept", "connect",
-     * "receive", "send", "shutdown" or "close"; "call" for a connect refused at the call, "peer", "wait"; or "late", for
+     * "receive", "send", "shutdown" or "close"; "call" for a connect refused at the call, "peer", "unacknowledged",
+     * "wait"; or "late", for
      * an event of a connection that had ended. Static storage. */
     void (*failed)(void *context, const char *operation, int error);
     /* Time passes inside a wait: other threads would run now, and may post. */

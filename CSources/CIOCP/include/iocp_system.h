@@ -52,7 +52,7 @@ typedef struct iocp_capabilities {
     int uring_result;           /* 0, or the -errno with which io_uring_setup(2) was refused */
     bool single_issuer;         /* SINGLE_ISSUER | DEFER_TASKRUN, since 6.1 */
     bool no_sqarray;            /* since 6.6, and a liburing that knows it */
-    bool socket_commands;       /* socket options by ring command, since 6.7 */
+    bool socket_commands;       /* socket options and what is unacknowledged, by ring command, since 6.7 */
     bool incremental_buffers;   /* IOU_PBUF_RING_INC, since 6.12, and its self-test of byte order passed */
     bool min_wait;              /* min-wait timeouts, since 6.12 */
     bool no_iowait;             /* since 6.15 */

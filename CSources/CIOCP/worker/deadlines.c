@@ -57,15 +57,23 @@ void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot)
 {
     if (worker->setup.config->send_timeout_ns == 0)
         return;
-    slot->sent_mark_bytes = slot->sent_bytes;
+    slot->flags &= ~(uint32_t)IOCP_SLOT_SEND_MARKED;
     slot->sent_mark_ns = worker->now_ns;
     arm(worker, slot, due_ns(worker, slot));
 }
 
+/* The first look comes early, so that the window which begins with it does not double the time that a peer gets. Most
+ * connections are closed before it, and nothing is asked for them. */
+static uint64_t first_look_ns(const iocp_worker *worker)
+{
+    return worker->setup.config->linger_timeout_ns / 8;
+}
+
 void iocp_worker_arm_linger(iocp_worker *worker, iocp_slot *slot)
 {
-    slot->sent_mark_bytes = slot->sent_bytes;
-    arm(worker, slot, worker->now_ns + worker->setup.config->linger_timeout_ns);
+    slot->flags &= ~(uint32_t)(IOCP_SLOT_SEND_MARKED | IOCP_SLOT_DOUBTED);
+    slot->sent_mark_ns = worker->now_ns;
+    arm(worker, slot, worker->now_ns + first_look_ns(worker));
 }
 
 void iocp_worker_begin_receive_window(iocp_worker *worker, iocp_slot *slot)
@@ -81,16 +89,124 @@ static void time_out(iocp_worker *worker, iocp_slot *slot, iocp_close_reason rea
     iocp_worker_begin_close(worker, slot, reason, 0, true);
 }
 
+/* --- progress ----------------------------------------------------------------------------------------------- */
+
+/* What one look at a connection found. Progress is the peer's: what it acknowledged. Room in the socket says less: a full
+ * one of some megabytes has none to report until the peer has read a third of it. */
+typedef struct look {
+    bool answered;
+    uint32_t unacknowledged_bytes;
+    uint32_t acknowledged_bytes; /* modulo 2^32: compared, never added up */
+} look;
+
+static look look_at(iocp_worker *worker, const iocp_slot *slot)
+{
+    const int unacknowledged = worker->operations->unacknowledged(worker->driver, slot->handle);
+    if (unacknowledged == -EBUSY || unacknowledged == -EAGAIN)
+        return (look){.answered = false};
+    /* A silent send was counted before it ended. */
+    const uint32_t uncertain_bytes = slot->flags & IOCP_SLOT_SEND_COUNTED ? slot->in_flight_bytes : 0;
+    /* Where the kernel cannot be asked, what the socket took has to do. */
+    const uint32_t rest_bytes = unacknowledged > 0 ? (uint32_t)unacknowledged : 0;
+    return (look){.answered = true,
+                  .unacknowledged_bytes = rest_bytes,
+                  .acknowledged_bytes = (uint32_t)slot->sent_bytes - uncertain_bytes - rest_bytes};
+}
+
+/* No answer is no reason to end anybody. */
+static void look_again(iocp_worker *worker, const iocp_slot *slot)
+{
+    arm(worker, slot, worker->now_ns + IOCP_ASK_AGAIN_MS * UINT64_C(1000000));
+}
+
+/* The send in flight may have taken as many bytes as the peer acknowledged, and its event is still to come: that looks like
+ * no progress. So nobody is judged while one is in flight: it is cancelled, and its end looks again. */
+static bool is_doubtful(iocp_worker *worker, iocp_slot *slot)
+{
+    if (!(slot->flags & IOCP_SLOT_SENDING))
+        return false;
+    slot->flags |= IOCP_SLOT_DOUBTED;
+    if (!(slot->flags & IOCP_SLOT_SEND_CANCELLED)) {
+        slot->flags |= IOCP_SLOT_SEND_CANCELLED;
+        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND), slot->handle);
+    }
+    return true;
+}
+
+/* Whether the mark differs from what was found, or was not known; it is what was found from here on. */
+static bool mark_sent(iocp_slot *slot, const look *found)
+{
+    const bool moved = !(slot->flags & IOCP_SLOT_SEND_MARKED) || slot->sent_mark_bytes != found->acknowledged_bytes;
+    slot->flags |= IOCP_SLOT_SEND_MARKED;
+    slot->sent_mark_bytes = found->acknowledged_bytes;
+    return moved;
+}
+
+/* Whether the peer still reads what it was sent. A connection that was never found reading is idle once everything is
+ * acknowledged, whenever that was. */
+static bool mark_idle(iocp_slot *slot, const look *found)
+{
+    const bool reads = slot->flags & IOCP_SLOT_IDLE_MARKED ? slot->idle_mark_bytes != found->acknowledged_bytes
+                                                           : found->unacknowledged_bytes > 0;
+    slot->idle_mark_bytes = found->acknowledged_bytes;
+    if (found->unacknowledged_bytes > 0)
+        slot->flags |= IOCP_SLOT_IDLE_MARKED;
+    else
+        slot->flags &= ~(uint32_t)IOCP_SLOT_IDLE_MARKED;
+    return reads;
+}
+
+/* --- when one comes ----------------------------------------------------------------------------------------- */
+
+static bool idle_is_due(const iocp_worker *worker, const iocp_slot *slot)
+{
+    const uint64_t timeout_ns = worker->setup.config->idle_timeout_ns;
+    return timeout_ns > 0 && worker->now_ns >= most(slot->received_ns, slot->sent_ns) + timeout_ns;
+}
+
+static bool send_is_due(const iocp_worker *worker, const iocp_slot *slot)
+{
+    const uint64_t timeout_ns = worker->setup.config->send_timeout_ns;
+    return timeout_ns > 0 && slot->queue.unsent_bytes > 0 && worker->now_ns >= slot->sent_mark_ns + timeout_ns;
+}
+
+/* Idle and send deadlines. False: the connection ends, or is looked at again later. */
+static bool reads_on(iocp_worker *worker, iocp_slot *slot)
+{
+    const bool idle_due = idle_is_due(worker, slot);
+    const bool send_due = send_is_due(worker, slot);
+    if (!idle_due && !send_due)
+        return true;
+    const look found = look_at(worker, slot);
+    if (!found.answered) {
+        look_again(worker, slot);
+        return false;
+    }
+    if (idle_due && !mark_idle(slot, &found)) {
+        if (is_doubtful(worker, slot))
+            return false;
+        time_out(worker, slot, IOCP_CLOSE_IDLE_TIMEOUT);
+        return false;
+    }
+    if (idle_due)
+        slot->sent_ns = worker->now_ns;
+    if (send_due && !mark_sent(slot, &found)) {
+        if (is_doubtful(worker, slot))
+            return false;
+        time_out(worker, slot, IOCP_CLOSE_SEND_TIMEOUT);
+        return false;
+    }
+    if (send_due)
+        slot->sent_mark_ns = worker->now_ns;
+    return true;
+}
+
 static void open_deadline(iocp_worker *worker, iocp_slot *slot)
 {
     const iocp_port_config *config = worker->setup.config;
-    const uint64_t now_ns = worker->now_ns;
-    if (config->idle_timeout_ns > 0 &&
-        now_ns >= most(slot->received_ns, slot->sent_ns) + config->idle_timeout_ns) {
-        time_out(worker, slot, IOCP_CLOSE_IDLE_TIMEOUT);
+    if (!reads_on(worker, slot))
         return;
-    }
-    if (config->receive_timeout_ns > 0 && now_ns >= slot->received_mark_ns + config->receive_timeout_ns) {
+    if (config->receive_timeout_ns > 0 && worker->now_ns >= slot->received_mark_ns + config->receive_timeout_ns) {
         const bool held_back = slot->flags & (IOCP_SLOT_PAUSED | IOCP_SLOT_PRESSED | IOCP_SLOT_STARVED);
         if (!held_back && !(slot->flags & IOCP_SLOT_PEER_FINISHED) &&
             slot->received_bytes - slot->received_mark_bytes < config->receive_progress_bytes) {
@@ -98,15 +214,6 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
             return;
         }
         iocp_worker_begin_receive_window(worker, slot);
-    }
-    if (config->send_timeout_ns > 0 && slot->queue.unsent_bytes > 0 &&
-        now_ns >= slot->sent_mark_ns + config->send_timeout_ns) {
-        if (slot->sent_bytes == slot->sent_mark_bytes) {
-            time_out(worker, slot, IOCP_CLOSE_SEND_TIMEOUT);
-            return;
-        }
-        slot->sent_mark_bytes = slot->sent_bytes;
-        slot->sent_mark_ns = now_ns;
     }
     const uint64_t due = due_ns(worker, slot);
     if (due != UINT64_MAX)
@@ -124,6 +231,40 @@ static bool is_answered(const iocp_worker *worker, const iocp_slot *slot)
     return false;
 }
 
+/* A peer that takes what is unsent, or in the socket, is waited for; one that takes nothing for as long as the connection
+ * lingers is not. After FIN the kernel would go on by itself, but not for a peer that still sends: it answers such bytes
+ * with RST, and the last reply is lost. */
+static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
+{
+    const uint64_t linger_ns = worker->setup.config->linger_timeout_ns;
+    const look found = look_at(worker, slot);
+    if (!found.answered) {
+        look_again(worker, slot);
+        return;
+    }
+    const bool first = !(slot->flags & IOCP_SLOT_SEND_MARKED);
+    const bool moved = mark_sent(slot, &found);
+    const bool takes = found.unacknowledged_bytes > 0 || slot->state == IOCP_SLOT_FLUSHING;
+    if (first ? takes : moved) {
+        slot->sent_mark_ns = worker->now_ns;
+        arm(worker, slot, worker->now_ns + linger_ns);
+    } else if (first && worker->now_ns < slot->sent_mark_ns + linger_ns) {
+        arm(worker, slot, slot->sent_mark_ns + linger_ns);
+    } else if (is_doubtful(worker, slot)) {
+        return;
+    } else if (slot->state == IOCP_SLOT_FLUSHING) {
+        time_out(worker, slot, IOCP_CLOSE_SEND_TIMEOUT);
+    } else {
+        if (found.unacknowledged_bytes > 0) {
+            IOCP_STATS_ADD(worker->stats, timeouts, 1);
+            slot->close_reason = IOCP_CLOSE_SEND_TIMEOUT;
+        }
+        /* FIN and everything before it was handed over; the peer just never finishes its side. */
+        slot->state = IOCP_SLOT_DRAINING;
+        iocp_worker_touch(worker, slot);
+    }
+}
+
 void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
 {
     switch (slot->state) {
@@ -131,16 +272,8 @@ void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
         open_deadline(worker, slot);
         return;
     case IOCP_SLOT_FLUSHING:
-        if (slot->sent_bytes != slot->sent_mark_bytes) {
-            iocp_worker_arm_linger(worker, slot); /* slow, but the peer still reads */
-            return;
-        }
-        time_out(worker, slot, IOCP_CLOSE_SEND_TIMEOUT);
-        return;
     case IOCP_SLOT_LINGERING:
-        /* FIN and everything before it was handed over; the peer just never finishes its side. */
-        slot->state = IOCP_SLOT_DRAINING;
-        iocp_worker_touch(worker, slot);
+        linger_deadline(worker, slot);
         return;
     case IOCP_SLOT_CONNECTING:
         if (is_answered(worker, slot))

@@ -194,6 +194,10 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
     }
     if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN || (slot->flags & IOCP_SLOT_FINISH_WANTED))
         iocp_worker_touch(worker, slot);
+    if (slot->flags & IOCP_SLOT_DOUBTED) {
+        slot->flags &= ~(uint32_t)IOCP_SLOT_DOUBTED;
+        iocp_worker_deadline(worker, slot);
+    }
 }
 
 static void handle_connect(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)

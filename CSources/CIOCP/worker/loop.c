@@ -190,6 +190,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
             take_events(worker); /* left over from a batch that did not fit */
         } else {
             take_posts(worker);
+            take_deadlines(worker); /* for which the batch before had no room */
             iocp_worker_follow_stop(worker);
             if (iocp_worker_has_stopped(worker))
                 break;
@@ -201,9 +202,11 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
                 result = 0;
                 continue;
             }
-            take_deadlines(worker);
             take_events(worker);
         }
+        /* After the events: what came in time, but waited for a handler that took long, is no silence. */
+        if (worker->event_next == worker->event_count)
+            take_deadlines(worker);
         /* A poll, too, hands over everything that was queued. */
         if (result < 0 || (worker->now_ns >= until_ns && !iocp_worker_flushes_on(worker)))
             break;

@@ -46,7 +46,8 @@ public struct PortConfiguration: Sendable, Hashable {
     public var mailboxEntries: Int = 16 * 1024
     /// As in `listen(2)`; the kernel caps it at `net.core.somaxconn`.
     public var listenBacklog: Int = 4096
-    /// How long a graceful close waits for a peer that neither reads nor finishes.
+    /// How long a graceful close waits for a peer that neither reads nor finishes. One that acknowledges something in every
+    /// such time is waited for until it has everything; one that does not ends with `closed(.sendTimeout)`.
     public var lingerTimeout: Duration = .seconds(5)
     /// Unsent bytes at which a connection that was held back is writable again.
     public var sendLowWatermark: Int = 256 * 1024
@@ -58,12 +59,14 @@ public struct PortConfiguration: Sendable, Hashable {
     public var overflowPolicy: OverflowPolicy = .close
     /// Unsent bytes of all connections of a worker; of these, too, a quarter is for those that keep up.
     public var unsentBytesPerWorker: Int = 1 << 30
-    /// Ends a connection that neither received nor sent for this long; nil never does. At most one day, as below.
+    /// Ends a connection that neither received nor sent for this long, and whose peer acknowledged nothing of what is on its
+    /// way to it; nil never does. At most one day, as below.
     public var idleTimeout: Duration?
     /// Ends a connection that received less than ``receiveProgressBytes`` in this time, unless it was held back here.
     public var receiveTimeout: Duration?
     public var receiveProgressBytes: Int = 1
-    /// Ends a connection with unsent bytes none of which were taken in this time.
+    /// Ends a connection with unsent bytes whose peer acknowledged nothing in this time. It is noticed after one to two times
+    /// this long. Before Linux 6.7, io_uring goes by what the socket took.
     public var sendTimeout: Duration?
     /// User timers each worker can have armed.
     public var timersPerWorker: Int = 16 * 1024

@@ -20,7 +20,7 @@ typedef enum internals_fault_point : uint8_t {
     INTERNALS_FAULT_CANCEL = 6,         /* none | ASYNC_CANCEL, which is done all the same */
     INTERNALS_FAULT_CLOSE = 7,          /* close | CLOSE, which are done all the same */
     INTERNALS_FAULT_ABORT = 8,          /* setsockopt, SO_LINGER | CONNECT to AF_UNSPEC */
-    INTERNALS_FAULT_PEER = 9,           /* getpeername | URING_CMD */
+    INTERNALS_FAULT_PEER = 9,           /* getpeername | URING_CMD of an option */
     INTERNALS_FAULT_PLACE = 10,         /* none | FILES_UPDATE; errno 0: it says that it placed nothing */
     INTERNALS_FAULT_WAKE = 11,          /* none | READ */
     INTERNALS_FAULT_WAIT = 12,          /* epoll_wait | io_uring_enter, nothing taken */
@@ -49,7 +49,8 @@ typedef enum internals_fault_point : uint8_t {
     INTERNALS_FAULT_BUSY_POLL = 33,     /* ioctl, of an epoll set | none: RING_REGISTER */
     INTERNALS_FAULT_ANSWER = 34,        /* none | io_uring_enter: what it completes is not seen before the next entry,
                                          * as behind an overflow of the completion queue */
-    INTERNALS_FAULT_POINT_COUNT = 35,
+    INTERNALS_FAULT_UNACKNOWLEDGED = 35, /* ioctl, SIOCOUTQ | URING_CMD of that question */
+    INTERNALS_FAULT_POINT_COUNT = 36,
 } internals_fault_point;
 
 /* Lets `pass_count` pass, then strikes `strike_count` times. Thread: the calling one alone. */

@@ -75,6 +75,11 @@ uint64_t internals_worker_now_ns(const internals_worker *worker);
 /* The address that every socket's peer has from here on; before, none can be asked. */
 void internals_worker_set_peer(internals_worker *worker, const iocp_address *address);
 
+/* What every socket answers when it is asked for bytes that its peer has not acknowledged; 0 at first. And how often one
+ * was asked. */
+void internals_worker_set_unacknowledged(internals_worker *worker, int result);
+uint32_t internals_worker_question_count(const internals_worker *worker);
+
 /* Unsent bytes of all connections, as the worker counts them. */
 uint64_t internals_worker_unsent_bytes(const internals_worker *worker);
 

@@ -173,6 +173,7 @@ const iocp_driver_operations *iocp_driver_epoll(void)
         .cancel = iocp_epoll_cancel,
         .close_handle = iocp_epoll_close_handle,
         .peer = iocp_epoll_peer,
+        .unacknowledged = iocp_epoll_unacknowledged,
         .provide = iocp_epoll_provide,
         .wait = iocp_epoll_wait,
         .handles_held = epoll_handles_held,

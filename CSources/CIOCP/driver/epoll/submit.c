@@ -1,6 +1,7 @@
 /* Intents. A send, a shutdown or a close is done at once and ends at the next wait; receives, accepts, connects and
  * sends that found no room wait for readiness. */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -174,4 +175,12 @@ int iocp_epoll_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
     if (getpeername(iocp_epoll_of(driver)->sockets[handle].fd, (struct sockaddr *)&storage, &length) < 0)
         return -errno;
     return iocp_sockaddr_read(&storage, address);
+}
+
+int iocp_epoll_unacknowledged(iocp_driver *driver, uint32_t handle)
+{
+    int count_bytes = 0;
+    if (ioctl(iocp_epoll_of(driver)->sockets[handle].fd, SIOCOUTQ, &count_bytes) < 0)
+        return -errno;
+    return count_bytes;
 }

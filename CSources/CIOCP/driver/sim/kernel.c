@@ -214,16 +214,17 @@ static void take_bytes(iocp_sim *sim, iocp_sim_socket *socket, uint32_t count_by
     }
 }
 
-/* What fits, or less; nothing while there is no room and the send may wait. */
+/* What fits, or less; nothing while there is no room and the send may wait. A full socket reports room only once a third
+ * of it was drained. */
 static void take_what_fits(iocp_sim *sim, iocp_sim_socket *socket)
 {
     const uint32_t room = socket->peer.window_bytes - socket->peer.unread_bytes;
+    const bool waits = socket->send_mode == IOCP_SEND_WAIT;
     uint32_t count = room < socket->send_bytes ? room : socket->send_bytes;
-    if (count == 0) {
-        if (socket->send_mode != IOCP_SEND_WAIT)
-            end(sim, socket, IOCP_SIM_SEND, -EAGAIN);
+    if (count == 0 && !waits)
+        end(sim, socket, IOCP_SIM_SEND, -EAGAIN);
+    if (count == 0 || (waits && room < socket->peer.window_bytes / 3))
         return;
-    }
     if (iocp_sim_chance(sim, sim->weather.short_send))
         count = 1 + iocp_sim_below(sim, count);
     take_bytes(sim, socket, count);

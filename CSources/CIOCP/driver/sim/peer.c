@@ -13,6 +13,7 @@ void iocp_sim_peer_new(iocp_sim *sim, iocp_sim_peer *peer)
         .finishes = iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2),
         .missed = iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2),
         .stubborn = iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 8),
+        .sip_bytes = iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 4) ? 1 + iocp_sim_below(sim, 64) : 0,
     };
 }
 
@@ -28,14 +29,24 @@ static void write_bytes(iocp_sim *sim, iocp_sim_peer *peer)
     peer->arrived_bytes += sim->clear ? left : iocp_sim_magnitude(sim, (uint32_t)left);
 }
 
-static void read_bytes(iocp_sim *sim, iocp_sim_peer *peer)
+/* Bytes are acknowledged as they are read: the peer's own buffer is part of the window. */
+static void read_bytes(iocp_sim *sim, iocp_sim_socket *socket)
 {
+    iocp_sim_peer *peer = &socket->peer;
+    uint32_t count = 0;
     if (peer->stalled)
         return;
     if (sim->clear)
-        peer->unread_bytes = 0;
+        count = peer->unread_bytes;
+    else if (peer->sip_bytes > 0)
+        count = peer->sip_bytes < peer->unread_bytes ? peer->sip_bytes : peer->unread_bytes;
     else
-        peer->unread_bytes -= iocp_sim_magnitude(sim, peer->unread_bytes);
+        count = iocp_sim_magnitude(sim, peer->unread_bytes);
+    peer->unread_bytes -= count;
+    if (count > 0)
+        IOCP_SIM_SAY(sim, "    the peer of stream %u reads %u bytes, %u are left", socket->stream, count, peer->unread_bytes);
+    if (count > 0 && socket->connection != 0 && sim->observer.acknowledged != NULL)
+        sim->observer.acknowledged(sim->observer.context, socket->connection, count);
 }
 
 /* Its FIN: of itself, or because it saw ours. */
@@ -82,7 +93,7 @@ void iocp_sim_peer_act(iocp_sim *sim, iocp_sim_socket *socket)
         if (!peer->stalled)
             peer->window_bytes = UINT32_MAX;
     }
-    read_bytes(sim, peer);
+    read_bytes(sim, socket);
     if (!peer->finished)
         write_bytes(sim, peer);
     finish(sim, socket);

@@ -91,6 +91,7 @@ static uint64_t sim_now_ns(const iocp_driver *driver)
         .cancel = iocp_sim_cancel,              \
         .close_handle = iocp_sim_close_handle,  \
         .peer = iocp_sim_peer_address,          \
+        .unacknowledged = iocp_sim_unacknowledged, \
         .provide = iocp_sim_provide,            \
         .wait = iocp_sim_wait,                  \
         .now_ns = sim_now_ns,                   \

@@ -62,7 +62,8 @@ typedef struct iocp_sim_peer {
     uint64_t total_bytes;    /* what it will send */
     uint64_t arrived_bytes;  /* of those, at the socket */
     uint64_t delivered_bytes; /* of those, in receive buffers */
-    uint32_t window_bytes;   /* how much it takes before it has to read */
+    uint32_t window_bytes;   /* how much it takes before it has to read, the worker's socket included */
+    uint32_t sip_bytes;      /* how much it reads at most at a time; 0: as much as it likes */
     uint32_t unread_bytes;
     bool finishes;           /* sends FIN of itself, not only in answer to one */
     bool finished;           /* its FIN is at the socket */
@@ -151,6 +152,7 @@ struct iocp_sim {
     uint64_t crowded_until_ns;
     uint64_t event_count;
     bool whole_buffers;
+    bool cannot_be_asked;       /* what peers have not acknowledged: an old kernel */
     bool clear;
     bool clients_stopped;
     iocp_token dam_reader;      /* while it is clear but for a dam: whose peer alone reads */
@@ -226,6 +228,7 @@ void iocp_sim_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_sim_cancel(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_sim_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
 int iocp_sim_peer_address(iocp_driver *driver, uint32_t handle, iocp_address *address);
+int iocp_sim_unacknowledged(iocp_driver *driver, uint32_t handle);
 void iocp_sim_provide(iocp_driver *driver, uint16_t buffer);
 
 /* kernel.c */

@@ -92,6 +92,7 @@ iocp_sim *iocp_sim_create(uint64_t seed, bool whole_buffers, const iocp_sim_obse
     sim->weather = draw_weather(sim);
     sim->pace_ns = UINT32_C(1) << (8 + iocp_sim_below(sim, 16)); /* 256 ns to 8 ms */
     sim->peer_bytes_max = UINT32_C(1) << (6 + iocp_sim_below(sim, 11));
+    sim->cannot_be_asked = iocp_sim_below(sim, 8) == 0;
     sim->address_count = 1 + iocp_sim_magnitude(sim, 30);
     sim->queue_entries = UINT32_C(8) << iocp_sim_below(sim, 4); /* bursts are small here, so the queue is, too */
     sim->window_bytes_max = UINT32_C(1) << (8 + iocp_sim_below(sim, 10));

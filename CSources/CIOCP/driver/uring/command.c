@@ -220,3 +220,9 @@ int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
     }
     return result < 0 ? result : iocp_sockaddr_read(&storage, address);
 }
+
+int iocp_uring_unacknowledged(iocp_driver *driver, uint32_t handle)
+{
+    static const iocp_uring_question question = {.command = IOCP_URING_SOCKET_OP_SIOCOUTQ};
+    return iocp_uring_ask(iocp_uring_of(driver), handle, &question, NULL);
+}

@@ -21,24 +21,34 @@ static int wait_one(struct io_uring *ring, struct io_uring_cqe *copy)
     return 0;
 }
 
-static bool socket_commands_work(struct io_uring *ring)
+/* Prepares a command on a socket; the caller fills the rest. */
+static struct io_uring_sqe *socket_command(struct io_uring *ring, int fd, uint32_t operation)
 {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct io_uring_sqe *entry = io_uring_get_sqe(ring);
-    if (fd < 0 || entry == NULL) {
-        close(fd);
-        return false;
-    }
-    int type = 0;
     memset(entry, 0, sizeof *entry);
     entry->opcode = IORING_OP_URING_CMD;
     entry->fd = fd;
-    entry->cmd_op = IOCP_URING_SOCKET_OP_GETSOCKOPT;
+    entry->cmd_op = operation;
+    return entry;
+}
+
+/* Both that are used: an option, and how much the peer has not acknowledged. */
+static bool socket_commands_work(struct io_uring *ring)
+{
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    int type = 0;
+    struct io_uring_sqe *entry = socket_command(ring, fd, IOCP_URING_SOCKET_OP_GETSOCKOPT);
     entry->addr = SOL_SOCKET | (uint64_t)SO_TYPE << 32;
     entry->file_index = sizeof type;
     entry->addr3 = (uint64_t)(uintptr_t)&type;
     struct io_uring_cqe answer;
-    const bool works = wait_one(ring, &answer) == 0 && answer.res >= 0 && type == SOCK_STREAM;
+    bool works = wait_one(ring, &answer) == 0 && answer.res >= 0 && type == SOCK_STREAM;
+    if (works) {
+        socket_command(ring, fd, IOCP_URING_SOCKET_OP_SIOCOUTQ);
+        works = wait_one(ring, &answer) == 0 && answer.res == 0;
+    }
     close(fd);
     return works;
 }
