@@ -2,13 +2,11 @@
 #include "listener_set.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../system/socket_address.h"
+#include "listening_socket.h"
 
 static void close_once(_Atomic int *socket)
 {
