@@ -12,6 +12,7 @@ struct LoadConnector {
     private let monitor: LoadMonitor
     private let count: Int
     private var asked = 0
+    private var hasBegun = false
     private var arrivedCount = 0
 
     init(_ plan: LoadPlan, _ monitor: LoadMonitor, ofWorker worker: Int) {
@@ -21,6 +22,10 @@ struct LoadConnector {
 
     /// Each connect's key is the connection's index on its worker.
     mutating func connectMore(on worker: Worker) {
+        defer {
+            if !hasBegun { monitor.begun() }
+            hasBegun = true
+        }
         while asked < count, asked - arrivedCount < plan.connectWindow {
             let number = plan.number(of: asked, onWorker: worker.index)
             do throws(IOCPError) {

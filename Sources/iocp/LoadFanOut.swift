@@ -92,7 +92,8 @@ struct LoadFanOut: ConnectionHandler {
     private mutating func greet(in interval: Duration) throws(IOCPError) {
         guard stage == .connecting, let publisher, publisher.isOpen else { return }
         var next = interval
-        if monitor.connectedSoFar == plan.connections, hasGreetingReturned || interval == LoadFanOut.greetingIntervalMax {
+        if monitor.connectedSoFar == plan.connections, hasGreetingReturned || interval == LoadFanOut.greetingIntervalMax
+        {
             try send(LoadFrames.greeting, on: publisher)
             hasGreetingReturned = false
         }
@@ -135,7 +136,8 @@ struct LoadFanOut: ConnectionHandler {
 
     mutating func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
         guard connection.key != LoadFanOut.publisherKey else {
-            mismatched("the publisher got \(Figure.counted(bytes.byteCount, "byte")), and is to get none", connection.key)
+            mismatched(
+                "the publisher got \(Figure.counted(bytes.byteCount, "byte")), and is to get none", connection.key)
             connection.abort()
             return
         }

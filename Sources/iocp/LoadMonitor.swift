@@ -9,6 +9,7 @@ final class LoadMonitor: Sendable {
     private let connectedCount = Atomic(0)
     private let establishedCount = Atomic(0)
     private let activeLostCount = Atomic(0)
+    private let begunCount = Atomic(0)
     private let askedCount = Atomic(0)
     private let goneCount = Atomic(0)
     private let abandoned = Atomic(false)
@@ -27,6 +28,12 @@ final class LoadMonitor: Sendable {
     }
 
     // MARK: From the workers
+
+    /// A worker has asked for its first connections.
+    func begun() {
+        begunCount.add(1, ordering: .relaxed)
+        changed.signal()
+    }
 
     /// A connect was asked for that will open or fail.
     func asked() {
@@ -122,7 +129,8 @@ final class LoadMonitor: Sendable {
         _ = wait(until: .now + limit) {
             let gone = goneCount.load(ordering: .relaxed)
             guard let total else {
-                return gone + establishedCount.load(ordering: .relaxed) >= askedCount.load(ordering: .relaxed)
+                return begunCount.load(ordering: .relaxed) == plan.workers
+                    && gone + establishedCount.load(ordering: .relaxed) >= askedCount.load(ordering: .relaxed)
             }
             return gone >= total
         }

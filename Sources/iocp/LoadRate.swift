@@ -131,7 +131,9 @@ struct LoadRate: ConnectionHandler {
         do throws(IOCPError) {
             try streams[index].send(pattern, on: connection)
         } catch {
-            if monitor.sendFailed(error, of: plan.number(of: index, onWorker: worker.index)) { streams[index].isCondemned = true }
+            if monitor.sendFailed(error, of: plan.number(of: index, onWorker: worker.index)) {
+                streams[index].isCondemned = true
+            }
             throw error
         }
     }

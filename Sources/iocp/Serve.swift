@@ -46,10 +46,13 @@ struct Serve: ParsableCommand {
     @Option(help: "What is done with received bytes.")
     var handler: HandlerOption = .echo
 
-    @Option(parsing: .unconditional, help: "Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.")
+    @Option(
+        parsing: .unconditional,
+        help: "Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.")
     var fanOut: Int?
 
-    @Option(parsing: .unconditional, help: "Microseconds that a busy worker looks for more before it sleeps, 0 to 10000.")
+    @Option(
+        parsing: .unconditional, help: "Microseconds that a busy worker looks for more before it sleeps, 0 to 10000.")
     var spin = 0
 
     @Option(

@@ -55,7 +55,8 @@ struct Stress: ParsableCommand {
     @Option(parsing: .unconditional, help: "Messages each active connection keeps outstanding, 1 to 1024.")
     var depth = 1
 
-    @Option(parsing: .unconditional, help: "Messages per second over all active connections, 1 to 10000000: an open loop.")
+    @Option(
+        parsing: .unconditional, help: "Messages per second over all active connections, 1 to 10000000: an open loop.")
     var rate: Int?
 
     @Flag(help: "Open, use and close connections over and over.")
@@ -67,7 +68,8 @@ struct Stress: ParsableCommand {
     @Option(parsing: .unconditional, help: "Seconds to measure, more than 0 and at most 3600.")
     var duration = 5.0
 
-    @Option(parsing: .unconditional, help: "Threads that make the load, 1 to 1024; raised to what the connections need.")
+    @Option(
+        parsing: .unconditional, help: "Threads that make the load, 1 to 1024; raised to what the connections need.")
     var workers = 1
 
     @Option(
@@ -119,7 +121,8 @@ struct Stress: ParsableCommand {
         }
         if active == 0 { throw ValidationError("--rate needs an --active connection at least") }
         if fanOut, size < LoadFrames.headerBytes {
-            throw ValidationError("--fan-out takes frames of \(LoadFrames.headerBytes) bytes at least, not \(size): raise --size")
+            throw ValidationError(
+                "--fan-out takes frames of \(LoadFrames.headerBytes) bytes at least, not \(size): raise --size")
         }
     }
 

@@ -7,7 +7,9 @@ import Testing
     private final class Page {
         var page = iocp_stats_page()
 
-        init(workers: UInt32, driver: String = "sim") { precondition(iocp_stats_page_open(&page, workers, driver) == 0) }
+        init(workers: UInt32, driver: String = "sim") {
+            precondition(iocp_stats_page_open(&page, workers, driver) == 0)
+        }
         deinit { iocp_stats_page_close(&page) }
 
         /// Writes into the page behind its back.
@@ -53,7 +55,9 @@ import Testing
     @Test func everyFieldOfEveryWorkerArrives() throws {
         let page = Page(workers: 3)
         let view = try View(page.page.fd)
-        func value(_ worker: UInt32, _ field: UInt32) -> UInt64 { 1 << 40 | UInt64(worker) << 32 | UInt64(field) << 8 | 7 }
+        func value(_ worker: UInt32, _ field: UInt32) -> UInt64 {
+            1 << 40 | UInt64(worker) << 32 | UInt64(field) << 8 | 7
+        }
         for worker: UInt32 in 0..<3 {
             for (field, name) in Self.fields {
                 var stats = view.worker(worker)
@@ -68,7 +72,7 @@ import Testing
                 #expect(internals_stats_field_get(&stats, field) == value(worker, field), "\(name) of \(worker)")
             }
         }
-        for (field, name) in Self.fields { // one after the other: a view shows what was there when it was refreshed
+        for (field, name) in Self.fields {  // one after the other: a view shows what was there when it was refreshed
             internals_stats_field_add(&page.page, 1, field, 1000)
             var before = view.worker(1)
             #expect(internals_stats_field_get(&before, field) == value(1, field), "\(name) grown by itself")
@@ -195,7 +199,7 @@ import Testing
             for (at, byte) in random.bytes(40).enumerated() { page.write(byte, at: at) }
             #expect(Self.open(page.page.fd) == -EPROTO)
         }
-        for _ in 0..<500 { // one bit of the magic
+        for _ in 0..<500 {  // one bit of the magic
             let page = Page(workers: 1)
             let magic = page.page.header.pointee.magic
             page.write(magic ^ 1 << UInt64(random.below(64)), at: Offset.magic)

@@ -11,7 +11,9 @@ extension Commands {
             return try #require(Int(line.split(whereSeparator: { !$0.isNumber })[0]))
         }
 
-        @Test("frames that are never sent to their end hold a bounded part of a worker's memory", arguments: ["uring", "epoll"])
+        @Test(
+            "frames that are never sent to their end hold a bounded part of a worker's memory",
+            arguments: ["uring", "epoll"])
         func halfFrames(driver: String) throws {
             let server = try Server(["--driver", driver, "--fan-out", "8388608"])
             let clients = try ChildProcess("FaultyServer", ["part", "8388607", server.port])
@@ -28,8 +30,11 @@ extension Commands {
             #expect(try server.end() == 0)
             let lines = server.child.lines(of: .errors)
             #expect(lines.count == 2, "\(lines)")
-            #expect(lines.first?.hasPrefix("iocp: warning: frames that are not sent to their end hold more than 64.0 MiB") == true)
-            #expect(lines.last?.wholeMatch(of: /iocp: reset 1\d\d connections that did not send a frame to its end/) != nil)
+            #expect(
+                lines.first?.hasPrefix("iocp: warning: frames that are not sent to their end hold more than 64.0 MiB")
+                    == true)
+            #expect(
+                lines.last?.wholeMatch(of: /iocp: reset 1\d\d connections that did not send a frame to its end/) != nil)
         }
 
         @Test("small frames in small pieces are put together, whatever their order", arguments: ["uring", "epoll"])

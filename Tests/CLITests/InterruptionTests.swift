@@ -5,11 +5,13 @@ import Testing
 extension Commands {
     /// `iocp stress` that is asked to end early, and what it shows until then.
     @Suite(needsRing) struct Interruption {
-        private static func load(_ server: Server, _ options: [String], onTerminal: Bool = false) throws -> ChildProcess {
+        private static func load(_ server: Server, _ options: [String], onTerminal: Bool = false) throws -> ChildProcess
+        {
             let load = try ChildProcess(
                 "iocp", ["stress", "--port", server.port, "--connections", "8", "--duration", "60"] + options,
                 errorsOnTerminal: onTerminal)
-            _ = try load.line(of: options.contains("--json") ? .errors : .output, beginning: "connections established: 8")
+            _ = try load.line(
+                of: options.contains("--json") ? .errors : .output, beginning: "connections established: 8")
             return load
         }
 
@@ -70,7 +72,8 @@ extension Commands {
             let port = try faulty.line(of: .output, beginning: "")
             // One of the two connections is idle, and stays.
             let load = try ChildProcess(
-                "iocp", ["stress", "--port", port, "--connections", "2", "--active", "2", "--rate", "50", "--duration", "60"])
+                "iocp",
+                ["stress", "--port", port, "--connections", "2", "--active", "2", "--rate", "50", "--duration", "60"])
             _ = try load.line(of: .output, beginning: "connections established: 2")
             load.signal(SIGINT)
             #expect([1, 130].contains(try load.end(within: .seconds(15))))

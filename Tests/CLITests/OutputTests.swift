@@ -37,7 +37,9 @@ extension Commands {
                 #expect(try child.end() == 1, "\(command)")
                 #expect(child.text(of: .errors) == "iocp: cannot write to stdout: \(sink.reason)\n", "\(command)")
             }
-            let child = try sink.run(["stress", "--json", "--port", server.port, "--connections", "2", "--duration", "0.2"])
+            let child = try sink.run([
+                "stress", "--json", "--port", server.port, "--connections", "2", "--duration", "0.2",
+            ])
             #expect(try child.end() == 1)
             #expect(child.lines(of: .errors).last == "iocp: cannot write to stdout: \(sink.reason)")
             #expect(try server.end() == 0)

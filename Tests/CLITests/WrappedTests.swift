@@ -102,7 +102,8 @@ extension Commands {
         func hidden() throws {
             let server = try Server()
             func stats(_ pid: String) throws -> ChildProcess {
-                let script = #"mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=65534 --clear-groups "$@""#
+                let script =
+                    #"mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@""#
                 let child = try Wrapper("unshare", ["--mount", "bash", "-c", script, "bash"])
                     .run(["stats", "--pid", pid], environment: ["LLVM_PROFILE_FILE": "/dev/null"])
                 #expect(try child.end() == 1)

@@ -16,140 +16,266 @@ enum ErrorSentences {
     }
 
     private static let closed = "the connection is closed or closing (ENOTCONN)"
-    private static let foreign = "the connection belongs to another worker (EXDEV): only its own worker's thread may use "
+    private static let foreign =
+        "the connection belongs to another worker (EXDEV): only its own worker's thread may use "
         + "it: post to it: CompletionPort.post(_:to:)"
-    private static let wrongThread = "this is another thread than the worker's (EPERM): a worker and its connections "
+    private static let wrongThread =
+        "this is another thread than the worker's (EPERM): a worker and its connections "
         + "belong to one thread: post to the worker: CompletionPort.post(_:to:)"
     private static let ofConnection: [(Int32, String)] = [(ENOTCONN, closed), (EXDEV, foreign), (EPERM, wrongThread)]
 
     static let all: [Sentence] =
-        of(.configuration, [
-            (EINVAL, "the configuration is out of bounds (EINVAL): DETAIL: see PortConfiguration"),
-            (EMFILE, "connectionsPerWorker is too large (EMFILE): a ring's direct descriptors are bounded by "
-                + "RLIMIT_NOFILE: use more workers, or raise the limit (ulimit -n)"),
-            (ENOSYS, "the driver is not part of this build (ENOSYS): choose auto, uring or epoll"),
-        ])
-        + of(.memory, [
-            (ENOMEM, "no memory for DETAIL (ENOMEM): the machine or its cgroup is out of memory: lower the configured "
-                + "sizes"),
-            (EMFILE, "no file descriptor for DETAIL (EMFILE): the process or the machine is at its limit: raise "
-                + "ulimit -n, or lower the number of workers"),
-        ])
-        + of(.ring, [
-            (EPERM, "io_uring is refused here (EPERM): container seccomp profile or kernel.io_uring_disabled=2: allow "
-                + "io_uring_setup, or use the epoll driver"),
-            (ENOSYS, "io_uring is refused here (ENOSYS): seccomp, or a kernel built without it: use the epoll driver"),
-            (EINVAL, "this kernel's io_uring is too old (EINVAL): the ring needs Linux 6.1 or later: use the epoll driver"),
-            (ENOMEM, "no memory for the ring (ENOMEM): RLIMIT_MEMLOCK or the cgroup is too small: raise ulimit -l"),
-            (EMFILE, "no file descriptor for the ring (EMFILE): the process is at its limit: raise ulimit -n"),
-        ])
-        + of(.attach, [
-            (EBUSY, "no worker is left to open (EBUSY): DETAIL: raise workers, or attach fewer threads"),
-            (EINVAL, "there is no such worker (EINVAL)"),
-            (ESHUTDOWN, "the port has stopped (ESHUTDOWN)"),
-        ])
-        + of(.wait, [
-            (ECANCELED, "the worker has ended (ECANCELED): its port stopped, or it left the port"),
-            (ESHUTDOWN, "the worker is closed (ESHUTDOWN)"),
-            (EPERM, wrongThread),
-            (EDEADLK, "waiting here would never end (EDEADLK): this thread serves connections of what is waited for: "
-                + "wait on a thread of your own"),
-        ])
-        + of(.post, [
-            (EAGAIN, "the worker's mailbox is full (EAGAIN): the worker is behind: post again later, or raise "
-                + "mailboxEntries"),
-            (ESHUTDOWN, "the worker takes no more posts (ESHUTDOWN): the port has stopped, or the worker left it"),
-            (EINVAL, "there is no such worker (EINVAL): workers count from 0 to workerCount - 1"),
-            (ENXIO, "the worker is not open (ENXIO): no thread has attached it yet: post after attachWorker has returned"),
-        ])
-        + of(.listen, [
-            (EADDRINUSE, "the port is in use (EADDRINUSE): DETAIL: stop the one that holds it, or choose another port"),
-            (EADDRNOTAVAIL, "the address is not this machine's (EADDRNOTAVAIL): listen on 0.0.0.0, :: or a local address"),
-            (EACCES, "the port is privileged (EACCES): ports below net.ipv4.ip_unprivileged_port_start need "
-                + "CAP_NET_BIND_SERVICE: choose a port from 1024, or grant the capability"),
-            (EAFNOSUPPORT, "the address is of a family that this machine lacks (EAFNOSUPPORT): IPv6 is switched off: "
-                + "listen on 0.0.0.0"),
-            (EMFILE, "no file descriptor for the listener (EMFILE): the process is at its limit: raise ulimit -n"),
-            (ENOSPC, "the port has as many listeners as it may (ENOSPC): listen on :: for every address"),
-            (ESHUTDOWN, "the port has stopped (ESHUTDOWN)"),
-        ])
-        + of(.resolve, [
-            (EINVAL, "the host cannot be resolved (EINVAL): \"DETAIL\" names no address: use a numeric address or a known "
-                + "name"),
-            (ERANGE, "the port is out of range (ERANGE): DETAIL: use 0 to 65535"),
-        ])
-        + of(.connect, [
-            (ECONNREFUSED, "the connection was refused (ECONNREFUSED): nothing listens there"),
-            (ETIMEDOUT, "the peer did not answer in time (ETIMEDOUT)"),
-            (ECONNRESET, "the peer reset the connection while it was opened (ECONNRESET)"),
-            (ENETUNREACH, "the network cannot be reached (ENETUNREACH): this machine has no route to it"),
-            (EHOSTUNREACH, "the host cannot be reached (EHOSTUNREACH): no machine answers at that address"),
-            (EADDRNOTAVAIL, "the source address is not this machine's (EADDRNOTAVAIL): DETAIL: connect from a local "
-                + "address"),
-            (EADDRNOTAVAIL, "no local port is left for this destination (EADDRNOTAVAIL): about 28,000 connections per "
-                + "address pair: spread the destinations or sources, or widen net.ipv4.ip_local_port_range"),
-            (EADDRINUSE, "the source port is in use (EADDRINUSE): DETAIL: connect from port 0, which takes a free one"),
-            (EINVAL, "the addresses do not fit together (EINVAL): DETAIL: give a source of the destination's family"),
-            (EACCES, "connecting is not allowed (EACCES): a firewall rule of this machine, or a broadcast address"),
-            (EPERM, "connecting is not allowed here (EPERM): a firewall rule of this machine, or this is another thread "
-                + "than the worker's"),
-            (ENFILE, "no place for one more connection (ENFILE): every connection slot of the worker is taken, or the "
-                + "machine's table of open files is full: raise connectionsPerWorker, or the sysctl fs.file-max"),
-            (EMFILE, "no file descriptor is left (EMFILE): the process is at its limit: raise it (ulimit -n)"),
-            (EAGAIN, "the worker's mailbox is full (EAGAIN): the worker is behind: connect again later, or raise "
-                + "mailboxEntries"),
-            (EBUSY, "the completion queue is too full to connect now (EBUSY): connect again after the next wait"),
-            (ECANCELED, "the connect was given up (ECANCELED): it was closed here, or the port stops"),
-            (ESHUTDOWN, "no connection can be opened any more (ESHUTDOWN): the port has stopped, or the worker left it"),
-        ])
-        + of(.send, [
-            (EPIPE, "sending was finished before (EPIPE): send nothing after finishSending"),
-            (EAGAIN, "the connection's unsent bytes would exceed sendCap (EAGAIN): its peer reads slower than is sent to "
-                + "it: wait for writable, or raise sendCap"),
-            (ENOBUFS, "no room for unsent bytes (ENOBUFS): peers read slower than this worker sends: wait for writable, "
-                + "or raise sendChunksPerWorker or unsentBytesPerWorker"),
-            (EMSGSIZE, "the message alone is larger than sendCap (EMSGSIZE): waiting makes no room for it: raise sendCap, "
-                + "or send it in parts"),
-        ] + ofConnection)
-        + of(.notifyWhenSent, [
-            (ECANCELED, "not everything was sent (ECANCELED): the connection was closed here first"),
-            (EPIPE, "not everything was sent (EPIPE): sending was finished before, or the peer closed first"),
-            (ECONNRESET, "not everything was sent (ECONNRESET): the peer reset the connection"),
-            (ETIMEDOUT, "not everything was sent (ETIMEDOUT): the peer vanished"),
-            (ENOBUFS, "no room for a notification (ENOBUFS): as many sends are queued as the worker may have: wait for "
-                + "writable, or raise sendChunksPerWorker"),
-        ] + ofConnection)
+        of(
+            .configuration,
+            [
+                (EINVAL, "the configuration is out of bounds (EINVAL): DETAIL: see PortConfiguration"),
+                (
+                    EMFILE,
+                    "connectionsPerWorker is too large (EMFILE): a ring's direct descriptors are bounded by "
+                        + "RLIMIT_NOFILE: use more workers, or raise the limit (ulimit -n)"
+                ),
+                (ENOSYS, "the driver is not part of this build (ENOSYS): choose auto, uring or epoll"),
+            ])
+        + of(
+            .memory,
+            [
+                (
+                    ENOMEM,
+                    "no memory for DETAIL (ENOMEM): the machine or its cgroup is out of memory: lower the configured "
+                        + "sizes"
+                ),
+                (
+                    EMFILE,
+                    "no file descriptor for DETAIL (EMFILE): the process or the machine is at its limit: raise "
+                        + "ulimit -n, or lower the number of workers"
+                ),
+            ])
+        + of(
+            .ring,
+            [
+                (
+                    EPERM,
+                    "io_uring is refused here (EPERM): container seccomp profile or kernel.io_uring_disabled=2: allow "
+                        + "io_uring_setup, or use the epoll driver"
+                ),
+                (
+                    ENOSYS,
+                    "io_uring is refused here (ENOSYS): seccomp, or a kernel built without it: use the epoll driver"
+                ),
+                (
+                    EINVAL,
+                    "this kernel's io_uring is too old (EINVAL): the ring needs Linux 6.1 or later: use the epoll driver"
+                ),
+                (ENOMEM, "no memory for the ring (ENOMEM): RLIMIT_MEMLOCK or the cgroup is too small: raise ulimit -l"),
+                (EMFILE, "no file descriptor for the ring (EMFILE): the process is at its limit: raise ulimit -n"),
+            ])
+        + of(
+            .attach,
+            [
+                (EBUSY, "no worker is left to open (EBUSY): DETAIL: raise workers, or attach fewer threads"),
+                (EINVAL, "there is no such worker (EINVAL)"),
+                (ESHUTDOWN, "the port has stopped (ESHUTDOWN)"),
+            ])
+        + of(
+            .wait,
+            [
+                (ECANCELED, "the worker has ended (ECANCELED): its port stopped, or it left the port"),
+                (ESHUTDOWN, "the worker is closed (ESHUTDOWN)"),
+                (EPERM, wrongThread),
+                (
+                    EDEADLK,
+                    "waiting here would never end (EDEADLK): this thread serves connections of what is waited for: "
+                        + "wait on a thread of your own"
+                ),
+            ])
+        + of(
+            .post,
+            [
+                (
+                    EAGAIN,
+                    "the worker's mailbox is full (EAGAIN): the worker is behind: post again later, or raise "
+                        + "mailboxEntries"
+                ),
+                (ESHUTDOWN, "the worker takes no more posts (ESHUTDOWN): the port has stopped, or the worker left it"),
+                (EINVAL, "there is no such worker (EINVAL): workers count from 0 to workerCount - 1"),
+                (
+                    ENXIO,
+                    "the worker is not open (ENXIO): no thread has attached it yet: post after attachWorker has returned"
+                ),
+            ])
+        + of(
+            .listen,
+            [
+                (
+                    EADDRINUSE,
+                    "the port is in use (EADDRINUSE): DETAIL: stop the one that holds it, or choose another port"
+                ),
+                (
+                    EADDRNOTAVAIL,
+                    "the address is not this machine's (EADDRNOTAVAIL): listen on 0.0.0.0, :: or a local address"
+                ),
+                (
+                    EACCES,
+                    "the port is privileged (EACCES): ports below net.ipv4.ip_unprivileged_port_start need "
+                        + "CAP_NET_BIND_SERVICE: choose a port from 1024, or grant the capability"
+                ),
+                (
+                    EAFNOSUPPORT,
+                    "the address is of a family that this machine lacks (EAFNOSUPPORT): IPv6 is switched off: "
+                        + "listen on 0.0.0.0"
+                ),
+                (EMFILE, "no file descriptor for the listener (EMFILE): the process is at its limit: raise ulimit -n"),
+                (ENOSPC, "the port has as many listeners as it may (ENOSPC): listen on :: for every address"),
+                (ESHUTDOWN, "the port has stopped (ESHUTDOWN)"),
+            ])
+        + of(
+            .resolve,
+            [
+                (
+                    EINVAL,
+                    "the host cannot be resolved (EINVAL): \"DETAIL\" names no address: use a numeric address or a known "
+                        + "name"
+                ),
+                (ERANGE, "the port is out of range (ERANGE): DETAIL: use 0 to 65535"),
+            ])
+        + of(
+            .connect,
+            [
+                (ECONNREFUSED, "the connection was refused (ECONNREFUSED): nothing listens there"),
+                (ETIMEDOUT, "the peer did not answer in time (ETIMEDOUT)"),
+                (ECONNRESET, "the peer reset the connection while it was opened (ECONNRESET)"),
+                (ENETUNREACH, "the network cannot be reached (ENETUNREACH): this machine has no route to it"),
+                (EHOSTUNREACH, "the host cannot be reached (EHOSTUNREACH): no machine answers at that address"),
+                (
+                    EADDRNOTAVAIL,
+                    "the source address is not this machine's (EADDRNOTAVAIL): DETAIL: connect from a local "
+                        + "address"
+                ),
+                (
+                    EADDRNOTAVAIL,
+                    "no local port is left for this destination (EADDRNOTAVAIL): about 28,000 connections per "
+                        + "address pair: spread the destinations or sources, or widen net.ipv4.ip_local_port_range"
+                ),
+                (
+                    EADDRINUSE,
+                    "the source port is in use (EADDRINUSE): DETAIL: connect from port 0, which takes a free one"
+                ),
+                (
+                    EINVAL,
+                    "the addresses do not fit together (EINVAL): DETAIL: give a source of the destination's family"
+                ),
+                (
+                    EAFNOSUPPORT,
+                    "the addresses do not fit together (EAFNOSUPPORT): DETAIL: give a source of the destination's "
+                        + "family"
+                ),
+                (EACCES, "connecting is not allowed (EACCES): a firewall rule of this machine, or a broadcast address"),
+                (
+                    EPERM,
+                    "connecting is not allowed here (EPERM): a firewall rule of this machine, or this is another thread "
+                        + "than the worker's"
+                ),
+                (
+                    ENFILE,
+                    "no place for one more connection (ENFILE): every connection slot of the worker is taken, or the "
+                        + "machine's table of open files is full: raise connectionsPerWorker, or the sysctl fs.file-max"
+                ),
+                (EMFILE, "no file descriptor is left (EMFILE): the process is at its limit: raise it (ulimit -n)"),
+                (
+                    EAGAIN,
+                    "the worker's mailbox is full (EAGAIN): the worker is behind: connect again later, or raise "
+                        + "mailboxEntries"
+                ),
+                (EBUSY, "the completion queue is too full to connect now (EBUSY): connect again after the next wait"),
+                (ECANCELED, "the connect was given up (ECANCELED): it was closed here, or the port stops"),
+                (
+                    ESHUTDOWN,
+                    "no connection can be opened any more (ESHUTDOWN): the port has stopped, or the worker left it"
+                ),
+            ])
+        + of(
+            .send,
+            [
+                (EPIPE, "sending was finished before (EPIPE): send nothing after finishSending"),
+                (
+                    EAGAIN,
+                    "the connection's unsent bytes would exceed sendCap (EAGAIN): its peer reads slower than is sent to "
+                        + "it: wait for writable, or raise sendCap"
+                ),
+                (
+                    ENOBUFS,
+                    "no room for unsent bytes (ENOBUFS): peers read slower than this worker sends: wait for writable, "
+                        + "or raise sendChunksPerWorker or unsentBytesPerWorker"
+                ),
+                (
+                    EMSGSIZE,
+                    "the message alone is larger than sendCap (EMSGSIZE): waiting makes no room for it: raise sendCap, "
+                        + "or send it in parts"
+                ),
+            ] + ofConnection)
+        + of(
+            .notifyWhenSent,
+            [
+                (ECANCELED, "not everything was sent (ECANCELED): the connection was closed here first"),
+                (EPIPE, "not everything was sent (EPIPE): sending was finished before, or the peer closed first"),
+                (ECONNRESET, "not everything was sent (ECONNRESET): the peer reset the connection"),
+                (ETIMEDOUT, "not everything was sent (ETIMEDOUT): the peer vanished"),
+                (
+                    ENOBUFS,
+                    "no room for a notification (ENOBUFS): as many sends are queued as the worker may have: wait for "
+                        + "writable, or raise sendChunksPerWorker"
+                ),
+            ] + ofConnection)
         + of(.receive, ofConnection)
         + of(.close, ofConnection)
-        + of(.timer, [
-            (ECANCELED, "the timer ended early (ECANCELED): it was cancelled, its connection closed, or the port stops"),
-            (ENOBUFS, "no timer is left (ENOBUFS): timersPerWorker are armed: raise timersPerWorker"),
-            (ENOENT, "the timer has ended already (ENOENT)"),
-            (ESHUTDOWN, "no timer can be started any more (ESHUTDOWN): the port stops, or the worker leaves it"),
-        ] + ofConnection)
-        + of(.peerAddress, [
-            (EBUSY, "the completion queue is too full to ask now (EBUSY): ask after the next wait"),
-            (EAGAIN, "the kernel is too short of memory to answer now (EAGAIN): ask after the next wait"),
-            (EOPNOTSUPP, "this kernel cannot answer (EOPNOTSUPP): ring socket commands need Linux 6.7"),
-        ] + ofConnection)
-        + of(.inquiry, ofConnection.filter { $0.0 != EPERM } + [
-            (ENOSYS, "the pages cannot be looked up (ENOSYS): move_pages(2) is refused here: allow it in the seccomp "
-                + "profile")
-        ])
-        + of(.transport, [
-            (ECONNRESET, "the peer reset the connection (ECONNRESET)"),
-            (EPIPE, "the peer closed the connection while bytes were on their way to it (EPIPE)"),
-            (ETIMEDOUT, "the peer vanished (ETIMEDOUT): it acknowledged nothing for as long as TCP tries"),
-            (EHOSTUNREACH, "the peer cannot be reached any more (EHOSTUNREACH): the network broke"),
-            (ENOTCONN, "the connection ended before it could be used (ENOTCONN)"),
-            (EIO, "the connection failed (EIO): Input/output error"),
-        ])
-        + of(.stats, [
-            (ESRCH, "there is no such process (ESRCH): DETAIL"),
-            (ENOENT, "no completion port is there (ENOENT): DETAIL: name a process that runs one"),
-            (EACCES, "the stats page cannot be read (EACCES): DETAIL: run as that user or as root"),
-            (EPROTO, "what is there is no stats page of this version (EPROTO): DETAIL: use the iocp of the same version"),
-        ])
+        + of(
+            .timer,
+            [
+                (
+                    ECANCELED,
+                    "the timer ended early (ECANCELED): it was cancelled, its connection closed, or the port stops"
+                ),
+                (ENOBUFS, "no timer is left (ENOBUFS): timersPerWorker are armed: raise timersPerWorker"),
+                (ENOENT, "the timer has ended already (ENOENT)"),
+                (ESHUTDOWN, "no timer can be started any more (ESHUTDOWN): the port stops, or the worker leaves it"),
+            ] + ofConnection)
+        + of(
+            .peerAddress,
+            [
+                (EBUSY, "the completion queue is too full to ask now (EBUSY): ask after the next wait"),
+                (EAGAIN, "the kernel is too short of memory to answer now (EAGAIN): ask after the next wait"),
+                (EOPNOTSUPP, "this kernel cannot answer (EOPNOTSUPP): ring socket commands need Linux 6.7"),
+            ] + ofConnection)
+        + of(
+            .inquiry,
+            ofConnection.filter { $0.0 != EPERM } + [
+                (
+                    ENOSYS,
+                    "the pages cannot be looked up (ENOSYS): move_pages(2) is refused here: allow it in the seccomp "
+                        + "profile"
+                )
+            ])
+        + of(
+            .transport,
+            [
+                (ECONNRESET, "the peer reset the connection (ECONNRESET)"),
+                (EPIPE, "the peer closed the connection while bytes were on their way to it (EPIPE)"),
+                (ETIMEDOUT, "the peer vanished (ETIMEDOUT): it acknowledged nothing for as long as TCP tries"),
+                (EHOSTUNREACH, "the peer cannot be reached any more (EHOSTUNREACH): the network broke"),
+                (ENOTCONN, "the connection ended before it could be used (ENOTCONN)"),
+                (EIO, "the connection failed (EIO): Input/output error"),
+            ])
+        + of(
+            .stats,
+            [
+                (ESRCH, "there is no such process (ESRCH): DETAIL"),
+                (ENOENT, "no completion port is there (ENOENT): DETAIL: name a process that runs one"),
+                (EACCES, "the stats page cannot be read (EACCES): DETAIL: run as that user or as root"),
+                (
+                    EPROTO,
+                    "what is there is no stats page of this version (EPROTO): DETAIL: use the iocp of the same version"
+                ),
+            ])
         + of(.application, [(EAGAIN, "Resource temporarily unavailable (EAGAIN)")])
 
     /// The sentence that is due for an error, or nil when the table has none.

@@ -24,8 +24,9 @@ import Testing
     @Test("one errno never gets another call's sentence")
     func apart() {
         #expect(!IOCPError(code: EAGAIN, operation: .send).description.contains("mailbox"))
-        #expect(!IOCPError(code: EADDRNOTAVAIL, operation: .connect, detail: "from 192.0.2.1:0").description
-            .contains("local port"))
+        #expect(
+            !IOCPError(code: EADDRNOTAVAIL, operation: .connect, detail: "from 192.0.2.1:0").description
+                .contains("local port"))
         #expect(!IOCPError(code: ENFILE, operation: .post).description.contains("slot"))
     }
 

@@ -13,7 +13,8 @@ extension RealSockets {
                 let first = try server.listen(host: "both.test", port: 0)
                 #expect(first.isIPv6)
                 let all = Array(server.listeningAddresses.dropFirst())
-                #expect(all == [first, try SocketAddress(host: "127.0.0.1", port: first.port)])
+                let second = try SocketAddress(host: "127.0.0.1", port: first.port)
+                #expect(all == [first, second])
                 for address in all {
                     let client = try IOCPClient { _ in Quiet() }
                     let before = ledger.snapshot.opened
@@ -39,7 +40,8 @@ extension RealSockets {
                 }
                 #expect(openDescriptors() == before && server.listeningAddresses.count == 1)
                 // ::1 was free and is free again.
-                #expect(try server.listen(host: "::1", port: port).port == port)
+                let free = try server.listen(host: "::1", port: port)
+                #expect(free.port == port)
             }
         }
 
@@ -57,8 +59,8 @@ extension RealSockets {
             internals_faults_inside(false)
             #expect(internals_faults_struck(INTERNALS_FAULT_BIND) == 1)
             internals_faults_end()
-            #expect(Set(port.listeningAddresses.map(\.port)) == [try #require(address).port])
-            #expect(port.listeningAddresses.count == 2)
+            let first = try #require(address)
+            #expect(port.listeningAddresses.map(\.port) == [first.port, first.port])
         }
 
         @Test("an IPv6 wildcard takes IPv4 clients, or leaves them to a socket of their own", arguments: testedDrivers)
@@ -67,14 +69,17 @@ extension RealSockets {
             try await withServer(driver) { server, _, ledger in
                 let dual = try server.listen(host: "::", port: 0)
                 let alone = try server.listen(host: "::", port: 0, ipv6Only: true)
-                #expect(try server.listen(host: "0.0.0.0", port: alone.port).port == alone.port)
+                let beside = try server.listen(host: "0.0.0.0", port: alone.port)
+                #expect(beside.port == alone.port)
                 let any = try server.listen(host: "any.test", port: 0)
-                #expect(refusal { () throws(IOCPError) in try server.listen(host: "0.0.0.0", port: dual.port) } != nil)
+                let taken = refusal { () throws(IOCPError) in try server.listen(host: "0.0.0.0", port: dual.port) }
+                #expect(taken?.name == "EADDRINUSE")
                 var count = 0
                 for port in [dual.port, alone.port, any.port] {
                     let peer = try Peer.connect(port: port)
                     try peer.send([7])
-                    #expect(try peer.receive(1) == [7])
+                    let echoed = try peer.receive(1)
+                    #expect(echoed == [7])
                     count += 1
                     try await eventually("opened") { ledger.snapshot.opened == count }
                 }
@@ -124,9 +129,10 @@ extension RealSockets {
                     _ = try SocketAddress(host: "broken.test", port: 80)
                 }
                 #expect(error?.name == name && error?.operation == .resolve)
-                #expect(refusal { () throws(IOCPError) in
+                let ofAll = refusal { () throws(IOCPError) in
                     _ = try SocketAddress.all(host: "broken.test", port: 80)
-                } == error)
+                }
+                #expect(ofAll == error)
                 words.insert(error?.summary ?? "")
                 if answer != EAI_NONAME { #expect(error?.description.contains("names no address") == false) }
             }

@@ -78,7 +78,10 @@ extension RealSockets {
 
         @Test(
             "a wrong host or port is refused by name",
-            arguments: [("no.such.host.invalid", 80, "EINVAL"), ("127.0.0.1", 65_536, "ERANGE"), ("127.0.0.1", -1, "ERANGE"), ("8.8.8.8", 0, "EADDRNOTAVAIL")])
+            arguments: [
+                ("no.such.host.invalid", 80, "EINVAL"), ("127.0.0.1", 65_536, "ERANGE"), ("127.0.0.1", -1, "ERANGE"),
+                ("8.8.8.8", 0, "EADDRNOTAVAIL"),
+            ])
         func wrongAddress(host: String, port: Int, name: String) async throws {
             internals_name_set("no.such.host.invalid", "", EAI_NONAME, 0)
             try await withServer(.uring) { server, _, _ in

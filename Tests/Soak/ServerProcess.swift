@@ -14,7 +14,7 @@ final class ServerProcess {
     private let pid: pid_t
     private let orders: Int32
     private let answers: UnsafeMutablePointer<FILE>
-    private let stats: PortStats
+    private var stats: PortStats
     private var isReaped = false
 
     typealias Report = [String: Int]
@@ -116,8 +116,10 @@ final class ServerProcess {
 
     // MARK: Figures
 
-    /// The counters of all its workers.
+    /// The counters of all its workers, as of now.
     var counters: WorkerStats {
+        // A server that cut its page short would show in what it answers.
+        try? stats.refresh()
         var sum = WorkerStats()
         for index in 0..<stats.workerCount { sum += stats[index] }
         return sum

@@ -52,4 +52,3 @@ public struct ReceivedBytes: ~Copyable {
         discard self
     }
 }
-

@@ -54,7 +54,8 @@ extension Explanation {
         case ESHUTDOWN: Explanation("the worker takes no more posts", "the port has stopped, or the worker left it")
         case EINVAL: Explanation("there is no such worker", error.detail, "workers count from 0 to workerCount - 1")
         case ENXIO:
-            Explanation("the worker is not open", "no thread has attached it yet", "post after attachWorker has returned")
+            Explanation(
+                "the worker is not open", "no thread has attached it yet", "post after attachWorker has returned")
         default: nil
         }
     }
@@ -169,7 +170,8 @@ extension Explanation {
     static func inquiry(_ error: IOCPError) -> Explanation? {
         switch error.code {
         case EPERM, EACCES, ENOSYS:
-            Explanation("the pages cannot be looked up", "move_pages(2) is refused here", "allow it in the seccomp profile")
+            Explanation(
+                "the pages cannot be looked up", "move_pages(2) is refused here", "allow it in the seccomp profile")
         default: ofConnection(error)
         }
     }
@@ -179,7 +181,8 @@ extension Explanation {
         case ECONNRESET: Explanation("the peer reset the connection")
         case EPIPE: Explanation("the peer closed the connection while bytes were on their way to it")
         case ETIMEDOUT: Explanation("the peer vanished", "it acknowledged nothing for as long as TCP tries")
-        case EHOSTUNREACH, ENETUNREACH, ENETDOWN: Explanation("the peer cannot be reached any more", "the network broke")
+        case EHOSTUNREACH, ENETUNREACH, ENETDOWN:
+            Explanation("the peer cannot be reached any more", "the network broke")
         case ENOTCONN: Explanation("the connection ended before it could be used")
         default: nil
         }

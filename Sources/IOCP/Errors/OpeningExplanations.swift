@@ -39,8 +39,10 @@ extension Explanation {
             Explanation(
                 "io_uring is refused here", "seccomp, or a kernel built without it", "use the epoll driver")
         case EINVAL:
-            Explanation("this kernel's io_uring is too old", "the ring needs Linux 6.1 or later", "use the epoll driver")
-        case ENOMEM: Explanation("no memory for the ring", "RLIMIT_MEMLOCK or the cgroup is too small", "raise ulimit -l")
+            Explanation(
+                "this kernel's io_uring is too old", "the ring needs Linux 6.1 or later", "use the epoll driver")
+        case ENOMEM:
+            Explanation("no memory for the ring", "RLIMIT_MEMLOCK or the cgroup is too small", "raise ulimit -l")
         case EMFILE, ENFILE:
             Explanation("no file descriptor for the ring", "the process is at its limit", "raise ulimit -n")
         default: Explanation("the ring could not be opened", error.detail)
@@ -115,7 +117,8 @@ extension Explanation {
         case EADDRNOTAVAIL:
             Explanation("the address is not this machine's", nil, "listen on 0.0.0.0, :: or a local address")
         case EAFNOSUPPORT:
-            Explanation("the address is of a family that this machine lacks", "IPv6 is switched off", "listen on 0.0.0.0")
+            Explanation(
+                "the address is of a family that this machine lacks", "IPv6 is switched off", "listen on 0.0.0.0")
         case EMFILE, ENFILE:
             Explanation("no file descriptor for the listener", "the process is at its limit", "raise ulimit -n")
         case ENOSPC: Explanation("the port has as many listeners as it may", nil, "listen on :: for every address")

@@ -60,7 +60,10 @@ extension iocp_port_config {
     mutating func set(_ field: WritableKeyPath<iocp_port_config, UInt64>, _ duration: Duration?, _ name: String)
         throws(IOCPError)
     {
-        guard let duration else { return self[keyPath: field] = 0 }
+        guard let duration else {
+            self[keyPath: field] = 0
+            return
+        }
         guard duration >= .zero else { throw ConfigurationBounds.misfit(field, name) }
         self[keyPath: field] = duration.wholeNanoseconds
     }

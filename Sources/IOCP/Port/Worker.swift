@@ -1,9 +1,10 @@
+import CIOCP
+
 #if canImport(Glibc)
 public import Glibc
 #elseif canImport(Musl)
 public import Musl
 #endif
-import CIOCP
 
 /// One worker of a port, seen by the thread that owns it.
 ///
