@@ -26,12 +26,14 @@ static void socket_ready(iocp_epoll *epoll, uint32_t handle, uint32_t events)
         socklen_t length = sizeof error;
         if (getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
             error = errno;
-        socket->flags &= (uint8_t)~IOCP_EPOLL_CONNECTING;
+        socket->flags &= (uint16_t)~IOCP_EPOLL_CONNECTING;
         iocp_epoll_end(epoll, socket->send_token, -error);
     }
     if (events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP))
         socket->flags |= IOCP_EPOLL_FINISHING;
-    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) {
+    if (events & EPOLLPRI)
+        socket->flags |= IOCP_EPOLL_URGENT;
+    if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) {
         socket->flags |= IOCP_EPOLL_READABLE;
         if (socket->flags & IOCP_EPOLL_RECEIVING)
             iocp_epoll_list_readable(epoll, handle);
@@ -71,7 +73,7 @@ static void accept_ready(iocp_epoll *epoll, uint32_t index, output *out)
 /* The end of a receive without bytes. */
 static iocp_event ended(iocp_epoll_socket *socket, int32_t result)
 {
-    socket->flags &= (uint8_t)~IOCP_EPOLL_RECEIVING;
+    socket->flags &= (uint16_t)~IOCP_EPOLL_RECEIVING;
     return (iocp_event){.token = socket->receive_token, .result = result};
 }
 
@@ -91,7 +93,7 @@ static bool receive_once(iocp_epoll *epoll, uint32_t handle, iocp_event *event)
         recv(socket->fd, iocp_receive_buffers_start(epoll->config.buffers, buffer) + offset, size - offset, 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
         if (errno == EAGAIN)
-            socket->flags &= (uint8_t)~IOCP_EPOLL_READABLE;
+            socket->flags &= (uint16_t)~(IOCP_EPOLL_READABLE | IOCP_EPOLL_URGENT);
         else
             iocp_epoll_list_readable(epoll, handle);
         return false;
@@ -111,9 +113,10 @@ static bool receive_once(iocp_epoll *epoll, uint32_t handle, iocp_event *event)
         buffers->head++;
         epoll->filled_bytes = 0;
     }
-    /* epoll(7): a short read of a stream means it was read to its end, until the next edge. */
-    if ((size_t)count < size - offset && !(socket->flags & IOCP_EPOLL_FINISHING))
-        socket->flags &= (uint8_t)~IOCP_EPOLL_READABLE;
+    /* epoll(7): a short read of a stream means it was read to its end, until the next edge. Not so at an urgent mark: a
+     * read never passes it, and no edge tells of what is behind it (tcp(7), SO_OOBINLINE off). */
+    if ((size_t)count < size - offset && !(socket->flags & (IOCP_EPOLL_FINISHING | IOCP_EPOLL_URGENT)))
+        socket->flags &= (uint16_t)~IOCP_EPOLL_READABLE;
     else
         iocp_epoll_list_readable(epoll, handle);
     return true;
@@ -137,7 +140,7 @@ static void receive_listed(iocp_epoll *epoll, output *out)
     for (uint32_t left = list->tail - list->head; left > 0 && out->count < out->capacity; left--) {
         const uint32_t handle = list->entries[list->head++ & list->mask];
         iocp_epoll_socket *socket = &epoll->sockets[handle];
-        socket->flags &= (uint8_t)~IOCP_EPOLL_LISTED;
+        socket->flags &= (uint16_t)~IOCP_EPOLL_LISTED;
         if ((socket->flags & IOCP_EPOLL_RECEIVING) && receive_once(epoll, handle, &out->events[out->count]))
             out->count++;
     }

@@ -32,13 +32,14 @@ enum {
 };
 
 /* What the kernel and the worker last said about a socket. */
-typedef enum iocp_epoll_flag : uint8_t {
+typedef enum iocp_epoll_flag : uint16_t {
     IOCP_EPOLL_RECEIVING = 1 << 0,  /* a receive is armed */
     IOCP_EPOLL_SENDING = 1 << 1,    /* a send waits for room */
     IOCP_EPOLL_CONNECTING = 1 << 2,
     IOCP_EPOLL_READABLE = 1 << 3,   /* an edge was seen and not yet read to its end */
     IOCP_EPOLL_LISTED = 1 << 4,     /* stands in the list of sockets to read */
     IOCP_EPOLL_FINISHING = 1 << 5,  /* the peer's FIN or an error is behind what is readable */
+    IOCP_EPOLL_URGENT = 1 << 6,     /* and an urgent mark is before it, at which a read stops short */
 } iocp_epoll_flag;
 
 typedef struct iocp_epoll_socket {
@@ -47,7 +48,7 @@ typedef struct iocp_epoll_socket {
     uint64_t receive_token;
     uint64_t send_token;    /* of the send that waits, or of the connect */
     iocp_range rest;        /* what the waiting send offers */
-    uint8_t flags;
+    uint16_t flags;
 } iocp_epoll_socket;
 
 typedef struct iocp_epoll_listener {

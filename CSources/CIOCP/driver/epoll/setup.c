@@ -33,7 +33,7 @@ int iocp_epoll_adopt(iocp_epoll *epoll, int fd)
     /* A former owner may still stand in the list of sockets to read: one place there is enough. */
     *socket = (iocp_epoll_socket){.fd = fd, .flags = socket->flags & IOCP_EPOLL_LISTED};
     epoll->handles_held++;
-    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                    .data.u64 = iocp_epoll_about(IOCP_EPOLL_ABOUT_SOCKET, handle)};
     if (epoll_ctl(epoll->fd, EPOLL_CTL_ADD, fd, &interest) < 0) {
         const int result = -errno;

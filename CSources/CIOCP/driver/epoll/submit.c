@@ -107,7 +107,7 @@ void iocp_epoll_send_rest(iocp_epoll *epoll, iocp_epoll_socket *socket)
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno == EAGAIN)
         return;
-    socket->flags &= (uint8_t)~IOCP_EPOLL_SENDING;
+    socket->flags &= (uint16_t)~IOCP_EPOLL_SENDING;
     iocp_epoll_end(epoll, socket->send_token, sent < 0 ? -errno : (int32_t)sent);
 }
 
@@ -143,7 +143,7 @@ void iocp_epoll_cancel(iocp_driver *driver, uint64_t token, uint32_t handle)
         return;
     }
     iocp_epoll_socket *socket = &epoll->sockets[handle];
-    uint8_t flag = 0;
+    uint16_t flag = 0;
     if (operation == IOCP_OPERATION_RECEIVE && socket->receive_token == token)
         flag = IOCP_EPOLL_RECEIVING;
     else if (operation == IOCP_OPERATION_SEND && socket->send_token == token)
@@ -152,7 +152,7 @@ void iocp_epoll_cancel(iocp_driver *driver, uint64_t token, uint32_t handle)
         flag = IOCP_EPOLL_CONNECTING;
     if (!(socket->flags & flag))
         return;
-    socket->flags &= (uint8_t)~flag;
+    socket->flags &= (uint16_t)~flag;
     iocp_epoll_end(epoll, token, -ECANCELED);
 }
 
