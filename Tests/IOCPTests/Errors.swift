@@ -24,6 +24,9 @@ enum Errors {
     /// A send that took nothing: it waits for room.
     static let sendAgain = errors(EAGAIN, EINTR, ECANCELED, ENOBUFS, ENOMEM)
 
+    /// Of those, a kernel short of memory: room in the socket says nothing about that.
+    static let noMemory = errors(ENOBUFS, ENOMEM)
+
     /// The peer reset, or is out of reach.
     static let reset = errors(ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ENOTCONN)
     /// The transport failed in another way.

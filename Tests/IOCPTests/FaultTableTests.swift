@@ -8,6 +8,7 @@ import Testing
     static let tables: [String: [Errno]] = [
         "handle_receive": Errors.receiveAgain + Errors.noBuffer,
         "may_send_again": Errors.sendAgain,
+        "handle_send": Errors.noMemory,
         "look_at": Errors.askAgain,
         "iocp_worker_accepted": Errors.acceptAgain,
         "iocp_worker_fail": Errors.reset,

@@ -171,6 +171,43 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
+    @Test("a send for which the kernel has no memory waits before it tries again", arguments: testedDrivers, Errors.noMemory)
+    func sendWithoutMemory(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        worker.fail(INTERNALS_FAULT_SEND, with: error, times: 3)
+        #expect(worker.send(connection, pattern(1000)) == 0)
+        for attempt: UInt32 in 1...3 {
+            for _ in 0..<50 { worker.turn(timeoutNs: 0) }
+            #expect(worker.struck(INTERNALS_FAULT_SEND) == attempt, "it tries again without a pause")
+            worker.pass(milliseconds: 20)
+        }
+        try worker.until("sent") { worker.unsent(connection) == 0 }
+        #expect(try peer.receive(1000) == pattern(1000))
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("a graceful close waits for the kernel's memory, too", arguments: testedDrivers, Errors.noMemory)
+    func closeWithoutMemory(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        worker.fail(INTERNALS_FAULT_SEND, with: error, times: 3)
+        #expect(worker.send(connection, pattern(1000)) == 0)
+        #expect(worker.close(connection) == 0)
+        for attempt: UInt32 in 1...3 {
+            for _ in 0..<50 { worker.turn(timeoutNs: 0) }
+            #expect(worker.struck(INTERNALS_FAULT_SEND) == attempt, "it tries again without a pause")
+            worker.pass(milliseconds: 20)
+        }
+        try worker.until("FIN") { worker.holdings.send_nodes == 0 }
+        #expect(try peer.receive(1000) == pattern(1000))
+        #expect(peer.end() == .finished)
+        peer.finishSending()
+        try worker.expectClosed(connection, IOCP_CLOSE_LOCAL, nil)
+        try worker.expectNothingHeld()
+    }
+
     @Test("a send that failed ends its connection by name", arguments: testedDrivers, Errors.reset + Errors.failed)
     func sendFails(driver: Driver, error: Errno) throws {
         let worker = try FaultyWorker(driver)

@@ -161,6 +161,42 @@ extension RealSockets {
             }
         }
 
+        /// Each listener's accepts alone would fit.
+        @Test("clients of two listeners wait for slots, none is dropped", arguments: testedDrivers)
+        func twoListenersFull(driver: Driver) async throws {
+            var behaviour = Behaviour()
+            behaviour.received = {
+                (bytes: consuming ReceivedBytes, connection: Behaviour.Context) throws(IOCPError) in
+                if bytes.bytes.unsafeLoad(as: UInt8.self) == 9 { usleep(400_000) } // the others come meanwhile
+                try connection.send(bytes)
+            }
+            try await withServer(
+                driver,
+                {
+                    $0.workers = 1
+                    $0.connectionsPerWorker = 10
+                    $0.listenBacklog = 7
+                }, behaviour
+            ) { server, port, _ in
+                let other = try server.listen(host: "127.0.0.1", port: 0).port
+                let first = try Peer.connect(port: port)
+                try first.send([1])
+                #expect(try first.receive(1) == [1])
+                try first.send([9])
+                usleep(50_000)
+                var waiting = try (0..<14).map { try Peer.connect(port: $0 % 2 == 0 ? port : Int(other)) }
+                for peer in waiting { try peer.send([1]) }
+                #expect(try first.receive(1) == [9])
+                try await eventually("all of them served") {
+                    waiting.removeAll { peer in
+                        #expect(!peer.sawFinish(), "a client was dropped that could have waited")
+                        return (try? peer.receiveWhatCame()) == [1] // and leaves, so that another has its slot
+                    }
+                    return waiting.isEmpty
+                }
+            }
+        }
+
         @Test("silence ends a connection by name", arguments: testedDrivers)
         func idle(driver: Driver) async throws {
             try await withServer(driver, { $0.idleTimeout = .milliseconds(60) }) { _, port, ledger in

@@ -35,7 +35,7 @@ marks-early|worker/requests.c|s/result = iocp_send_queue_mark\(&worker->pool, &s
 delivers-while-closing|worker/events.c|s/    if \(slot->state != IOCP_SLOT_OPEN\)\n        return; \/\* closing: what still arrives is dropped \*\/\n//|bytes are handed out that nobody waits for
 coalesces-over-others|connection/send_queue.c|s/if \(tail->piece == IOCP_PIECE_CHUNK &&\n[^;]*return 0;/;/|a send grows over other connections' bytes
 chunk-reused-in-flight|memory/send_chunks.c|s/(if \(chunks->references\[chunks->current\]) == 1\)\n(            chunks->current_used_bytes = 0)/\1 <= 2)\n\2/|a chunk starts over while a piece of it is unsent
-two-sends|worker/service.c|s/if \(slot->flags & \(IOCP_SLOT_SENDING \| IOCP_SLOT_SHUTTING\)\)\n        return;/if (slot->flags \& IOCP_SLOT_SHUTTING)\n        return;/|two sends of one connection at a time
+two-sends|worker/service.c|s/if \(slot->flags & \(IOCP_SLOT_SENDING \| IOCP_SLOT_SHUTTING \| IOCP_SLOT_SEND_DELAYED\)\)\n        return;/if (slot->flags \& IOCP_SLOT_SHUTTING)\n        return;/|two sends of one connection at a time
 fin-too-early|worker/service.c|s/    if \(slot->queue\.head != IOCP_NODE_NONE \|\| \(slot->flags & IOCP_SLOT_SENDING\)\)\n        return false;\n//|FIN does not await what is queued
 abort-sends-fin|worker/service.c|s/slot->handle, slot->flags & IOCP_SLOT_ABORT\)/slot->handle, false)/|an abort ends with FIN
 no-linger|worker/service.c|s/(if \(abort)(\) \{\n        slot->flags \|= IOCP_SLOT_ABORT;)/\1 || reason == IOCP_CLOSE_LOCAL\2/|a graceful close sends RST
@@ -82,6 +82,7 @@ stalled-twice|worker/events.c|s/        iocp_worker_unstall\(worker, slot\); \/\
 progress-is-room|worker/deadlines.c|s/unacknowledged > 0 \? \(uint32_t\)unacknowledged : 0/0/|a peer that reads a full socket slowly is given up
 progress-judged-in-flight|worker/deadlines.c|s/if \(!\(slot->flags & IOCP_SLOT_SENDING\)\)\n        return false;/return false;/|what a send in flight took looks like silence
 progress-no-answer|worker/deadlines.c|s/if \(unacknowledged == -EBUSY \|\| unacknowledged == -EAGAIN\)\n/if (false)\n/|a question without an answer ends a connection
+delayed-send-forgotten|worker/deadlines.c|s/        slot->flags &= ~\(uint32_t\)IOCP_SLOT_SEND_DELAYED;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
 stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
 TABLE
 )

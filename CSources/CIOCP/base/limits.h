@@ -43,6 +43,7 @@ enum {
     IOCP_ADMISSIONS_HELD_MAX = 64,       /* clients per worker that wait until their address can be asked, */
     IOCP_ADMISSION_HOLD_NS = 1000 * 1000 * 1000, /* for so long, */
     IOCP_ADMISSION_RETRY_NS = 1000 * 1000,       /* and are asked for again after so long */
+    IOCP_SEND_RETRY_MS = 10,             /* back-off after a send for which the kernel had no memory */
     IOCP_ASK_AGAIN_MS = 100,             /* back-off after a question to the kernel that got no answer */
 
     IOCP_SPIN_NS_MAX = 10 * 1000 * 1000,

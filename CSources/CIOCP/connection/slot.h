@@ -50,6 +50,7 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_RETRIED = 1 << 19,          /* found no buffer, tried again, and has received nothing since */
     IOCP_SLOT_SEND_MARKED = 1 << 20,      /* sent_mark_bytes is known */
     IOCP_SLOT_IDLE_MARKED = 1 << 21,      /* idle_mark_bytes is known: at the latest look the peer was still reading */
+    IOCP_SLOT_SEND_DELAYED = 1 << 23,     /* the kernel had no memory for the last send: its deadline sends again */
     IOCP_SLOT_DOUBTED = 1 << 22,          /* its deadline waits for the end of the send in flight, which was cancelled */
 } iocp_slot_flag;
 

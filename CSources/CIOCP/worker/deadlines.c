@@ -17,8 +17,13 @@ static uint64_t most(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* A slot has one deadline: the first of all that it waits for. */
 static void arm(iocp_worker *worker, const iocp_slot *slot, uint64_t due_ns)
 {
+    if (slot->flags & IOCP_SLOT_SEND_DELAYED)
+        due_ns = least(due_ns, worker->now_ns + IOCP_SEND_RETRY_MS * UINT64_C(1000000));
+    if (due_ns == UINT64_MAX)
+        return;
     iocp_deadlines_arm(&worker->deadlines, iocp_slot_index(&worker->table, slot), due_ns);
 }
 
@@ -48,9 +53,13 @@ void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot)
     slot->sent_ns = worker->now_ns;
     slot->received_mark_ns = worker->now_ns;
     slot->sent_mark_ns = worker->now_ns;
-    const uint64_t due = due_ns(worker, slot);
-    if (due != UINT64_MAX)
-        arm(worker, slot, due);
+    arm(worker, slot, due_ns(worker, slot));
+}
+
+void iocp_worker_delay_send(iocp_worker *worker, iocp_slot *slot)
+{
+    slot->flags |= IOCP_SLOT_SEND_DELAYED;
+    arm(worker, slot, UINT64_MAX);
 }
 
 void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot)
@@ -69,11 +78,17 @@ static uint64_t first_look_ns(const iocp_worker *worker)
     return worker->setup.config->linger_timeout_ns / 8;
 }
 
+static uint64_t linger_due_ns(const iocp_worker *worker, const iocp_slot *slot)
+{
+    const bool marked = slot->flags & IOCP_SLOT_SEND_MARKED;
+    return slot->sent_mark_ns + (marked ? worker->setup.config->linger_timeout_ns : first_look_ns(worker));
+}
+
 void iocp_worker_arm_linger(iocp_worker *worker, iocp_slot *slot)
 {
     slot->flags &= ~(uint32_t)(IOCP_SLOT_SEND_MARKED | IOCP_SLOT_DOUBTED);
     slot->sent_mark_ns = worker->now_ns;
-    arm(worker, slot, worker->now_ns + first_look_ns(worker));
+    arm(worker, slot, linger_due_ns(worker, slot));
 }
 
 void iocp_worker_begin_receive_window(iocp_worker *worker, iocp_slot *slot)
@@ -215,9 +230,7 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
         }
         iocp_worker_begin_receive_window(worker, slot);
     }
-    const uint64_t due = due_ns(worker, slot);
-    if (due != UINT64_MAX)
-        arm(worker, slot, due);
+    arm(worker, slot, due_ns(worker, slot));
 }
 
 /* Whether the answer lies in what the latest wait brought. A handler that ran for long must not turn a connect that was
@@ -236,7 +249,10 @@ static bool is_answered(const iocp_worker *worker, const iocp_slot *slot)
  * with RST, and the last reply is lost. */
 static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
 {
-    const uint64_t linger_ns = worker->setup.config->linger_timeout_ns;
+    if (worker->now_ns < linger_due_ns(worker, slot)) {
+        arm(worker, slot, linger_due_ns(worker, slot)); /* it came for a delayed send */
+        return;
+    }
     const look found = look_at(worker, slot);
     if (!found.answered) {
         look_again(worker, slot);
@@ -247,9 +263,9 @@ static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
     const bool takes = found.unacknowledged_bytes > 0 || slot->state == IOCP_SLOT_FLUSHING;
     if (first ? takes : moved) {
         slot->sent_mark_ns = worker->now_ns;
-        arm(worker, slot, worker->now_ns + linger_ns);
-    } else if (first && worker->now_ns < slot->sent_mark_ns + linger_ns) {
-        arm(worker, slot, slot->sent_mark_ns + linger_ns);
+        arm(worker, slot, linger_due_ns(worker, slot));
+    } else if (first && worker->now_ns < linger_due_ns(worker, slot)) {
+        arm(worker, slot, linger_due_ns(worker, slot));
     } else if (is_doubtful(worker, slot)) {
         return;
     } else if (slot->state == IOCP_SLOT_FLUSHING) {
@@ -267,6 +283,10 @@ static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
 
 void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
 {
+    if (slot->flags & IOCP_SLOT_SEND_DELAYED) {
+        slot->flags &= ~(uint32_t)IOCP_SLOT_SEND_DELAYED;
+        iocp_worker_touch(worker, slot);
+    }
     switch (slot->state) {
     case IOCP_SLOT_OPEN:
         open_deadline(worker, slot);

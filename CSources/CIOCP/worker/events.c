@@ -153,7 +153,7 @@ static bool may_send_again(int32_t result)
     case EAGAIN: /* nothing fitted */
     case EINTR:
     case ECANCELED:
-    case ENOBUFS: /* the kernel was short of memory for the moment: wait for room as for a full socket */
+    case ENOBUFS: /* the kernel was short of memory for the moment */
     case ENOMEM:
         return true;
     default:
@@ -191,6 +191,9 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
     if (sent < offered && slot->state != IOCP_SLOT_DRAINING) {
         IOCP_STATS_ADD(worker->stats, short_sends, 1);
         iocp_worker_stall(worker, slot, !stalled);
+        /* A socket with room does not wait for any: sent again at once, it would fail again at once. */
+        if (event->result == -ENOBUFS || event->result == -ENOMEM)
+            iocp_worker_delay_send(worker, slot);
     }
     if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN || (slot->flags & IOCP_SLOT_FINISH_WANTED))
         iocp_worker_touch(worker, slot);

@@ -5,18 +5,51 @@
 
 #include "worker.h"
 
-/* Held clients are to have slots, too. */
+/* Slots that are free, with a socket of the driver's for each. Clients that are held are to have slots, too; and one that
+ * was refused a slot is closed a little later. */
 static uint32_t free_slots(const iocp_worker *worker)
 {
-    const uint32_t taken = worker->table.used_count + worker->accepting.held_count;
-    return taken < worker->table.slot_count ? worker->table.slot_count - taken : 0;
+    const uint32_t sockets = worker->operations->handles_held(worker->driver);
+    const uint32_t promised = worker->table.used_count + worker->accepting.held_count;
+    const uint32_t used = promised > sockets ? promised : sockets;
+    return used < worker->table.slot_count ? worker->table.slot_count - used : 0;
 }
 
 /* A multishot accept takes all of a backlog in one go, and drops the clients it has no slot for. So it runs only
- * while a whole backlog fits; near the limit connections are accepted one by one, at the limit not at all. */
+ * while a whole backlog fits, beside whatever the other listeners' accepts may take; near the limit connections are
+ * accepted one by one, at the limit not at all. */
+static uint64_t reservation(const iocp_worker *worker, bool many)
+{
+    return many ? (uint64_t)worker->setup.config->listen_backlog + 1 : 1;
+}
+
+static bool has_room_for(const iocp_worker *worker, bool many)
+{
+    return free_slots(worker) >= worker->accepting.reserved_count + reservation(worker, many);
+}
+
 static bool many_fit(const iocp_worker *worker)
 {
-    return free_slots(worker) > worker->setup.config->listen_backlog && worker->setup.config->accepts_per_second == 0;
+    return worker->setup.config->accepts_per_second == 0 && has_room_for(worker, true);
+}
+
+static void reserve(iocp_worker *worker, bool many)
+{
+    worker->accepting.armed_count++;
+    worker->accepting.one_count += !many;
+    worker->accepting.reserved_count += reservation(worker, many);
+}
+
+static void give_up_reservation(iocp_worker *worker, bool many)
+{
+    worker->accepting.armed_count--;
+    worker->accepting.one_count -= !many;
+    worker->accepting.reserved_count -= reservation(worker, many);
+}
+
+bool iocp_worker_spares_slot(const iocp_worker *worker)
+{
+    return free_slots(worker) > worker->accepting.one_count;
 }
 
 /* A bucket of tokens, one second deep, refilled by time: this worker's share of the port's rate. */
@@ -67,7 +100,7 @@ static bool take_token(iocp_worker *worker, uint32_t listener)
 /* Says once that clients wait because every slot is taken. */
 static bool has_slot(iocp_worker *worker, iocp_accept_state *state)
 {
-    const bool room = free_slots(worker) > worker->accepting.armed_count;
+    const bool room = has_room_for(worker, false);
     if (!room && !state->full)
         IOCP_STATS_ADD(worker->stats, delayed_accepts, 1);
     state->full = !room;
@@ -103,7 +136,8 @@ static void service_listener(iocp_worker *worker, uint32_t index)
     const int listening_socket = atomic_load_explicit(
         &worker->setup.listeners->listeners[index].sockets[worker->setup.index], memory_order_relaxed);
     if (state->armed) {
-        if ((ends || (state->many && !many_fit(worker))) && !state->cancelled) {
+        const bool crowded = state->many && free_slots(worker) < worker->accepting.reserved_count;
+        if ((ends || crowded) && !state->cancelled) {
             state->cancelled = true;
             worker->operations->cancel(worker->driver, accept_token(worker, index), 0);
         }
@@ -116,7 +150,7 @@ static void service_listener(iocp_worker *worker, uint32_t index)
     if (state->backing_off || !has_slot(worker, state) || !take_token(worker, index))
         return;
     *state = (iocp_accept_state){.armed = true, .many = many_fit(worker)};
-    worker->accepting.armed_count++;
+    reserve(worker, state->many);
     worker->operations->accept(worker->driver, accept_token(worker, index), listening_socket, state->many);
 }
 
@@ -220,7 +254,7 @@ void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, b
     iocp_accept_state *state = &worker->accepting.states[index];
     if (!more) {
         state->armed = false;
-        worker->accepting.armed_count--;
+        give_up_reservation(worker, state->many);
     }
     if (result >= 0) {
         admit_or_hold(worker, (iocp_held_client){.handle = (uint32_t)result, .since_ns = worker->now_ns});

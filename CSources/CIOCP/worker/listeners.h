@@ -27,6 +27,8 @@ typedef struct iocp_worker_listeners {
     uint32_t armed_count;
     uint32_t held_count;
     iocp_held_client held[IOCP_ADMISSIONS_HELD_MAX];
+    uint32_t one_count;      /* of those, accepts of one connection */
+    uint64_t reserved_count; /* slots that armed accepts may fill before the next flush */
     uint64_t tokens;       /* accepts allowed now, in units of 1/1e9 */
     uint64_t refilled_ns;
 } iocp_worker_listeners;
@@ -39,6 +41,8 @@ void iocp_worker_service_listeners(struct iocp_worker *worker);
 /* Asks again for the addresses of held clients. Called at the beginning of each flush: a command needs room in the
  * completion queue for what was submitted before it. */
 void iocp_worker_admit_held(struct iocp_worker *worker);
+/* Whether a slot is free for a connect: not one that a client just being accepted needs. */
+bool iocp_worker_spares_slot(const struct iocp_worker *worker);
 
 /* One accept event. */
 void iocp_worker_accepted(struct iocp_worker *worker, uint64_t token, int32_t result, bool more);

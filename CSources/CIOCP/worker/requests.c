@@ -196,6 +196,8 @@ int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const 
         return -ERANGE;
     if (iocp_worker_said_stopping(worker))
         return -ESHUTDOWN;
+    if (!iocp_worker_spares_slot(worker))
+        return -ENFILE;
     iocp_slot *slot = iocp_worker_slot_take(worker, IOCP_HANDLE_NONE, IOCP_SLOT_CONNECTING);
     if (slot == NULL)
         return -ENFILE;

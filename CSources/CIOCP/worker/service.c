@@ -185,7 +185,7 @@ static iocp_send_mode send_mode(const iocp_worker *worker, const iocp_slot *slot
 /* One send at a time: two in flight on one socket may leave in either order. */
 static void service_send(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->flags & (IOCP_SLOT_SENDING | IOCP_SLOT_SHUTTING))
+    if (slot->flags & (IOCP_SLOT_SENDING | IOCP_SLOT_SHUTTING | IOCP_SLOT_SEND_DELAYED))
         return;
     iocp_worker_take_marks(worker, slot, 0);
     iocp_range ranges[IOCP_SEND_RANGES_MAX];

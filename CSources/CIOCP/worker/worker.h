@@ -246,6 +246,9 @@ void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot);
 /* Receiving goes on after it was held back: the time before is not the peer's. */
 void iocp_worker_begin_receive_window(iocp_worker *worker, iocp_slot *slot);
 
+/* The next send waits for a while. */
+void iocp_worker_delay_send(iocp_worker *worker, iocp_slot *slot);
+
 /* Waits for a peer that neither reads nor finishes while its connection closes. */
 void iocp_worker_arm_linger(iocp_worker *worker, iocp_slot *slot);
 
