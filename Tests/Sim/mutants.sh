@@ -53,7 +53,7 @@ silent-counts-all|worker/events.c|s/if \(slot->flags & IOCP_SLOT_SEND_COUNTED\)\
 portion-drops-rest|worker/service.c|s/(        slot->flags &= ~\(uint32_t\)IOCP_SLOT_DIRTY; [^\n]*\n    \})/\1\n    list->head = list->tail;/|a flush forgets the connections beyond its portion
 closing-forgotten|worker/service.c|s/\(void\)service_list\(worker, &worker->closing, left\);/;/|connections that close are never serviced
 starved-served-none|worker/service.c|s/return served < range->provided_count \? range->provided_count : \(uint32_t\)served;/return 0;/|nobody who found no buffer tries again
-flush-while-owed|worker/loop.c|s/(result = wait_once\(worker, until_ns\);\n *take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet
+flush-while-owed|worker/loop.c|s/(            \}\n            take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet
 buffer-freed-while-lent|memory/receive_buffers.c|s/if \(buffers->holders\[id\] != 0\)/if (buffers->holders[id] \& DRIVER_HOLDS)/|lent bytes go back to the kernel
 lease-after-done|worker/events.c|s/    iocp_receive_buffers_lease\(&worker->buffers, event->buffer\);\n//|received bytes are not leased
 peer-fin-twice|worker/service.c|s/!\(slot->flags & IOCP_SLOT_PEER_FINISHED\) && !held_back/!held_back/|receives again behind the peer's FIN
