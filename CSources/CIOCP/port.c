@@ -8,39 +8,7 @@
 #include "base/limits.h"
 #include "base/token.h"
 #include "driver/driver.h"
-#include "worker/worker.h"
-
-typedef enum worker_use : int { USE_NONE = 0, USE_SPAWNED = 1, USE_ATTACHED = 2, USE_ENDED = 3 } worker_use;
-
-typedef struct port_thread {
-    pthread_t thread;
-    iocp_worker_body body;
-    void *context;
-    iocp_failure failure;
-    int result;
-    bool reported;
-    worker_use use;
-} port_thread;
-
-struct iocp_port {
-    iocp_port_config config;
-    const iocp_driver_operations *driver;
-    int fallback_cause;
-    iocp_stats_page stats;
-    iocp_worker *workers;
-    port_thread *threads;
-    iocp_listener_set listeners;
-    iocp_address_counts addresses;
-    _Atomic uint64_t stop_at_ns;
-    pthread_mutex_t lock; /* guards threads, listening and start-up; never taken on the message path */
-    pthread_cond_t reported;
-};
-
-static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)
-{
-    *failure = (iocp_failure){.code = code, .stage = stage, .detail = detail};
-    return code;
-}
+#include "port_state.h"
 
 /* --- configuration ------------------------------------------------------------------------------------------ */
 
@@ -65,15 +33,15 @@ static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failu
     port->driver = iocp_driver_find(config->driver);
     if (port->driver == NULL) {
         if (port->fallback_cause < 0)
-            return fail(failure, port->fallback_cause, IOCP_STAGE_RING, "io_uring_setup");
-        return fail(failure, -ENOSYS, IOCP_STAGE_CONFIGURATION, "driver (not part of this build)");
+            return iocp_port_fail(failure, port->fallback_cause, IOCP_STAGE_RING, "io_uring_setup");
+        return iocp_port_fail(failure, -ENOSYS, IOCP_STAGE_CONFIGURATION, "driver (not part of this build)");
     }
     if (config->driver == IOCP_DRIVER_URING) {
         const int refused = iocp_capabilities_get()->uring_result;
         if (refused < 0)
-            return fail(failure, refused, IOCP_STAGE_RING, "io_uring_setup");
+            return iocp_port_fail(failure, refused, IOCP_STAGE_RING, "io_uring_setup");
         if (config->connections_per_worker > files)
-            return fail(failure, -EMFILE, IOCP_STAGE_CONFIGURATION,
+            return iocp_port_fail(failure, -EMFILE, IOCP_STAGE_CONFIGURATION,
                         "connections_per_worker (a ring's direct descriptors are bounded by RLIMIT_NOFILE)");
     }
     return 0;
@@ -105,6 +73,7 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
         const uint32_t cpu = cpus[i % cpu_count]; /* more workers than CPUs share them in turn */
         worker->setup = (iocp_worker_setup){
             .port = port,
+            .lifetime = &port->lifetime,
             .config = &port->config,
             .driver = port->driver,
             .stats = &port->stats.cells[i],
@@ -126,7 +95,7 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
     return 0;
 }
 
-static void release(iocp_port *port)
+static void free_port(iocp_port *port)
 {
     iocp_listener_set_close(&port->listeners);
     for (uint32_t i = 0; port->workers != NULL && i < port->config.worker_count; i++) {
@@ -136,51 +105,57 @@ static void release(iocp_port *port)
     }
     iocp_address_counts_close(&port->addresses);
     iocp_stats_page_close(&port->stats);
-    pthread_cond_destroy(&port->reported);
+    pthread_cond_destroy(&port->changed);
     pthread_mutex_destroy(&port->lock);
     free(port->workers);
     free(port->threads);
     free(port);
 }
 
+static void end_of_life(iocp_lifetime *lifetime)
+{
+    free_port((iocp_port *)lifetime);
+}
+
 int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_failure *failure)
 {
     const char *broken = iocp_port_config_broken_field(config);
     if (broken != NULL)
-        return fail(failure, -EINVAL, IOCP_STAGE_CONFIGURATION, broken);
+        return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_CONFIGURATION, broken);
     uint32_t cpus[IOCP_WORKERS_MAX];
     const int cpu_count = iocp_cpus_allowed(cpus, IOCP_WORKERS_MAX);
     if (cpu_count <= 0)
-        return fail(failure, cpu_count < 0 ? cpu_count : -EINVAL, IOCP_STAGE_THREAD, "reading the allowed CPUs");
+        return iocp_port_fail(failure, cpu_count < 0 ? cpu_count : -EINVAL, IOCP_STAGE_THREAD, "reading the allowed CPUs");
     const uint32_t known_cpu_count = (uint32_t)cpu_count < IOCP_WORKERS_MAX ? (uint32_t)cpu_count : IOCP_WORKERS_MAX;
 
     iocp_port *created = calloc(1, sizeof *created);
     if (created == NULL)
-        return fail(failure, -ENOMEM, IOCP_STAGE_MEMORY, "the port");
+        return iocp_port_fail(failure, -ENOMEM, IOCP_STAGE_MEMORY, "the port");
+    created->lifetime = (iocp_lifetime){.holder_count = 1, .end = end_of_life};
     created->config = *config;
     created->stats.fd = -1;
     pthread_mutex_init(&created->lock, NULL);
-    pthread_cond_init(&created->reported, NULL);
+    pthread_cond_init(&created->changed, NULL);
     int result = settle_config(created, known_cpu_count, failure);
     iocp_listener_set_open(&created->listeners, created->config.worker_count, created->config.listen_backlog);
     if (result == 0) {
         result = iocp_stats_page_open(&created->stats, created->config.worker_count, created->driver->name);
         if (result < 0)
-            fail(failure, result, IOCP_STAGE_STATS, "the stats page");
+            iocp_port_fail(failure, result, IOCP_STAGE_STATS, "the stats page");
     }
     if (result == 0) {
         const uint64_t most = (uint64_t)created->config.worker_count * created->config.connections_per_worker;
         result = iocp_address_counts_open(&created->addresses, most, created->config.connections_per_address);
         if (result < 0)
-            fail(failure, result, IOCP_STAGE_MEMORY, "counts of connections by address");
+            iocp_port_fail(failure, result, IOCP_STAGE_MEMORY, "counts of connections by address");
     }
     if (result == 0) {
         result = open_workers(created, cpus, known_cpu_count);
         if (result < 0)
-            fail(failure, result, IOCP_STAGE_MEMORY, "mailboxes and wake-ups");
+            iocp_port_fail(failure, result, IOCP_STAGE_MEMORY, "mailboxes and wake-ups");
     }
     if (result < 0) {
-        release(created);
+        free_port(created);
         return result;
     }
     *port = created;
@@ -189,114 +164,18 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
 
 void iocp_port_destroy(iocp_port *port)
 {
-    for (uint32_t i = 0; i < port->config.worker_count; i++)
-        IOCP_CHECK(!port->workers[i].open, "a port was destroyed while a worker is open: stop it and join first");
-    release(port);
-}
-
-/* --- threads ------------------------------------------------------------------------------------------------ */
-
-static void report(iocp_port *port, port_thread *thread, int result)
-{
+    if (atomic_load_explicit(&port->lifetime.holder_count, memory_order_relaxed) > 1)
+        iocp_port_stop(port, 0);
     pthread_mutex_lock(&port->lock);
-    thread->result = result;
-    thread->reported = true;
-    pthread_cond_broadcast(&port->reported);
-    pthread_mutex_unlock(&port->lock);
-}
-
-static void *thread_main(void *argument)
-{
-    iocp_worker *worker = argument;
-    iocp_port *port = worker->setup.port;
-    port_thread *thread = &port->threads[worker->setup.index];
-    const int result = iocp_worker_open(worker, &thread->failure);
-    report(port, thread, result);
-    if (result < 0)
-        return NULL;
-    thread->body(worker, thread->context);
-    iocp_worker_close(worker);
-    return NULL;
-}
-
-/* Reserves a worker for one use. Called with the lock held. */
-static int claim(iocp_port *port, uint32_t index, worker_use use, iocp_failure *failure)
-{
-    if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
-        return fail(failure, -ESHUTDOWN, IOCP_STAGE_STATE, "the port has stopped");
-    if (port->threads[index].use != USE_NONE)
-        return fail(failure, -EBUSY, IOCP_STAGE_STATE, "the worker was opened before");
-    port->threads[index].use = use;
-    return 0;
-}
-
-int iocp_port_spawn(iocp_port *port, uint32_t index, iocp_worker_body body, void *context, iocp_failure *failure)
-{
-    if (index >= port->config.worker_count)
-        return fail(failure, -EINVAL, IOCP_STAGE_STATE, "no such worker");
-    port_thread *thread = &port->threads[index];
-    pthread_mutex_lock(&port->lock);
-    int result = claim(port, index, USE_SPAWNED, failure);
-    if (result == 0) {
-        thread->body = body;
-        thread->context = context;
-        result = -pthread_create(&thread->thread, NULL, thread_main, &port->workers[index]);
-        if (result < 0) {
-            thread->use = USE_NONE;
-            fail(failure, result, IOCP_STAGE_THREAD, "pthread_create");
-        } else {
-            while (!thread->reported)
-                pthread_cond_wait(&port->reported, &port->lock);
-            result = thread->result;
-            if (result < 0) {
-                *failure = thread->failure;
-                thread->use = USE_NONE; /* nothing of it is left: it may be tried again */
-                thread->reported = false;
-                pthread_mutex_unlock(&port->lock);
-                pthread_join(thread->thread, NULL);
-                return result;
-            }
+    for (uint32_t i = 0; i < port->config.worker_count; i++) {
+        /* Nobody is left to join it. */
+        if (port->threads[i].use == USE_SPAWNED) {
+            port->threads[i].use = USE_ENDED;
+            pthread_detach(port->threads[i].thread);
         }
     }
     pthread_mutex_unlock(&port->lock);
-    return result;
-}
-
-void iocp_port_join(iocp_port *port, uint32_t index)
-{
-    port_thread *thread = &port->threads[index];
-    pthread_mutex_lock(&port->lock);
-    const bool running = thread->use == USE_SPAWNED;
-    if (running)
-        thread->use = USE_ENDED;
-    pthread_mutex_unlock(&port->lock);
-    if (running)
-        pthread_join(thread->thread, NULL);
-}
-
-int iocp_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failure)
-{
-    pthread_mutex_lock(&port->lock);
-    uint32_t index = 0;
-    while (index < port->config.worker_count && port->threads[index].use != USE_NONE)
-        index++;
-    int result;
-    if (index == port->config.worker_count)
-        result = fail(failure, -EBUSY, IOCP_STAGE_STATE, "every worker is taken");
-    else
-        result = claim(port, index, USE_ATTACHED, failure);
-    pthread_mutex_unlock(&port->lock);
-    if (result < 0)
-        return result;
-    result = iocp_worker_open(&port->workers[index], failure);
-    if (result == 0) {
-        *worker = &port->workers[index];
-        return 0;
-    }
-    pthread_mutex_lock(&port->lock);
-    port->threads[index].use = USE_NONE; /* nothing of it is left: it may be tried again */
-    pthread_mutex_unlock(&port->lock);
-    return result;
+    iocp_lifetime_release(&port->lifetime);
 }
 
 /* --- what is asked of a port -------------------------------------------------------------------------------- */
@@ -328,13 +207,13 @@ int iocp_port_listen_all(iocp_port *port, const iocp_address *addresses, uint32_
                          iocp_address *bound, iocp_failure *failure)
 {
     if (address_count == 0 || address_count > IOCP_ADDRESSES_MAX)
-        return fail(failure, -EINVAL, IOCP_STAGE_LISTEN, "1 to 16 addresses can be listened on at once");
+        return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN, "1 to 16 addresses can be listened on at once");
     pthread_mutex_lock(&port->lock);
     int result = -ESHUTDOWN;
     if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
-        fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
+        iocp_port_fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
     else if ((result = iocp_listener_set_add(&port->listeners, addresses, address_count, v6_only, bound)) < 0)
-        fail(failure, result, IOCP_STAGE_LISTEN, listening(port, &addresses[0], result));
+        iocp_port_fail(failure, result, IOCP_STAGE_LISTEN, listening(port, &addresses[0], result));
     pthread_mutex_unlock(&port->lock);
     if (result == 0)
         wake_all(port);
@@ -369,7 +248,7 @@ int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection
 void iocp_port_stop(iocp_port *port, uint64_t drain_ns)
 {
     const uint64_t now_ns = port->driver->now_ns != NULL ? port->driver->now_ns(NULL) : iocp_clock_ns();
-    const uint64_t wanted = drain_ns > IOCP_TIMEOUT_NS_MAX ? now_ns + IOCP_TIMEOUT_NS_MAX : now_ns + drain_ns;
+    const uint64_t wanted = iocp_clock_after(now_ns, drain_ns);
     uint64_t before = atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed);
     while ((before == 0 || wanted < before) &&
            !atomic_compare_exchange_weak_explicit(&port->stop_at_ns, &before, wanted, memory_order_release,

@@ -149,4 +149,24 @@ import Testing
         #expect(worker.holdings.connections == 1)
         #expect(worker.send(second, [1]) == 0)
     }
+
+    /// A peer that reads slowly for days is given them, if that is the drain.
+    @Test func aDrainOfDaysIsNotCutShort() {
+        let hour: UInt64 = 3_600_000_000_000
+        let worker = ScriptedWorker { $0.linger_timeout_ns = 24 * hour }
+        let connection = worker.open()
+        #expect(worker.send(connection, [UInt8](repeating: 1, count: 1000)) == 0)
+        #expect(iocp_worker_leave(worker.worker, 72 * hour) == 0)
+        _ = worker.settle()
+        _ = worker.requests()
+        for passed in stride(from: 10, to: 72, by: 10) {
+            worker.pass(10 * hour)
+            worker.report(token(connection, IOCP_OPERATION_SEND), 100)
+            #expect(worker.settle().isEmpty)
+            #expect(worker.requests().map(\.kind) == [INTERNALS_REQUEST_SEND], "after \(passed) hours")
+        }
+        worker.pass(2 * hour)
+        _ = worker.settle()
+        #expect(worker.requests().contains { $0.kind == INTERNALS_REQUEST_CANCEL })
+    }
 }

@@ -93,11 +93,12 @@ final class PlayedApplication {
         if unsent >= configuration.send_high_bytes { state.owedWritable = true }
     }
 
-    /// -ENOTCONN: closing; -EPIPE: finished; -ENOBUFS: no memory for it now; -EAGAIN: over the cap.
+    /// -ENOTCONN: closing; -EPIPE: finished; -ENOBUFS: no memory for it now; -EAGAIN: over the cap;
+    /// -EMSGSIZE: over it alone.
     private func accepted(_ result: Int32, _ state: inout Open) -> Bool {
-        let expected = [0, -ENOTCONN, -ENOBUFS, -EAGAIN].contains(result) || (result == -EPIPE && state.finished)
+        let expected = [0, -ENOTCONN, -ENOBUFS, -EAGAIN, -EMSGSIZE].contains(result) || (result == -EPIPE && state.finished)
         #expect(expected, "a send answered \(result)")
-        if result == -EAGAIN {
+        if result == -EAGAIN || result == -EMSGSIZE {
             state.owedWritable = true
             if configuration.overflow_policy == IOCP_OVERFLOW_CLOSE { state.aborted = true }
         }

@@ -48,7 +48,7 @@ final class ScriptedWorker {
     }
 
     func send(_ connection: iocp_token, _ bytes: [UInt8]) -> Int32 {
-        iocp_send(worker, connection, bytes, UInt32(bytes.count))
+        iocp_send(worker, connection, bytes, bytes.count)
     }
 
     /// Time passes; the worker sees it at its next wait.

@@ -86,6 +86,32 @@ import Testing
         #expect(second.map(\.connection) == [0] && second.map(\.result) == [-ECANCELED] && second.map(\.key) == [6])
     }
 
+    /// Far beyond what the wheel tells from the past, too: no delay is cut short, and none is early.
+    @Test(arguments: [2, 99, 100, 101, 250, 1_000])
+    func aTimerOfManyDaysKeepsItsTime(days: UInt64) {
+        let day = 86_400_000 * Self.millisecond
+        let worker = ScriptedWorker()
+        #expect(start(worker, after: days * day, key: 9).result == 0)
+        for passed in 1..<days {
+            worker.pass(day)
+            #expect(worker.settle().isEmpty, "after \(passed) days")
+        }
+        worker.pass(day - 1)
+        #expect(worker.settle().isEmpty && worker.holdings.deadlines == 1)
+        worker.pass(1 + Wheel.tick)
+        #expect(fired(worker.settle()) == [9])
+        #expect(worker.holdsNothing)
+    }
+
+    @Test func aTimerThatNeverEndsIsNoneThatEndedAlready() {
+        let worker = ScriptedWorker()
+        let (result, timer) = start(worker, after: .max)
+        #expect(result == 0)
+        worker.pass(1_000 * 86_400_000 * Self.millisecond / 11)
+        #expect(worker.settle().isEmpty)
+        #expect(iocp_timer_cancel(worker.worker, timer) == 0)
+    }
+
     @Test func aStopCancelsEveryTimer() {
         let worker = ScriptedWorker()
         for key: UInt64 in 0..<5 { #expect(start(worker, after: 1 << 40, key: key).result == 0) }

@@ -38,12 +38,13 @@ static void send_bytes(world *world, life *life, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         bytes[i] = ring_stream_byte(lives_sent_stream(life), life->queued_bytes + i);
     const int result = iocp_send(&world->worker, life->token, bytes, count);
-    FUZZ_REQUIRE(result == 0 || result == -ENOTCONN || result == -EPIPE || result == -EAGAIN || result == -ENOBUFS,
+    FUZZ_REQUIRE(result == 0 || result == -ENOTCONN || result == -EPIPE || result == -EAGAIN || result == -EMSGSIZE ||
+                     result == -ENOBUFS,
                  "a send answers with no known error");
     FUZZ_REQUIRE(result == -ENOTCONN || !life->over, "a life that is over answers");
     if (result == 0)
         life->queued_bytes += count;
-    if (result == -EAGAIN && world->config.overflow_policy == IOCP_OVERFLOW_CLOSE)
+    if ((result == -EAGAIN || result == -EMSGSIZE) && world->config.overflow_policy == IOCP_OVERFLOW_CLOSE)
         life->may_lose = true;
 }
 

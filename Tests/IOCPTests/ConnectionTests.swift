@@ -130,6 +130,7 @@ extension RealSockets {
                     }
                     try await eventually("closed") { ledger.snapshot.closed.count == round }
                 }
+                keeper.first = nil // it keeps its port, and so what the port has open
             }
         }
 

@@ -143,7 +143,7 @@ final class FaultyWorker {
     }
 
     func send(_ connection: iocp_token, _ bytes: [UInt8]) -> Int32 {
-        inside { iocp_send(worker, connection, bytes, UInt32(bytes.count)) }
+        inside { iocp_send(worker, connection, bytes, bytes.count) }
     }
 
     func notify(_ connection: iocp_token, key: UInt64) -> Int32 { iocp_send_notify(worker, connection, key) }

@@ -146,7 +146,9 @@ func withServer(
     let ledger = Ledger()
     let descriptorsBefore = openDescriptors()
     do {
-        let server = try AuditedServer(configuration) { AuditedHandler(behaviour: behaviour, ledger: ledger, worker: $0) }
+        let server = try AuditedServer(configuration) {
+            AuditedHandler(behaviour: behaviour, ledger: ledger, worker: $0)
+        }
         let address = try server.listen(host: "127.0.0.1", port: 0)
         let result: Result<Void, any Error>
         do {
@@ -197,9 +199,11 @@ func openDescriptors() -> Int {
 }
 
 /// Waits until a condition holds; fails the test after 10 s. The only waiting there is: nothing sleeps to synchronise.
-func eventually(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool) async throws {
+func eventually(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool)
+    async throws
+{
     let end = ContinuousClock.now + .seconds(10)
-    while !condition() {
+    while try !condition() {
         if ContinuousClock.now > end {
             Issue.record("not within 10 s: \(what)", sourceLocation: sourceLocation)
             throw CancellationError()

@@ -12,10 +12,12 @@ extension RealSockets {
             configuration.pinsWorkers = false
             let port = try CompletionPort(configuration)
             let address = try port.listen(host: "127.0.0.1", port: 0)
+            let attached = Locked(false)
             try await onThreads(2) { thread in
                 if thread == 0 {
-                    try serve(port)
+                    try serve(port) { attached.withLock { $0 = true } }
                 } else {
+                    while !attached.withLock({ $0 }) { usleep(1000) } // before, clients are refused
                     defer { port.stop(drainingFor: .seconds(1)) }
                     for size in [1, 1000, 200_000] {
                         let peer = try Peer.connect(port: address.port)
@@ -55,8 +57,9 @@ extension RealSockets {
 }
 
 /// The raw loop: wait, look at each completion, act.
-private func serve(_ port: CompletionPort) throws {
+private func serve(_ port: CompletionPort, attached: () -> Void) throws {
     let worker = try port.attachWorker()
+    attached()
     var batch = CompletionBatch()
     var contexts: [Connection: [UInt8]] = [:]
     var posts: [UInt64] = []

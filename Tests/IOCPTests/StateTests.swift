@@ -13,6 +13,7 @@ extension RealSockets {
             var failure = iocp_failure()
             var first: OpaquePointer?, second: OpaquePointer?, none: OpaquePointer?
             #expect(iocp_port_spawn(port, 3, { _, _ in }, nil, &failure) == -EINVAL && failure.stage == IOCP_STAGE_STATE)
+            #expect(iocp_port_join(port, 3) == -EINVAL && iocp_port_join(port, 2) == 0) // nothing to wait for
             #expect(internals_port_attach(port, &first, &failure) == 0)
             #expect(internals_port_attach(port, &second, &failure) == 0)
             #expect(iocp_worker_index(first) == 0 && iocp_worker_index(second) == 1)

@@ -67,6 +67,11 @@ bool application_reads(const application *application, const ledger_life *reader
 /* The reader, which has nothing unsent, sends a little: it is never refused for what others hold. */
 void application_send_as_reader(application *application, ledger_life *reader);
 
+/* --- afterwards.c ------------------------------------------------------------------------------------------- */
+
+/* Asks a closed worker, whose memory its port still keeps, for everything. */
+void application_after_close(application *application);
+
 /* --- sending.c ---------------------------------------------------------------------------------------------- */
 
 void application_send_copy(application *application, ledger_life *life, uint32_t stream, uint64_t position,

@@ -84,6 +84,8 @@ progress-judged-in-flight|worker/deadlines.c|s/if \(!\(slot->flags & IOCP_SLOT_S
 progress-no-answer|worker/deadlines.c|s/if \(unacknowledged == -EBUSY \|\| unacknowledged == -EAGAIN\)\n/if (false)\n/|a question without an answer ends a connection
 delayed-send-forgotten|worker/deadlines.c|s/        slot->flags &= ~\(uint32_t\)IOCP_SLOT_SEND_DELAYED;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
 stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
+lent-freed-early|worker/worker.c|s/const bool lent = worker->buffers\.lease_count > 0;/const bool lent = false;/|a worker that closes takes lent bytes away
+owner-after-close|worker/worker.c|s/atomic_store_explicit\(&worker->owner, IOCP_OWNER_NONE, memory_order_relaxed\);/;/|a closed worker works on
 TABLE
 )
 

@@ -166,10 +166,17 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
                          APPLICATION_SHARED_BYTES);
 }
 
+/* Who walks away may have kept leases: they are returned at last when the worker is closed, or the port is given up. */
 static void scenario_close(scenario *scenario)
 {
     iocp_worker_close(scenario->worker);
+    application_after_close(&scenario->application);
+    if (random_one_in(&scenario->application.random, 2))
+        application_return_leases(&scenario->application);
     iocp_port_destroy(scenario->port);
+    if (scenario->ledger->lease_count > 0)
+        application_after_close(&scenario->application);
+    application_return_leases(&scenario->application);
     iocp_sim_use(NULL);
     iocp_sim_destroy(scenario->sim);
     iocp_shared_bytes_release(scenario->application.shared);
@@ -355,9 +362,7 @@ void scenario_run(const scenario_source *source, scenario_totals *totals)
     if (random_one_in(&random, 4))
         dam(&scenario);
     const scenario_ending ending = random_below(&random, ENDING_COUNT);
-    if (ending == WALKS_AWAY) {
-        application_return_leases(&scenario.application);
-    } else {
+    if (ending != WALKS_AWAY) {
         const bool failed = entries.failure != 0;
         if (!failed && (ending == SETTLES_AND_CLOSES || ending == SETTLES_AND_STOPS))
             settle(&scenario);

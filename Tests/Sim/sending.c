@@ -35,7 +35,8 @@ static void check_answer(application *application, ledger_life *life, int result
     case -EPIPE:
         LEDGER_REQUIRE(ledger, life->finishing, "G1", "EPIPE without a FIN", life->token);
         return;
-    case -EAGAIN:
+    case -EAGAIN:   /* over the cap with what is queued, */
+    case -EMSGSIZE: /* or alone */
         if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
             life->overflowed = true;
         if (unsent_bytes > 0)

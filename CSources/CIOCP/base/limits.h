@@ -51,6 +51,7 @@ enum {
 };
 
 #define IOCP_TIMEOUT_NS_MAX UINT64_C(86400000000000) /* one day */
+#define IOCP_DEADLINE_NS_MAX (100 * IOCP_TIMEOUT_NS_MAX) /* how far ahead the deadline wheel is armed */
 
 /* RLIMIT_NOFILE bounds a ring's file table; these are what tokens can name. */
 _Static_assert(IOCP_TOKEN_KIND_BITS + IOCP_TOKEN_WORKER_BITS + IOCP_TOKEN_SLOT_BITS + IOCP_TOKEN_GENERATION_BITS == 64,

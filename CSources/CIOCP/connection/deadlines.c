@@ -1,4 +1,11 @@
+/* The deadline wheel: arming, moving and sweeping it. */
 #include "deadlines.h"
+
+#include "../base/limits.h"
+
+/* Half of the ticks that 32 bits count: a deadline within it is never taken for one that passed. */
+_Static_assert(IOCP_DEADLINE_NS_MAX < (UINT64_C(1) << 31) * IOCP_TICK_NS, "the horizon is told from the past");
+_Static_assert(IOCP_TIMEOUT_NS_MAX <= IOCP_DEADLINE_NS_MAX, "every timeout is within the horizon");
 
 int iocp_deadlines_open(iocp_deadlines *deadlines, uint32_t node, uint32_t entry_count, uint64_t now_ns)
 {

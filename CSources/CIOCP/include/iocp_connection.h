@@ -1,9 +1,10 @@
 /* What can be asked of one connection. Thread: owner, for every function here.
- * Every call answers -ENOTCONN for a token whose connection has closed or is closing, and -EXDEV for one of another
- * worker. */
+ * Every call answers -ENOTCONN for a token whose connection has closed or is closing, and once the worker is closed;
+ * -EXDEV for one of another worker; -EPERM on another thread than the owner's. */
 #ifndef IOCP_CONNECTION_H
 #define IOCP_CONNECTION_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "iocp_completion.h"
@@ -27,8 +28,9 @@ int iocp_connect_cancel(iocp_worker *worker, iocp_token connection);
 
 /* Queues a copy of bytes[0, count), sent by the next wait in one piece with its neighbours.
  * All or nothing: -ENOBUFS when the worker's memory or its cap of unsent bytes cannot hold it, -EAGAIN over the
- * connection's cap. A refusal with bytes still unsent is followed by WRITABLE. Complexity: O(count). */
-int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes);
+ * connection's cap, -EMSGSIZE when this message alone is over it. A refusal with bytes still unsent is followed by
+ * WRITABLE. Complexity: O(count). */
+int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, size_t count_bytes);
 
 /* Queues received bytes themselves, without a copy. bytes[0, count) must lie within the lease.
  * On success the lease belongs to the queue and is returned once sent; on failure it stays the caller's. Behind a
@@ -54,7 +56,7 @@ int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_byt
  * the connection failed first (result -errno). */
 int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key);
 
-/* Bytes queued and not yet taken by the transport; 0 for a stale token. */
+/* Bytes queued and not yet taken by the transport; 0 for a stale token. Traps on another thread than the owner's. */
 uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection);
 
 /* Stops or resumes receiving. While paused the peer is held back by TCP's own window; bytes already on their

@@ -62,7 +62,8 @@ const char *iocp_port_config_broken_field(const iocp_port_config *config);
  * On failure fills `failure` and returns its code. The port is released by iocp_port_destroy. Thread: any. */
 int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_failure *failure);
 
-/* Releases a port none of whose workers is open. Leases still held are a programmer error and trap. Thread: any. */
+/* Gives the port up: stops it if need be and waits for nobody. Its memory goes with its last open worker, its last
+ * thread and its last lease. The caller's last call on the port. Thread: any, a worker's own included. */
 void iocp_port_destroy(iocp_port *port);
 
 /* The configuration in force, zeros replaced by what was chosen. Thread: any. */
@@ -81,8 +82,10 @@ typedef void (*iocp_worker_body)(iocp_worker *worker, void *context);
  * worker is closed and the thread ends. Thread: any; one call per worker. */
 int iocp_port_spawn(iocp_port *port, uint32_t index, iocp_worker_body body, void *context, iocp_failure *failure);
 
-/* Waits for a spawned worker's thread to end. Thread: any but the worker's. */
-void iocp_port_join(iocp_port *port, uint32_t index);
+/* Waits for a spawned worker's thread to end; returns at once for one that was not spawned. Any number of threads may
+ * wait. Returns 0, -EINVAL for no such worker, or -EDEADLK on a thread that serves connections: it would wait for itself,
+ * or for one that waits for it. Thread: any. */
+int iocp_port_join(iocp_port *port, uint32_t index);
 
 /* Opens the next unopened worker on the calling thread, which becomes its owner until iocp_worker_close. It joins every
  * address that the port listens on, all or none: a failure to do so (IOCP_STAGE_LISTEN) is reported here, and the worker
@@ -125,7 +128,7 @@ int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection
  * are closed gracefully, and aborted `drain_ns` from now. Posts are accepted until the last connection is closed.
  * Every worker's wait returns -ECANCELED once its connections and posts are delivered. A worker that was late (its
  * handler stalled) delivers and says STOPPING all the same, and aborts at once if the drain is over by then.
- * Calling again only shortens the drain. Thread: any; async-signal-safe. */
+ * Calling again only shortens the drain; UINT64_MAX is no limit. Thread: any; async-signal-safe. */
 void iocp_port_stop(iocp_port *port, uint64_t drain_ns);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef IOCP_WORKER_H
 #define IOCP_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "iocp_completion.h"
@@ -14,22 +15,30 @@ enum { IOCP_WAIT_CAPACITY_MIN = 16 };
  * on more than 256 connections leaves in portions, the rest at the next wait where completions came meanwhile.
  * timeout_ns: 0 polls, UINT64_MAX waits without limit.
  * Returns how many were copied (1..capacity), -ETIME, -ECANCELED once the port has stopped and everything
- * was delivered, -EINTR when a signal ended the wait, or -EINVAL for a capacity under the minimum. Any other -errno is
- * the failure of the worker's driver (-EBADR: the kernel lost a completion, -ENOMEM: it takes no submission): every
- * connection was closed with it, and the worker has ended.
+ * was delivered, -EINTR when a signal ended the wait, -EINVAL for a capacity under the minimum, -ESHUTDOWN once closed,
+ * or -EPERM on another thread than the owner's. Any other -errno is the failure of the worker's driver (-EBADR: the kernel
+ * lost a completion, -ENOMEM: it takes no submission): every connection was closed with it, and the worker has ended.
  * Thread: owner. Bytes named by a completion stay leased until iocp_lease_return or iocp_send_lease. */
 int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t capacity, uint64_t timeout_ns);
 
 /* Begins to take one worker out of the port, as iocp_port_stop does for all: it accepts no more, delivers what was
  * posted, says STOPPING, closes its connections gracefully and aborts them drain_ns from now; posts to it are refused
- * once they are gone, and wait then returns -ECANCELED. The other workers go on, and later clients reach them. Clients that wait in its backlog meanwhile are
- * reset unless net.ipv4.tcp_migrate_req hands them on. Calling again only shortens the drain. Thread: owner. */
-void iocp_worker_leave(iocp_worker *worker, uint64_t drain_ns);
+ * once they are gone, and wait then returns -ECANCELED. The other workers go on, and later clients reach them. Clients
+ * that wait in its backlog meanwhile are reset unless net.ipv4.tcp_migrate_req hands them on. Calling again only shortens
+ * the drain; UINT64_MAX is no limit.
+ * Returns 0, -ESHUTDOWN once closed, or -EPERM on another thread than the owner's. Thread: owner. */
+int iocp_worker_leave(iocp_worker *worker, uint64_t drain_ns);
 
 /* Ends an attached worker: aborts what is left of its connections without completions, releases the driver, and gives
  * the thread its name and CPUs back. Leave first, and wait until -ECANCELED, for a graceful end.
- * Thread: owner. Workers started by iocp_port_spawn are closed by the port. */
+ * Bytes still leased stay readable: their buffers, and the port, go with the last lease. The handle stays valid as long
+ * as the port does, and every call on it then answers -ESHUTDOWN, -ENOTCONN or zero.
+ * Thread: owner; traps on another. Workers started by iocp_port_spawn are closed by the port. */
 void iocp_worker_close(iocp_worker *worker);
+
+/* Why a call on the worker as a whole would be refused: 0 if it would not, -EPERM on another thread than the owner's,
+ * -ESHUTDOWN once closed. Thread: any. */
+int iocp_worker_refusal(const iocp_worker *worker);
 
 uint32_t iocp_worker_index(const iocp_worker *worker);
 uint32_t iocp_worker_cpu(const iocp_worker *worker);  /* UINT32_MAX when not pinned */
@@ -46,7 +55,7 @@ uint64_t iocp_worker_now_ns(const iocp_worker *worker);
 /* Names a timer until its TIMER completion; 0 is never one. */
 typedef uint64_t iocp_timer;
 
-/* Starts a timer: ends in one TIMER completion carrying `key`, at most one tick (8 ms) after delay_ns.
+/* Starts a timer: ends in one TIMER completion carrying `key`, at most one tick (8 ms) after delay_ns, however long.
  * `connection` may be 0. A timer of a connection that has closed ends with result -ECANCELED and connection 0.
  * -ENOBUFS: timers_per_worker are armed already; -EXDEV: the connection is another worker's. Thread: owner. O(1). */
 int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer);
@@ -54,7 +63,8 @@ int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_
 /* Ends a timer early: its TIMER completion follows at once with result -ECANCELED. -ENOENT when it fired already. */
 int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer);
 
-/* Gives back one receive lease (the `detail` of a RECEIVED completion). Thread: owner. */
+/* Gives back one receive lease (the `detail` of a RECEIVED completion). Traps when it was given back before.
+ * Thread: owner, or any once the worker is closed. */
 void iocp_lease_return(iocp_worker *worker, uint16_t lease);
 
 /* What a worker holds now, for tests and leak checks; all zero when nothing is open. Thread: owner,
@@ -71,7 +81,13 @@ typedef struct iocp_worker_holdings {
 iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker);
 
 /* Pages of the worker's arenas that are resident, and how many of them lie on the worker's node
- * (move_pages(2)). Returns 0 or -errno (-ENOSYS without NUMA support). Thread: any while open. */
+ * (move_pages(2)). Returns 0 or -errno (-ENOSYS without NUMA support, -ESHUTDOWN once closed). Thread: owner. */
 int iocp_worker_pages(const iocp_worker *worker, uint64_t *resident, uint64_t *on_node);
+
+/* Marks the calling thread as one that serves connections, from begin to end; may be nested. The threads of
+ * iocp_port_spawn are. One that serves does not wait for others that do: see iocp_port_join. Thread: any. */
+void iocp_thread_serve_begin(void);
+void iocp_thread_serve_end(void);
+bool iocp_thread_serves(void);
 
 #endif

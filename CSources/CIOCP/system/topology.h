@@ -36,4 +36,10 @@ uint32_t iocp_limit_files(void);
 /* CLOCK_MONOTONIC in ns. */
 uint64_t iocp_clock_ns(void);
 
+/* `delay_ns` after a time; UINT64_MAX where that is beyond the clock's end, in more than 500 years. */
+static inline uint64_t iocp_clock_after(uint64_t ns, uint64_t delay_ns)
+{
+    return delay_ns > UINT64_MAX - ns ? UINT64_MAX : ns + delay_ns;
+}
+
 #endif

@@ -169,6 +169,9 @@ static int end_result(const iocp_worker *worker)
 
 int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t capacity, uint64_t timeout_ns)
 {
+    const int refusal = iocp_worker_refusal(worker);
+    if (refusal < 0)
+        return refusal;
     if (capacity < IOCP_WAIT_CAPACITY_MIN)
         return -EINVAL;
     if (worker->finished)
@@ -180,8 +183,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
     /* The clock was read by the wait before; handlers since then are counted as part of this one. */
     const bool bounded = timeout_ns > 0 && timeout_ns < UINT64_MAX;
     const uint64_t start_ns = bounded ? iocp_worker_clock_ns(worker) : worker->now_ns;
-    const uint64_t until_ns =
-        timeout_ns == UINT64_MAX || timeout_ns > UINT64_MAX - start_ns ? UINT64_MAX : start_ns + timeout_ns;
+    const uint64_t until_ns = iocp_clock_after(start_ns, timeout_ns);
     int result = 0;
     hand_out_spilled(worker);
     /* No flush while completions are owed: it acts on what the application has not seen yet. */

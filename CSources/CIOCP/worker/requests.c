@@ -4,15 +4,23 @@
 
 #include "worker.h"
 
-static iocp_slot *open_slot(iocp_worker *worker, iocp_token connection)
+/* A closed worker has no slots, so it finds none; nor does another thread than the owner's. */
+static iocp_slot *find_slot(const iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    return iocp_worker_is_mine(worker) ? iocp_slot_find(&worker->table, connection) : NULL;
+}
+
+static iocp_slot *open_slot(const iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot = find_slot(worker, connection);
     return slot != NULL && slot->state == IOCP_SLOT_OPEN ? slot : NULL;
 }
 
-/* Why a connection cannot be asked: it is another worker's, or it is closed or closing. */
+/* Why a connection cannot be asked: by this thread, it is another worker's, or it is closed or closing. */
 static int absent(const iocp_worker *worker, iocp_token connection)
 {
+    if (iocp_worker_is_foreign(worker))
+        return -EPERM;
     return connection != 0 && iocp_token_worker(connection) != worker->setup.index ? -EXDEV : -ENOTCONN;
 }
 
@@ -29,20 +37,20 @@ static int refuse(iocp_worker *worker, iocp_slot *slot, int result)
 
 /* Whether a send is one of a connection that keeps up, and so may use the reserve: a part of the worker's cap, chunks
  * and nodes that peers who do not read cannot take from those who do. */
-static bool keeps_up(const iocp_slot *slot, uint32_t count_bytes)
+static bool keeps_up(const iocp_slot *slot, uint64_t count_bytes)
 {
     return !(slot->flags & IOCP_SLOT_SEND_BLOCKED) &&
-           (uint64_t)slot->queue.unsent_bytes + count_bytes <= IOCP_SEND_CHUNK_BYTES;
+           slot->queue.unsent_bytes + count_bytes <= IOCP_SEND_CHUNK_BYTES;
 }
 
-static bool may_take_node(const iocp_worker *worker, const iocp_slot *slot, uint32_t count_bytes)
+static bool may_take_node(const iocp_worker *worker, const iocp_slot *slot, uint64_t count_bytes)
 {
     return iocp_send_pool_spares_node(&worker->pool) ||
            (keeps_up(slot, count_bytes) && iocp_send_queue_is_short(&worker->pool, &slot->queue));
 }
 
 /* Finds a connection that may send `count_bytes` more, within its cap and the worker's. */
-static int sendable_slot(iocp_worker *worker, iocp_token connection, uint32_t count_bytes, iocp_slot **found)
+static int sendable_slot(iocp_worker *worker, iocp_token connection, uint64_t count_bytes, iocp_slot **found)
 {
     const iocp_port_config *config = worker->setup.config;
     iocp_slot *slot = open_slot(worker, connection);
@@ -54,7 +62,8 @@ static int sendable_slot(iocp_worker *worker, iocp_token connection, uint32_t co
     if (count_bytes > config->send_cap_bytes - slot->queue.unsent_bytes) {
         if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
             iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
-        return refuse(worker, slot, -EAGAIN);
+        /* Alone it is over the cap: trying again would never end. */
+        return refuse(worker, slot, count_bytes > config->send_cap_bytes ? -EMSGSIZE : -EAGAIN);
     }
     if (count_bytes == 0)
         return 0;
@@ -95,13 +104,14 @@ static int queue_copy(iocp_worker *worker, iocp_slot *slot, const uint8_t *bytes
     return iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, slot->flags & IOCP_SLOT_SEND_BLOCKED);
 }
 
-int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes)
+int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, size_t count_bytes)
 {
     iocp_slot *slot;
     const int result = sendable_slot(worker, connection, count_bytes, &slot);
     if (result < 0 || count_bytes == 0)
         return result;
-    return queued(worker, slot, queue_copy(worker, slot, bytes, count_bytes), count_bytes);
+    const uint32_t count = (uint32_t)count_bytes; /* within the cap */
+    return queued(worker, slot, queue_copy(worker, slot, bytes, count), count);
 }
 
 int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, const uint8_t *bytes,
@@ -149,7 +159,9 @@ int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key)
 
 uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection)
 {
-    const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    const iocp_slot *slot = find_slot(worker, connection);
+    IOCP_CHECK(slot != NULL || !iocp_worker_is_foreign(worker),
+               "a connection was asked for its unsent bytes on another thread than its worker's");
     return slot != NULL ? slot->queue.unsent_bytes : 0;
 }
 
@@ -178,7 +190,10 @@ int iocp_receive_resume(iocp_worker *worker, iocp_token connection)
 
 void iocp_lease_return(iocp_worker *worker, uint16_t lease)
 {
-    iocp_receive_buffers_return(&worker->buffers, lease);
+    if (iocp_worker_is_mine(worker))
+        iocp_receive_buffers_return(&worker->buffers, lease);
+    else
+        iocp_worker_lease_late(worker, lease);
 }
 
 /* --- opening and closing ------------------------------------------------------------------------------------ */
@@ -194,6 +209,9 @@ int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const 
 {
     if (timeout_ns > IOCP_TIMEOUT_NS_MAX)
         return -ERANGE;
+    const int refusal = iocp_worker_refusal(worker);
+    if (refusal < 0)
+        return refusal;
     if (iocp_worker_said_stopping(worker))
         return -ESHUTDOWN;
     if (!iocp_worker_spares_slot(worker))
@@ -218,16 +236,16 @@ int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const 
 
 int iocp_connect_cancel(iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    iocp_slot *slot = find_slot(worker, connection);
     if (slot == NULL || slot->state != IOCP_SLOT_CONNECTING)
-        return -ENOTCONN;
+        return iocp_worker_is_foreign(worker) ? -EPERM : -ENOTCONN;
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true);
     return 0;
 }
 
 int iocp_close(iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    iocp_slot *slot = find_slot(worker, connection);
     if (slot == NULL || (slot->state != IOCP_SLOT_OPEN && slot->state != IOCP_SLOT_CONNECTING))
         return absent(worker, connection);
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, false);
@@ -236,7 +254,7 @@ int iocp_close(iocp_worker *worker, iocp_token connection)
 
 int iocp_abort(iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    iocp_slot *slot = find_slot(worker, connection);
     if (slot == NULL || slot->state >= IOCP_SLOT_DRAINING)
         return absent(worker, connection);
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_ABORTED, 0, true);
@@ -257,7 +275,7 @@ int iocp_finish_sending(iocp_worker *worker, iocp_token connection)
 
 int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t key)
 {
-    iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    iocp_slot *slot = find_slot(worker, connection);
     if (slot == NULL)
         return absent(worker, connection);
     slot->key = key;
@@ -266,7 +284,7 @@ int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t
 
 int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address)
 {
-    const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    const iocp_slot *slot = find_slot(worker, connection);
     /* While the driver closes it, the handle may be another socket's already. */
     if (slot == NULL || slot->handle == IOCP_HANDLE_NONE || slot->state == IOCP_SLOT_CLOSING)
         return absent(worker, connection);
@@ -275,7 +293,7 @@ int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_addres
 
 int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, iocp_connection_counters *counters)
 {
-    const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    const iocp_slot *slot = find_slot(worker, connection);
     if (slot == NULL)
         return absent(worker, connection);
     /* A silent send was counted before it ended. */

@@ -74,9 +74,13 @@ bool iocp_worker_has_stopped(const iocp_worker *worker)
            worker->operations->handles_held(worker->driver) == 0 && iocp_mailbox_finished(&worker->mailbox);
 }
 
-void iocp_worker_leave(iocp_worker *worker, uint64_t drain_ns)
+int iocp_worker_leave(iocp_worker *worker, uint64_t drain_ns)
 {
-    const uint64_t at_ns = iocp_worker_clock_ns(worker) + least(drain_ns, IOCP_TIMEOUT_NS_MAX);
+    const int refusal = iocp_worker_refusal(worker);
+    if (refusal < 0)
+        return refusal;
+    const uint64_t at_ns = iocp_clock_after(iocp_worker_clock_ns(worker), drain_ns);
     if (worker->leave_at_ns == 0 || at_ns < worker->leave_at_ns)
         worker->leave_at_ns = at_ns;
+    return 0;
 }

@@ -1,3 +1,4 @@
+/* User timers: started, fired, cancelled. */
 #include "timers.h"
 
 #include <errno.h>
@@ -25,9 +26,20 @@ static uint32_t deadline_of(const iocp_worker *worker, uint32_t index)
     return iocp_worker_first_timer_deadline(worker) + index;
 }
 
+/* The wheel looks so far ahead and no further: a timer beyond that is armed for the horizon, and then again. */
+static void arm(iocp_worker *worker, uint32_t index, uint64_t now_ns)
+{
+    const uint64_t horizon_ns = now_ns + IOCP_DEADLINE_NS_MAX;
+    const uint64_t due_ns = worker->timers.entries[index].due_ns;
+    iocp_deadlines_arm(&worker->deadlines, deadline_of(worker, index), due_ns < horizon_ns ? due_ns : horizon_ns);
+}
+
 int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer)
 {
     iocp_timers *timers = &worker->timers;
+    const int refusal = iocp_worker_refusal(worker);
+    if (refusal < 0)
+        return refusal;
     if (iocp_worker_said_stopping(worker))
         return -ESHUTDOWN;
     /* Whether another worker's connection has closed cannot be known here. */
@@ -49,8 +61,9 @@ int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_
     entry->life++;
     timers->armed_count++;
     /* From the clock, not from the wait before: a handler may have run for long. */
-    const uint64_t bounded_ns = delay_ns < IOCP_TIMEOUT_NS_MAX ? delay_ns : IOCP_TIMEOUT_NS_MAX;
-    iocp_deadlines_arm(&worker->deadlines, deadline_of(worker, index), iocp_worker_clock_ns(worker) + bounded_ns);
+    const uint64_t now_ns = iocp_worker_clock_ns(worker);
+    entry->due_ns = iocp_clock_after(now_ns, delay_ns);
+    arm(worker, index, now_ns);
     *timer = (uint64_t)entry->life << 32 | index;
     return 0;
 }
@@ -76,11 +89,16 @@ static void end(iocp_worker *worker, uint32_t index, int32_t result)
 
 void iocp_worker_timer_due(iocp_worker *worker, uint32_t index)
 {
-    end(worker, index, 0);
+    if (worker->timers.entries[index].due_ns > worker->now_ns)
+        arm(worker, index, worker->now_ns);
+    else
+        end(worker, index, 0);
 }
 
 int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer)
 {
+    if (iocp_worker_is_foreign(worker))
+        return -EPERM;
     const uint32_t index = (uint32_t)timer;
     const uint32_t life = (uint32_t)(timer >> 32);
     if (index >= worker->timers.untouched || (life & 1) == 0 || worker->timers.entries[index].life != life)

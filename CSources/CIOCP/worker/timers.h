@@ -9,6 +9,7 @@
 typedef struct iocp_timer_entry {
     uint64_t connection;
     uint64_t key;
+    uint64_t due_ns;
     uint32_t life;  /* odd while armed; in the timer's name, so that an old name finds nothing */
     uint32_t next;  /* free list */
 } iocp_timer_entry;
@@ -27,7 +28,7 @@ struct iocp_worker;
 int iocp_timers_open(iocp_timers *timers, uint32_t node, uint32_t entry_count);
 void iocp_timers_close(iocp_timers *timers);
 
-/* A timer's deadline came. */
+/* A timer's deadline came, or the horizon for which it was armed. */
 void iocp_worker_timer_due(struct iocp_worker *worker, uint32_t index);
 
 /* Ends every armed timer with -ECANCELED: the worker stops. */

@@ -1,6 +1,8 @@
+/* Opens and closes a worker, and says what it holds. */
 #include "worker.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 /* Small buffers for drivers that spend a whole one on each receive. */
@@ -87,6 +89,7 @@ static int open_memory(iocp_worker *worker, const char **detail)
     return 0;
 }
 
+/* Everything but the receive buffers, which may be lent. */
 static void close_memory(iocp_worker *worker)
 {
     iocp_arena_close(&worker->spill.arena);
@@ -97,8 +100,13 @@ static void close_memory(iocp_worker *worker)
     iocp_deadlines_close(&worker->deadlines);
     iocp_send_pool_close(&worker->pool);
     iocp_send_chunks_close(&worker->chunks);
-    iocp_receive_buffers_close(&worker->buffers);
     iocp_slot_table_close(&worker->table);
+}
+
+static void give_memory_up(iocp_worker *worker)
+{
+    close_memory(worker);
+    iocp_receive_buffers_close(&worker->buffers);
 }
 
 static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
@@ -113,7 +121,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
     const char *detail = NULL;
     int result = open_memory(worker, &detail);
     if (result < 0) {
-        close_memory(worker);
+        give_memory_up(worker);
         return fail(failure, result, IOCP_STAGE_MEMORY, detail);
     }
     const iocp_driver_config driver_config = {
@@ -129,20 +137,22 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
     };
     result = worker->operations->open(&worker->driver, &driver_config, failure);
     if (result < 0) {
-        close_memory(worker);
+        give_memory_up(worker);
         return result;
     }
     /* Last: from here on clients and posts are this worker's. */
     result = iocp_listener_set_join(setup->listeners, setup->index);
     if (result < 0) {
         worker->operations->close(worker->driver);
-        close_memory(worker);
+        give_memory_up(worker);
         return fail(failure, result, IOCP_STAGE_LISTEN, "joining an address that the port listens on");
     }
     iocp_mailbox_open(&worker->mailbox);
     IOCP_STATS_SET(worker->stats, cpu, setup->cpu);
     IOCP_STATS_SET(worker->stats, node, setup->node);
     worker->open = true;
+    iocp_lifetime_hold(setup->lifetime);
+    atomic_store_explicit(&worker->owner, iocp_thread_number_take(), memory_order_relaxed);
     return 0;
 }
 
@@ -179,9 +189,16 @@ static void drop_connections(iocp_worker *worker)
     IOCP_STATS_SET(worker->stats, unsent_bytes, 0);
 }
 
+/* Guards the buffers of closed workers, whose last leases may come back on any thread. One for all: it is taken when a
+ * worker closes, and for leases that come back after that. */
+static pthread_mutex_t late_leases = PTHREAD_MUTEX_INITIALIZER;
+
 void iocp_worker_close(iocp_worker *worker)
 {
     IOCP_CHECK(worker->open, "a worker was closed twice");
+    IOCP_CHECK(iocp_worker_is_mine(worker),
+               "an attached worker was closed or released on another thread than the one that attached it");
+    iocp_lifetime *lifetime = worker->setup.lifetime;
     iocp_mailbox_close(&worker->mailbox);
     /* The driver first: until it is gone the kernel may still read what is queued. */
     if (worker->failure == 0)
@@ -190,7 +207,32 @@ void iocp_worker_close(iocp_worker *worker)
     close_memory(worker);
     iocp_listener_set_leave(worker->setup.listeners, worker->setup.index);
     iocp_thread_restore(&worker->thread_before);
+
+    pthread_mutex_lock(&late_leases);
+    /* Who holds received bytes may go on reading them: the buffers, and the port, go with the last lease. */
+    const bool lent = worker->buffers.lease_count > 0;
+    if (!lent)
+        iocp_receive_buffers_close(&worker->buffers);
     worker->open = false;
+    atomic_store_explicit(&worker->owner, IOCP_OWNER_NONE, memory_order_relaxed);
+    pthread_mutex_unlock(&late_leases);
+    if (!lent)
+        iocp_lifetime_release(lifetime);
+}
+
+void iocp_worker_lease_late(iocp_worker *worker, uint16_t lease)
+{
+    IOCP_CHECK(!iocp_worker_is_foreign(worker),
+               "received bytes were dropped on another thread than their worker's: copy them out, and send the copy there");
+    iocp_lifetime *lifetime = worker->setup.lifetime;
+    pthread_mutex_lock(&late_leases);
+    iocp_receive_buffers_return(&worker->buffers, lease);
+    const bool last = worker->buffers.lease_count == 0;
+    if (last)
+        iocp_receive_buffers_close(&worker->buffers);
+    pthread_mutex_unlock(&late_leases);
+    if (last)
+        iocp_lifetime_release(lifetime);
 }
 
 /* --- what is asked of a worker ------------------------------------------------------------------------------ */
@@ -230,8 +272,16 @@ uint64_t iocp_worker_now_ns(const iocp_worker *worker)
     return worker->now_ns;
 }
 
+int iocp_worker_refusal(const iocp_worker *worker)
+{
+    if (iocp_worker_is_mine(worker))
+        return 0;
+    return iocp_worker_is_foreign(worker) ? -EPERM : -ESHUTDOWN;
+}
+
 iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker)
 {
+    IOCP_CHECK(!iocp_worker_is_foreign(worker), "a worker was asked what it holds on another thread than its own");
     if (!worker->open)
         return (iocp_worker_holdings){0};
     return (iocp_worker_holdings){
@@ -246,6 +296,9 @@ iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker)
 
 int iocp_worker_pages(const iocp_worker *worker, uint64_t *resident, uint64_t *on_node)
 {
+    const int refusal = iocp_worker_refusal(worker);
+    if (refusal < 0)
+        return refusal;
     const iocp_arena *arenas[] = {&worker->table.arena, &worker->buffers.arena, &worker->chunks.arena,
                                   &worker->pool.arena,  &worker->deadlines.arena};
     *resident = 0;

@@ -12,7 +12,9 @@
  *   deadlines.c   idle, receive, send and linger deadlines of a slot
  *   timers.c      user timers
  *   failure.c     the end of a worker whose driver failed
- *   mailbox.c     posts */
+ *   mailbox.c     posts
+ *   owner.c       which thread may call
+ *   lifetime.h    who keeps the port's memory */
 #ifndef IOCP_WORKER_WORKER_H
 #define IOCP_WORKER_WORKER_H
 
@@ -28,13 +30,16 @@
 #include "../include/iocp_worker.h"
 #include "../stats/page.h"
 #include "../system/topology.h"
+#include "lifetime.h"
 #include "listeners.h"
 #include "mailbox.h"
+#include "owner.h"
 #include "timers.h"
 
 /* What the port shares with its workers. */
 typedef struct iocp_worker_setup {
     iocp_port *port;
+    iocp_lifetime *lifetime;            /* of the port, and so of this worker; NULL without a port */
     const iocp_port_config *config;
     const iocp_driver_operations *driver;
     iocp_stats_cell *stats;
@@ -74,6 +79,8 @@ typedef enum iocp_stop : uint8_t {
 } iocp_stop;
 
 struct iocp_worker {
+    _Atomic uint64_t owner; /* the number of the thread that opened it, or IOCP_OWNER_NONE */
+
     /* the loop */
     const iocp_driver_operations *operations;
     iocp_driver *driver;
@@ -120,6 +127,23 @@ struct iocp_worker {
 
 /* Opens on the calling thread, which becomes the owner. Returns 0 or -errno and fills failure. */
 int iocp_worker_open(iocp_worker *worker, iocp_failure *failure);
+
+/* Whether the calling thread owns the worker, and so may call it. False, too, once the worker is closed. */
+static inline bool iocp_worker_is_mine(const iocp_worker *worker)
+{
+    return __builtin_expect(atomic_load_explicit(&worker->owner, memory_order_relaxed) == iocp_thread_number, 1);
+}
+
+/* Whether another thread than the calling one owns it. */
+static inline bool iocp_worker_is_foreign(const iocp_worker *worker)
+{
+    const uint64_t owner = atomic_load_explicit(&worker->owner, memory_order_relaxed);
+    return owner != IOCP_OWNER_NONE && owner != iocp_thread_number;
+}
+
+/* Gives back a lease that its worker's owner does not give back while open: the worker may be closed, and else it is a
+ * programmer error that traps. Thread: any. */
+void iocp_worker_lease_late(iocp_worker *worker, uint16_t lease);
 
 /* --- loop.c ------------------------------------------------------------------------------------------------ */
 

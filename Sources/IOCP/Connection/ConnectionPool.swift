@@ -6,7 +6,7 @@ import CIOCP
 /// nothing. Thread: the worker's.
 @safe
 public struct ConnectionPool<State>: ~Copyable {
-    @usableFromInline let worker: OpaquePointer
+    @usableFromInline let worker: Worker
     @usableFromInline let contexts: UnsafeMutablePointer<IocpContext<State>?>
     @usableFromInline let capacity: Int
     /// Connections open now.
@@ -15,9 +15,9 @@ public struct ConnectionPool<State>: ~Copyable {
     private var untouched = 0
 
     @usableFromInline
-    init(worker: OpaquePointer) {
-        unsafe self.worker = worker
-        capacity = unsafe Int(iocp_worker_slot_count(worker))
+    init(worker: Worker) {
+        self.worker = worker
+        capacity = unsafe Int(iocp_worker_slot_count(worker.raw))
         unsafe contexts = .allocate(capacity: capacity)
     }
 
@@ -55,12 +55,10 @@ public struct ConnectionPool<State>: ~Copyable {
         count += 1
         // A context that somebody kept stays with its closed connection.
         if unsafe isKnownUniquelyReferenced(&contexts[slot]), let context = unsafe contexts[slot] {
-            context.token = token
-            context.key = key
-            context.lifetimeState = state
+            context.reuse(token: token, key: key, state: state)
             return context
         }
-        let context = unsafe IocpContext(raw: worker, token: token, key: key, state: state)
+        let context = IocpContext(worker, token: token, key: key, state: state)
         unsafe contexts[slot] = context
         return context
     }

@@ -2,21 +2,32 @@ import CIOCP
 
 /// One connection, as its handler sees it: what can be sent and asked, and the user's own state.
 ///
-/// Not `Sendable`: it belongs to its worker's thread (G8). To reach a connection from elsewhere, keep its
-/// ``connection`` and post to it. Contexts are reused for later connections unless somebody still holds a reference,
-/// so a kept context never turns into another peer's.
+/// It belongs to its worker's thread (G8) and is not `Sendable`. What the compiler does not see, the call does: on another
+/// thread it throws EPERM, or traps if it cannot throw. To reach a connection from elsewhere, keep its ``connection`` and
+/// post to it.
+///
+/// A context may be kept longer than its connection, its worker and its port: then its calls throw ENOTCONN, and it keeps
+/// the port's own memory and the few descriptors beside its workers' (a stats page, wake-ups). Contexts are
+/// reused for later connections unless somebody still holds a reference, so a kept context never turns into another
+/// peer's. A `weak` or `unowned` reference does not hold it.
 @safe
 public final class IocpContext<State> {
     @usableFromInline let raw: OpaquePointer
-    /// Written by the pool between two handler calls and read within one, so no two accesses overlap; the dynamic check
+    /// Keeps what `raw` points to.
+    private let port: CompletionPort
+    /// The connection's token, also when it has closed.
+    private var lastToken: iocp_token
+    /// 0 once closed. Written by the pool between two handler calls and read within one, so no two accesses overlap; the dynamic check
     /// of that was 2 % of a busy worker's own instructions.
     @exclusivity(unchecked) @usableFromInline var uncheckedToken: iocp_token
     @usableFromInline var lifetimeState: State?
     /// The key given to ``Worker/connect(to:from:key:timeout:)``; 0 for an accepted connection.
     public internal(set) var key: UInt64
 
-    init(raw: OpaquePointer, token: iocp_token, key: UInt64, state: State) {
-        unsafe self.raw = raw
+    init(_ worker: Worker, token: iocp_token, key: UInt64, state: State) {
+        unsafe raw = worker.raw
+        port = worker.port
+        lastToken = token
         unsafe uncheckedToken = token
         self.key = key
         lifetimeState = state
@@ -28,18 +39,33 @@ public final class IocpContext<State> {
         set { unsafe uncheckedToken = newValue }
     }
 
-    /// The user's own state for this connection, from opening to the end of `closed`; trapped afterwards.
+    /// A later connection takes this context over.
+    func reuse(token: iocp_token, key: UInt64, state: State) {
+        lastToken = token
+        self.token = token
+        self.key = key
+        lifetimeState = state
+    }
+
+    /// The user's own state for this connection, from opening to the end of `closed`. Afterwards there is none, and asking
+    /// for it traps: see ``isOpen``.
     @inlinable
     public var state: State {
-        get { lifetimeState! }
-        _modify { yield &lifetimeState! }
+        get {
+            guard let lifetimeState else { IocpContextMisuse.stateAfterClosed() }
+            return lifetimeState
+        }
+        _modify {
+            if lifetimeState == nil { IocpContextMisuse.stateAfterClosed() }
+            yield &lifetimeState!
+        }
     }
 
     /// Whether the connection's `closed` is still to come.
     public var isOpen: Bool { lifetimeState != nil }
 
-    /// The connection's name, for tables and other threads.
-    public var connection: Connection { Connection(token: token) }
+    /// The connection's name, for tables and other threads. It stays the same when the connection has closed.
+    public var connection: Connection { Connection(token: lastToken) }
 
     // MARK: Sending
 
@@ -47,12 +73,12 @@ public final class IocpContext<State> {
     ///
     /// That gathers small messages without a delay, so TCP_NODELAY is set on every connection and cannot be changed.
     /// All or nothing. O(count); allocates nothing.
-    /// - Throws: ENOTCONN when closing, EPIPE after ``finishSending()``, EAGAIN over `sendCap`, ENOBUFS when the worker's
-    ///   send memory is full.
+    /// - Throws: ENOTCONN when closing, EPIPE after ``finishSending()``, ENOBUFS when the worker's send memory is full,
+    ///   EAGAIN over ``PortConfiguration/sendCap``, EMSGSIZE when this message alone is larger than that.
     @inlinable
     public func send(_ bytes: RawSpan) throws(IOCPError) {
         let result = unsafe bytes.withUnsafeBytes { source in
-            unsafe iocp_send(raw, token, source.baseAddress, UInt32(source.count))
+            unsafe iocp_send(raw, token, source.baseAddress, source.count)
         }
         try check(result, .send)
     }
@@ -72,7 +98,7 @@ public final class IocpContext<State> {
     /// Queues received bytes themselves: nothing is copied, and the buffer goes back once they are sent.
     @inlinable
     public func send(_ bytes: consuming ReceivedBytes) throws(IOCPError) {
-        try bytes.send(on: token)
+        try unsafe bytes.send(on: token, of: raw)
     }
 
     /// Queues shared bytes by reference. O(1) for any size.
@@ -105,12 +131,12 @@ public final class IocpContext<State> {
 
     /// Closes gracefully: what is queued is sent, then FIN. `closed(.local)` follows. Harmless when closing already.
     public func close() {
-        _ = unsafe iocp_close(raw, token)
+        requireOwnThread(unsafe iocp_close(raw, token))
     }
 
     /// Closes at once: drops what is queued and sends RST. `closed(.aborted)` follows.
     public func abort() {
-        _ = unsafe iocp_abort(raw, token)
+        requireOwnThread(unsafe iocp_abort(raw, token))
     }
 
     /// Sends FIN after what is queued; receiving goes on.
@@ -146,4 +172,13 @@ public struct ConnectionCounters: Hashable, Sendable {
     public let sentBytes: UInt64
     /// On the monotonic clock, as ``Worker/now``.
     public let opened: Duration
+}
+
+/// Traps with a name, out of line.
+@usableFromInline
+enum IocpContextMisuse {
+    @usableFromInline
+    static func stateAfterClosed() -> Never {
+        fatalError("the state of a connection was asked for after its `closed`: see IocpContext.isOpen")
+    }
 }

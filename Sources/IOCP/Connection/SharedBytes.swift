@@ -8,16 +8,20 @@ public final class SharedBytes: @unchecked Sendable {
     // @unchecked: written only by init; the core's reference count is atomic.
     @usableFromInline let raw: OpaquePointer
 
-    /// Copies the bytes, once.
-    /// - Throws: ENOMEM.
+    /// Copies the bytes, once: at most 2,147,483,647, since no connection's ``PortConfiguration/sendCap`` is larger.
+    /// - Throws: EMSGSIZE for more, ENOMEM.
     public init(_ bytes: RawSpan) throws(IOCPError) {
-        guard let count = UInt32(exactly: bytes.byteCount), let raw = unsafe iocp_shared_bytes_create(count) else {
+        guard let count = Int32(exactly: bytes.byteCount) else {
+            throw IOCPError(code: 90 /* EMSGSIZE */, operation: .send)
+        }
+        guard let raw = unsafe iocp_shared_bytes_create(UInt32(count)) else {
             throw IOCPError(code: 12 /* ENOMEM */, operation: .memory, detail: "shared bytes")
         }
         unsafe self.raw = raw
         unsafe bytes.withUnsafeBytes { source in
             guard let start = source.baseAddress else { return }
-            unsafe UnsafeMutableRawPointer(iocp_shared_bytes_start(raw)).copyMemory(from: start, byteCount: source.count)
+            unsafe UnsafeMutableRawPointer(iocp_shared_bytes_start(raw)).copyMemory(
+                from: start, byteCount: source.count)
         }
     }
 

@@ -2,7 +2,8 @@ import CIOCP
 
 /// Why an operation was refused or failed: the system's error, what failed, its likely cause and a remedy.
 ///
-/// Operating errors only: a broken precondition (a lease returned twice, a context used after its port is gone) traps.
+/// Operating errors only: a broken precondition (a call that cannot throw on another thread than its worker's, the state
+/// of a closed connection) traps.
 public struct IOCPError: Error, Hashable, Sendable {
     /// The positive error number, as in `errno(3)`.
     public let code: Int32

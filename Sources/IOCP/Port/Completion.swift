@@ -64,8 +64,8 @@ public struct Completion {
 
 /// Room for the completions of one wait.
 ///
-/// Receive leases that were not taken are given back by the next wait, or when the batch goes. So a batch must not
-/// outlive its worker.
+/// Receive leases that were not taken are given back by the next wait, or when the batch goes. It may outlive its worker
+/// and its port. Thread: that of the worker whose completions are in it.
 @safe
 public struct CompletionBatch: ~Copyable {
     @usableFromInline let records: UnsafeMutablePointer<iocp_completion>
@@ -75,9 +75,11 @@ public struct CompletionBatch: ~Copyable {
     /// How many the latest wait brought.
     public private(set) var count = 0
 
-    /// - Parameter capacity: at least 16; trapped otherwise.
+    /// - Parameter capacity: 16 to 1,048,576 completions of 32 bytes; another one traps.
     public init(capacity: Int = 256) {
-        precondition(capacity >= Int(IOCP_WAIT_CAPACITY_MIN), "a batch holds at least \(IOCP_WAIT_CAPACITY_MIN) completions")
+        precondition(
+            capacity >= Int(IOCP_WAIT_CAPACITY_MIN) && capacity <= 1 << 20,
+            "a batch holds \(IOCP_WAIT_CAPACITY_MIN) to 1,048,576 completions")
         unsafe records = .allocate(capacity: capacity)
         unsafe worker = nil
         self.capacity = capacity

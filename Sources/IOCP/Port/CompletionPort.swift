@@ -29,7 +29,7 @@ public final class CompletionPort: @unchecked Sendable {
         unsafe raw = created
     }
 
-    /// The port's workers must have ended: a server is stopped and joined first, an attached worker closed.
+    /// The core's port goes with the last of what needs it: worker threads that have not ended, bytes that are lent.
     deinit {
         unsafe iocp_port_destroy(raw)
     }
@@ -121,10 +121,11 @@ public final class CompletionPort: @unchecked Sendable {
     ///
     /// Windows: `PostQueuedCompletionStatus`. O(1), lock-free; wakes the worker only if it sleeps.
     /// - Throws: EAGAIN when the worker's mailbox is full, ENXIO while the worker is not open yet, ESHUTDOWN once the port
-    ///   has stopped or the worker has left.
+    ///   has stopped or the worker has left, EINVAL for a worker that the port does not have.
     @inlinable
     public func post(_ value: UInt64, toWorker worker: Int) throws(IOCPError) {
-        try check(unsafe iocp_port_post(raw, UInt32(worker), 0, value), .post)
+        let index = try workerIndex(worker, .post)
+        try check(unsafe iocp_port_post(raw, index, 0, value), .post)
     }
 
     /// Posts a value to the worker of a connection. The connection may be gone when the post arrives.
@@ -139,12 +140,26 @@ public final class CompletionPort: @unchecked Sendable {
     ///
     /// A worker whose handler stalls does all this when it returns, and aborts at once if the drain is over by then.
     /// Calling again only shortens the drain.
+    /// - Parameter drain: of any length; a negative one is over already.
     public func stop(drainingFor drain: Duration = .zero) {
         unsafe iocp_port_stop(raw, drain.wholeNanoseconds)
     }
 
     /// The counters of a worker as of now.
-    public func stats(ofWorker worker: Int) -> WorkerStats {
-        unsafe WorkerStats(iocp_port_stats(raw, UInt32(worker)))
+    /// - Throws: EINVAL for a worker that the port does not have.
+    public func stats(ofWorker worker: Int) throws(IOCPError) -> WorkerStats {
+        let index = try workerIndex(worker, .inquiry)
+        return unsafe WorkerStats(iocp_port_stats(raw, index))
+    }
+
+    /// A worker's index as the core takes it.
+    @usableFromInline
+    func workerIndex(_ worker: Int, _ operation: IOCPError.Operation) throws(IOCPError) -> UInt32 {
+        guard let index = UInt32(exactly: worker), worker < workerCount else {
+            throw IOCPError(
+                code: 22 /* EINVAL */, operation: operation,
+                detail: "there is no worker \(worker): the port has \(workerCount), counted from 0")
+        }
+        return index
     }
 }

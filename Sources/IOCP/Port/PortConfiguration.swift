@@ -140,12 +140,14 @@ public struct PortConfiguration: Sendable, Hashable {
 }
 
 extension Duration {
-    /// For the core's `_ns` arguments: negative is 0, what does not fit is the largest that does.
+    /// For the core's `_ns` arguments, rounded up: a negative one has passed already, as has 0; one of more than 584 years,
+    /// which does not fit, has no end.
     @usableFromInline
     var wholeNanoseconds: UInt64 {
         let (seconds, attoseconds) = components
         guard seconds >= 0, attoseconds >= 0 else { return 0 }
-        let (whole, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? .max : whole &+ UInt64(attoseconds / 1_000_000_000)
+        let (whole, isTooLong) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, isLonger) = whole.addingReportingOverflow((UInt64(attoseconds) + 999_999_999) / 1_000_000_000)
+        return isTooLong || isLonger ? .max : sum
     }
 }

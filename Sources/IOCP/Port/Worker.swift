@@ -8,12 +8,21 @@ public import Musl
 
 /// One worker of a port, seen by the thread that owns it.
 ///
-/// Not `Sendable`: a worker and everything it hands out belong to its thread (guarantee G8).
+/// A worker and everything it hands out belong to the thread that opened it (guarantee G8), and none is `Sendable`. The
+/// compiler still lets one that ``CompletionPort/attachWorker()`` returned move to another thread as a whole, into a
+/// detached task for instance. There every call throws EPERM, and one that cannot throw traps.
+///
+/// A worker may be kept longer than it runs: its calls then throw ESHUTDOWN or ENOTCONN.
 @safe
 public final class Worker {
     @usableFromInline let raw: OpaquePointer
     public let port: CompletionPort
-    private let isAttached: Bool
+    @usableFromInline let isAttached: Bool
+    @usableFromInline var use = Use.free
+
+    /// How the completions are taken: one way at a time, since a handler knows only connections whose `opened` it saw.
+    @usableFromInline
+    enum Use { case free, batches, handler }
     @usableFromInline let connects = WorkerConnects()
 
     init(raw: OpaquePointer, port: CompletionPort, isAttached: Bool) {
@@ -23,7 +32,7 @@ public final class Worker {
     }
 
     /// Ends an attached worker: connections still open are reset without completions, and the thread gets its name and
-    /// CPUs back. For a graceful end, ``leave(drainingFor:)`` first.
+    /// CPUs back. For a graceful end, ``leave(drainingFor:)`` first. Traps on another thread than the worker's.
     deinit {
         if isAttached { unsafe iocp_worker_close(raw) }
     }
@@ -45,16 +54,19 @@ public final class Worker {
     /// Flushes what was queued since the last wait, then waits for completions.
     ///
     /// Windows: `GetQueuedCompletionStatusEx`. Receive leases left in the batch are given back first.
-    /// - Parameter timeout: nil waits without limit, `.zero` polls.
+    /// - Parameter timeout: nil waits without limit; `.zero` polls, and so does a negative one.
     /// - Returns: how many completions are in the batch: 0 when the time ran out or a signal came.
-    /// - Throws: ECANCELED once the port has stopped and everything was delivered. Any other error is a failure of the
-    ///   driver (ENOMEM, or EBADR where the kernel lost a completion for want of memory): every connection was closed
-    ///   with it, the worker has ended, and so it throws from there on.
+    /// - Throws: ECANCELED once the port has stopped and everything was delivered, EPERM on another thread than the
+    ///   worker's, EDEADLK where a handler takes the completions: within ``run(_:)``, and on a server's or client's worker. Any other
+    ///   error is a failure of the driver (ENOMEM, or EBADR where the kernel lost a completion for want of memory): every
+    ///   connection was closed with it, the worker has ended, and so it throws from there on.
     @inlinable
     public func wait(into batch: inout CompletionBatch, timeout: Duration? = nil) throws(IOCPError) -> Int {
+        guard isAttached, use != .handler else { throw .completionsAreAHandlers }
+        use = .batches
         batch.clear()
         let result = unsafe iocp_worker_wait(
-            raw, batch.records, UInt32(batch.capacity), timeout.map(\.wholeNanoseconds) ?? .max)
+            raw, batch.records, UInt32(truncatingIfNeeded: batch.capacity), timeout.map(\.wholeNanoseconds) ?? .max)
         if result >= 0 {
             unsafe batch.fill(count: Int(result), worker: raw)
             return Int(result)
@@ -68,9 +80,10 @@ public final class Worker {
     /// `drain` from now; its wait then throws ECANCELED and posts to it are refused. The other workers go on.
     ///
     /// Later clients reach the others. Those in this worker's backlog meanwhile are reset, unless the sysctl
-    /// `net.ipv4.tcp_migrate_req` hands them on.
+    /// `net.ipv4.tcp_migrate_req` hands them on. Harmless when the worker has ended already.
+    /// - Parameter drain: of any length; a negative one is over already.
     public func leave(drainingFor drain: Duration = .zero) {
-        unsafe iocp_worker_leave(raw, drain.wholeNanoseconds)
+        requireOwnThread(unsafe iocp_worker_leave(raw, drain.wholeNanoseconds))
     }
 
     /// Connects to an address; ends in an `opened` or a `connectFailed` completion carrying `key`. TCP_NODELAY is set.
@@ -102,7 +115,9 @@ public final class Worker {
     }
 
     /// Starts a timer that ends in one `timer` completion carrying `key`, up to 8 ms late and never early. O(1).
-    /// - Parameter connection: whose timer it is; when that has closed, the timer ends with ECANCELED.
+    /// - Parameters:
+    ///   - delay: of any length; a negative one is over already, as is `.zero`.
+    ///   - connection: whose timer it is; when that has closed, the timer ends with ECANCELED.
     /// - Throws: ENOBUFS when `timersPerWorker` are armed already, EXDEV for a connection of another worker.
     @discardableResult
     public func startTimer(after delay: Duration, for connection: Connection? = nil, key: UInt64) throws(IOCPError)
@@ -129,6 +144,18 @@ public final class Worker {
         try check(unsafe iocp_worker_pages(raw, &resident, &onNode), .inquiry)
         return (Int(resident), Int(onNode))
     }
+}
+
+/// For calls that do not throw: traps where one was made on another thread than its worker's.
+@inlinable
+@inline(__always)
+func requireOwnThread(_ result: Int32) {
+    if result == -EPERM { calledOnAnotherThread() }
+}
+
+@usableFromInline
+func calledOnAnotherThread() -> Never {
+    fatalError("a worker or one of its connections was used on another thread than the one that opened the worker")
 }
 
 /// The name of an armed timer of one worker; harmless once it fired.

@@ -2,13 +2,15 @@ import CIOCP
 
 /// Raw IOCP style: connections by name, for a loop of one's own. ``IocpContext`` offers the same with an object.
 ///
-/// Every call throws ENOTCONN for a connection that is closed or closing, and EXDEV for one of another worker: post to it.
+/// A call that throws does so with ENOTCONN for a connection that is closed or closing. A peer can close at any moment,
+/// so that is no reason to end a loop: its `closed` follows.
+/// EXDEV is for a connection of another worker: post to it.
 extension Worker {
     /// Queues a copy of the bytes. Windows: `WSASend`.
     @inlinable
     public func send(_ bytes: RawSpan, to connection: Connection) throws(IOCPError) {
         let result = unsafe bytes.withUnsafeBytes { source in
-            unsafe iocp_send(raw, connection.token, source.baseAddress, UInt32(source.count))
+            unsafe iocp_send(raw, connection.token, source.baseAddress, source.count)
         }
         try check(result, .send)
     }
@@ -16,7 +18,7 @@ extension Worker {
     /// Queues received bytes themselves, without a copy.
     @inlinable
     public func send(_ bytes: consuming ReceivedBytes, to connection: Connection) throws(IOCPError) {
-        try bytes.send(on: connection.token)
+        try unsafe bytes.send(on: connection.token, of: raw)
     }
 
     /// Queues shared bytes by reference.
@@ -37,15 +39,15 @@ extension Worker {
         try check(unsafe iocp_connection_set_key(raw, connection.token, key), .inquiry)
     }
 
-    /// Closes gracefully.
+    /// Closes gracefully: what is queued is sent, then FIN. Harmless when the connection is closing or closed already.
     @inlinable
-    public func close(_ connection: Connection) throws(IOCPError) {
-        try check(unsafe iocp_close(raw, connection.token), .close)
+    public func close(_ connection: Connection) {
+        requireOwnThread(unsafe iocp_close(raw, connection.token))
     }
 
-    /// Closes at once, with RST.
+    /// Closes at once, with RST. Harmless when the connection is closed already.
     @inlinable
-    public func abort(_ connection: Connection) throws(IOCPError) {
-        try check(unsafe iocp_abort(raw, connection.token), .close)
+    public func abort(_ connection: Connection) {
+        requireOwnThread(unsafe iocp_abort(raw, connection.token))
     }
 }

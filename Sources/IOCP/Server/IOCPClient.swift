@@ -2,7 +2,7 @@ import CIOCP
 
 /// Outgoing connections on a completion port: the same workers and handlers as a server's, without listeners.
 ///
-/// Thread: every method may be called from any thread. Releasing the client stops it.
+/// Thread: every method may be called from any thread. Releasing the client stops it, as releasing a server does.
 public final class IOCPClient<Handler: ConnectionHandler>: Sendable {
     @usableFromInline let threads: WorkerThreads
 

@@ -1,11 +1,23 @@
 /// A TCP server: a completion port, its workers on threads of their own, and a handler value for each.
 ///
 /// ```swift
-/// let server = try IOCPServer { _ in Echo() }
-/// let address = try server.listen(host: "0.0.0.0", port: 4666)
+/// import IOCP
+///
+/// struct Echo: ConnectionHandler {
+///     func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<Void>) throws(IOCPError) {
+///         try connection.send(bytes)  // the received buffer itself goes back: no copy
+///     }
+/// }
+///
+/// let server = try IOCPServer { _ in Echo() }  // one worker per CPU, one handler per worker
+/// let address = try server.listen(host: "127.0.0.1", port: 4666)
+/// print("listening on \(address)")
 /// try server.wait()
 /// ```
-/// Thread: every method may be called from any thread, handlers included. Releasing the server stops it.
+/// Thread: every method may be called from any thread, handlers included.
+///
+/// Releasing the server stops it, and waits until its workers have ended. Released by a handler, of this server or of
+/// another one, it waits for nobody: its workers end by themselves.
 public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
     @usableFromInline let threads: WorkerThreads
 
@@ -49,8 +61,8 @@ public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
         threads.port.stop(drainingFor: drain)
     }
 
-    /// Waits until the server was stopped and every worker has delivered everything. Not from a handler.
-    /// - Throws: what ended a worker early.
+    /// Waits until the server was stopped and every worker has delivered everything. Any number of threads may wait.
+    /// - Throws: what ended a worker early; EDEADLK from a handler, whose thread would wait for itself.
     public func wait() throws(IOCPError) {
         try threads.wait()
     }

@@ -11,18 +11,22 @@ extension Worker {
     ///
     /// Inlinable so that it is specialised for the handler in the caller's module: on the message path no witness
     /// table, no retain and no allocation is left.
-    /// - Throws: what ``ConnectionHandler/started(on:)`` throws; then nothing was run. Or what the driver failed with,
-    ///   after every connection was closed with it: ENOMEM or EBADR where the kernel ran out of memory.
+    /// - Throws: what ``ConnectionHandler/started(on:)`` throws; then nothing was run. EPERM on another thread than the
+    ///   worker's, ESHUTDOWN once it has ended, EDEADLK from a handler of this worker, EBUSY when completions were taken
+    ///   with ``wait(into:timeout:)`` before. Or what the driver failed with, after every
+    ///   connection was closed with it: ENOMEM or EBADR where the kernel ran out of memory.
     @inlinable
     public func run<Handler: ConnectionHandler>(_ handler: inout Handler) throws(IOCPError) {
-        let batchCapacity = 256
-        var pool = unsafe ConnectionPool<Handler.State>(worker: raw)
-        let batch = UnsafeMutablePointer<iocp_completion>.allocate(capacity: batchCapacity)
+        try beginRun()
+        defer { endRun() }
+        let batchCapacity: UInt32 = 256
+        var pool = ConnectionPool<Handler.State>(worker: self)
+        let batch = UnsafeMutablePointer<iocp_completion>.allocate(capacity: Int(batchCapacity))
         defer { unsafe batch.deallocate() }
         try handler.started(on: self)
         while true {
             let limit = connects.isEmpty ? UInt64.max : connects.nanosecondsUntilDue(at: now)
-            let count = unsafe iocp_worker_wait(raw, batch, UInt32(batchCapacity), limit)
+            let count = unsafe iocp_worker_wait(raw, batch, batchCapacity, limit)
             if count < 0 && count != -EINTR && count != -ETIME {
                 for (error, key) in connects.abandonLookups(of: self) {
                     handler.connectFailed(error, key: key, on: self)
@@ -36,6 +40,24 @@ extension Worker {
             }
             if !connects.isEmpty { connects.tryDue(on: self) }
         }
+    }
+
+    @usableFromInline
+    func beginRun() throws(IOCPError) {
+        try check(unsafe iocp_worker_refusal(raw), .wait)
+        switch use {
+        case .free: break
+        case .handler: throw .completionsAreAHandlers
+        case .batches: throw .completionsWereTaken
+        }
+        use = .handler
+        iocp_thread_serve_begin()
+    }
+
+    @usableFromInline
+    func endRun() {
+        iocp_thread_serve_end()
+        use = .free
     }
 
     /// One completion to one handler method.
@@ -113,5 +135,23 @@ extension Worker {
         } catch {
             context?.abort()
         }
+    }
+}
+
+extension IOCPError {
+    @usableFromInline
+    static var completionsAreAHandlers: IOCPError {
+        IOCPError(
+            code: EDEADLK, operation: .wait,
+            detail:
+                "a handler runs on this worker: its methods are given the completions, and nobody else can take them")
+    }
+
+    @usableFromInline
+    static var completionsWereTaken: IOCPError {
+        IOCPError(
+            code: EBUSY, operation: .wait,
+            detail: "completions of this worker were taken with wait(into:): a handler would not know their connections"
+        )
     }
 }

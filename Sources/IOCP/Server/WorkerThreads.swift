@@ -19,26 +19,38 @@ final class WorkerThreads: Sendable {
                 try spawn(index, body)
             } catch {
                 port.stop()
-                join()
+                _ = join()
                 throw error
             }
         }
     }
 
+    /// On a thread that serves connections nobody is joined: the last reference may go in a handler, and its thread cannot
+    /// wait for itself. The threads end by themselves then, and the core's port with the last of them.
     deinit {
         port.stop()
-        join()
+        _ = join()
     }
 
     /// Waits until the port was stopped and every worker has delivered everything.
     @usableFromInline
     func wait() throws(IOCPError) {
-        join()
+        let result = join()
+        if result < 0 {
+            throw IOCPError(
+                code: result, operation: .wait,
+                detail: "wait() was called by a handler, whose thread would wait for itself")
+        }
         if let error = failures.first { throw error }
     }
 
-    private func join() {
-        for index in 0..<port.workerCount { unsafe iocp_port_join(port.raw, UInt32(index)) }
+    /// - Returns: 0, or -EDEADLK where this thread serves connections.
+    private func join() -> Int32 {
+        for index in 0..<UInt32(port.workerCount) {
+            let result = unsafe iocp_port_join(port.raw, index)
+            if result < 0 { return result }
+        }
+        return 0
     }
 
     private func spawn(_ index: Int, _ body: @escaping @Sendable (Worker) throws(IOCPError) -> Void)
@@ -64,7 +76,7 @@ final class WorkerThreads: Sendable {
 
     @safe
     private final class Failures: @unchecked Sendable {
-        // @unchecked: each worker writes its own element; pthread_join orders the writes before the reads.
+        // @unchecked: each worker writes its own element; iocp_port_join orders the writes before the reads.
         private let entries: UnsafeMutableBufferPointer<IOCPError?>
 
         init(count: Int) {
