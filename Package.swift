@@ -76,9 +76,11 @@ let package = Package(
         .testTarget(
             name: "IOCPTests",
             dependencies: [
-                "IOCP", "CIOCPInternals", "ChildProcesses", "AllocationProbe", "ReadmeServer", "TroubledServer",
+                "IOCP", "CIOCPInternals", "ChildProcesses", "AllocationProbe", "ReadmeServer", "ReadmeLoop",
+                "TroubledServer",
             ]),
         .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/ReadmeServer"),
+        .executableTarget(name: "ReadmeLoop", dependencies: ["IOCP"], path: "Tests/ReadmeLoop"),
         .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/TroubledServer"),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .executableTarget(

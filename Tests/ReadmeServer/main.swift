@@ -1,3 +1,4 @@
+import Glibc  // for the test
 import IOCP
 
 struct Echo: ConnectionHandler {
@@ -7,6 +8,7 @@ struct Echo: ConnectionHandler {
 }
 
 let server = try IOCPServer { _ in Echo() }  // one worker per CPU, one handler per worker
-let address = try server.listen(host: "127.0.0.1", port: 4666)
+let address = try server.listen(host: "127.0.0.1", port: Int(CommandLine.arguments[1])!)
 print("listening on \(address)")
+fflush(nil)  // for the test
 try server.wait()
