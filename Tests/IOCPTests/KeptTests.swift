@@ -18,7 +18,7 @@ extension RealSockets {
                     try peer.send("kept bytes".utf8)
                     var handler = Shelving(shelf: shelf)
                     try worker.run(&handler)
-                    shelf.stats = try port.stats(ofWorker: 0)
+                    shelf.stats = port.stats(ofWorker: 0)
                 }
                 let context = try #require(shelf.context)
                 let name = try #require(shelf.name)

@@ -79,7 +79,7 @@ extension RealSockets {
                     ]
                 }
                 #expect(names.map { $0?.name } == .init(repeating: "EPERM", count: 5))
-                #expect("\(try #require(names[0]))".contains("the worker belongs to another thread"))
+                #expect("\(try #require(names[0]))".contains("this is another thread than the worker's"))
                 var batch = CompletionBatch()
                 var echoed = false
                 while !echoed {
@@ -117,7 +117,7 @@ extension RealSockets {
                     // And here the worker is released.
                 }.value
             }
-            expectMessage(result, "thrown: the worker belongs to another thread (EPERM)")
+            expectMessage(result, "thrown: this is another thread than the worker's (EPERM)")
             expectMessage(result, "an attached worker was closed or released on another thread")
         }
 
@@ -132,6 +132,15 @@ extension RealSockets {
                 }
             }
             expectMessage(result, "used on another thread than the one that opened the worker")
+        }
+
+        @Test("the counters of a worker that there is not trap", arguments: [-1, 1, Int.max])
+        func statsOfNone(worker: Int) async throws {
+            let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                [worker = worker as Int] in
+                _ = try CompletionPort(oneWorker(.epoll)).stats(ofWorker: worker)
+            }
+            expectMessage(result, "there is no worker \(worker): the port has 1, counted from 0")
         }
 
         @Test("a batch of a size that is none traps", arguments: [15, -1, Int.max])

@@ -24,7 +24,7 @@ extension RealSockets {
             }
             #expect(errors.withLock { $0.map { $0?.name } } == ["EMSGSIZE"])
             let words = "\(try #require(errors.withLock { $0[0] }))"
-            #expect(words == "the message alone is larger than sendCap (EMSGSIZE): send it in parts, or raise sendCap")
+            #expect(words == "the message alone is larger than sendCap (EMSGSIZE): waiting makes no room for it: raise sendCap, or send it in parts")
         }
 
         @Test("where the cap closes, a message that is larger than any closes", arguments: testedDrivers)
@@ -72,7 +72,6 @@ extension RealSockets {
             for worker in [-1, 2, 5, 1 << 32, .min, .max] {
                 let errors = [
                     refusal { () throws(IOCPError) in try client.port.post(1, toWorker: worker) },
-                    refusal { () throws(IOCPError) in _ = try client.port.stats(ofWorker: worker) },
                     refusal { () throws(IOCPError) in try client.connect(to: address, onWorker: worker) },
                 ]
                 for error in errors {
@@ -80,7 +79,7 @@ extension RealSockets {
                     #expect(error?.detail == "there is no worker \(worker): the port has 2, counted from 0")
                 }
             }
-            #expect(try client.port.stats(ofWorker: 1).connections == 0)
+            #expect(client.port.stats(ofWorker: 1).connections == 0)
         }
 
         @Test("times of any length are kept, and one below zero is over", arguments: testedDrivers)

@@ -29,7 +29,7 @@ extension RealSockets {
                 }
                 try await eventually("all posts") { posts.count == 200 }
                 #expect(posts.values == Array(0..<200))
-                try await eventually("asleep") { try server.port.stats(ofWorker: 0).isAsleep }
+                try await eventually("asleep") { server.port.stats(ofWorker: 0).isAsleep }
             }
         }
 

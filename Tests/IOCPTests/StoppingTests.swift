@@ -144,7 +144,7 @@ extension RealSockets {
                         #expect(try later.receive(1) == [7])
                     }
                 }
-                #expect(try (0..<2).map { try server.port.stats(ofWorker: $0).acceptFailures } == [0, 0])
+                #expect((0..<2).map { server.port.stats(ofWorker: $0).acceptFailures } == [0, 0])
                 server.stopListening()
                 #expect(isRefused(port))
                 server.stop(drainingFor: .seconds(5))

@@ -146,20 +146,22 @@ public final class CompletionPort: @unchecked Sendable {
     }
 
     /// The counters of a worker as of now.
-    /// - Throws: EINVAL for a worker that the port does not have.
-    public func stats(ofWorker worker: Int) throws(IOCPError) -> WorkerStats {
-        let index = try workerIndex(worker, .inquiry)
-        return unsafe WorkerStats(iocp_port_stats(raw, index))
+    /// - Parameter worker: from 0 to ``workerCount`` - 1. Any other traps and names both, as an array's index does.
+    public func stats(ofWorker worker: Int) -> WorkerStats {
+        precondition(worker >= 0 && worker < workerCount, noSuchWorker(worker))
+        return unsafe WorkerStats(iocp_port_stats(raw, UInt32(worker)))
     }
 
     /// A worker's index as the core takes it.
     @usableFromInline
     func workerIndex(_ worker: Int, _ operation: IOCPError.Operation) throws(IOCPError) -> UInt32 {
         guard let index = UInt32(exactly: worker), worker < workerCount else {
-            throw IOCPError(
-                code: 22 /* EINVAL */, operation: operation,
-                detail: "there is no worker \(worker): the port has \(workerCount), counted from 0")
+            throw IOCPError(code: 22 /* EINVAL */, operation: operation, detail: noSuchWorker(worker))
         }
         return index
+    }
+
+    private func noSuchWorker(_ worker: Int) -> String {
+        "there is no worker \(worker): the port has \(workerCount), counted from 0"
     }
 }

@@ -57,6 +57,17 @@ extension iocp_port_config {
         self[keyPath: field] = value
     }
 
+    /// nil is no timeout. Zero would be none, too, to the core, and is refused: it says the opposite.
+    mutating func setTimeout(_ field: WritableKeyPath<iocp_port_config, UInt64>, _ timeout: Duration?, _ name: String)
+        throws(IOCPError)
+    {
+        if timeout == .zero {
+            throw IOCPError(
+                code: 22 /* EINVAL */, operation: .configuration, detail: "\(name) (more than zero; nil for none)")
+        }
+        try set(field, timeout, name)
+    }
+
     mutating func set(_ field: WritableKeyPath<iocp_port_config, UInt64>, _ duration: Duration?, _ name: String)
         throws(IOCPError)
     {

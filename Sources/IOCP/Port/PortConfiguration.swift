@@ -116,15 +116,15 @@ public struct PortConfiguration: Sendable, Hashable {
         try raw.set(\.send_cap_bytes, sendCap, "sendCap")
         raw.overflow_policy = overflowPolicy.raw
         raw.worker_unsent_bytes = UInt64(clamping: unsentBytesPerWorker)  // 0 is refused with the bounds
-        try raw.set(\.idle_timeout_ns, idleTimeout, "idleTimeout")
-        try raw.set(\.receive_timeout_ns, receiveTimeout, "receiveTimeout")
-        try raw.set(\.send_timeout_ns, sendTimeout, "sendTimeout")
+        try raw.setTimeout(\.idle_timeout_ns, idleTimeout, "idleTimeout")
+        try raw.setTimeout(\.receive_timeout_ns, receiveTimeout, "receiveTimeout")
+        try raw.setTimeout(\.send_timeout_ns, sendTimeout, "sendTimeout")
         try raw.set(\.receive_progress_bytes, receiveProgressBytes, "receiveProgressBytes")
         try raw.set(\.timers_per_worker, timersPerWorker, "timersPerWorker")
         try raw.set(\.connections_per_address, connectionsPerAddress, "connectionsPerAddress")
         try raw.set(\.accepts_per_second, acceptsPerSecond, "acceptsPerSecond")
         try raw.set(\.spin_ns, spinBeforeSleep, "spinBeforeSleep")
-        try raw.set(\.busy_poll_us, busyPollMicroseconds, "busyPoll")
+        try raw.set(\.busy_poll_us, try busyPollMicroseconds(), "busyPoll")
         raw.lockdown = lockdown
         raw.half_close = deliversHalfClose
         raw.deliver_after_first_bytes = opensAfterFirstBytes
@@ -134,8 +134,13 @@ public struct PortConfiguration: Sendable, Hashable {
     }
 
     /// -1 for a negative time, which fits no field.
-    private var busyPollMicroseconds: Int {
-        busyPoll < .zero ? -1 : Int(clamping: busyPoll.wholeNanoseconds / 1000)
+    private func busyPollMicroseconds() throws(IOCPError) -> Int {
+        guard busyPoll >= .zero else { return -1 }
+        let (microseconds, rest) = busyPoll.wholeNanoseconds.quotientAndRemainder(dividingBy: 1000)
+        guard rest == 0 else {
+            throw IOCPError(code: 22 /* EINVAL */, operation: .configuration, detail: "busyPoll (whole microseconds)")
+        }
+        return Int(clamping: microseconds)  // too many for the field, which names the bound
     }
 }
 

@@ -146,11 +146,17 @@ public final class Worker {
     }
 }
 
-/// For calls that do not throw: traps where one was made on another thread than its worker's.
+/// For calls that do not throw: traps where one was made on another thread than its worker's, or by another worker.
 @inlinable
 @inline(__always)
 func requireOwnThread(_ result: Int32) {
     if result == -EPERM { calledOnAnotherThread() }
+    if result == -EXDEV { calledOfAnotherWorker() }
+}
+
+@usableFromInline
+func calledOfAnotherWorker() -> Never {
+    fatalError("a connection was closed by another worker than its own: post to its worker instead")
 }
 
 @usableFromInline

@@ -81,7 +81,7 @@ final class ConnectRequest: @unchecked Sendable {
         attempts.remove(connection)
         guard phase == .trying else {
             // Two opened at once: this one comes second, and nobody will hear of it.
-            try? worker.abort(connection)
+            worker.abort(connection)
             return .none
         }
         phase = .ended

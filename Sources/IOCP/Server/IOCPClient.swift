@@ -33,7 +33,7 @@ public final class IOCPClient<Handler: ConnectionHandler>: Sendable {
         onWorker worker: Int = 0
     ) throws(IOCPError) -> ConnectAttempt {
         let request = ConnectRequest([address], from: source, key: key, timeout: timeout)
-        let attempt = ConnectAttempt(request: request, port: port, worker: try workerIndex(worker))
+        let attempt = ConnectAttempt(request: request, port: port, worker: try port.workerIndex(worker, .connect))
         let result = request.post(to: port, worker: attempt.worker)
         if result < 0 { throw IOCPError(result: result, .connect) }
         return attempt
@@ -60,7 +60,7 @@ public final class IOCPClient<Handler: ConnectionHandler>: Sendable {
             throw IOCPError(code: 34 /* ERANGE */, operation: .resolve, detail: "\(port) is no TCP port to connect to")
         }
         let request = ConnectRequest([], from: nil, key: key, timeout: timeout)
-        let attempt = ConnectAttempt(request: request, port: self.port, worker: try workerIndex(worker))
+        let attempt = ConnectAttempt(request: request, port: self.port, worker: try self.port.workerIndex(worker, .connect))
         let lookups = self.port.lookups
         try lookups.begin(request, ofWorker: attempt.worker)
         do throws(IOCPError) {
@@ -73,13 +73,6 @@ public final class IOCPClient<Handler: ConnectionHandler>: Sendable {
             throw error
         }
         return attempt
-    }
-
-    private func workerIndex(_ worker: Int) throws(IOCPError) -> UInt32 {
-        guard worker >= 0, worker < port.workerCount else {
-            throw IOCPError(code: 22 /* EINVAL */, operation: .connect, detail: "there is no worker \(worker)")
-        }
-        return UInt32(worker)
     }
 
     /// As ``IOCPServer/stop(drainingFor:)``.
