@@ -2,7 +2,6 @@
 
 #define COPY_MEMBERS(to, from)                       \
     do {                                             \
-        (to)->generation = (from)->generation;       \
         (to)->handle = (from)->handle;               \
         (to)->flags = (from)->flags;                 \
         (to)->in_flight_bytes = (from)->in_flight_bytes; \
@@ -28,10 +27,13 @@ internals_slot internals_slot_get(const iocp_slot *slot)
 {
     internals_slot value;
     COPY_MEMBERS(&value, slot);
+    value.generation = iocp_slot_generation(slot);
     return value;
 }
 
 void internals_slot_set(iocp_slot *slot, internals_slot value)
 {
     COPY_MEMBERS(slot, &value);
+    slot->generation_low = (uint32_t)value.generation;
+    slot->generation_high = (uint8_t)(value.generation >> 32);
 }

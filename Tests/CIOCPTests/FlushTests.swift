@@ -7,7 +7,7 @@ import Testing
 
     private static func sends(_ worker: ScriptedWorker) -> [iocp_token] {
         worker.requests().filter { $0.kind == INTERNALS_REQUEST_SEND }.map {
-            iocp_token_with($0.call.token, IOCP_OPERATION_CONNECTION)
+            iocp_token_connection($0.call.token, 0)
         }
     }
 

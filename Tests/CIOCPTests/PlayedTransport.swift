@@ -84,7 +84,7 @@ final class PlayedTransport {
         }
     }
 
-    private func name(_ token: UInt64) -> iocp_token { iocp_token_with(token, IOCP_OPERATION_CONNECTION) }
+    private func name(_ token: UInt64) -> iocp_token { iocp_token_connection(token, 0) }
 
     private func take(_ request: ScriptedWorker.Request, _ socket: inout Socket) {
         let token = request.call.token
@@ -128,7 +128,7 @@ final class PlayedTransport {
         let handle = (0...nextHandle).first { sockets[$0] == nil }! // names are used again, as descriptors are
         nextHandle = max(nextHandle, handle + 1)
         sockets[handle] = Socket()
-        worker.report(iocp_token_make(IOCP_OPERATION_ACCEPT, 0, 0, 1), Int32(handle), more: true)
+        worker.report(iocp_token_make(IOCP_OPERATION_ACCEPT, 0, 1), Int32(handle), more: true)
     }
 
     /// Something of something. `ending`: peers finish, and nothing is left waiting.

@@ -8,7 +8,7 @@ import Testing
 
     private func receives(_ requests: [ScriptedWorker.Request]) -> [iocp_token] {
         requests.filter { $0.kind == INTERNALS_REQUEST_RECEIVE }.map {
-            iocp_token_with($0.call.token, IOCP_OPERATION_CONNECTION)
+            iocp_token_connection($0.call.token, 0)
         }
     }
 

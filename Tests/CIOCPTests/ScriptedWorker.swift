@@ -130,7 +130,7 @@ final class ScriptedWorker {
     /// A client connects: reports the accept of a new socket.
     func accept() -> UInt32 {
         connectedSockets += 1
-        report(iocp_token_make(IOCP_OPERATION_ACCEPT, 0, 0, 1), Int32(connectedSockets), more: true)
+        report(iocp_token_make(IOCP_OPERATION_ACCEPT, 0, 1), Int32(connectedSockets), more: true)
         return connectedSockets
     }
 

@@ -26,8 +26,14 @@ final class SlotTable {
 
     func release(_ index: UInt32) { iocp_slot_release(table, index) }
 
-    func token(_ index: UInt32, _ operation: iocp_operation = IOCP_OPERATION_CONNECTION) -> UInt64 {
+    func token(_ index: UInt32) -> iocp_token { iocp_slot_connection(table, pointer(index)) }
+
+    func token(_ index: UInt32, _ operation: iocp_operation) -> UInt64 {
         iocp_slot_token(table, pointer(index), operation)
+    }
+
+    func findsOperation(_ token: UInt64) -> UInt32? {
+        iocp_slot_of_operation(table, token).map { iocp_slot_index(table, $0) }
     }
 
     func finds(_ token: UInt64) -> UInt32? {

@@ -3,14 +3,60 @@ import Glibc
 import Testing
 
 @Suite struct SlotTableTests {
-    @Test func slotsAreReusedLastOutFirstIn() throws {
+    /// So a name comes back as late as it can.
+    @Test func slotsAreReusedInTurn() throws {
         let table = SlotTable(slots: 8)
         let taken = (0..<5).compactMap { _ in table.take() }
         #expect(taken == [0, 1, 2, 3, 4])
         for index: UInt32 in [1, 3, 0] { table.release(index) }
         #expect(table.used == 2)
-        #expect((0..<3).compactMap { _ in table.take() } == [0, 3, 1])
-        #expect(table.take() == 5) // never used before the free ones were
+        #expect((0..<3).compactMap { _ in table.take() } == [5, 6, 7]) // unused ones first
+        #expect((0..<3).compactMap { _ in table.take() } == [1, 3, 0])
+        #expect(table.take() == nil)
+    }
+
+    /// A table far larger than its use is touched only as far as the rotation is worth.
+    @Test func aThousandSlotsRest() throws {
+        let table = SlotTable(slots: 5000)
+        var seen: Set<UInt32> = []
+        for _ in 0..<3000 {
+            let index = try #require(table.take())
+            seen.insert(index)
+            table.release(index)
+        }
+        #expect(seen == Set(0..<1024))
+        // Each of them was taken as often as any other, but for the turn that is not complete.
+        let lives = (0..<1024).map { table[$0].generation }
+        #expect(lives.min()! >= lives.max()! - 1)
+    }
+
+    @Test func aTakeThatIsUndoneNamesNobody() throws {
+        let table = SlotTable(slots: 3)
+        let first = try #require(table.take())
+        iocp_slot_take_back(table.table, first)
+        #expect(table.used == 0)
+        _ = [table.take(), table.take()]
+        let again = try #require(table.take())
+        #expect(again == first && table[again].generation == 1)
+        table.release(again)
+        let next = try #require(table.take())
+        iocp_slot_take_back(table.table, next)
+        #expect(table.take() == next && table[next].generation == 2)
+    }
+
+    /// 28 bits came back within hours on one busy slot.
+    @Test func aNameComesBackAfterAllOthersOfItsSlot() throws {
+        let table = SlotTable(slots: 1)
+        let index = try #require(table.take())
+        let first = table.token(index)
+        table[index].generation = (1 << 28) + 1 // as many lives later
+        table.release(index)
+        _ = table.take()
+        #expect(table.finds(first) == nil && iocp_token_generation(table.token(index)) == (1 << 28) + 2)
+        table[index].generation = (1 << 34) - 1
+        table.release(index)
+        _ = table.take()
+        #expect(table.finds(first) == index, "the generation has 34 bits")
     }
 
     @Test func everySlotIsUsableAndThenTheTableIsFull() {
@@ -37,7 +83,7 @@ import Testing
     }
 
     @Test func staleTokensFindNothing() throws {
-        let table = SlotTable(slots: 4)
+        let table = SlotTable(slots: 1)
         let index = try #require(table.take())
         let first = table.token(index)
         #expect(table.finds(first) == index)
@@ -48,15 +94,15 @@ import Testing
         #expect(table.finds(table.token(index)) == index)
         // Every operation of a life names the same slot.
         for operation in [IOCP_OPERATION_RECEIVE, IOCP_OPERATION_SEND, IOCP_OPERATION_CLOSE] {
-            #expect(table.finds(table.token(index, operation)) == index)
-            #expect(table.finds(iocp_token_with(first, operation)) == nil)
+            #expect(table.findsOperation(table.token(index, operation)) == index)
+            #expect(table.findsOperation(iocp_token_with(first, operation)) == nil)
         }
     }
 
     @Test func generationThatWrapsSkipsZero() throws {
         let table = SlotTable(slots: 1)
         let index = try #require(table.take())
-        table[index].generation = (1 << 28) - 1
+        table[index].generation = (1 << 34) - 1
         let last = table.token(index)
         table.release(index)
         #expect(table.take() == index)
@@ -68,9 +114,9 @@ import Testing
         let table = SlotTable(slots: 4, worker: 3)
         _ = table.take()
         #expect(table.finds(0) == nil)
-        for slot: UInt32 in [1, 3, 4, (1 << 22) - 1] {
-            for generation: UInt32 in [0, 1, (1 << 28) - 1] {
-                #expect(table.finds(iocp_token_make(IOCP_OPERATION_CONNECTION, 3, slot, generation)) == nil)
+        for slot: UInt32 in [1, 3, 4, (1 << 20) - 1] {
+            for generation: UInt64 in [0, 1, (1 << 34) - 1] {
+                #expect(table.finds(iocp_token_join(3, slot, generation)) == nil)
             }
         }
     }

@@ -8,7 +8,7 @@ import Testing
     func aStopThatComesWhileItLooksIsSeenBeforeItSleeps(spin: UInt64, looks: Bool) {
         let worker = ScriptedWorker { $0.spin_ns = spin }
         // Of a life that ended: something came, and nothing is handed out.
-        worker.report(iocp_token_make(IOCP_OPERATION_RECEIVE, 0, 0, 1), 0)
+        worker.report(iocp_token_make(IOCP_OPERATION_RECEIVE, 0, 1), 0)
         #expect(worker.poll().isEmpty)
         internals_worker_stop_in_wait(worker.script)
         let completions = worker.poll(sleepingUpTo: 1_000_000_000)

@@ -20,7 +20,7 @@ static void named(void *context, iocp_token connection, uint32_t stream)
 
 uint32_t lives_sent_stream(const life *life)
 {
-    return iocp_token_slot(life->token) * 31 + iocp_token_generation(life->token) + 100;
+    return iocp_token_slot(life->token) * 31 + (uint32_t)iocp_token_generation(life->token) + 100;
 }
 
 static void taken(void *context, iocp_token connection, const uint8_t *bytes, uint32_t count_bytes)

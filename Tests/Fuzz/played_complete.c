@@ -57,7 +57,7 @@ void ring_take_command(played_ring *ring, int fd, uint32_t place)
 static void answer_command(played_ring *ring, uint32_t index)
 {
     ring->commands_due[index] = false;
-    complete(ring, iocp_token_make(IOCP_OPERATION_DRIVER, 0, IOCP_URING_OWN_COMMAND, index),
+    complete(ring, iocp_token_make(IOCP_OPERATION_DRIVER, IOCP_URING_OWN_COMMAND, index),
              ring->uring.commands[index].fd >= 0 ? 1 : -ENOTCONN, 0);
 }
 

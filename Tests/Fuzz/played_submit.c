@@ -11,7 +11,7 @@ ring_socket *ring_socket_at(played_ring *ring, uint32_t handle)
 
 void ring_name_socket(played_ring *ring, ring_socket *socket, uint64_t token)
 {
-    const iocp_token name = iocp_token_with(token, IOCP_OPERATION_CONNECTION);
+    const iocp_token name = iocp_token_connection(token, ring->uring.config.worker);
     if (socket->connection == 0) {
         socket->connection = name;
         ring->observer.named(ring->observer.context, name, socket->stream);
@@ -30,8 +30,8 @@ static uint64_t token_of(const played_ring *ring, const struct io_uring_sqe *ent
 {
     if (!(entry->flags & IOSQE_CQE_SKIP_SUCCESS))
         return entry->user_data;
-    FUZZ_REQUIRE(entry->user_data == iocp_token_make(IOCP_OPERATION_DRIVER, 0, IOCP_URING_OWN_SILENT,
-                                                     iocp_token_generation(entry->user_data)),
+    FUZZ_REQUIRE(entry->user_data == iocp_token_make(IOCP_OPERATION_DRIVER, IOCP_URING_OWN_SILENT,
+                                                  iocp_token_generation(entry->user_data)),
                  "a silent send under another name");
     FUZZ_REQUIRE((entry->msg_flags & (MSG_DONTWAIT | MSG_WAITALL)) == (MSG_DONTWAIT | MSG_WAITALL),
                  "a silent send that may wait, or end short without a word");

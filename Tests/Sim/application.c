@@ -132,6 +132,8 @@ static void try_stale(application *application)
     const uint32_t known =
         application->stale_count < APPLICATION_STALE_MAX ? application->stale_count : APPLICATION_STALE_MAX;
     const iocp_token token = application->stale[random_below(&application->random, known)];
+    if (IOCP_TOKEN_GENERATION_BITS < 8 && ledger_may_be_back(ledger, token))
+        return;
     const uint8_t byte = 0;
     iocp_address address;
     int result = -ENOTCONN;

@@ -8,9 +8,9 @@ static void trace_completion(const ledger *ledger, const iocp_completion *comple
     static const char *const names[] = {"?",      "OPENED", "CONNECT_FAILED", "RECEIVED", "PEER_FINISHED", "SENT",
                                         "WRITABLE", "CLOSED", "POSTED",         "TIMER",    "STOPPING"};
     if (ledger->tracing)
-        fprintf(stderr, "-> %s %u.%u key %llu result %d detail %u\n", names[completion->kind % 11],
+        fprintf(stderr, "-> %s %u.%llu key %llu result %d detail %u\n", names[completion->kind % 11],
                 iocp_token_slot(completion->connection),
-                (unsigned)(completion->connection & ((1u << IOCP_TOKEN_GENERATION_BITS) - 1)),
+                (unsigned long long)iocp_token_generation(completion->connection),
                 (unsigned long long)completion->key, completion->result, completion->detail);
 }
 
@@ -53,7 +53,7 @@ static void connect_failed(ledger *ledger, const iocp_completion *completion)
                                                                                        life->connect_due_ns),
                    "G1", "a connect timed out before its time", life->token);
     life->connecting = false;
-    life->over = true;
+    ledger_life_ends(ledger, life);
 }
 
 static void received(ledger *ledger, const iocp_completion *completion)
@@ -188,7 +188,7 @@ static void closed(ledger *ledger, const iocp_completion *completion)
     LEDGER_REQUIRE(ledger, life->notify_head == life->notify_count, "G1", "CLOSED before SENT", life->token);
     LEDGER_REQUIRE(ledger, life->ending > IOCP_SIM_FIN || ledger->failure != 0, "G7", "CLOSED before the socket was closed", life->token);
     check_reason(ledger, life, completion);
-    life->over = true;
+    ledger_life_ends(ledger, life);
     ledger->closed_count++;
 }
 

@@ -16,6 +16,7 @@ static void named(void *context, iocp_token connection, uint32_t stream)
     LEDGER_REQUIRE(ledger, life->stream == 0 && !life->over, "G4", "a connection has two sockets",
                    connection);
     life->stream = stream;
+    ledger_check_turn(ledger, life);
     const uint32_t most = ledger->config->connections_per_address;
     LEDGER_REQUIRE(ledger, most == 0 || iocp_sim_accepted_with(ledger->sim, connection) <= most, "G6",
                    "an address has more connections than it may", connection);

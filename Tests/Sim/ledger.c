@@ -8,9 +8,9 @@
 void ledger_violated(const ledger *ledger, const char *rule, const char *what, iocp_token connection)
 {
     char line[256];
-    const int count = snprintf(line, sizeof line, "seed %llu: %s broken: %s (connection %u.%u)\n",
+    const int count = snprintf(line, sizeof line, "seed %llu: %s broken: %s (connection %u.%llu)\n",
                                (unsigned long long)ledger->seed, rule, what, iocp_token_slot(connection),
-                               (unsigned)(connection & ((1u << IOCP_TOKEN_GENERATION_BITS) - 1)));
+                               (unsigned long long)iocp_token_generation(connection));
     (void)!write(STDERR_FILENO, line, (size_t)count);
     if (ledger->traps)
         abort();
@@ -25,14 +25,29 @@ static void life_begin(ledger_life *life, iocp_token token)
                          .stretches = life->stretches,
                          .stretch_capacity = life->stretch_capacity,
                          .notifies = life->notifies,
-                         .notify_capacity = life->notify_capacity};
+                         .notify_capacity = life->notify_capacity,
+                         .former_order = life->over_order};
     *life = begun;
+}
+
+/* A name that comes back too early would be found by what was meant for the life before (G4). */
+static void enter_name(ledger *ledger, iocp_token token)
+{
+    iocp_token *names = ledger->names[iocp_token_slot(token)];
+    for (uint32_t i = 0; i < LEDGER_NAMES; i++)
+        LEDGER_REQUIRE(ledger, names[i] != token, "G4", "a name came back too early", token);
+    memmove(&names[1], &names[0], (LEDGER_NAMES - 1) * sizeof *names);
+    names[0] = token;
 }
 
 void ledger_reset(ledger *ledger, uint64_t seed)
 {
     for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++)
         life_begin(&ledger->lives[i], 0);
+    for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++)
+        ledger->lives[i].over_order = ledger->lives[i].former_order = 0;
+    memset(ledger->names, 0, sizeof ledger->names);
+    ledger->over_count = 0;
     memset(ledger->timers, 0, sizeof ledger->timers);
     memset(&ledger->failures, 0, sizeof ledger->failures);
     ledger->seed = seed;
@@ -61,7 +76,39 @@ ledger_life *ledger_life_of(ledger *ledger, iocp_token token)
     LEDGER_REQUIRE(ledger, life->over || (!life->opened && !life->connecting), "G3",
                    "a slot has a new connection, and the former was not closed", life->token);
     life_begin(life, token);
+    enter_name(ledger, token);
     return life;
+}
+
+bool ledger_may_be_back(const ledger *ledger, iocp_token token)
+{
+    const uint32_t slot = iocp_token_slot(token);
+    if (ledger->lives[slot].token == token)
+        return !ledger->lives[slot].over;
+    for (uint32_t i = 0; i < LEDGER_NAMES; i++)
+        if (ledger->names[slot][i] == token)
+            return false;
+    return true;
+}
+
+void ledger_life_ends(ledger *ledger, ledger_life *life)
+{
+    life->over = true;
+    life->over_order = ++ledger->over_count;
+}
+
+void ledger_check_turn(const ledger *ledger, const ledger_life *life)
+{
+    /* Before its first bytes a connection ends unseen; one that connects takes its slot before what was accepted in the
+     * same batch is seen here. */
+    if (ledger->config->deliver_after_first_bytes || life->former_order == 0 ||
+        iocp_sim_accepted_with(ledger->sim, life->token) == 0)
+        return;
+    for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
+        const ledger_life *other = &ledger->lives[i];
+        LEDGER_REQUIRE(ledger, !other->over || other->over_order > life->former_order, "G4",
+                       "a slot was taken out of its turn", life->token);
+    }
 }
 
 ledger_life *ledger_find(ledger *ledger, iocp_token token)

@@ -17,6 +17,7 @@ enum {
     LEDGER_LEASES_MAX = 256,
     LEDGER_POSTS_MAX = 256, /* accepted and still to come; a power of two above every mailbox */
     LEDGER_TIMERS_MAX = 32,
+    LEDGER_NAMES = 6, /* of each slot, remembered: names may come back after seven lives, in a build with 3 bits for them */
 };
 
 /* A stretch of a stream that was queued. */
@@ -54,6 +55,8 @@ typedef struct ledger_life {
     bool broken;      /* the transport failed: bytes may be lost */
     uint8_t ending;   /* iocp_sim_ending, the latest; 0: none yet */
     bool ended_early; /* before STOPPING, and not by a FIN that was asked for */
+    uint64_t over_order;   /* how many lives had ended when this one did */
+    uint64_t former_order; /* the same of the life before, on this slot; 0: there was none */
     uint64_t opened_ns;
     uint64_t acknowledged_ns;   /* when its peer last acknowledged some bytes, or it was named */
     uint64_t longest_silence_ns; /* between two such times */
@@ -99,6 +102,8 @@ typedef struct ledger {
     const iocp_sim *sim;
     iocp_worker *worker;
     ledger_life lives[LEDGER_SLOTS_MAX];
+    iocp_token names[LEDGER_SLOTS_MAX][LEDGER_NAMES]; /* the latest */
+    uint64_t over_count;
     ledger_lease leases[LEDGER_LEASES_MAX];
     uint32_t lease_count;
     uint64_t posts[LEDGER_POSTS_MAX];
@@ -134,6 +139,12 @@ void ledger_reset(ledger *ledger, uint64_t seed);
 
 /* The life of a token; begins one where the token's slot is free. */
 ledger_life *ledger_life_of(ledger *ledger, iocp_token token);
+/* Whether the name of a life that ended may be another's by now, in a build with few names. */
+bool ledger_may_be_back(const ledger *ledger, iocp_token token);
+/* A life is over. */
+void ledger_life_ends(ledger *ledger, ledger_life *life);
+/* Slots are taken in turn: no other one has been free for longer than this life's. */
+void ledger_check_turn(const ledger *ledger, const ledger_life *life);
 /* The life of a token that is known, or NULL. */
 ledger_life *ledger_find(ledger *ledger, iocp_token token);
 

@@ -16,8 +16,10 @@ cores=$(nproc)
 
 # name | file in the core | what is done to it (GNU sed -z -E) | what that breaks
 mutants=$(cat <<'TABLE'
-no-generation-check|connection/slot.h|s/slot->generation != iocp_token_generation\(token\) \|\| //|old names find new connections
-generation-stays|connection/slot.c|s/= iocp_generation_next\(slot->generation\)/= slot->generation == 0 ? 1 : slot->generation/|a slot's next life has the same name
+no-generation-check|connection/slot.h|s/iocp_slot_generation\(slot\) != iocp_token_generation\(operation\) \|\| //|old names find new connections
+generation-stays|connection/slot.c|s/= iocp_generation_next\(iocp_slot_generation\(slot\)\)/= slot->generation_low == 0 ? 1 : slot->generation_low/|a slot's next life has the same name
+names-come-back|base/token.h|s/\(generation \+ 1\) & IOCP_GENERATION_MASK/(generation + 1) \& 3/|a name comes back while somebody may hold it
+slots-last-in-first-out|connection/slot.c|s/iocp_slot_fifo_push\(&table->free, table, slot\)/push_first(\&table->free, table, slot)/|the same slot is taken again and again
 lease-released-twice|connection/send_queue.c|s/(iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);)/\1 \1/|a buffer is free while it is lent
 lease-leaks|connection/send_queue.c|s/iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);/;/|sent leases never come back
 shared-leaks-order|connection/send_queue.c|s/ranges\[count - 1\]\.start \+ ranges\[count - 1\]\.count_bytes == node->start/ranges[count - 1].start <= node->start/|ranges that are no neighbours leave as one
@@ -83,7 +85,7 @@ progress-is-room|worker/deadlines.c|s/unacknowledged > 0 \? \(uint32_t\)unacknow
 progress-judged-in-flight|worker/deadlines.c|s/if \(!\(slot->flags & IOCP_SLOT_SENDING\)\)\n        return false;/return false;/|what a send in flight took looks like silence
 progress-no-answer|worker/deadlines.c|s/if \(unacknowledged == -EBUSY \|\| unacknowledged == -EAGAIN\)\n/if (false)\n/|a question without an answer ends a connection
 delayed-send-forgotten|worker/deadlines.c|s/        slot->flags &= ~\(uint32_t\)IOCP_SLOT_SEND_DELAYED;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
-stale-timer|worker/timers.c|s/ \|\| worker->timers\.entries\[index\]\.life != life//|an old name cancels a new timer
+stale-timer|worker/timers.c|s/ \|\| name_of\(entry->life, index\) != timer//|an old name cancels a new timer
 lent-freed-early|worker/worker.c|s/const bool lent = worker->buffers\.lease_count > 0;/const bool lent = false;/|a worker that closes takes lent bytes away
 owner-after-close|worker/worker.c|s/atomic_store_explicit\(&worker->owner, IOCP_OWNER_NONE, memory_order_relaxed\);/;/|a closed worker works on
 TABLE

@@ -11,6 +11,7 @@ enum {
     IOCP_WORKERS_MAX = 1 << IOCP_TOKEN_WORKER_BITS,
     IOCP_LISTENERS_MAX = 64,           /* per port */
     IOCP_CONNECTIONS_PER_WORKER_MAX = 1 << 20, /* a ring's file table: fs.nr_open's default */
+    IOCP_SLOTS_RESTING = 1024,         /* free slots that rest before one of them is taken again, while others are unused */
 
     IOCP_RECEIVE_BUFFER_BYTES_MIN = 4 * 1024,
     IOCP_RECEIVE_BUFFER_BYTES_MAX = 1024 * 1024,
@@ -54,9 +55,9 @@ enum {
 #define IOCP_DEADLINE_NS_MAX (100 * IOCP_TIMEOUT_NS_MAX) /* how far ahead the deadline wheel is armed */
 
 /* RLIMIT_NOFILE bounds a ring's file table; these are what tokens can name. */
-_Static_assert(IOCP_TOKEN_KIND_BITS + IOCP_TOKEN_WORKER_BITS + IOCP_TOKEN_SLOT_BITS + IOCP_TOKEN_GENERATION_BITS == 64,
-               "a token is 64 bits");
-_Static_assert(IOCP_CONNECTIONS_PER_WORKER_MAX < (1 << IOCP_TOKEN_SLOT_BITS), "every slot has a name");
+_Static_assert(IOCP_TOKEN_WORKER_BITS + IOCP_TOKEN_SLOT_BITS + IOCP_TOKEN_GENERATION_BITS <= 64,
+               "a token is at most 64 bits");
+_Static_assert(IOCP_CONNECTIONS_PER_WORKER_MAX <= (1 << IOCP_TOKEN_SLOT_BITS), "every slot has a name");
 _Static_assert(2 * IOCP_RECEIVE_BUFFERS_MAX <= IOCP_RECEIVE_BUFFER_IDS_MAX, "both classes have room");
 _Static_assert(IOCP_RECEIVE_BUFFER_IDS_MAX <= UINT16_MAX, "a buffer id is 16 bits");
 _Static_assert(IOCP_WAIT_CAPACITY_MIN >= 2 * IOCP_COMPLETIONS_PER_EVENT_MAX, "a wait can always make progress");

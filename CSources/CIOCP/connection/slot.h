@@ -1,7 +1,7 @@
 /* One connection's state, and the table of them.
  *
- * A slot is free, or in one life of a connection named by its generation. Slots are handed out LIFO, so that a
- * reused one is still in the cache. */
+ * A slot is free, or in one life of a connection named by its generation. Slots are handed out in turn, the one that was
+ * free for longest first: so a name comes back as late as it can. */
 #ifndef IOCP_CONNECTION_SLOT_H
 #define IOCP_CONNECTION_SLOT_H
 
@@ -56,14 +56,15 @@ typedef enum iocp_slot_flag : uint32_t {
 
 /* Two cache lines: the first holds what every message touches. */
 typedef struct iocp_slot {
-    uint32_t generation;
+    uint32_t generation_low;   /* see iocp_slot_generation */
     uint32_t handle;           /* the driver's name of the socket */
     uint32_t flags;
     uint32_t in_flight_bytes;  /* offered to the send in flight */
     iocp_send_queue queue;
     iocp_slot_state state;
     uint8_t outstanding_count; /* operations with the driver whose terminal event is still to come */
-    uint16_t close_reason;
+    uint8_t close_reason;
+    uint8_t generation_high;
     uint64_t key;
     uint64_t received_bytes;
     uint64_t sent_bytes;
@@ -90,12 +91,24 @@ static inline bool iocp_slot_receives(const iocp_slot *slot)
     return slot->state == IOCP_SLOT_OPEN || slot->state == IOCP_SLOT_FLUSHING || slot->state == IOCP_SLOT_LINGERING;
 }
 
+/* A FIFO of slots, linked through `next`: those that wait for a receive buffer, or are free. A slot stands in one once. */
+typedef struct iocp_slot_fifo {
+    uint32_t head;
+    uint32_t tail;
+    uint32_t count;
+} iocp_slot_fifo;
+
+static inline iocp_slot_fifo iocp_slot_fifo_empty(void)
+{
+    return (iocp_slot_fifo){.head = IOCP_SLOT_NONE, .tail = IOCP_SLOT_NONE, .count = 0};
+}
+
 typedef struct iocp_slot_table {
     iocp_arena arena;
     iocp_slot *slots;
     uint32_t slot_count;
     uint32_t worker;
-    uint32_t free_head;
+    iocp_slot_fifo free;
     uint32_t untouched;  /* slots at and above this were never used */
     uint32_t used_count;
 } iocp_slot_table;
@@ -106,20 +119,34 @@ void iocp_slot_table_close(iocp_slot_table *table);
 /* Takes a free slot and gives it a new generation. Returns its index or -ENFILE. */
 int64_t iocp_slot_take(iocp_slot_table *table);
 
+/* Undoes a take whose name nobody has heard of: the slot is the next one again. */
+void iocp_slot_take_back(iocp_slot_table *table, uint32_t index);
+
 /* Ends a slot's life; its tokens are stale from here on. */
 void iocp_slot_release(iocp_slot_table *table, uint32_t index);
 
-/* The slot a token names, or NULL when the token is stale or foreign. */
-static inline iocp_slot *iocp_slot_find(const iocp_slot_table *table, uint64_t token)
+/* Which life of the slot this is: 40 bits, of which a token has 34. */
+static inline uint64_t iocp_slot_generation(const iocp_slot *slot)
 {
-    const uint32_t index = iocp_token_slot(token);
+    return (uint64_t)slot->generation_high << 32 | slot->generation_low;
+}
+
+/* The slot that an operation is of, or NULL when its life has ended. */
+static inline iocp_slot *iocp_slot_of_operation(const iocp_slot_table *table, uint64_t operation)
+{
+    const uint32_t index = iocp_token_slot(operation);
     if (index >= table->untouched)
         return NULL;
     iocp_slot *slot = &table->slots[index];
-    if (slot->generation != iocp_token_generation(token) || slot->state == IOCP_SLOT_FREE ||
-        table->worker != iocp_token_worker(token))
+    if (iocp_slot_generation(slot) != iocp_token_generation(operation) || slot->state == IOCP_SLOT_FREE)
         return NULL;
     return slot;
+}
+
+/* The slot a connection's token names, or NULL when the token is stale or foreign. */
+static inline iocp_slot *iocp_slot_find(const iocp_slot_table *table, iocp_token connection)
+{
+    return iocp_token_worker(connection) == table->worker ? iocp_slot_of_operation(table, connection) : NULL;
 }
 
 static inline uint32_t iocp_slot_index(const iocp_slot_table *table, const iocp_slot *slot)
@@ -129,19 +156,12 @@ static inline uint32_t iocp_slot_index(const iocp_slot_table *table, const iocp_
 
 static inline uint64_t iocp_slot_token(const iocp_slot_table *table, const iocp_slot *slot, iocp_operation operation)
 {
-    return iocp_token_make(operation, table->worker, iocp_slot_index(table, slot), slot->generation);
+    return iocp_token_make(operation, iocp_slot_index(table, slot), iocp_slot_generation(slot));
 }
 
-/* A FIFO of slots, linked through `next`: those that wait for a receive buffer. A slot stands in it once. */
-typedef struct iocp_slot_fifo {
-    uint32_t head;
-    uint32_t tail;
-    uint32_t count;
-} iocp_slot_fifo;
-
-static inline iocp_slot_fifo iocp_slot_fifo_empty(void)
+static inline iocp_token iocp_slot_connection(const iocp_slot_table *table, const iocp_slot *slot)
 {
-    return (iocp_slot_fifo){.head = IOCP_SLOT_NONE, .tail = IOCP_SLOT_NONE, .count = 0};
+    return iocp_token_join(table->worker, iocp_slot_index(table, slot), iocp_slot_generation(slot));
 }
 
 void iocp_slot_fifo_push(iocp_slot_fifo *fifo, iocp_slot_table *table, iocp_slot *slot);

@@ -4,31 +4,39 @@
 
 #include <stdint.h>
 
-/* Names one life of one connection: kind | worker | slot | generation. Zero is never a connection.
- * A token outlives its connection harmlessly: every call that takes a stale one answers -ENOTCONN. */
+/* Names one life of one connection: worker | slot | generation. Zero is never a connection.
+ * A token outlives its connection harmlessly: every call that takes a stale one answers -ENOTCONN. A name comes back
+ * after 2^34 - 1 later lives of its slot, and slots are reused in turn. */
 typedef uint64_t iocp_token;
 
+#ifndef IOCP_TOKEN_GENERATION_BITS
+#define IOCP_TOKEN_GENERATION_BITS 34 /* fewer in tests, where a name has to come back */
+#endif
+
 enum {
-    IOCP_TOKEN_KIND_BITS = 4,
     IOCP_TOKEN_WORKER_BITS = 10,
-    IOCP_TOKEN_SLOT_BITS = 22,
-    IOCP_TOKEN_GENERATION_BITS = 28,
+    IOCP_TOKEN_SLOT_BITS = 20,
 
     IOCP_TOKEN_SLOT_SHIFT = IOCP_TOKEN_GENERATION_BITS,
     IOCP_TOKEN_WORKER_SHIFT = IOCP_TOKEN_SLOT_SHIFT + IOCP_TOKEN_SLOT_BITS,
-    IOCP_TOKEN_KIND_SHIFT = IOCP_TOKEN_WORKER_SHIFT + IOCP_TOKEN_WORKER_BITS,
 };
 
 /* The worker that owns a connection. */
 static inline uint32_t iocp_token_worker(iocp_token token)
 {
-    return (uint32_t)(token >> IOCP_TOKEN_WORKER_SHIFT) & ((1u << IOCP_TOKEN_WORKER_BITS) - 1);
+    return (uint32_t)(token >> IOCP_TOKEN_WORKER_SHIFT);
 }
 
 /* The connection's slot on its worker: dense from 0, reused after CLOSED. */
 static inline uint32_t iocp_token_slot(iocp_token token)
 {
     return (uint32_t)(token >> IOCP_TOKEN_SLOT_SHIFT) & ((1u << IOCP_TOKEN_SLOT_BITS) - 1);
+}
+
+/* Which life of its slot a connection is. */
+static inline uint64_t iocp_token_generation(iocp_token token)
+{
+    return token & ((UINT64_C(1) << IOCP_TOKEN_GENERATION_BITS) - 1);
 }
 
 /* Append only: the values are visible to Swift and to recorded traces. */

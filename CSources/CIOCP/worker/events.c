@@ -8,7 +8,7 @@ static void emit_received(iocp_worker *worker, iocp_slot *slot, const iocp_event
     iocp_receive_buffers_lease(&worker->buffers, event->buffer);
     iocp_worker_emit(worker, (iocp_completion){
                                  .kind = IOCP_COMPLETION_RECEIVED,
-                                 .connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION),
+                                 .connection = iocp_slot_connection(&worker->table, slot),
                                  .key = slot->key,
                                  .bytes = iocp_receive_buffers_start(&worker->buffers, event->buffer) + event->offset,
                                  .result = event->result,
@@ -61,7 +61,7 @@ static void peer_finished(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_announce(worker, slot);
     iocp_worker_emit(worker, (iocp_completion){
                                  .kind = IOCP_COMPLETION_PEER_FINISHED,
-                                 .connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION),
+                                 .connection = iocp_slot_connection(&worker->table, slot),
                                  .key = slot->key,
                              });
 }
@@ -112,7 +112,7 @@ static void relieve(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_begin_receive_window(worker, slot);
     iocp_worker_emit(worker, (iocp_completion){
                                  .kind = IOCP_COMPLETION_WRITABLE,
-                                 .connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION),
+                                 .connection = iocp_slot_connection(&worker->table, slot),
                                  .key = slot->key,
                              });
     iocp_worker_touch(worker, slot);
@@ -221,7 +221,7 @@ static void handle_connect(iocp_worker *worker, iocp_slot *slot, const iocp_even
 
 static void handle_connection_event(iocp_worker *worker, const iocp_event *event)
 {
-    iocp_slot *slot = iocp_slot_find(&worker->table, event->token);
+    iocp_slot *slot = iocp_slot_of_operation(&worker->table, event->token);
     if (slot == NULL)
         return; /* a late event of a life that ended */
     switch (iocp_token_operation(event->token)) {
@@ -246,7 +246,6 @@ static void handle_connection_event(iocp_worker *worker, const iocp_event *event
         iocp_worker_slot_release(worker, slot);
         return;
     case IOCP_OPERATION_NONE:
-    case IOCP_OPERATION_CONNECTION:
     case IOCP_OPERATION_ACCEPT:
     case IOCP_OPERATION_CANCEL:
     case IOCP_OPERATION_DRIVER:

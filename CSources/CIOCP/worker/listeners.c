@@ -107,9 +107,9 @@ static bool has_slot(iocp_worker *worker, iocp_accept_state *state)
     return room;
 }
 
-static uint64_t accept_token(const iocp_worker *worker, uint32_t listener)
+static uint64_t accept_token(uint32_t listener)
 {
-    return iocp_token_make(IOCP_OPERATION_ACCEPT, worker->setup.index, listener, 1);
+    return iocp_token_make(IOCP_OPERATION_ACCEPT, listener, 1);
 }
 
 static bool has_ended(const iocp_worker *worker, uint32_t listener)
@@ -139,7 +139,7 @@ static void service_listener(iocp_worker *worker, uint32_t index)
         const bool crowded = state->many && free_slots(worker) < worker->accepting.reserved_count;
         if ((ends || crowded) && !state->cancelled) {
             state->cancelled = true;
-            worker->operations->cancel(worker->driver, accept_token(worker, index), 0);
+            worker->operations->cancel(worker->driver, accept_token(index), 0);
         }
         return;
     }
@@ -151,7 +151,7 @@ static void service_listener(iocp_worker *worker, uint32_t index)
         return;
     *state = (iocp_accept_state){.armed = true, .many = many_fit(worker)};
     reserve(worker, state->many);
-    worker->operations->accept(worker->driver, accept_token(worker, index), listening_socket, state->many);
+    worker->operations->accept(worker->driver, accept_token(index), listening_socket, state->many);
 }
 
 void iocp_worker_service_listeners(iocp_worker *worker)

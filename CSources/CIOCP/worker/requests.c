@@ -224,13 +224,13 @@ int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const 
     const int result = worker->operations->connect(
         worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT), address, source, &slot->handle);
     if (result < 0) {
-        iocp_slot_release(&worker->table, iocp_slot_index(&worker->table, slot));
+        iocp_slot_take_back(&worker->table, iocp_slot_index(&worker->table, slot));
         return result;
     }
     slot->outstanding_count++;
     if (timeout_ns > 0)
         iocp_worker_arm_connect(worker, slot, timeout_ns);
-    *connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION);
+    *connection = iocp_slot_connection(&worker->table, slot);
     return 0;
 }
 

@@ -9,7 +9,7 @@
 static iocp_completion completion_of(const iocp_worker *worker, const iocp_slot *slot, iocp_completion_kind kind)
 {
     return (iocp_completion){.kind = kind,
-                             .connection = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECTION),
+                             .connection = iocp_slot_connection(&worker->table, slot),
                              .key = slot->key};
 }
 

@@ -7,6 +7,16 @@
 
 #define TIMER_NONE UINT32_MAX
 
+/* The name of a timer: life | index. 44 bits of lives are years of starting a timer on one entry at every turn. */
+enum { INDEX_BITS = 20 };
+
+_Static_assert(IOCP_TIMERS_MAX <= 1 << INDEX_BITS, "every timer has a name");
+
+static iocp_timer name_of(uint64_t life, uint32_t index)
+{
+    return life << INDEX_BITS | index;
+}
+
 int iocp_timers_open(iocp_timers *timers, uint32_t node, uint32_t entry_count)
 {
     *timers = (iocp_timers){.entry_count = entry_count, .free_head = TIMER_NONE};
@@ -64,7 +74,7 @@ int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_
     const uint64_t now_ns = iocp_worker_clock_ns(worker);
     entry->due_ns = iocp_clock_after(now_ns, delay_ns);
     arm(worker, index, now_ns);
-    *timer = (uint64_t)entry->life << 32 | index;
+    *timer = name_of(entry->life, index);
     return 0;
 }
 
@@ -99,9 +109,9 @@ int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer)
 {
     if (iocp_worker_is_foreign(worker))
         return -EPERM;
-    const uint32_t index = (uint32_t)timer;
-    const uint32_t life = (uint32_t)(timer >> 32);
-    if (index >= worker->timers.untouched || (life & 1) == 0 || worker->timers.entries[index].life != life)
+    const uint32_t index = (uint32_t)timer & ((1u << INDEX_BITS) - 1);
+    const iocp_timer_entry *entry = &worker->timers.entries[index];
+    if (index >= worker->timers.untouched || (entry->life & 1) == 0 || name_of(entry->life, index) != timer)
         return -ENOENT;
     iocp_deadlines_disarm(&worker->deadlines, deadline_of(worker, index));
     end(worker, index, -ECANCELED);

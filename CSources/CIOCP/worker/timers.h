@@ -10,7 +10,7 @@ typedef struct iocp_timer_entry {
     uint64_t connection;
     uint64_t key;
     uint64_t due_ns;
-    uint32_t life;  /* odd while armed; in the timer's name, so that an old name finds nothing */
+    uint64_t life;  /* odd while armed; in the timer's name, so that an old name finds nothing */
     uint32_t next;  /* free list */
 } iocp_timer_entry;
 

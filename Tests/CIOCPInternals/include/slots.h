@@ -6,14 +6,14 @@
 
 /* The members of iocp_slot, without its alignment. */
 typedef struct internals_slot {
-    uint32_t generation;
+    uint64_t generation;
     uint32_t handle;
     uint32_t flags;
     uint32_t in_flight_bytes;
     iocp_send_queue queue;
     iocp_slot_state state;
     uint8_t outstanding_count;
-    uint16_t close_reason;
+    uint8_t close_reason;
     uint64_t key;
     uint64_t received_bytes;
     uint64_t sent_bytes;

@@ -62,7 +62,6 @@ static const char *operation_name(uint64_t token)
     case IOCP_OPERATION_CLOSE:
     case IOCP_OPERATION_NONE: /* of a socket that never got a slot */
         return "close";
-    case IOCP_OPERATION_CONNECTION:
     case IOCP_OPERATION_CANCEL:
     case IOCP_OPERATION_DRIVER:
         return "nothing";
@@ -77,8 +76,8 @@ static void give(iocp_sim *sim, output *out, iocp_event *event, bool late)
         iocp_sim_buffer_named(sim, event);
     else
         event->buffer = 0;
-    IOCP_SIM_SAY(sim, "    event %s %u.%u: %d%s%s%s", operation_name(event->token), iocp_token_slot(event->token),
-                 iocp_token_generation(event->token), event->result, event->flags & IOCP_EVENT_MORE ? "" : ", ends",
+    IOCP_SIM_SAY(sim, "    event %s %u.%llu: %d%s%s%s", operation_name(event->token), iocp_token_slot(event->token),
+                 (unsigned long long)iocp_token_generation(event->token), event->result, event->flags & IOCP_EVENT_MORE ? "" : ", ends",
                  event->flags & IOCP_EVENT_BUFFER_DONE ? ", buffer done" : "", late ? ", late" : "");
     (void)iocp_sim_fail(sim, late ? "late" : operation_name(event->token), event->result);
     out->events[out->count++] = *event;
@@ -107,7 +106,6 @@ static iocp_sim_kind kind_of(uint64_t token)
         return IOCP_SIM_SHUTDOWN;
     case IOCP_OPERATION_NONE: /* a socket that never got a slot has no other */
     case IOCP_OPERATION_CLOSE:
-    case IOCP_OPERATION_CONNECTION:
     case IOCP_OPERATION_ACCEPT:
     case IOCP_OPERATION_CANCEL:
     case IOCP_OPERATION_DRIVER:
@@ -165,16 +163,23 @@ static void hand_over_listener(iocp_sim *sim, iocp_sim_listener *listener, outpu
     }
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* An event that comes after its connection ended: real ones were seen naming a slot that was closed long before. */
 static void hand_over_late(iocp_sim *sim, output *out)
 {
     static const iocp_operation operations[] = {IOCP_OPERATION_RECEIVE, IOCP_OPERATION_SEND, IOCP_OPERATION_SHUTDOWN,
                                                 IOCP_OPERATION_CONNECT, IOCP_OPERATION_CLOSE};
     static const int32_t results[] = {0, 1, -ECANCELED, -ECONNRESET, -EPIPE, -ENOBUFS};
-    const uint32_t known = sim->ended_count < IOCP_SIM_ENDED_NAMES ? sim->ended_count : IOCP_SIM_ENDED_NAMES;
+    /* The latest, which cannot have come back yet, however few names there are. */
+    const uint64_t most = least(IOCP_SIM_ENDED_NAMES, IOCP_GENERATION_MASK - 1);
+    const uint32_t known = (uint32_t)least(sim->ended_count, most);
     if (known == 0 || out->count == out->capacity)
         return;
-    const uint64_t name = sim->ended[iocp_sim_below(sim, known)];
+    const uint64_t name = sim->ended[(sim->ended_count - 1 - iocp_sim_below(sim, known)) % IOCP_SIM_ENDED_NAMES];
     const iocp_operation operation = operations[iocp_sim_below(sim, sizeof operations / sizeof *operations)];
     iocp_event event = {.token = iocp_token_with(name, operation),
                         .result = results[iocp_sim_below(sim, sizeof results / sizeof *results)],

@@ -5,31 +5,31 @@
 
 /* --- the rules ---------------------------------------------------------------------------------------------- */
 
-static iocp_token name_of(uint64_t token)
+static iocp_token name_of(const iocp_sim *sim, uint64_t token)
 {
-    return iocp_token_with(token, IOCP_OPERATION_CONNECTION);
+    return iocp_token_connection(token, sim->config.worker);
 }
 
 /* The first operation tells whose socket it is; all later ones have to agree. */
 static void check_name(iocp_sim *sim, iocp_sim_socket *socket, uint64_t token)
 {
     if (socket->connection == 0) {
-        socket->connection = name_of(token);
-        IOCP_SIM_SAY(sim, "  the peer of %u.%u sends stream %u", iocp_token_slot(token), iocp_token_generation(token),
+        socket->connection = name_of(sim, token);
+        IOCP_SIM_SAY(sim, "  the peer of %u.%llu sends stream %u", iocp_token_slot(token), (unsigned long long)iocp_token_generation(token),
                      socket->stream);
         if (sim->observer.named != NULL)
             sim->observer.named(sim->observer.context, socket->connection, socket->stream);
         if (socket->broken && sim->observer.broke != NULL)
             sim->observer.broke(sim->observer.context, socket->connection);
     }
-    IOCP_SIM_REQUIRE(sim, socket->connection == name_of(token), "G4", "an operation on another connection's socket",
-                     name_of(token));
+    IOCP_SIM_REQUIRE(sim, socket->connection == name_of(sim, token), "G4", "an operation on another connection's socket",
+                     name_of(sim, token));
 }
 
 static void begin(iocp_sim *sim, iocp_sim_operation *operation, uint64_t token)
 {
     IOCP_SIM_REQUIRE(sim, operation->stage == IOCP_SIM_IDLE, "G1", "two of one operation outstanding on one socket",
-                     name_of(token));
+                     name_of(sim, token));
     *operation = (iocp_sim_operation){.token = token, .stage = IOCP_SIM_SUBMITTED};
 }
 
@@ -37,12 +37,12 @@ static iocp_sim_socket *begin_on_socket(iocp_driver *driver, uint64_t token, uin
 {
     iocp_sim *sim = iocp_sim_of(driver);
     IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && sim->sockets[handle].open, "G1",
-                     "an operation on a closed socket", name_of(token));
+                     "an operation on a closed socket", name_of(sim, token));
     iocp_sim_socket *socket = &sim->sockets[handle];
     check_name(sim, socket, token);
     IOCP_SIM_REQUIRE(sim, socket->operations[IOCP_SIM_CLOSE].stage == IOCP_SIM_IDLE, "G1",
-                     "an operation beside a close", name_of(token));
-    IOCP_SIM_REQUIRE(sim, socket->established, "G1", "an operation on a socket that is not connected", name_of(token));
+                     "an operation beside a close", name_of(sim, token));
+    IOCP_SIM_REQUIRE(sim, socket->established, "G1", "an operation on a socket that is not connected", name_of(sim, token));
     begin(sim, &socket->operations[kind], token);
     return socket;
 }
@@ -84,7 +84,7 @@ int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *ad
     const uint32_t opened = iocp_sim_socket_open(sim, false);
     if (opened == UINT32_MAX)
         return iocp_sim_fail(sim, "call", -ENFILE);
-    IOCP_SIM_SAY(sim, "  connect %u.%u, handle %u", iocp_token_slot(token), iocp_token_generation(token), opened);
+    IOCP_SIM_SAY(sim, "  connect %u.%llu, handle %u", iocp_token_slot(token), (unsigned long long)iocp_token_generation(token), opened);
     check_name(sim, &sim->sockets[opened], token);
     begin(sim, &sim->sockets[opened].operations[IOCP_SIM_CONNECT], token);
     sim->sockets[opened].unanswered = iocp_sim_chance(sim, sim->weather.unanswered);
@@ -97,7 +97,7 @@ int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *ad
 void iocp_sim_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class)
 {
     iocp_sim *sim = iocp_sim_of(driver);
-    IOCP_SIM_SAY(sim, "  receive %u.%u", iocp_token_slot(token), iocp_token_generation(token));
+    IOCP_SIM_SAY(sim, "  receive %u.%llu", iocp_token_slot(token), (unsigned long long)iocp_token_generation(token));
     begin_on_socket(driver, token, handle, IOCP_SIM_RECEIVE)->class = class;
 }
 
@@ -125,7 +125,7 @@ void iocp_sim_send(iocp_driver *driver, uint64_t token, uint32_t handle, const i
     socket->sent_in_wait = sim->wait_count + 1;
     if (mode == IOCP_SEND_SILENT && sim->observer.silent != NULL)
         sim->observer.silent(sim->observer.context, socket->connection, socket->send_bytes);
-    IOCP_SIM_SAY(sim, "  send %u.%u, %u bytes in %u ranges%s", iocp_token_slot(token), iocp_token_generation(token),
+    IOCP_SIM_SAY(sim, "  send %u.%llu, %u bytes in %u ranges%s", iocp_token_slot(token), (unsigned long long)iocp_token_generation(token),
                  socket->send_bytes, count, mode_names[mode]);
 }
 
@@ -157,7 +157,7 @@ void iocp_sim_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle)
     IOCP_SIM_REQUIRE(sim, socket->operations[IOCP_SIM_SEND].stage == IOCP_SIM_IDLE, "G2", "FIN beside a send",
                      socket->connection);
     IOCP_SIM_REQUIRE(sim, !socket->finish_sent, "G2", "FIN twice", socket->connection);
-    IOCP_SIM_SAY(sim, "  shutdown %u.%u", iocp_token_slot(token), iocp_token_generation(token));
+    IOCP_SIM_SAY(sim, "  shutdown %u.%llu", iocp_token_slot(token), (unsigned long long)iocp_token_generation(token));
 }
 
 static iocp_sim_operation *named_operation(iocp_sim *sim, uint64_t token, uint32_t handle)
@@ -173,14 +173,13 @@ static iocp_sim_operation *named_operation(iocp_sim *sim, uint64_t token, uint32
     case IOCP_OPERATION_CONNECT:
         return &operations[IOCP_SIM_CONNECT];
     case IOCP_OPERATION_NONE:
-    case IOCP_OPERATION_CONNECTION:
     case IOCP_OPERATION_SHUTDOWN:
     case IOCP_OPERATION_CANCEL:
     case IOCP_OPERATION_CLOSE:
     case IOCP_OPERATION_DRIVER:
         break;
     }
-    IOCP_SIM_REQUIRE(sim, false, "G1", "a cancel of what cannot be cancelled", name_of(token));
+    IOCP_SIM_REQUIRE(sim, false, "G1", "a cancel of what cannot be cancelled", name_of(sim, token));
     return NULL;
 }
 
@@ -188,12 +187,12 @@ void iocp_sim_cancel(iocp_driver *driver, uint64_t token, uint32_t handle)
 {
     iocp_sim *sim = iocp_sim_of(driver);
     iocp_sim_operation *operation = named_operation(sim, token, handle);
-    IOCP_SIM_SAY(sim, "  cancel %d of %u.%u", iocp_token_operation(token), iocp_token_slot(token),
-                 iocp_token_generation(token));
+    IOCP_SIM_SAY(sim, "  cancel %d of %u.%llu", iocp_token_operation(token), iocp_token_slot(token),
+                 (unsigned long long)iocp_token_generation(token));
     if (operation->stage == IOCP_SIM_IDLE)
         return; /* it just ended: its terminal event is in the batch that the worker is at */
-    IOCP_SIM_REQUIRE(sim, operation->token == token, "G4", "a cancel of another connection's operation", name_of(token));
-    IOCP_SIM_REQUIRE(sim, !operation->cancelled, "G1", "an operation was cancelled twice", name_of(token));
+    IOCP_SIM_REQUIRE(sim, operation->token == token, "G4", "a cancel of another connection's operation", name_of(sim, token));
+    IOCP_SIM_REQUIRE(sim, !operation->cancelled, "G1", "an operation was cancelled twice", name_of(sim, token));
     operation->cancelled = true;
 }
 
@@ -201,7 +200,7 @@ void iocp_sim_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle,
 {
     iocp_sim *sim = iocp_sim_of(driver);
     IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && sim->sockets[handle].open, "G1",
-                     "a close of a closed socket", name_of(token));
+                     "a close of a closed socket", name_of(sim, token));
     iocp_sim_socket *socket = &sim->sockets[handle];
     /* A socket that never got a slot is closed under no name. */
     if (token != 0)
@@ -211,7 +210,7 @@ void iocp_sim_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle,
                          "a close beside an outstanding operation sends nothing", socket->connection);
     begin(sim, &socket->operations[IOCP_SIM_CLOSE], token);
     socket->abort = abort;
-    IOCP_SIM_SAY(sim, "  close %u.%u%s", iocp_token_slot(token), iocp_token_generation(token), abort ? ", abort" : "");
+    IOCP_SIM_SAY(sim, "  close %u.%llu%s", iocp_token_slot(token), (unsigned long long)iocp_token_generation(token), abort ? ", abort" : "");
 }
 
 int iocp_sim_peer_address(iocp_driver *driver, uint32_t handle, iocp_address *address)

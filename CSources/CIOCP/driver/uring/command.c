@@ -42,7 +42,7 @@ static void give_back(iocp_uring_command *command)
 
 void iocp_uring_command_answered_late(iocp_uring *uring, const struct io_uring_cqe *entry)
 {
-    const uint32_t index = iocp_token_generation(entry->user_data);
+    const uint64_t index = iocp_token_generation(entry->user_data);
     if (index >= IOCP_URING_COMMANDS_MAX || uring->commands[index].state != IOCP_URING_COMMAND_TAKEN)
         return;
     iocp_uring_command *command = &uring->commands[index];
@@ -127,7 +127,7 @@ static int run(iocp_uring *uring, iocp_uring_command *command, struct io_uring_s
 {
     struct io_uring *ring = &uring->ring;
     const uint64_t token =
-        iocp_token_make(IOCP_OPERATION_DRIVER, 0, IOCP_URING_OWN_COMMAND, (uint32_t)(command - uring->commands));
+        iocp_token_make(IOCP_OPERATION_DRIVER, IOCP_URING_OWN_COMMAND, (uint32_t)(command - uring->commands));
     entry->user_data = token;
     /* Each entry queued before it may complete now, too; and one to spare. */
     if (!has_room(ring, io_uring_sq_ready(ring) + 1))

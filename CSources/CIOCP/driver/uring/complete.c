@@ -131,7 +131,6 @@ static bool take_entry(iocp_uring *uring, const struct io_uring_cqe *entry, iocp
             iocp_uring_command_answered_late(uring, entry);
         return false;
     case IOCP_OPERATION_NONE:
-    case IOCP_OPERATION_CONNECTION:
     case IOCP_OPERATION_CANCEL:
         return false;
     }

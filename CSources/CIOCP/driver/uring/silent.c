@@ -21,7 +21,7 @@ bool iocp_uring_silence(iocp_uring *uring, struct io_uring_sqe *entry, uint64_t 
     *silent_at(silents, silents->tail) = (iocp_uring_silent){.token = token, .count_bytes = count_bytes};
     entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
     entry->msg_flags |= MSG_WAITALL;
-    entry->user_data = iocp_token_make(IOCP_OPERATION_DRIVER, 0, IOCP_URING_OWN_SILENT, silents->tail);
+    entry->user_data = iocp_token_make(IOCP_OPERATION_DRIVER, IOCP_URING_OWN_SILENT, silents->tail);
     silents->tail++;
     return true;
 }

@@ -54,7 +54,7 @@ typedef enum iocp_uring_own : uint32_t {
 
 static inline uint64_t iocp_uring_own_token(iocp_uring_own own)
 {
-    return iocp_token_make(IOCP_OPERATION_DRIVER, 0, own, 0);
+    return iocp_token_make(IOCP_OPERATION_DRIVER, own, 0);
 }
 
 /* Who may touch a ring command. */
