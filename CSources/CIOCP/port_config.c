@@ -21,6 +21,7 @@ iocp_port_config iocp_port_config_default(void)
         .worker_unsent_bytes = UINT64_C(1) << 30,
         .receive_progress_bytes = 1,
         .timers_per_worker = 16 * 1024,
+        .holds_back_receive = true,
         .pin_workers = true,
     };
 }

@@ -226,6 +226,27 @@ enum ErrorSentences {
                         + "writable, or raise sendChunksPerWorker"
                 ),
             ] + ofConnection)
+        + of(
+            .notifyWhenUnsent,
+            [
+                (EINVAL, "unsent bytes never fall below 0 (EINVAL): use a limit of at least 1"),
+                (
+                    EALREADY,
+                    "a notification is outstanding (EALREADY): a connection has one at a time: ask again after its "
+                        + "unsentFell"
+                ),
+                (ECANCELED, "not enough was sent (ECANCELED): the connection was closed here first"),
+                (
+                    EPIPE,
+                    "not enough was sent (EPIPE): the peer closed the connection while bytes were on their way to it"
+                ),
+                (ECONNRESET, "not enough was sent (ECONNRESET): the peer reset the connection"),
+                (ETIMEDOUT, "not enough was sent (ETIMEDOUT): the peer vanished"),
+            ] + ofConnection)
+        + of(
+            .setWatermarks,
+            [(EINVAL, "the watermarks are out of bounds (EINVAL): use 0 <= low < high <= cap <= sendCap")]
+                + ofConnection)
         + of(.receive, ofConnection)
         + of(.close, ofConnection)
         + of(

@@ -137,7 +137,7 @@ static void try_stale(application *application)
     const uint8_t byte = 0;
     iocp_address address;
     int result = -ENOTCONN;
-    switch (random_below(&application->random, 10)) {
+    switch (random_below(&application->random, 13)) {
     case 8:
         result = iocp_connect_cancel(worker, token);
         break;
@@ -164,6 +164,15 @@ static void try_stale(application *application)
         break;
     case 7:
         result = iocp_connection_set_key(worker, token, 1);
+        break;
+    case 9:
+        result = iocp_notify_unsent(worker, token, 1, 1);
+        break;
+    case 10:
+        result = iocp_connection_hold_back(worker, token, true);
+        break;
+    case 11:
+        result = iocp_connection_set_marks(worker, token, &(iocp_send_marks){0, 1, 1});
         break;
     default:
         result = iocp_connection_unsent_bytes(worker, token) == 0 ? -ENOTCONN : 0;
@@ -262,6 +271,8 @@ static void act_once(application *application)
         end_somehow(application, life);
     else if (random_below(random, 256) < habits->pause)
         pause_or_resume(application, life);
+    else if (random_below(random, 256) < habits->terms)
+        application_use_terms(application, life);
     else if (random_one_in(random, 16))
         ask(application, life);
     else
@@ -347,6 +358,8 @@ void application_react(application *application, const iocp_completion *completi
                            "G4",
                            "a connection that just opened is not known", life->token);
         }
+        if (random_below(random, 256) < application->habits.terms)
+            application_use_terms(application, life);
         if (random_one_in(random, 4))
             application_send_anything(application, life);
         return;
@@ -366,6 +379,7 @@ void application_react(application *application, const iocp_completion *completi
         return;
     case IOCP_COMPLETION_SENT:
     case IOCP_COMPLETION_WRITABLE:
+    case IOCP_COMPLETION_UNSENT_FELL:
     case IOCP_COMPLETION_POSTED:
     case IOCP_COMPLETION_TIMER:
         return;

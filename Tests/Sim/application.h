@@ -17,6 +17,7 @@ typedef struct application_habits {
     uint32_t notify;         /* of 16 */
     uint32_t close;          /* of 256: closes, aborts, finishes */
     uint32_t pause;          /* of 256 */
+    uint32_t terms;          /* of 256: marks, the hold on receives, notifications of few unsent bytes */
     uint32_t send_bytes_max;
 } application_habits;
 
@@ -66,6 +67,11 @@ void application_flood(application *application, const ledger_life *reader);
 bool application_reads(const application *application, const ledger_life *reader);
 /* The reader, which has nothing unsent, sends a little: it is never refused for what others hold. */
 void application_send_as_reader(application *application, ledger_life *reader);
+
+/* --- terms.c ------------------------------------------------------------------------------------------------ */
+
+/* Changes or asks something about a connection's unsent bytes. */
+void application_use_terms(application *application, ledger_life *life);
 
 /* --- afterwards.c ------------------------------------------------------------------------------------------- */
 

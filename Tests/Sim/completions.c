@@ -6,9 +6,9 @@
 static void trace_completion(const ledger *ledger, const iocp_completion *completion)
 {
     static const char *const names[] = {"?",      "OPENED", "CONNECT_FAILED", "RECEIVED", "PEER_FINISHED", "SENT",
-                                        "WRITABLE", "CLOSED", "POSTED",         "TIMER",    "STOPPING"};
+                                        "WRITABLE", "CLOSED", "POSTED",         "TIMER",    "STOPPING",       "UNSENT_FELL"};
     if (ledger->tracing)
-        fprintf(stderr, "-> %s %u.%llu key %llu result %d detail %u\n", names[completion->kind % 11],
+        fprintf(stderr, "-> %s %u.%llu key %llu result %d detail %u\n", names[completion->kind % 12],
                 iocp_token_slot(completion->connection),
                 (unsigned long long)iocp_token_generation(completion->connection),
                 (unsigned long long)completion->key, completion->result, completion->detail);
@@ -39,6 +39,10 @@ static void opened(ledger *ledger, const iocp_completion *completion)
     life->opened = true;
     life->connecting = false;
     life->opened_ns = iocp_worker_now_ns(ledger->worker);
+    life->holds_back = ledger->config->holds_back_receive;
+    life->marks = (iocp_send_marks){.low_bytes = ledger->config->send_low_bytes,
+                                    .high_bytes = ledger->config->send_high_bytes,
+                                    .cap_bytes = ledger->config->send_cap_bytes};
 }
 
 static void connect_failed(ledger *ledger, const iocp_completion *completion)
@@ -105,6 +109,20 @@ static void writable(ledger *ledger, const iocp_completion *completion)
     LEDGER_REQUIRE(ledger, life->press_count > 0, "G1", "WRITABLE without having been pressed", life->token);
     life->press_count--;
     life->pressed = false;
+}
+
+static void unsent_fell(ledger *ledger, const iocp_completion *completion)
+{
+    ledger_life *life = open_life(ledger, completion);
+    LEDGER_REQUIRE(ledger, life->notice_count > 0, "G1", "UNSENT_FELL was not asked for, or came twice", life->token);
+    const ledger_notice notice = life->notices[0];
+    LEDGER_REQUIRE(ledger, notice.key == completion->key, "G1", "UNSENT_FELL with another's key", life->token);
+    LEDGER_REQUIRE(ledger,
+                   completion->result < 0 || notice.queued_bytes < life->taken_bytes + notice.below_bytes, "G1",
+                   "UNSENT_FELL before enough was taken", life->token);
+    LEDGER_REQUIRE(ledger, completion->result == 0 || (completion->result < 0 && ledger_may_lose(ledger, life)), "G1",
+                   "UNSENT_FELL failed, and nothing had happened", life->token);
+    life->notices[0] = life->notices[--life->notice_count];
 }
 
 /* --- closing ------------------------------------------------------------------------------------------------ */
@@ -186,6 +204,7 @@ static void closed(ledger *ledger, const iocp_completion *completion)
     ledger_life *life = open_life(ledger, completion);
     check_key(ledger, life, completion);
     LEDGER_REQUIRE(ledger, life->notify_head == life->notify_count, "G1", "CLOSED before SENT", life->token);
+    LEDGER_REQUIRE(ledger, life->notice_count == 0, "G1", "CLOSED before UNSENT_FELL", life->token);
     LEDGER_REQUIRE(ledger, life->ending > IOCP_SIM_FIN || ledger->failure != 0, "G7", "CLOSED before the socket was closed", life->token);
     check_reason(ledger, life, completion);
     ledger_life_ends(ledger, life);
@@ -260,6 +279,9 @@ void ledger_completed(ledger *ledger, const iocp_completion *completion)
         return;
     case IOCP_COMPLETION_TIMER:
         timer(ledger, completion);
+        return;
+    case IOCP_COMPLETION_UNSENT_FELL:
+        unsent_fell(ledger, completion);
         return;
     case IOCP_COMPLETION_STOPPING:
         stopping(ledger);

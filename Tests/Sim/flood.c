@@ -46,7 +46,7 @@ void application_send_as_reader(application *application, ledger_life *reader)
 {
     enum { RESERVE_SHARE = 4 };
     const iocp_port_config *config = application->ledger->config;
-    const uint64_t most = least(least(CHUNK_BYTES - 1, config->send_cap_bytes),
+    const uint64_t most = least(least(CHUNK_BYTES - 1, reader->marks.cap_bytes),
                                 (config->worker_unsent_bytes / RESERVE_SHARE + 1) / 2);
     if (most == 0)
         return; /* a cap of some bytes has no reserve */

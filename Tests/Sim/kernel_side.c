@@ -75,7 +75,24 @@ static void silent(void *context, iocp_token connection, uint32_t count_bytes)
                    life->notify_count == 0 || life->notifies[life->notify_count - 1].queued_bytes <= life->taken_bytes,
                    "G1", "a silent send before a notification", connection);
     LEDGER_REQUIRE(ledger, !life->closing && !life->finishing, "G7", "a silent send before a FIN", connection);
-    LEDGER_REQUIRE(ledger, !life->pressed, "G1", "a silent send while WRITABLE is owed", connection);
+    /* At the low mark WRITABLE is on its way already: it came with other marks. */
+    LEDGER_REQUIRE(ledger, !life->pressed || life->queued_bytes - life->taken_bytes <= life->marks.low_bytes, "G1",
+                   "a silent send while WRITABLE is owed", connection);
+    LEDGER_REQUIRE(ledger,
+                   life->notice_count == 0 || life->queued_bytes - life->taken_bytes <
+                                                  life->notices[life->notice_count - 1].below_bytes,
+                   "G1", "a silent send while UNSENT_FELL is owed", connection);
+}
+
+/* What is sent on a connection that is not to be held back says nothing about what it receives. */
+static void withdrew(void *context, iocp_token connection)
+{
+    const ledger *ledger = context;
+    const ledger_life *life = ledger_find(context, connection);
+    if (life == NULL || !life->opened || life->holds_back || life->paused || ledger->whole_buffers)
+        return;
+    LEDGER_REQUIRE(ledger, !ledger->config->half_close || ledger_may_lose(ledger, life), "G6",
+                   "a receive was held back that was not to be", connection);
 }
 
 static void ended(void *context, iocp_token connection, iocp_sim_ending ending)
@@ -135,6 +152,7 @@ iocp_sim_observer ledger_observer(ledger *ledger)
                                .taken = taken,
                                .acknowledged = acknowledged,
                                .silent = silent,
+                               .withdrew = withdrew,
                                .broke = broke,
                                .ended = ended,
                                .provided = provided,

@@ -171,6 +171,18 @@ void ledger_notify_asked(ledger_life *life, uint64_t key)
     life->notifies[life->notify_count++] = (ledger_notify){.key = key, .queued_bytes = life->queued_bytes};
 }
 
+void ledger_press(ledger_life *life)
+{
+    life->pressed = true;
+    life->press_count++;
+}
+
+void ledger_notice_asked(ledger_life *life, uint32_t below_bytes, uint64_t key)
+{
+    life->notices[life->notice_count++] =
+        (ledger_notice){.key = key, .queued_bytes = life->queued_bytes, .below_bytes = below_bytes};
+}
+
 ledger_lease ledger_lease_take(ledger *ledger, uint32_t index)
 {
     const ledger_lease lease = ledger->leases[index];
@@ -265,6 +277,8 @@ const char *ledger_owed(const ledger *ledger, iocp_token *connection)
             return "SENT never comes";
         if (life->pressed)
             return "WRITABLE never comes";
+        if (life->notice_count > 0)
+            return "UNSENT_FELL never comes";
     }
     *connection = 0;
     return ledger->post_head < ledger->post_tail ? "a post never comes" : NULL;

@@ -32,6 +32,12 @@ typedef struct ledger_notify {
     uint64_t queued_bytes; /* what was queued before it */
 } ledger_notify;
 
+typedef struct ledger_notice {
+    uint64_t key;
+    uint64_t queued_bytes; /* what was queued when it was asked for */
+    uint32_t below_bytes;
+} ledger_notice;
+
 /* One connection, from its first name to its last completion. */
 typedef struct ledger_life {
     iocp_token token; /* 0: the slot was never used */
@@ -51,6 +57,10 @@ typedef struct ledger_life {
     bool pressed;     /* unsent bytes reached the high mark, and WRITABLE is owed */
     uint32_t press_count; /* times they reached it, less the WRITABLEs that came */
     bool paused;
+    bool holds_back;      /* its own unsent bytes hold its receive back */
+    iocp_send_marks marks;
+    ledger_notice notices[2]; /* UNSENT_FELL is owed: one, and one behind another that is on its way already */
+    uint32_t notice_count;
     bool peer_finished;
     bool broken;      /* the transport failed: bytes may be lost */
     uint8_t ending;   /* iocp_sim_ending, the latest; 0: none yet */
@@ -97,6 +107,7 @@ typedef struct ledger {
     struct scenario *scenario; /* whose it is */
     uint64_t seed;
     bool tracing;
+    bool whole_buffers; /* receives are cancelled to move to larger buffers, too */
     bool traps; /* a broken promise ends in abort(3) */
     const iocp_port_config *config;
     const iocp_sim *sim;
@@ -155,6 +166,9 @@ bool ledger_may_end(const ledger *ledger, const ledger_life *life);
 bool ledger_may_lose(const ledger *ledger, const ledger_life *life);
 
 void ledger_queue(ledger *ledger, ledger_life *life, uint32_t stream, uint64_t position, uint32_t count_bytes);
+/* The worker owes WRITABLE, and may hold the connection's receives back. */
+void ledger_press(ledger_life *life);
+void ledger_notice_asked(ledger_life *life, uint32_t below_bytes, uint64_t key);
 void ledger_notify_asked(ledger_life *life, uint64_t key);
 
 /* A held lease still shows what it showed. Removes it, and returns it. */

@@ -23,7 +23,7 @@ slots-last-in-first-out|connection/slot.c|s/iocp_slot_fifo_push\(&table->free, t
 lease-released-twice|connection/send_queue.c|s/(iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);)/\1 \1/|a buffer is free while it is lent
 lease-leaks|connection/send_queue.c|s/iocp_receive_buffers_return\(pool->buffers, node->owner.lease\);/;/|sent leases never come back
 shared-leaks-order|connection/send_queue.c|s/ranges\[count - 1\]\.start \+ ranges\[count - 1\]\.count_bytes == node->start/ranges[count - 1].start <= node->start/|ranges that are no neighbours leave as one
-starved-forgotten|worker/service.c|s/(iocp_slot_receives\(slot\)\)\n)        service_receive\(worker, slot\);/\1        ;/|a receive that found no buffer is never armed again
+starved-forgotten|worker/flush.c|s/(iocp_slot_receives\(slot\)\)\n)        iocp_worker_service_receive\(worker, slot\);/\1        ;/|a receive that found no buffer is never armed again
 starved-is-reset|worker/events.c|s/case ENOBUFS: \/\* no buffer was free: not a disconnect \*\/\n[^;]*;\n        return;/case ENOBUFS:\n        iocp_worker_fail(worker, slot, event->result);\n        return;/|no buffer counts as a disconnect
 no-rearm|worker/events.c|s/(IOCP_SLOT_RECEIVING \| IOCP_SLOT_RECEIVE_CANCELLED\);\n)        iocp_worker_touch\(worker, slot\);/\1/|a multishot that ended is not armed again
 short-send-rest-lost|worker/events.c|s/uint32_t left = sent;/uint32_t left = offered;/|what a short send left over is dropped
@@ -48,19 +48,19 @@ post-lost-in-full-batch|worker/loop.c|s/taken < worker->out_capacity \/ 2 && has
 post-taken-before-open|worker/mailbox.c|s/atomic_init\(&mailbox->tail, UNOPENED\);/atomic_init(\&mailbox->tail, 0);/|a post is accepted that no worker is there for
 post-wakes-nobody|worker/mailbox.c|s/atomic_store_explicit\(&mailbox->asleep, true, memory_order_relaxed\);/;/|a post does not end a sleep
 silent-before-notice|connection/send_queue.c|s/index == IOCP_NODE_NONE && !has_mark/index == IOCP_NODE_NONE/|nobody hears that what was sent with a notification has left
-silent-while-closing|worker/service.c|s/slot->state == IOCP_SLOT_OPEN && !\(slot->flags & \(IOCP_SLOT_FINISH_WANTED/!(slot->flags \& (IOCP_SLOT_FINISH_WANTED/|a close waits behind a silent send
-silent-before-fin|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_PRESSED/|FIN waits behind a silent send
-silent-while-pressed|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED\)/IOCP_SLOT_FINISH_WANTED/|a connection that was held back waits behind a silent send
+silent-while-closing|worker/service.c|s/slot->state == IOCP_SLOT_OPEN &&\n           !\(slot->flags & \(IOCP_SLOT_FINISH_WANTED/!(slot->flags \& (IOCP_SLOT_FINISH_WANTED/|a close waits behind a silent send
+silent-before-fin|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED \|/(IOCP_SLOT_PRESSED |/|FIN waits behind a silent send
+silent-while-pressed|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED \|/(IOCP_SLOT_FINISH_WANTED |/|a connection that was held back waits behind a silent send
 silent-counts-all|worker/events.c|s/if \(slot->flags & IOCP_SLOT_SEND_COUNTED\)\n        iocp_worker_recount_silent\(worker, slot, sent\);\n    else/if (!(slot->flags \& IOCP_SLOT_SEND_COUNTED))/|a silent send that took less counts as whole
-portion-drops-rest|worker/service.c|s/(        slot->flags &= ~\(uint32_t\)IOCP_SLOT_DIRTY; [^\n]*\n    \})/\1\n    list->head = list->tail;/|a flush forgets the connections beyond its portion
-closing-forgotten|worker/service.c|s/\(void\)service_list\(worker, &worker->closing, left\);/;/|connections that close are never serviced
-starved-served-none|worker/service.c|s/return served < range->provided_count \? range->provided_count : \(uint32_t\)served;/return 0;/|nobody who found no buffer tries again
+portion-drops-rest|worker/flush.c|s/(        slot->flags &= ~\(uint32_t\)IOCP_SLOT_DIRTY; [^\n]*\n    \})/\1\n    list->head = list->tail;/|a flush forgets the connections beyond its portion
+closing-forgotten|worker/flush.c|s/\(void\)service_list\(worker, &worker->closing, left\);/;/|connections that close are never serviced
+starved-served-none|worker/flush.c|s/return served < range->provided_count \? range->provided_count : \(uint32_t\)served;/return 0;/|nobody who found no buffer tries again
 flush-while-owed|worker/loop.c|s/(            \}\n            take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet
 buffer-freed-while-lent|memory/receive_buffers.c|s/if \(buffers->holders\[id\] != 0\)/if (buffers->holders[id] \& DRIVER_HOLDS)/|lent bytes go back to the kernel
 lease-after-done|worker/events.c|s/    iocp_receive_buffers_lease\(&worker->buffers, event->buffer\);\n//|received bytes are not leased
 peer-fin-twice|worker/service.c|s/!\(slot->flags & IOCP_SLOT_PEER_FINISHED\) && !held_back/!held_back/|receives again behind the peer's FIN
 half-close-ignored|worker/service.c|s/ && !worker->setup\.config->half_close\)/)/|the peer's FIN closes although half-close is on
-writable-forgotten|worker/events.c|s/    relieve\(worker, slot\);\n//|a connection that was held back stays so
+writable-forgotten|worker/pressure.c|s/    iocp_worker_emit\(worker, completion_of\(worker, slot, IOCP_COMPLETION_WRITABLE\)\);\n//|a connection that was held back stays so
 unsent-never-falls|worker/service.c|s/    worker->unsent_bytes -= slot->queue.unsent_bytes;\n//|what a closed connection had queued counts for ever
 nameless-not-awaited|worker/stopping.c|s/worker->operations->handles_held\(worker->driver\) == 0 && //|a stop does not await sockets that never had a slot
 stopping-forgotten|worker/stopping.c|s/    iocp_worker_emit\(worker, \(iocp_completion\)\{\.kind = IOCP_COMPLETION_STOPPING\}\);\n//|nobody hears that the port stops
@@ -71,10 +71,10 @@ closes-before-posts|worker/stopping.c|s/(worker->stop = IOCP_STOP_DELIVERING;)/\
 stop-aborts|worker/stopping.c|s/each_connection\(worker, drained\);/each_connection(worker, true);/|a stop resets its connections before the drain is over
 connect-never-ends|worker/requests.c|s/    if \(timeout_ns > 0\)\n        iocp_worker_arm_connect\(worker, slot, timeout_ns\);\n//|a connect that nobody answers has no end
 connect-ends-early|worker/deadlines.c|s/iocp_worker_clock_ns\(worker\) \+ timeout_ns/iocp_worker_clock_ns(worker)/|a connect times out before its time
-connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING\)\n        return -ENOTCONN;\n    iocp_worker_begin_close\(worker, slot, IOCP_CLOSE_LOCAL, 0, true\)/slot->state > IOCP_SLOT_OPEN)\n        return -ENOTCONN;\n    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true)/|giving up a connect ends a connection that opened
+connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING(\)\n        return [^\n]*;\n    iocp_worker_begin_close\(worker, slot, IOCP_CLOSE_LOCAL, 0, true\))/slot->state > IOCP_SLOT_OPEN\1/|giving up a connect ends a connection that opened
 admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client whose address cannot be asked goes uncounted
 admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
-held-forgotten|worker/service.c|s/    if \(worker->accepting\.held_count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
+held-forgotten|worker/flush.c|s/    if \(worker->accepting\.held_count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
 break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& (worker->table.slots[i].flags \& IOCP_SLOT_SENDING))/|a worker that fails forgets connections without a send
 stalled-take-all|worker/stalled.c|s/if \(newly && stalled_leave_less_than\(worker, 2\)\)/if (false)/|peers that do not read take all send memory
 stalled-in-place-uncounted|connection/send_queue.c|s/                node->piece = IOCP_PIECE_LEFT;\n[^\n]*\n/                ;\n/|shared chunks that stalled peers keep are not counted
@@ -86,6 +86,13 @@ progress-judged-in-flight|worker/deadlines.c|s/if \(!\(slot->flags & IOCP_SLOT_S
 progress-no-answer|worker/deadlines.c|s/if \(unacknowledged == -EBUSY \|\| unacknowledged == -EAGAIN\)\n/if (false)\n/|a question without an answer ends a connection
 delayed-send-forgotten|worker/deadlines.c|s/        slot->flags &= ~\(uint32_t\)IOCP_SLOT_SEND_DELAYED;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
 stale-timer|worker/timers.c|s/ \|\| name_of\(entry->life, index\) != timer//|an old name cancels a new timer
+unsent-fell-forgotten|worker/pressure.c|s/(below_bytes\)\n)        iocp_worker_end_notice\(worker, slot, 0\);/\1        ;/|few unsent bytes are awaited for ever
+unsent-fell-twice|worker/pressure.c|s/    slot->flags &= ~\(uint32_t\)IOCP_SLOT_UNSENT_NOTICE;\n//|UNSENT_FELL comes again and again
+unsent-fell-early|worker/pressure.c|s/ &&\n        slot->queue\.unsent_bytes < iocp_slot_terms_of\(&worker->table, slot\)->below_bytes\)/)/|UNSENT_FELL comes while more is unsent
+unsent-fell-dropped|worker/service.c|s/    iocp_worker_end_notice\([^;]*;\n//|a close forgets who awaits few unsent bytes
+unsent-fell-sleeps|worker/service.c|s/ \| IOCP_SLOT_UNSENT_NOTICE\)\) &&/)) \&\&/|UNSENT_FELL waits behind a silent send
+switch-ignored|connection/slot.h|s/\(slot->flags & \(IOCP_SLOT_PRESSED \| IOCP_SLOT_UNHELD\)\) == IOCP_SLOT_PRESSED/(slot->flags \& IOCP_SLOT_PRESSED)/|a receive is held back that was not to be
+own-cap-ignored|worker/requests.c|s/iocp_worker_marks\(worker, slot\)->cap_bytes/worker->marks.cap_bytes/|a connection goes over the cap that it was given
 lent-freed-early|worker/worker.c|s/const bool lent = worker->buffers\.lease_count > 0;/const bool lent = false;/|a worker that closes takes lent bytes away
 owner-after-close|worker/worker.c|s/atomic_store_explicit\(&worker->owner, IOCP_OWNER_NONE, memory_order_relaxed\);/;/|a closed worker works on
 TABLE

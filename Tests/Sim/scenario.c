@@ -81,6 +81,7 @@ static iocp_port_config draw_config(sim_random *random)
         config.accepts_per_second = 1 + random_magnitude(random, 10000);
     if (random_one_in(random, 4))
         config.spin_ns = 1 + random_magnitude(random, 1 << 20);
+    config.holds_back_receive = random_one_in(random, 2);
     config.half_close = random_one_in(random, 2);
     config.deliver_after_first_bytes = random_one_in(random, 4);
     config.pin_workers = false;
@@ -97,6 +98,7 @@ static application_habits draw_habits(sim_random *random)
         .notify = random_below(random, 8),
         .close = random_magnitude(random, 48),
         .pause = random_magnitude(random, 48),
+        .terms = random_magnitude(random, 64),
         .send_bytes_max = 1u << random_below(random, 16),
     };
 }
@@ -132,6 +134,7 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
     observer.meanwhile = meanwhile;
     observer.choose = random->input != NULL ? choose : NULL;
     const bool whole_buffers = random_one_in(random, 3);
+    ledger->whole_buffers = whole_buffers;
     scenario->sim = iocp_sim_create(seed, whole_buffers, &observer);
     require(scenario, scenario->sim != NULL ? 0 : -ENOMEM, "the sim");
     ledger->sim = scenario->sim;

@@ -8,13 +8,6 @@ static uint32_t send_size(application *application)
     return random_magnitude(&application->random, application->habits.send_bytes_max);
 }
 
-/* The worker holds the connection's receives back, and owes WRITABLE. */
-static void press(ledger_life *life)
-{
-    life->pressed = true;
-    life->press_count++;
-}
-
 /* What any send may answer. */
 static void check_answer(application *application, ledger_life *life, int result)
 {
@@ -27,8 +20,8 @@ static void check_answer(application *application, ledger_life *life, int result
                        "a send was accepted after the end", life->token);
         LEDGER_REQUIRE(ledger, unsent_bytes <= config->send_cap_bytes, "G6", "more unsent bytes than the cap",
                        life->token);
-        if (unsent_bytes >= config->send_high_bytes)
-            press(life);
+        if (unsent_bytes >= life->marks.high_bytes)
+            ledger_press(life);
         return;
     case -ENOTCONN:
         return;
@@ -40,11 +33,11 @@ static void check_answer(application *application, ledger_life *life, int result
         if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
             life->overflowed = true;
         if (unsent_bytes > 0)
-            press(life);
+            ledger_press(life);
         return;
     case -ENOBUFS:
         if (unsent_bytes > 0)
-            press(life);
+            ledger_press(life);
         return;
     default:
         ledger_violated(ledger, "G6", "a send answered with no known error", life->token);
@@ -68,6 +61,8 @@ void application_send_copy(application *application, ledger_life *life, uint32_t
                    result != -ENOBUFS || count > cap_bytes - cap_bytes / 4 || count > ROOM_BYTES_MIN ||
                        iocp_worker_hold(application->worker).send_nodes > 0,
                    "G6", "a send was refused while nothing is queued", life->token);
+    LEDGER_REQUIRE(application->ledger, result != 0 || count == 0 || before + count <= life->marks.cap_bytes, "G6",
+                   "a send went over the connection's own cap", life->token);
     LEDGER_REQUIRE(application->ledger,
                    iocp_connection_unsent_bytes(application->worker, life->token) == before + (result == 0 ? count : 0),
                    "G2", "a send is not all or nothing", life->token);
@@ -105,7 +100,7 @@ static void notify(application *application, ledger_life *life)
     if (result == 0)
         ledger_notify_asked(life, key);
     if (result == -ENOBUFS && iocp_connection_unsent_bytes(application->worker, life->token) > 0)
-        press(life);
+        ledger_press(life);
     LEDGER_REQUIRE(application->ledger, result == 0 || result == -ENOTCONN || result == -ENOBUFS ||
                        (result == -EPIPE && life->finishing),
                    "G6", "a notify answered with no known error", life->token);

@@ -7,13 +7,17 @@
 int iocp_slot_table_open(iocp_slot_table *table, uint32_t node, uint32_t worker, uint32_t slot_count)
 {
     *table = (iocp_slot_table){.slot_count = slot_count, .worker = worker, .free = iocp_slot_fifo_empty()};
-    const int result = iocp_arena_open(&table->arena, (size_t)slot_count * sizeof(iocp_slot), node);
+    int result = iocp_arena_open(&table->arena, (size_t)slot_count * sizeof(iocp_slot), node);
+    if (result == 0)
+        result = iocp_arena_open(&table->terms_arena, (size_t)slot_count * sizeof(iocp_slot_terms), node);
     table->slots = (iocp_slot *)table->arena.start;
+    table->terms = (iocp_slot_terms *)table->terms_arena.start;
     return result;
 }
 
 void iocp_slot_table_close(iocp_slot_table *table)
 {
+    iocp_arena_close(&table->terms_arena);
     iocp_arena_close(&table->arena);
     *table = (iocp_slot_table){0};
 }

@@ -12,6 +12,7 @@
 #include "../base/token.h"
 #include "../memory/arena.h"
 #include "address_counts.h"
+#include "../include/iocp_connection.h"
 #include "send_queue.h"
 
 #define IOCP_SLOT_NONE UINT32_MAX
@@ -52,6 +53,9 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_IDLE_MARKED = 1 << 21,      /* idle_mark_bytes is known: at the latest look the peer was still reading */
     IOCP_SLOT_SEND_DELAYED = 1 << 23,     /* the kernel had no memory for the last send: its deadline sends again */
     IOCP_SLOT_DOUBTED = 1 << 22,          /* its deadline waits for the end of the send in flight, which was cancelled */
+    IOCP_SLOT_UNHELD = 1 << 27,           /* its own unsent bytes do not hold its receive back */
+    IOCP_SLOT_OWN_MARKS = 1 << 28,        /* its marks are its own: see iocp_slot_terms */
+    IOCP_SLOT_UNSENT_NOTICE = 1 << 29,    /* UNSENT_FELL is owed */
 } iocp_slot_flag;
 
 /* Two cache lines: the first holds what every message touches. */
@@ -91,6 +95,20 @@ static inline bool iocp_slot_receives(const iocp_slot *slot)
     return slot->state == IOCP_SLOT_OPEN || slot->state == IOCP_SLOT_FLUSHING || slot->state == IOCP_SLOT_LINGERING;
 }
 
+/* Whether receiving pauses: the application wants it so, or unsent bytes do. */
+static inline bool iocp_slot_is_held_back(const iocp_slot *slot)
+{
+    return (slot->flags & IOCP_SLOT_PAUSED) || (slot->flags & (IOCP_SLOT_PRESSED | IOCP_SLOT_UNHELD)) == IOCP_SLOT_PRESSED;
+}
+
+/* What only some connections have. It lies beside the slots and is touched when it is used, so the others pay nothing. */
+typedef struct iocp_slot_terms {
+    iocp_send_marks marks; /* valid with IOCP_SLOT_OWN_MARKS */
+    uint32_t below_bytes;  /* this and the key with IOCP_SLOT_UNSENT_NOTICE */
+    uint64_t notice_key;
+    bool marks_changed;    /* since the slot was serviced */
+} iocp_slot_terms;
+
 /* A FIFO of slots, linked through `next`: those that wait for a receive buffer, or are free. A slot stands in one once. */
 typedef struct iocp_slot_fifo {
     uint32_t head;
@@ -105,7 +123,9 @@ static inline iocp_slot_fifo iocp_slot_fifo_empty(void)
 
 typedef struct iocp_slot_table {
     iocp_arena arena;
+    iocp_arena terms_arena;
     iocp_slot *slots;
+    iocp_slot_terms *terms;
     uint32_t slot_count;
     uint32_t worker;
     iocp_slot_fifo free;
@@ -152,6 +172,11 @@ static inline iocp_slot *iocp_slot_find(const iocp_slot_table *table, iocp_token
 static inline uint32_t iocp_slot_index(const iocp_slot_table *table, const iocp_slot *slot)
 {
     return (uint32_t)(slot - table->slots);
+}
+
+static inline iocp_slot_terms *iocp_slot_terms_of(const iocp_slot_table *table, const iocp_slot *slot)
+{
+    return &table->terms[iocp_slot_index(table, slot)];
 }
 
 static inline uint64_t iocp_slot_token(const iocp_slot_table *table, const iocp_slot *slot, iocp_operation operation)

@@ -51,6 +51,7 @@ typedef enum iocp_completion_kind : uint8_t {
     IOCP_COMPLETION_POSTED = 8,         /* a post; key = its value; connection = its target or 0          */
     IOCP_COMPLETION_TIMER = 9,          /* a user timer fired; key = its key                              */
     IOCP_COMPLETION_STOPPING = 10,      /* the worker stops or leaves; once, before the stop closes anything */
+    IOCP_COMPLETION_UNSENT_FELL = 11,   /* terminal of iocp_notify_unsent; result 0 or -errno; key = its key */
 } iocp_completion_kind;
 
 /* Why a connection closed. Append only. */

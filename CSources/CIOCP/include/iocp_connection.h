@@ -4,6 +4,7 @@
 #ifndef IOCP_CONNECTION_H
 #define IOCP_CONNECTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,6 +56,30 @@ int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_byt
 /* Asks for one SENT completion once everything queued before it was taken by the transport (result 0), or
  * the connection failed first (result -errno). */
 int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key);
+
+/* Asks for one UNSENT_FELL completion once fewer than `below_bytes` are unsent (result 0; by the next wait where that is
+ * so already), or the connection closed first (result -errno). -EINVAL for 0; -EALREADY while one is outstanding: a
+ * connection has one at a time. */
+int iocp_notify_unsent(iocp_worker *worker, iocp_token connection, uint32_t below_bytes, uint64_t key);
+
+/* Unsent bytes at which a connection is writable again, at which its receive pauses, and which it may never exceed:
+ * low < high <= cap. */
+typedef struct iocp_send_marks {
+    uint32_t low_bytes;
+    uint32_t high_bytes;
+    uint32_t cap_bytes;
+} iocp_send_marks;
+
+/* Gives a connection marks of its own, in force at once. Bytes that are unsent already stay, also above the new cap.
+ * -EINVAL when they are out of order, or the cap is above the port's send_cap_bytes. */
+int iocp_connection_set_marks(iocp_worker *worker, iocp_token connection, const iocp_send_marks *marks);
+
+/* Whether the receive of a connection pauses while its own unsent bytes are above the marks (at first as the port's
+ * holds_back_receive says). That is right for a server whose replies pile up. For a relay it is not: what is unsent here
+ * was received on another connection, whose receive is to pause instead. WRITABLE comes in either case. The second traps
+ * on another thread than the owner's, and is false for a stale token. */
+int iocp_connection_hold_back(iocp_worker *worker, iocp_token connection, bool holds_back);
+bool iocp_connection_holds_back(iocp_worker *worker, iocp_token connection);
 
 /* Bytes queued and not yet taken by the transport; 0 for a stale token. Traps on another thread than the owner's. */
 uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection);

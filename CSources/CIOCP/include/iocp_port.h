@@ -31,7 +31,7 @@ typedef struct iocp_port_config {
     uint32_t listen_backlog;               /* as in listen(2); the kernel caps it at net.core.somaxconn */
     uint64_t linger_timeout_ns;            /* how long a graceful close waits for a peer that acknowledges nothing more */
     uint32_t send_low_bytes;               /* unsent bytes at which a connection is writable again */
-    uint32_t send_high_bytes;              /* unsent bytes at which its receive pauses */
+    uint32_t send_high_bytes;              /* unsent bytes at which its receive pauses, and WRITABLE is owed */
     uint32_t send_cap_bytes;               /* unsent bytes it may never exceed; at most 2 GiB - 1 */
     uint64_t worker_unsent_bytes;          /* unsent bytes of all connections of a worker; a quarter of them for those that keep up */
     uint64_t idle_timeout_ns;              /* 0: none; else nothing received, sent or acknowledged for this long */
@@ -45,6 +45,7 @@ typedef struct iocp_port_config {
     uint32_t busy_poll_us;                 /* 0: none; else a wait polls the network card's queue for so long (NAPI) */
     iocp_overflow_policy overflow_policy;
     bool lockdown;                         /* the ring refuses every operation that this library does not use */
+    bool holds_back_receive;               /* at the high mark a connection's receive pauses; see iocp_connection_hold_back */
     bool half_close;                       /* deliver PEER_FINISHED instead of closing after the peer's FIN */
     bool deliver_after_first_bytes;        /* OPENED is held back until the first bytes arrived */
     bool pin_workers;                      /* bind each worker's thread to a CPU, if there are as many as allowed CPUs */

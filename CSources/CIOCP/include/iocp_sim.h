@@ -37,6 +37,8 @@ typedef struct iocp_sim_observer {
     void (*acknowledged)(void *context, iocp_token connection, uint32_t count_bytes);
     /* A send whose success need not end a wait was submitted: nobody should wait for it. */
     void (*silent)(void *context, iocp_token connection, uint32_t count_bytes);
+    /* A receive was cancelled while the kernel had it. */
+    void (*withdrew)(void *context, iocp_token connection);
     /* The transport failed, or the peer reset: bytes may be lost from here on. */
     void (*broke)(void *context, iocp_token connection);
     void (*ended)(void *context, iocp_token connection, iocp_sim_ending ending);

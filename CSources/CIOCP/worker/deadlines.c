@@ -222,7 +222,7 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
     if (!reads_on(worker, slot))
         return;
     if (config->receive_timeout_ns > 0 && worker->now_ns >= slot->received_mark_ns + config->receive_timeout_ns) {
-        const bool held_back = slot->flags & (IOCP_SLOT_PAUSED | IOCP_SLOT_PRESSED | IOCP_SLOT_STARVED);
+        const bool held_back = iocp_slot_is_held_back(slot) || (slot->flags & IOCP_SLOT_STARVED);
         if (!held_back && !(slot->flags & IOCP_SLOT_PEER_FINISHED) &&
             slot->received_bytes - slot->received_mark_bytes < config->receive_progress_bytes) {
             time_out(worker, slot, IOCP_CLOSE_RECEIVE_TIMEOUT);

@@ -102,22 +102,6 @@ static void handle_receive(iocp_worker *worker, iocp_slot *slot, const iocp_even
     }
 }
 
-/* At the low mark a connection that was held back receives again, and its handler may go on sending. */
-static void relieve(iocp_worker *worker, iocp_slot *slot)
-{
-    if (!(slot->flags & IOCP_SLOT_PRESSED) || slot->state != IOCP_SLOT_OPEN ||
-        slot->queue.unsent_bytes > worker->setup.config->send_low_bytes)
-        return;
-    slot->flags &= ~(uint32_t)IOCP_SLOT_PRESSED;
-    iocp_worker_begin_receive_window(worker, slot);
-    iocp_worker_emit(worker, (iocp_completion){
-                                 .kind = IOCP_COMPLETION_WRITABLE,
-                                 .connection = iocp_slot_connection(&worker->table, slot),
-                                 .key = slot->key,
-                             });
-    iocp_worker_touch(worker, slot);
-}
-
 /* Modulo 2^64: what was counted too early is taken back by its negative. */
 static void count_taken(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
 {
@@ -187,7 +171,8 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
         if (left == 0)
             break;
     }
-    relieve(worker, slot);
+    if (slot->flags & (IOCP_SLOT_PRESSED | IOCP_SLOT_UNSENT_NOTICE))
+        iocp_worker_relieve(worker, slot);
     if (sent < offered && slot->state != IOCP_SLOT_DRAINING) {
         IOCP_STATS_ADD(worker->stats, short_sends, 1);
         iocp_worker_stall(worker, slot, !stalled);

@@ -24,6 +24,12 @@ static int absent(const iocp_worker *worker, iocp_token connection)
     return connection != 0 && iocp_token_worker(connection) != worker->setup.index ? -EXDEV : -ENOTCONN;
 }
 
+int iocp_worker_find_open(iocp_worker *worker, iocp_token connection, iocp_slot **slot)
+{
+    *slot = open_slot(worker, connection);
+    return *slot != NULL ? 0 : absent(worker, connection);
+}
+
 /* --- sending ------------------------------------------------------------------------------------------------ */
 
 /* A refused sender is told when to try again: with unsent bytes, WRITABLE follows their fall to the low mark. */
@@ -59,14 +65,15 @@ static int sendable_slot(iocp_worker *worker, iocp_token connection, uint64_t co
         return absent(worker, connection);
     if (slot->flags & IOCP_SLOT_FINISH_WANTED)
         return -EPIPE;
-    if (count_bytes > config->send_cap_bytes - slot->queue.unsent_bytes) {
+    if (count_bytes == 0)
+        return 0;
+    const uint32_t cap_bytes = iocp_worker_marks(worker, slot)->cap_bytes;
+    if (slot->queue.unsent_bytes + count_bytes > cap_bytes) {
         if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
             iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
         /* Alone it is over the cap: trying again would never end. */
-        return refuse(worker, slot, count_bytes > config->send_cap_bytes ? -EMSGSIZE : -EAGAIN);
+        return refuse(worker, slot, count_bytes > cap_bytes ? -EMSGSIZE : -EAGAIN);
     }
-    if (count_bytes == 0)
-        return 0;
     const uint64_t reserve_bytes =
         keeps_up(slot, count_bytes) ? 0 : config->worker_unsent_bytes / IOCP_SEND_RESERVE_SHARE;
     if (worker->unsent_bytes + count_bytes > config->worker_unsent_bytes - reserve_bytes ||
@@ -85,7 +92,7 @@ static int queued(iocp_worker *worker, iocp_slot *slot, int result, uint32_t cou
         worker->stalled_bytes += count_bytes;
     if (slot->queue.unsent_bytes == count_bytes)
         iocp_worker_begin_send_window(worker, slot);
-    if (slot->queue.unsent_bytes >= worker->setup.config->send_high_bytes)
+    if (slot->queue.unsent_bytes >= iocp_worker_marks(worker, slot)->high_bytes)
         slot->flags |= IOCP_SLOT_PRESSED;
     iocp_worker_touch(worker, slot);
     return 0;

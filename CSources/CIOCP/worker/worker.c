@@ -48,9 +48,10 @@ static int open_memory(iocp_worker *worker, const char **detail)
     const uint32_t slot_count = config->connections_per_worker;
     const uint32_t reserve_count = slot_count * IOCP_SEND_RESERVE_NODES;
     const uint32_t node_count = reserve_count + slot_count * 2 + config->send_chunks_per_worker;
-    /* Spilled at worst: every mark, OPENED and CLOSED of every slot, every timer, STOPPING, and one batch of events. */
+    /* Spilled at worst: every mark, OPENED, WRITABLE, UNSENT_FELL and CLOSED of every slot, every timer, STOPPING,
+     * and one batch of events. */
     const uint32_t spill_count =
-        round_up_power_of_two(node_count + 2 * slot_count + config->timers_per_worker + 1 +
+        round_up_power_of_two(node_count + 4 * slot_count + config->timers_per_worker + 1 +
                               IOCP_DRIVER_EVENTS_MAX * IOCP_COMPLETIONS_PER_EVENT_MAX);
     int result;
 
@@ -115,6 +116,9 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
     worker->operations = setup->driver;
     worker->stats = setup->stats;
     worker->now_ns = iocp_worker_clock_ns(worker);
+    worker->marks = (iocp_send_marks){.low_bytes = setup->config->send_low_bytes,
+                                      .high_bytes = setup->config->send_high_bytes,
+                                      .cap_bytes = setup->config->send_cap_bytes};
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         worker->starved[class] = worker->passed_over[class] = iocp_slot_fifo_empty();
 

@@ -4,8 +4,10 @@
  *   loop.c        wait: flush, driver wait, posts, deadlines, handing out completions
  *   events.c      one driver event: which slot, which change of state, which completion
  *   service.c     what a slot needs now: receive, send, FIN, cancel, close
+ *   flush.c       which slots are serviced now, and which starved receives try again
  *   requests.c    the application's calls on one connection
  *   listening_socket.c, listener_set.c  the port's listening sockets, which workers join and leave
+ *   pressure.c    what unsent bytes cause, and what can be asked about them
  *   listeners.c   accepting, backing off, limits at the door
  *   stopping.c    the end of a worker: posts, STOPPING, closes
  *   stalled.c     connections behind full sockets: what they may hold
@@ -102,6 +104,7 @@ struct iocp_worker {
     iocp_stop stop;
     bool finished;              /* wait has nothing more to deliver, ever */
 
+    iocp_send_marks marks;      /* the configured ones; some connections have their own */
     iocp_slot_table table;
     iocp_send_pool pool;
     iocp_send_chunks chunks;
@@ -215,9 +218,6 @@ static inline iocp_slot_fifo *iocp_worker_starved(iocp_worker *worker, const ioc
     return slot->flags & IOCP_SLOT_RETRIED ? &worker->passed_over[class] : &worker->starved[class];
 }
 
-/* Provides free buffers, re-arms starved receives, and services listed slots, a portion of them. */
-void iocp_worker_flush(iocp_worker *worker);
-
 static inline bool iocp_worker_has_dirty(const iocp_worker *worker)
 {
     return worker->traffic.head != worker->traffic.tail || worker->closing.head != worker->closing.tail;
@@ -229,12 +229,33 @@ static inline bool iocp_worker_flushes_on(const iocp_worker *worker)
     return iocp_worker_has_dirty(worker) || worker->feeds_on;
 }
 
+static inline bool iocp_worker_has_starved(const iocp_worker *worker, iocp_buffer_class class)
+{
+    return worker->starved[class].count + worker->passed_over[class].count > 0;
+}
+
+/* Submits what the state of a slot calls for. */
+void iocp_worker_service(iocp_worker *worker, iocp_slot *slot);
+
+/* The same for its receive alone, of a slot that may still receive. */
+void iocp_worker_service_receive(iocp_worker *worker, iocp_slot *slot);
+
 /* Starts to close: gracefully, or at once when `abort`. The first reason stays. */
 void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
                              bool abort);
 
 /* The transport failed: no more can be sent or received. */
 void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result);
+
+/* --- flush.c ----------------------------------------------------------------------------------------------- */
+
+/* Provides free buffers, re-arms starved receives, and services listed slots, a portion of them. */
+void iocp_worker_flush(iocp_worker *worker);
+
+/* --- requests.c -------------------------------------------------------------------------------------------- */
+
+/* Finds an open connection. Returns 0, or -errno that says why it cannot be asked. */
+int iocp_worker_find_open(iocp_worker *worker, iocp_token connection, iocp_slot **slot);
 
 /* --- stalled.c --------------------------------------------------------------------------------------------- */
 
@@ -244,6 +265,22 @@ void iocp_worker_stall(iocp_worker *worker, iocp_slot *slot, bool newly);
 
 /* The connection is behind a full socket no longer, or will send no more. May be called at any time. */
 void iocp_worker_unstall(iocp_worker *worker, iocp_slot *slot);
+
+/* --- pressure.c -------------------------------------------------------------------------------------------- */
+
+static inline const iocp_send_marks *iocp_worker_marks(const iocp_worker *worker, const iocp_slot *slot)
+{
+    return slot->flags & IOCP_SLOT_OWN_MARKS ? &iocp_slot_terms_of(&worker->table, slot)->marks : &worker->marks;
+}
+
+/* Bytes were sent: hands out WRITABLE at the low mark, and UNSENT_FELL below the number of bytes that was asked for. */
+void iocp_worker_relieve(iocp_worker *worker, iocp_slot *slot);
+
+/* The same, for what the application asked for or changed since the slot was serviced. */
+void iocp_worker_relieve_asked(iocp_worker *worker, iocp_slot *slot);
+
+/* Ends a notification that is outstanding, if one is. */
+void iocp_worker_end_notice(iocp_worker *worker, iocp_slot *slot, int32_t result);
 
 /* --- deadlines.c ------------------------------------------------------------------------------------------- */
 
@@ -284,7 +321,7 @@ void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot);
 /* Removes sent marks from the head of a queue and reports them with `result`. */
 void iocp_worker_take_marks(iocp_worker *worker, iocp_slot *slot, int32_t result);
 
-/* Gives back what is queued, and reports the marks in it. */
+/* Gives back what is queued, and ends what awaits it: the marks in it, and a notification of few unsent bytes. */
 void iocp_worker_drop_queue(iocp_worker *worker, iocp_slot *slot);
 
 /* Hands out OPENED, once. */

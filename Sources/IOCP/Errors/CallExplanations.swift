@@ -152,6 +152,26 @@ extension Explanation {
         }
     }
 
+    static func notifyWhenUnsent(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EINVAL: Explanation("unsent bytes never fall below 0", nil, "use a limit of at least 1")
+        case EALREADY:
+            Explanation(
+                "a notification is outstanding", "a connection has one at a time", "ask again after its unsentFell")
+        case ECANCELED: Explanation("not enough was sent", "the connection was closed here first")
+        case EPIPE, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ENETDOWN:
+            Explanation("not enough was sent", transport(error)?.summary)
+        default: ofConnection(error)
+        }
+    }
+
+    static func setWatermarks(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EINVAL: Explanation("the watermarks are out of bounds", nil, "use 0 <= low < high <= cap <= sendCap")
+        default: ofConnection(error)
+        }
+    }
+
     // MARK: The rest of a connection's life
 
     static func receive(_ error: IOCPError) -> Explanation? { ofConnection(error) }

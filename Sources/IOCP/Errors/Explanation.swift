@@ -49,6 +49,8 @@ struct Explanation {
         case .peerAddress: peerAddress(error)
         case .inquiry: inquiry(error)
         case .transport: transport(error)
+        case .notifyWhenUnsent: notifyWhenUnsent(error)
+        case .setWatermarks: setWatermarks(error)
         }
     }
 
@@ -100,6 +102,8 @@ extension IOCPError.Operation {
         case .peerAddress: "asking for the peer's address"
         case .inquiry: "the inquiry"
         case .transport: "the connection"
+        case .notifyWhenUnsent: "waiting for few unsent bytes"
+        case .setWatermarks: "setting watermarks"
         }
     }
 }

@@ -59,5 +59,9 @@ extension IOCPError {
         case inquiry = 43
         /// Nothing was called: the transport ended the connection. Carried by a ``CloseReason``.
         case transport = 44
+        /// `notifyWhenUnsent`, refused at the call; or its `unsentFell` event when the connection ended first.
+        case notifyWhenUnsent = 45
+        /// Giving a connection watermarks of its own.
+        case setWatermarks = 46
     }
 }

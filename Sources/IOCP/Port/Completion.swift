@@ -28,6 +28,8 @@ public struct Completion {
         /// The port stops, or this worker leaves it; once, behind every post that was accepted before. Connections are
         /// open: what is sent now leaves before their FIN. The next wait begins to close them.
         case stopping
+        /// The unsent bytes fell below the limit of a notification, or the connection closed first.
+        case unsentFell(IOCPError?)
     }
 
     @usableFromInline let raw: iocp_completion
@@ -57,6 +59,8 @@ public struct Completion {
         case IOCP_COMPLETION_POSTED: .posted
         case IOCP_COMPLETION_TIMER: .timer(unsafe raw.result < 0 ? IOCPError(result: raw.result, .timer) : nil)
         case IOCP_COMPLETION_STOPPING: .stopping
+        case IOCP_COMPLETION_UNSENT_FELL:
+            .unsentFell(unsafe raw.result < 0 ? IOCPError(result: raw.result, .notifyWhenUnsent) : nil)
         default: preconditionFailure("the core handed out a completion of an unknown kind")
         }
     }

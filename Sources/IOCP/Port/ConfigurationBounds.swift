@@ -15,7 +15,7 @@ enum ConfigurationBounds {
         "receive_progress_bytes": "receiveProgressBytes", "timers_per_worker": "timersPerWorker",
         "connections_per_address": "connectionsPerAddress", "accepts_per_second": "acceptsPerSecond",
         "spin_ns": "spinBeforeSleep", "busy_poll_us": "busyPoll", "overflow_policy": "overflowPolicy",
-        "lockdown": "lockdown", "half_close": "deliversHalfClose",
+        "lockdown": "lockdown", "holds_back_receive": "holdsBackReceive", "half_close": "deliversHalfClose",
         "deliver_after_first_bytes": "opensAfterFirstBytes", "pin_workers": "pinsWorkers",
     ]
 

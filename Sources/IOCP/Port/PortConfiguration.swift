@@ -51,10 +51,14 @@ public struct PortConfiguration: Sendable, Hashable {
     public var lingerTimeout: Duration = .seconds(5)
     /// Unsent bytes at which a connection that was held back is writable again.
     public var sendLowWatermark: Int = 256 * 1024
-    /// Unsent bytes at which a connection's receive pauses: a peer that does not read is not read from.
+    /// Unsent bytes at which a connection's receive pauses: a peer that does not read is not read from. These three are
+    /// for each connection; ``IocpContext/setWatermarks(_:)`` gives one its own.
     public var sendHighWatermark: Int = 1024 * 1024
     /// Unsent bytes a connection may never exceed: at most 2 GiB - 1.
     public var sendCap: Int = 64 * 1024 * 1024
+    /// Whether a connection's receive pauses at its high watermark; see ``IocpContext/holdsBackReceive``. A relay switches
+    /// it off.
+    public var holdsBackReceive = true
     /// What happens to a send that would exceed the cap.
     public var overflowPolicy: OverflowPolicy = .close
     /// Unsent bytes of all connections of a worker; of these, too, a quarter is for those that keep up.
@@ -126,6 +130,7 @@ public struct PortConfiguration: Sendable, Hashable {
         try raw.set(\.spin_ns, spinBeforeSleep, "spinBeforeSleep")
         try raw.set(\.busy_poll_us, try busyPollMicroseconds(), "busyPoll")
         raw.lockdown = lockdown
+        raw.holds_back_receive = holdsBackReceive
         raw.half_close = deliversHalfClose
         raw.deliver_after_first_bytes = opensAfterFirstBytes
         raw.pin_workers = pinsWorkers != false

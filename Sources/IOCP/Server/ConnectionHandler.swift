@@ -35,6 +35,9 @@ public protocol ConnectionHandler: SendableMetatype {
     /// Everything queued before ``IocpContext/notifyWhenSent(key:)`` was taken by the transport, or `error` came first.
     mutating func sent(key: UInt64, error: IOCPError?, on connection: IocpContext<State>) throws(IOCPError)
 
+    /// Unsent bytes fell below the limit of ``IocpContext/notifyWhenUnsent(below:key:)``, or `error` came first.
+    mutating func unsentFell(key: UInt64, error: IOCPError?, on connection: IocpContext<State>) throws(IOCPError)
+
     /// Unsent bytes fell to the low watermark.
     mutating func writable(_ connection: IocpContext<State>) throws(IOCPError)
 
@@ -84,6 +87,9 @@ extension ConnectionHandler {
     public mutating func peerFinished(_ connection: IocpContext<State>) throws(IOCPError) { connection.close() }
     @inlinable
     public mutating func sent(key: UInt64, error: IOCPError?, on connection: IocpContext<State>) throws(IOCPError) {}
+    @inlinable
+    public mutating func unsentFell(key: UInt64, error: IOCPError?, on connection: IocpContext<State>) throws(IOCPError)
+    {}
     @inlinable
     public mutating func writable(_ connection: IocpContext<State>) throws(IOCPError) {}
     @inlinable

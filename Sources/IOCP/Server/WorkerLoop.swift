@@ -127,6 +127,8 @@ extension Worker {
                 }
             case .timer(let error):
                 try handler.timerFired(key: completion.key, error: error, connection: context, on: self)
+            case .unsentFell(let error):
+                if let context { try handler.unsentFell(key: completion.key, error: error, on: context) }
             case .stopping:
                 try handler.stopping(pool, on: self)
             case .opened, .received:

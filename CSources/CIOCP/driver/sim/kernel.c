@@ -291,6 +291,8 @@ static void progress_shutdown(iocp_sim *sim, iocp_sim_socket *socket)
 
 static void progress_close(iocp_sim *sim, iocp_sim_socket *socket)
 {
+    if (iocp_sim_chance(sim, sim->weather.late_close))
+        return;
     const bool dirty = socket->peer.arrived_bytes > socket->peer.delivered_bytes;
     if (socket->established)
         tell_ending(sim, socket,

@@ -143,6 +143,7 @@ typedef struct iocp_sim_weather {
     uint32_t stall;
     uint32_t stale;         /* a late event of a connection that ended */
     uint32_t late_cancel;   /* a cancel comes after its operation went on */
+    uint32_t late_close;    /* a close takes its time */
     uint32_t interrupt;     /* a wait ends with EINTR, or for no reason */
 } iocp_sim_weather;
 

@@ -194,6 +194,8 @@ void iocp_sim_cancel(iocp_driver *driver, uint64_t token, uint32_t handle)
     IOCP_SIM_REQUIRE(sim, operation->token == token, "G4", "a cancel of another connection's operation", name_of(sim, token));
     IOCP_SIM_REQUIRE(sim, !operation->cancelled, "G1", "an operation was cancelled twice", name_of(sim, token));
     operation->cancelled = true;
+    if (iocp_token_operation(token) == IOCP_OPERATION_RECEIVE && sim->observer.withdrew != NULL)
+        sim->observer.withdrew(sim->observer.context, name_of(sim, token));
 }
 
 void iocp_sim_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort)

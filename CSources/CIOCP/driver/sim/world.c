@@ -74,6 +74,7 @@ static iocp_sim_weather draw_weather(iocp_sim *sim)
         .stall = rate(sim, 100),
         .stale = rate(sim, 200),
         .late_cancel = rate(sim, 700),
+        .late_close = rate(sim, 900),
         .interrupt = rate(sim, 60),
     };
 }

@@ -1,0 +1,66 @@
+/* A connection's own terms: its marks, the hold on its receives, and word of few unsent bytes. */
+#include "application.h"
+
+#include <errno.h>
+
+static bool is_live(const ledger_life *life)
+{
+    return !life->closing && !life->aborted && !life->over;
+}
+
+static void hold_back(application *application, ledger_life *life)
+{
+    const bool holds_back = random_one_in(&application->random, 2);
+    const int result = iocp_connection_hold_back(application->worker, life->token, holds_back);
+    if (result == 0)
+        life->holds_back = holds_back;
+    LEDGER_REQUIRE(application->ledger, result == -ENOTCONN || (result == 0 && is_live(life)), "G4",
+                   "a switch answered with no known error", life->token);
+}
+
+static void set_marks(application *application, ledger_life *life)
+{
+    sim_random *random = &application->random;
+    const uint32_t most_bytes = application->ledger->config->send_cap_bytes;
+    iocp_send_marks marks = {.cap_bytes = 1 + random_magnitude(random, most_bytes)};
+    marks.high_bytes = 1 + random_below(random, marks.cap_bytes + 1);
+    marks.low_bytes = random_below(random, marks.high_bytes + 1);
+    const bool in_order = marks.low_bytes < marks.high_bytes && marks.high_bytes <= marks.cap_bytes &&
+                          marks.cap_bytes <= most_bytes;
+    const int result = iocp_connection_set_marks(application->worker, life->token, &marks);
+    LEDGER_REQUIRE(application->ledger, result == -ENOTCONN || result == (in_order ? 0 : -EINVAL), "G6",
+                   "marks out of order were taken, or others not", life->token);
+    if (result != 0)
+        return;
+    life->marks = marks;
+    if (iocp_connection_unsent_bytes(application->worker, life->token) >= marks.high_bytes)
+        ledger_press(life);
+}
+
+static void notice(application *application, ledger_life *life)
+{
+    const uint64_t key = application->next_key++;
+    const uint32_t below_bytes = 1 + random_magnitude(&application->random, life->marks.cap_bytes);
+    const int result = iocp_notify_unsent(application->worker, life->token, below_bytes, key);
+    const bool one_is_owed = life->notice_count > 0;
+    LEDGER_REQUIRE(application->ledger,
+                   result == -ENOTCONN || (result == -EALREADY && one_is_owed) || (result == 0 && life->notice_count < 2),
+                   "G1", "a second notification was taken, or the first was not", life->token);
+    if (result == 0)
+        ledger_notice_asked(life, below_bytes, key);
+}
+
+void application_use_terms(application *application, ledger_life *life)
+{
+    switch (random_below(&application->random, 4)) {
+    case 0:
+        hold_back(application, life);
+        return;
+    case 1:
+        set_marks(application, life);
+        return;
+    default:
+        notice(application, life);
+        return;
+    }
+}
