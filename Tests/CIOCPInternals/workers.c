@@ -115,6 +115,11 @@ static void script_send(iocp_driver *driver, uint64_t token, uint32_t handle, co
                ranges);
 }
 
+static void script_watch(iocp_driver *driver, uint64_t token, uint32_t handle)
+{
+    write_down(driver, (internals_request){.kind = INTERNALS_REQUEST_WATCH, .token = token, .handle = handle}, NULL);
+}
+
 static void script_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle)
 {
     write_down(driver, (internals_request){.kind = INTERNALS_REQUEST_SHUTDOWN, .token = token, .handle = handle}, NULL);
@@ -211,6 +216,7 @@ internals_worker *internals_worker_create(const iocp_port_config *config, bool w
                                                 .accept = script_accept,
                                                 .connect = script_connect,
                                                 .receive = script_receive,
+                                                .watch = script_watch,
                                                 .send = script_send,
                                                 .shutdown = script_shutdown,
                                                 .cancel = script_cancel,

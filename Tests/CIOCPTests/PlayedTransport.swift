@@ -7,14 +7,14 @@ import Testing
 final class PlayedTransport {
     struct Socket {
         var connection: iocp_token = 0 // known from the first request that names it
-        var connect, receive, shutdown, close: UInt64?
+        var connect, receive, watch, shutdown, close: UInt64?
         var send: Offer?
         var large = true // which buffers the receive takes
         var cancelled: Set<UInt64> = []
         var peerFinished = false
         var isReset = false
 
-        var isIdle: Bool { connect == nil && receive == nil && shutdown == nil && send == nil }
+        var isIdle: Bool { connect == nil && receive == nil && watch == nil && shutdown == nil && send == nil }
     }
 
     struct Offer {
@@ -96,6 +96,9 @@ final class PlayedTransport {
             #expect(socket.receive == nil && !socket.peerFinished)
             socket.receive = token
             socket.large = request.call.class == IOCP_BUFFER_LARGE
+        case INTERNALS_REQUEST_WATCH:
+            #expect(socket.watch == nil && socket.receive == nil && !socket.peerFinished)
+            socket.watch = token
         case INTERNALS_REQUEST_SEND:
             #expect(socket.send == nil && socket.shutdown == nil, "one send at a time, none after FIN")
             #expect(request.total > 0)
@@ -134,7 +137,11 @@ final class PlayedTransport {
     /// Something of something. `ending`: peers finish, and nothing is left waiting.
     func step(ending: Bool = false) {
         guard let handle = sockets.keys.sorted().randomElement(using: &random), var socket = sockets[handle] else { return }
-        if let token = socket.connect {
+        if let token = socket.watch, socket.cancelled.contains(token) || socket.isReset {
+            worker.report(token, socket.cancelled.contains(token) ? -ECANCELED : -ECONNRESET)
+            socket.watch = nil
+            socket.cancelled.remove(token)
+        } else if let token = socket.connect {
             endConnect(token, &socket)
         } else if let token = socket.close {
             worker.report(token, 0)

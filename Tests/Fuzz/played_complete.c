@@ -1,5 +1,6 @@
 /* What completes: the input decides which operation, and how. */
 #include <errno.h>
+#include <poll.h>
 
 #include "../../CSources/CIOCP/base/token.h"
 #include "played_ring.h"
@@ -246,7 +247,7 @@ static void complete_noise(played_ring *ring)
 {
     static const iocp_operation kinds[] = {IOCP_OPERATION_RECEIVE, IOCP_OPERATION_SEND, IOCP_OPERATION_SHUTDOWN,
                                            IOCP_OPERATION_CONNECT};
-    static const uint8_t nobody[] = {0, 1, 7, 10, 11, 12, 13, 14, 15};
+    static const uint8_t nobody[] = {0, 1, 7, 11, 12, 13, 14, 15};
     fuzz_input *input = ring->input;
     const uint32_t flags = fuzz_byte(input) & ~(uint32_t)IORING_CQE_F_BUFFER;
     switch (fuzz_below(input, 6)) {
@@ -282,8 +283,26 @@ static void complete_noise(played_ring *ring)
     }
 }
 
+/* An error, the peer's FIN, a poll that failed; or nothing yet. */
+static void complete_watch(played_ring *ring, ring_socket *socket)
+{
+    const uint8_t choice = ring->clear || socket->watch.cancelled ? UINT8_MAX : fuzz_byte(ring->input);
+    if (socket->watch.cancelled)
+        end(ring, &socket->watch, -ECANCELED);
+    if (choice < 32)
+        ring->observer.broke(ring->observer.context, socket->connection);
+    if (choice < 64)
+        end(ring, &socket->watch, choice < 32 ? POLLERR | POLLHUP : POLLRDHUP);
+    else if (choice < 72)
+        end(ring, &socket->watch, any_error(ring->input));
+}
+
 static void complete_on(played_ring *ring, ring_socket *socket, uint32_t choice)
 {
+    if (socket->watch.submitted && !queue_full(ring))
+        complete_watch(ring, socket);
+    if (queue_full(ring))
+        return;
     if (socket->close.submitted)
         complete_close(ring, socket);
     else if (socket->connect.submitted)

@@ -36,7 +36,7 @@ typedef struct ring_socket {
     iocp_token connection;  /* 0 until an operation named it */
     uint32_t stream;
     uint64_t delivered_bytes;
-    ring_operation receive, send, shutdown, connect;
+    ring_operation receive, send, shutdown, connect, watch;
     ring_operation close;
     uint16_t group;         /* of the buffers that the receive takes */
     bool send_waits;

@@ -92,7 +92,7 @@ static void take_close(played_ring *ring, const struct io_uring_sqe *entry)
     if (iocp_token_with(entry->user_data, IOCP_OPERATION_NONE) != 0)
         ring_name_socket(ring, socket, entry->user_data);
     FUZZ_REQUIRE(!socket->receive.submitted && !socket->send.submitted && !socket->shutdown.submitted &&
-                     !socket->connect.submitted,
+                     !socket->connect.submitted && !socket->watch.submitted,
                  "a close beside an outstanding operation sends nothing");
     ring_begin(&socket->close, entry->user_data);
 }
@@ -104,8 +104,8 @@ static void take_cancel(played_ring *ring, uint64_t token)
         ring->accept.cancelled = true;
     for (uint32_t i = 0; i < RING_HANDLES_MAX; i++) {
         ring_socket *socket = &ring->sockets[i];
-        ring_operation *operations[] = {&socket->receive, &socket->send, &socket->connect};
-        for (uint32_t at = 0; at < 3; at++) {
+        ring_operation *operations[] = {&socket->receive, &socket->send, &socket->connect, &socket->watch};
+        for (uint32_t at = 0; at < 4; at++) {
             if (socket->open && operations[at]->submitted && operations[at]->token == token)
                 operations[at]->cancelled = true;
         }
@@ -127,6 +127,12 @@ static void take_entry(played_ring *ring, const struct io_uring_sqe *entry)
     case IORING_OP_SENDMSG:
         take_send(ring, entry);
         return;
+    case IORING_OP_POLL_ADD: {
+        ring_socket *socket = begin_on(ring, entry, IOCP_OPERATION_WATCH);
+        FUZZ_REQUIRE(entry->poll32_events == 0 && entry->len == 0, "a watch for more than errors, or of many shots");
+        ring_begin(&socket->watch, entry->user_data);
+        return;
+    }
     case IORING_OP_SHUTDOWN: {
         ring_socket *socket = begin_on(ring, entry, IOCP_OPERATION_SHUTDOWN);
         FUZZ_REQUIRE(!socket->send.submitted && !socket->shut, "FIN beside a send, or twice");

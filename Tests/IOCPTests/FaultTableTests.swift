@@ -9,6 +9,8 @@ import Testing
         "handle_receive": Errors.receiveAgain + Errors.noBuffer,
         "may_send_again": Errors.sendAgain,
         "handle_send": Errors.noMemory,
+        "handle_watch": [Errno(ECANCELED)], // every connection that is resumed ends its watch with it
+        "watched_result": [Errno(ECANCELED)],
         "look_at": Errors.askAgain,
         "iocp_worker_accepted": Errors.acceptAgain,
         "iocp_worker_fail": Errors.reset,

@@ -19,6 +19,7 @@ static const struct {
     {"connect", {ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, ECANCELED}},
     {"receive", {FATAL, EAGAIN, EINTR, ECANCELED, ENOBUFS}},
     {"send", {FATAL, EAGAIN, EINTR, ECANCELED, ENOBUFS, ENOMEM}},
+    {"watch", {ECANCELED, ECONNRESET}},
     {"shutdown", {FATAL}},
     {"close", {EINTR}},
     {"unacknowledged", {EBUSY, EAGAIN, EOPNOTSUPP}},

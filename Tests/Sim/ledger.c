@@ -216,6 +216,19 @@ void ledger_timer_started(ledger *ledger, uint32_t index, iocp_timer timer, uint
 
 /* --- sums --------------------------------------------------------------------------------------------------- */
 
+void ledger_check_deaf(ledger *ledger)
+{
+    enum { PROMPT = 12 };
+    for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
+        ledger_life *life = &ledger->lives[i];
+        const bool deaf = life->opened && !life->over && life->paused && life->broken && !life->closing &&
+                          !life->aborted && !iocp_sim_peer_finished(ledger->sim, life->token);
+        life->deaf_count = deaf ? life->deaf_count + 1 : 0;
+        LEDGER_REQUIRE(ledger, life->deaf_count < PROMPT, "G3", "a paused connection does not hear of a reset",
+                       life->token);
+    }
+}
+
 /* Unsent bytes may touch the reserve when so many of them are queued, or in so many pieces: each keeps one chunk at most,
  * or two of the connection's own once it moved. */
 void ledger_note_pressure(ledger *ledger)

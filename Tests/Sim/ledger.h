@@ -68,6 +68,7 @@ typedef struct ledger_life {
     uint64_t over_order;   /* how many lives had ended when this one did */
     uint64_t former_order; /* the same of the life before, on this slot; 0: there was none */
     uint64_t opened_ns;
+    uint32_t deaf_count;        /* waits since the transport failed, in clear weather, while it was paused */
     uint64_t acknowledged_ns;   /* when its peer last acknowledged some bytes, or it was named */
     uint64_t longest_silence_ns; /* between two such times */
     uint64_t closing_ns;
@@ -180,6 +181,8 @@ void ledger_stop_asked(ledger *ledger, uint64_t drained_ns);
 void ledger_post_accepted(ledger *ledger, uint64_t value);
 void ledger_timer_started(ledger *ledger, uint32_t index, iocp_timer timer, uint64_t due_ns, bool bound);
 
+/* Called after each wait in clear weather: a paused connection hears of its peer's reset. */
+void ledger_check_deaf(ledger *ledger);
 /* Called before every wait: what may have to make room. */
 void ledger_note_pressure(ledger *ledger);
 /* Holds true after every wait. */

@@ -93,6 +93,8 @@ unsent-fell-dropped|worker/service.c|s/    iocp_worker_end_notice\([^;]*;\n//|a 
 unsent-fell-sleeps|worker/service.c|s/ \| IOCP_SLOT_UNSENT_NOTICE\)\) &&/)) \&\&/|UNSENT_FELL waits behind a silent send
 switch-ignored|connection/slot.h|s/\(slot->flags & \(IOCP_SLOT_PRESSED \| IOCP_SLOT_UNHELD\)\) == IOCP_SLOT_PRESSED/(slot->flags \& IOCP_SLOT_PRESSED)/|a receive is held back that was not to be
 own-cap-ignored|worker/requests.c|s/iocp_worker_marks\(worker, slot\)->cap_bytes/worker->marks.cap_bytes/|a connection goes over the cap that it was given
+paused-is-deaf|worker/service.c|s/const bool wanted = slot->state == IOCP_SLOT_OPEN && \(slot->flags & IOCP_SLOT_PAUSED\)/const bool wanted = false/|a paused connection does not hear of its peer's reset
+watch-not-drained|worker/service.c|s/    cancel_receive\(worker, slot\);\n    service_watch\(worker, slot\);/    cancel_receive(worker, slot);/|a close waits for ever for a watch
 lent-freed-early|worker/worker.c|s/const bool lent = worker->buffers\.lease_count > 0;/const bool lent = false;/|a worker that closes takes lent bytes away
 owner-after-close|worker/worker.c|s/atomic_store_explicit\(&worker->owner, IOCP_OWNER_NONE, memory_order_relaxed\);/;/|a closed worker works on
 TABLE

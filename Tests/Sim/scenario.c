@@ -10,7 +10,7 @@
 #include "ledger.h"
 
 enum { BATCH_MAX = 64, ENDING_TURNS_MAX = 20000, SETTLING_TURNS_MAX = 4000, LIVELY_TURNS_MAX = 500,
-       DRAINING_TURNS_MAX = 200, FLOOD_TURNS = 24, SETTLED_TURNS = 8, PROBES = 8 };
+       DRAINING_TURNS_MAX = 200, FLOOD_TURNS = 24, SETTLED_TURNS = 8, PROBES = 8, DEAF_TURNS = 40 };
 
 typedef struct scenario scenario;
 
@@ -276,11 +276,13 @@ static void settle(scenario *scenario)
     scenario->application.posts_no_more = true;
     iocp_sim_clear(scenario->sim);
     uint32_t quiet = 0;
-    for (uint32_t i = 0; i < SETTLING_TURNS_MAX && quiet < 3; i++) {
+    for (uint32_t i = 0; i < SETTLING_TURNS_MAX && (quiet < 3 || i <= DEAF_TURNS); i++) {
         application_return_leases(&scenario->application);
-        application_resume_all(&scenario->application);
+        if (i >= DEAF_TURNS)
+            application_resume_all(&scenario->application);
         application_give_up_unlimited(&scenario->application);
         const int count = turn(scenario, milliseconds(1));
+        ledger_check_deaf(scenario->ledger);
         owed = ledger_owed(scenario->ledger, &connection);
         if (owed == NULL && !iocp_sim_settled(scenario->sim, &connection))
             owed = "bytes never arrive";

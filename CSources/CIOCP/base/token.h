@@ -21,6 +21,7 @@ typedef enum iocp_operation : uint8_t {
     IOCP_OPERATION_CANCEL = 7,
     IOCP_OPERATION_CLOSE = 8,
     IOCP_OPERATION_DRIVER = 9, /* a driver's own: wake-ups, ring commands */
+    IOCP_OPERATION_WATCH = 10,
 } iocp_operation;
 
 #define IOCP_GENERATION_MASK ((UINT64_C(1) << IOCP_TOKEN_GENERATION_BITS) - 1)

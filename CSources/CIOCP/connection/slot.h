@@ -51,8 +51,11 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_RETRIED = 1 << 19,          /* found no buffer, tried again, and has received nothing since */
     IOCP_SLOT_SEND_MARKED = 1 << 20,      /* sent_mark_bytes is known */
     IOCP_SLOT_IDLE_MARKED = 1 << 21,      /* idle_mark_bytes is known: at the latest look the peer was still reading */
-    IOCP_SLOT_SEND_DELAYED = 1 << 23,     /* the kernel had no memory for the last send: its deadline sends again */
     IOCP_SLOT_DOUBTED = 1 << 22,          /* its deadline waits for the end of the send in flight, which was cancelled */
+    IOCP_SLOT_SEND_DELAYED = 1 << 23,     /* the kernel had no memory for the last send: its deadline sends again */
+    IOCP_SLOT_WATCHED = 1 << 24,          /* a watch is with the driver: receiving is paused */
+    IOCP_SLOT_WATCH_CANCELLED = 1 << 25,
+    IOCP_SLOT_WATCH_SPENT = 1 << 26,      /* it has nothing more to tell */
     IOCP_SLOT_UNHELD = 1 << 27,           /* its own unsent bytes do not hold its receive back */
     IOCP_SLOT_OWN_MARKS = 1 << 28,        /* its marks are its own: see iocp_slot_terms */
     IOCP_SLOT_UNSENT_NOTICE = 1 << 29,    /* UNSENT_FELL is owed */

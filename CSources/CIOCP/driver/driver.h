@@ -79,6 +79,9 @@ typedef struct iocp_driver_operations {
     /* Receives into provided buffers of a class until cancelled. Result 0: the peer's FIN. -ENOBUFS: no buffer. Those
      * armed since the last wait find the buffers before those that went on through it. */
     void (*receive)(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
+    /* Waits for the transport to fail, on a socket whose receive is held back. Result -errno once it failed, or 0 when
+     * nothing more can be told (the peer's FIN came). Reads nothing. */
+    void (*watch)(iocp_driver *driver, uint64_t token, uint32_t handle);
     /* At most one send per handle at a time. */
     void (*send)(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
                  iocp_send_mode mode);

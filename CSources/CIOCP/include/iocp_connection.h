@@ -85,7 +85,8 @@ bool iocp_connection_holds_back(iocp_worker *worker, iocp_token connection);
 uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection);
 
 /* Stops or resumes receiving. While paused the peer is held back by TCP's own window; bytes already on their
- * way to this worker may still be delivered. */
+ * way to this worker may still be delivered. A reset by the peer ends the connection at once; its FIN waits behind what
+ * is unread, and receive_timeout_ns does not count. */
 int iocp_receive_pause(iocp_worker *worker, iocp_token connection);
 int iocp_receive_resume(iocp_worker *worker, iocp_token connection);
 

@@ -45,9 +45,8 @@ typedef struct iocp_sim_observer {
     /* A receive buffer was given to the kernel, which writes to it from here on. */
     void (*provided)(void *context, const uint8_t *start, uint32_t count_bytes);
     /* An operation ended with an error, or a question was answered with one. `operation` is "accept", "connect",
-     * "receive", "send", "shutdown" or "close"; "call" for a connect refused at the call, "peer", "unacknowledged",
-     * "wait"; or "late", for
-     * an event of a connection that had ended. Static storage. */
+     * "receive", "watch", "send", "shutdown" or "close"; "call" for a connect refused at the call, "peer",
+     * "unacknowledged", "wait"; or "late", for an event of a connection that had ended. Static storage. */
     void (*failed)(void *context, const char *operation, int error);
     /* Time passes inside a wait: other threads would run now, and may post. */
     void (*meanwhile)(void *context);
@@ -85,6 +84,9 @@ bool iocp_sim_settled(const iocp_sim *sim, iocp_token *connection);
 /* How many accepted connections have names and the peer network of this one, itself among them; 0 for one that
  * connected. */
 uint32_t iocp_sim_accepted_with(const iocp_sim *sim, iocp_token connection);
+
+/* Whether the FIN of a connection's peer is at its socket, received or not. */
+bool iocp_sim_peer_finished(const iocp_sim *sim, iocp_token connection);
 
 uint64_t iocp_sim_now_ns(const iocp_sim *sim);
 

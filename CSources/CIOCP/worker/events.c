@@ -188,6 +188,20 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
     }
 }
 
+static void handle_watch(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+{
+    const bool receives = (slot->flags & IOCP_SLOT_RECEIVING) ||
+                          (slot->flags & (IOCP_SLOT_STARVED | IOCP_SLOT_PAUSED)) == IOCP_SLOT_STARVED;
+    slot->outstanding_count--;
+    slot->flags &= ~(uint32_t)(IOCP_SLOT_WATCHED | IOCP_SLOT_WATCH_CANCELLED);
+    if (event->result == 0)
+        slot->flags |= IOCP_SLOT_WATCH_SPENT;
+    /* A receive that was armed again meanwhile, or waits for a buffer, finds the error behind the bytes before it. */
+    else if (event->result != -ECANCELED && !receives)
+        iocp_worker_fail(worker, slot, event->result);
+    iocp_worker_touch(worker, slot);
+}
+
 static void handle_connect(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
     slot->outstanding_count--;
@@ -218,6 +232,9 @@ static void handle_connection_event(iocp_worker *worker, const iocp_event *event
         return;
     case IOCP_OPERATION_CONNECT:
         handle_connect(worker, slot, event);
+        return;
+    case IOCP_OPERATION_WATCH:
+        handle_watch(worker, slot, event);
         return;
     case IOCP_OPERATION_SHUTDOWN:
         slot->outstanding_count--;

@@ -164,6 +164,22 @@ void iocp_worker_service_receive(iocp_worker *worker, iocp_slot *slot)
         submit_receive(worker, slot);
 }
 
+/* A connection that does not receive hears of its peer's reset all the same, where no send would tell. */
+static void service_watch(iocp_worker *worker, iocp_slot *slot)
+{
+    const uint32_t otherwise = IOCP_SLOT_RECEIVING | IOCP_SLOT_PEER_FINISHED | IOCP_SLOT_WATCH_SPENT;
+    const bool wanted = slot->state == IOCP_SLOT_OPEN && (slot->flags & IOCP_SLOT_PAUSED) && !(slot->flags & otherwise);
+    const uint64_t token = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_WATCH);
+    if (wanted && !(slot->flags & IOCP_SLOT_WATCHED)) {
+        slot->flags |= IOCP_SLOT_WATCHED;
+        slot->outstanding_count++;
+        worker->operations->watch(worker->driver, token, slot->handle);
+    } else if (!wanted && (slot->flags & (IOCP_SLOT_WATCHED | IOCP_SLOT_WATCH_CANCELLED)) == IOCP_SLOT_WATCHED) {
+        slot->flags |= IOCP_SLOT_WATCH_CANCELLED;
+        worker->operations->cancel(worker->driver, token, slot->handle);
+    }
+}
+
 /* Whether nobody waits for the end of a send that takes the whole queue: no notification, no FIN or close behind it, no
  * handler that was held back, and no receive that its buffers could serve. */
 static bool may_be_silent(const iocp_worker *worker, const iocp_slot *slot)
@@ -243,6 +259,7 @@ static void service_draining(iocp_worker *worker, iocp_slot *slot)
 {
     leave_starved(worker, slot);
     cancel_receive(worker, slot);
+    service_watch(worker, slot);
     if ((slot->flags & IOCP_SLOT_SENDING) && !(slot->flags & IOCP_SLOT_SEND_CANCELLED)) {
         slot->flags |= IOCP_SLOT_SEND_CANCELLED;
         worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND), slot->handle);
@@ -277,6 +294,8 @@ void iocp_worker_service(iocp_worker *worker, iocp_slot *slot)
     switch (slot->state) {
     case IOCP_SLOT_OPEN:
         iocp_worker_service_receive(worker, slot);
+        if (slot->flags & (IOCP_SLOT_PAUSED | IOCP_SLOT_WATCHED))
+            service_watch(worker, slot);
         service_send(worker, slot);
         if (slot->flags & IOCP_SLOT_FINISH_WANTED)
             service_finish(worker, slot);

@@ -20,6 +20,7 @@ typedef enum internals_request_kind : uint8_t {
     INTERNALS_REQUEST_CANCEL = 6,
     INTERNALS_REQUEST_CLOSE = 7,
     INTERNALS_REQUEST_PROVIDE = 8,
+    INTERNALS_REQUEST_WATCH = 9,
 } internals_request_kind;
 
 enum { INTERNALS_SEND_RANGES_MAX = 64 };

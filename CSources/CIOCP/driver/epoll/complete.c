@@ -40,6 +40,11 @@ static void socket_ready(iocp_epoll *epoll, uint32_t handle, uint32_t events)
     }
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) && (socket->flags & IOCP_EPOLL_SENDING))
         iocp_epoll_send_rest(epoll, socket);
+    if (events & EPOLLERR) {
+        socket->flags |= IOCP_EPOLL_BROKEN;
+        if (socket->flags & IOCP_EPOLL_WATCHING)
+            iocp_epoll_tell_failure(epoll, socket);
+    }
 }
 
 static void wake_ready(iocp_epoll *epoll)

@@ -40,12 +40,15 @@ typedef enum iocp_epoll_flag : uint16_t {
     IOCP_EPOLL_LISTED = 1 << 4,     /* stands in the list of sockets to read */
     IOCP_EPOLL_FINISHING = 1 << 5,  /* the peer's FIN or an error is behind what is readable */
     IOCP_EPOLL_URGENT = 1 << 6,     /* and an urgent mark is before it, at which a read stops short */
+    IOCP_EPOLL_WATCHING = 1 << 7,   /* a watch is armed */
+    IOCP_EPOLL_BROKEN = 1 << 8,     /* the transport failed */
 } iocp_epoll_flag;
 
 typedef struct iocp_epoll_socket {
     int32_t fd;
     uint32_t next;          /* free list */
     uint64_t receive_token;
+    uint64_t watch_token;
     uint64_t send_token;    /* of the send that waits, or of the connect */
     iocp_range rest;        /* what the waiting send offers */
     uint16_t flags;
@@ -119,6 +122,7 @@ void iocp_epoll_accept(iocp_driver *driver, uint64_t token, int listener, bool m
 int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
                        uint32_t *handle);
 void iocp_epoll_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
+void iocp_epoll_watch(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_epoll_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
                      iocp_send_mode mode);
 void iocp_epoll_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
@@ -128,6 +132,8 @@ int iocp_epoll_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
 int iocp_epoll_unacknowledged(iocp_driver *driver, uint32_t handle);
 void iocp_epoll_provide(iocp_driver *driver, uint16_t buffer);
 
+/* Ends a watch of a socket whose transport failed. */
+void iocp_epoll_tell_failure(iocp_epoll *epoll, iocp_epoll_socket *socket);
 /* Offers the waiting send's rest; ends it unless nothing fitted. */
 void iocp_epoll_send_rest(iocp_epoll *epoll, iocp_epoll_socket *socket);
 void iocp_epoll_listen_for(iocp_epoll *epoll, uint32_t index, bool armed);

@@ -83,8 +83,8 @@ static int open_list(iocp_epoll_list *list, uint32_t count)
 
 static int open_memory(iocp_epoll *epoll)
 {
-    /* At worst each socket ends a receive, a send, a shutdown and a close between two waits. */
-    const uint32_t pending = power_of_two_at_least(4 * epoll->config.handle_count + IOCP_LISTENERS_MAX);
+    /* At worst each socket ends a receive, a watch, a send, a shutdown and a close between two waits. */
+    const uint32_t pending = power_of_two_at_least(5 * epoll->config.handle_count + IOCP_LISTENERS_MAX);
     int result = iocp_arena_open(&epoll->sockets_arena, epoll->config.handle_count * sizeof *epoll->sockets, 0);
     if (result < 0)
         return result;
@@ -168,6 +168,7 @@ const iocp_driver_operations *iocp_driver_epoll(void)
         .accept = iocp_epoll_accept,
         .connect = iocp_epoll_connect,
         .receive = iocp_epoll_receive,
+        .watch = iocp_epoll_watch,
         .send = iocp_epoll_send,
         .shutdown = iocp_epoll_shutdown,
         .cancel = iocp_epoll_cancel,

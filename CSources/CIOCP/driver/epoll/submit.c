@@ -72,6 +72,26 @@ void iocp_epoll_receive(iocp_driver *driver, uint64_t token, uint32_t handle, io
         iocp_epoll_list_readable(epoll, handle);
 }
 
+void iocp_epoll_tell_failure(iocp_epoll *epoll, iocp_epoll_socket *socket)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 || error == 0)
+        error = ECONNRESET;
+    socket->flags &= (uint16_t)~IOCP_EPOLL_WATCHING;
+    iocp_epoll_end(epoll, socket->watch_token, -error);
+}
+
+void iocp_epoll_watch(iocp_driver *driver, uint64_t token, uint32_t handle)
+{
+    iocp_epoll *epoll = iocp_epoll_of(driver);
+    iocp_epoll_socket *socket = &epoll->sockets[handle];
+    socket->watch_token = token;
+    socket->flags |= IOCP_EPOLL_WATCHING;
+    if (socket->flags & IOCP_EPOLL_BROKEN)
+        iocp_epoll_tell_failure(epoll, socket);
+}
+
 void iocp_epoll_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
                      iocp_send_mode mode)
 {
@@ -148,6 +168,8 @@ void iocp_epoll_cancel(iocp_driver *driver, uint64_t token, uint32_t handle)
         flag = IOCP_EPOLL_RECEIVING;
     else if (operation == IOCP_OPERATION_SEND && socket->send_token == token)
         flag = IOCP_EPOLL_SENDING;
+    else if (operation == IOCP_OPERATION_WATCH && socket->watch_token == token)
+        flag = IOCP_EPOLL_WATCHING;
     else if (operation == IOCP_OPERATION_CONNECT && socket->send_token == token)
         flag = IOCP_EPOLL_CONNECTING;
     if (!(socket->flags & flag))

@@ -62,6 +62,8 @@ static const char *operation_name(uint64_t token)
     case IOCP_OPERATION_CLOSE:
     case IOCP_OPERATION_NONE: /* of a socket that never got a slot */
         return "close";
+    case IOCP_OPERATION_WATCH:
+        return "watch";
     case IOCP_OPERATION_CANCEL:
     case IOCP_OPERATION_DRIVER:
         return "nothing";
@@ -104,6 +106,8 @@ static iocp_sim_kind kind_of(uint64_t token)
         return IOCP_SIM_CONNECT;
     case IOCP_OPERATION_SHUTDOWN:
         return IOCP_SIM_SHUTDOWN;
+    case IOCP_OPERATION_WATCH:
+        return IOCP_SIM_WATCH;
     case IOCP_OPERATION_NONE: /* a socket that never got a slot has no other */
     case IOCP_OPERATION_CLOSE:
     case IOCP_OPERATION_ACCEPT:

@@ -302,11 +302,22 @@ static void progress_close(iocp_sim *sim, iocp_sim_socket *socket)
     end(sim, socket, IOCP_SIM_CLOSE, iocp_sim_chance(sim, sim->weather.transient) ? -EINTR : 0);
 }
 
+/* Tells of an error, and leaves it to whoever reads. */
+static void progress_watch(iocp_sim *sim, iocp_sim_socket *socket)
+{
+    if (socket->operations[IOCP_SIM_WATCH].cancelled && !iocp_sim_chance(sim, sim->weather.late_cancel))
+        end(sim, socket, IOCP_SIM_WATCH, -ECANCELED);
+    else if (socket->broken)
+        end(sim, socket, IOCP_SIM_WATCH, -ECONNRESET);
+    else if (socket->peer.finished)
+        end(sim, socket, IOCP_SIM_WATCH, 0);
+}
+
 void iocp_sim_socket_progress(iocp_sim *sim, uint32_t handle)
 {
     static void (*const progress[])(iocp_sim *, iocp_sim_socket *) = {
         [IOCP_SIM_RECEIVE] = progress_receive,   [IOCP_SIM_SEND] = progress_send,   [IOCP_SIM_CONNECT] = progress_connect,
-        [IOCP_SIM_SHUTDOWN] = progress_shutdown, [IOCP_SIM_CLOSE] = progress_close,
+        [IOCP_SIM_SHUTDOWN] = progress_shutdown, [IOCP_SIM_CLOSE] = progress_close, [IOCP_SIM_WATCH] = progress_watch,
     };
     iocp_sim_socket *socket = &sim->sockets[handle];
     for (int kind = 0; kind < IOCP_SIM_KIND_COUNT; kind++) {

@@ -86,6 +86,7 @@ static uint64_t sim_now_ns(const iocp_driver *driver)
         .accept = iocp_sim_accept,              \
         .connect = iocp_sim_connect,            \
         .receive = iocp_sim_receive,            \
+        .watch = iocp_sim_watch,                \
         .send = iocp_sim_send,                  \
         .shutdown = iocp_sim_shutdown,          \
         .cancel = iocp_sim_cancel,              \

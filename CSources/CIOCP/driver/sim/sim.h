@@ -19,7 +19,7 @@
 
 enum {
     IOCP_SIM_INBOUND_EVENTS = 32,  /* of one socket, not handed over yet; powers of two */
-    IOCP_SIM_OUTBOUND_EVENTS = 4,  /* a connect or send, a shutdown, a close */
+    IOCP_SIM_OUTBOUND_EVENTS = 4,  /* a connect or send, a watch, a shutdown, a close */
     IOCP_SIM_ACCEPT_EVENTS = 8,
     IOCP_SIM_ENDED_NAMES = 16,     /* connections that ended, remembered for late events of theirs */
     IOCP_SIM_BACKLOG_MAX = 6,
@@ -35,7 +35,8 @@ typedef enum iocp_sim_kind : uint8_t {
     IOCP_SIM_CONNECT = 2,
     IOCP_SIM_SHUTDOWN = 3,
     IOCP_SIM_CLOSE = 4,
-    IOCP_SIM_KIND_COUNT = 5,
+    IOCP_SIM_WATCH = 5,
+    IOCP_SIM_KIND_COUNT = 6,
 } iocp_sim_kind;
 
 typedef enum iocp_sim_stage : uint8_t {
@@ -223,6 +224,7 @@ void iocp_sim_accept(iocp_driver *driver, uint64_t token, int listener, bool man
 int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
                      uint32_t *handle);
 void iocp_sim_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
+void iocp_sim_watch(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_sim_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
                    iocp_send_mode mode);
 void iocp_sim_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);

@@ -101,6 +101,13 @@ void iocp_sim_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp
     begin_on_socket(driver, token, handle, IOCP_SIM_RECEIVE)->class = class;
 }
 
+void iocp_sim_watch(iocp_driver *driver, uint64_t token, uint32_t handle)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    IOCP_SIM_SAY(sim, "  watch %u.%u", iocp_token_slot(token), iocp_token_generation(token));
+    (void)begin_on_socket(driver, token, handle, IOCP_SIM_WATCH);
+}
+
 void iocp_sim_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
                    iocp_send_mode mode)
 {
@@ -172,6 +179,8 @@ static iocp_sim_operation *named_operation(iocp_sim *sim, uint64_t token, uint32
         return &operations[IOCP_SIM_SEND];
     case IOCP_OPERATION_CONNECT:
         return &operations[IOCP_SIM_CONNECT];
+    case IOCP_OPERATION_WATCH:
+        return &operations[IOCP_SIM_WATCH];
     case IOCP_OPERATION_NONE:
     case IOCP_OPERATION_SHUTDOWN:
     case IOCP_OPERATION_CANCEL:

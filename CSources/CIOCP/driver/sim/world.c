@@ -189,6 +189,14 @@ uint32_t iocp_sim_accepted_with(const iocp_sim *sim, iocp_token connection)
     return count;
 }
 
+bool iocp_sim_peer_finished(const iocp_sim *sim, iocp_token connection)
+{
+    for (uint32_t i = 0; i < sim->config.handle_count; i++)
+        if (sim->sockets[i].open && sim->sockets[i].connection == connection)
+            return sim->sockets[i].peer.finished;
+    return false;
+}
+
 uint64_t iocp_sim_now_ns(const iocp_sim *sim)
 {
     return sim->now_ns;

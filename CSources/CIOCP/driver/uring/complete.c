@@ -1,5 +1,6 @@
 /* Entering the kernel, and what comes back from it. */
 #include <errno.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -100,6 +101,14 @@ static void take_receive(iocp_uring *uring, const struct io_uring_cqe *entry, io
         event->flags |= IOCP_EVENT_BUFFER_DONE;
 }
 
+/* A poll tells that there is an error, and not which: a reset, but for a network that is gone. FIN, too, ends it. */
+static int32_t watched_result(int32_t result)
+{
+    if (result < 0)
+        return result == -ECANCELED ? result : 0;
+    return result & POLLERR ? -ECONNRESET : 0;
+}
+
 /* Returns whether the entry is an event for the worker. */
 static bool take_entry(iocp_uring *uring, const struct io_uring_cqe *entry, iocp_event *event)
 {
@@ -119,6 +128,9 @@ static bool take_entry(iocp_uring *uring, const struct io_uring_cqe *entry, iocp
         /* A socket that never had a slot is closed under a token of nothing but its kind. */
         if (iocp_token_with(entry->user_data, IOCP_OPERATION_NONE) == 0)
             event->token = 0;
+        return true;
+    case IOCP_OPERATION_WATCH:
+        event->result = watched_result(entry->res);
         return true;
     case IOCP_OPERATION_CONNECT:
     case IOCP_OPERATION_SEND:

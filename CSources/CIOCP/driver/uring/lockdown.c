@@ -24,6 +24,7 @@ static int restrict_ring(const struct io_uring *ring)
         allow(IORING_OP_SEND),         allow(IORING_OP_SENDMSG),  allow(IORING_OP_SHUTDOWN),
         allow(IORING_OP_ASYNC_CANCEL), allow(IORING_OP_CLOSE),    allow(IORING_OP_READ),
         allow(IORING_OP_FILES_UPDATE), allow(IORING_OP_URING_CMD), allow(IORING_OP_NOP),
+        allow(IORING_OP_POLL_ADD),
         {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
          .sqe_flags = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS},
     };

@@ -95,6 +95,12 @@ void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, io
     entry->buf_group = class;
 }
 
+void iocp_uring_watch(iocp_driver *driver, uint64_t token, uint32_t handle)
+{
+    /* No events: errors and hang-ups are always told. */
+    (void)handle_entry(iocp_uring_of(driver), IORING_OP_POLL_ADD, token, handle);
+}
+
 static bool gathers_fit(const iocp_uring *uring, uint32_t count)
 {
     return uring->gather_count < IOCP_URING_GATHERS_MAX &&
