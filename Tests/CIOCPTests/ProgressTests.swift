@@ -152,15 +152,46 @@ import Testing
 
     /// Everything was handed over, FIN as well; the kernel still has the last bytes.
     private func lingering(_ unacknowledged: Int32) -> ScriptedWorker {
+        let (worker, connection) = finishing(unacknowledged)
+        worker.report(iocp_token_with(connection, IOCP_OPERATION_SHUTDOWN), 0)
+        _ = worker.settle()
+        return worker
+    }
+
+    /// Everything was handed over, and the shutdown has not ended.
+    private func finishing(_ unacknowledged: Int32) -> (ScriptedWorker, iocp_token) {
         let worker = ScriptedWorker { $0.linger_timeout_ns = Self.timeout }
         let connection = worker.open()
         worker.answerUnacknowledged(unacknowledged)
         #expect(worker.send(connection, [UInt8](repeating: 1, count: 5000)) == 0)
         #expect(iocp_close(worker.worker, connection) == 0)
         took(worker, connection, 5000)
+        return (worker, connection)
+    }
+
+    /// FIN counts as a byte. It left between two looks, and the peer acknowledged one byte: the kernel's answer is the same.
+    @Test func finHidesNoProgress() {
+        let (worker, connection) = finishing(5000)
+        pass(worker, Self.timeout / 8)
         worker.report(iocp_token_with(connection, IOCP_OPERATION_SHUTDOWN), 0)
         _ = worker.settle()
-        return worker
+        pass(worker, Self.timeout)
+        #expect(reason(worker) == nil)
+        pass(worker, Self.timeout)
+        #expect(reason(worker) == IOCP_CLOSE_SEND_TIMEOUT)
+    }
+
+    /// A shutdown that has not ended: whether FIN counts is not known, so nobody is judged.
+    @Test func nobodyIsJudgedWhileFinIsOnItsWay() {
+        let (worker, connection) = finishing(5000)
+        pass(worker, Self.timeout / 8)
+        pass(worker, 4 * Self.timeout)
+        worker.answerUnacknowledged(5001)
+        worker.report(iocp_token_with(connection, IOCP_OPERATION_SHUTDOWN), 0)
+        _ = worker.settle()
+        #expect(reason(worker) == nil)
+        pass(worker, Self.second)
+        #expect(reason(worker) == IOCP_CLOSE_SEND_TIMEOUT)
     }
 
     @Test func theLastBytesInTheSocketAreWaitedFor() {

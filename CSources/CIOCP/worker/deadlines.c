@@ -123,9 +123,12 @@ static look look_at(iocp_worker *worker, const iocp_slot *slot)
     const uint32_t uncertain_bytes = slot->flags & IOCP_SLOT_SEND_COUNTED ? slot->in_flight_bytes : 0;
     /* Where the kernel cannot be asked, what the socket took has to do. */
     const uint32_t rest_bytes = unacknowledged > 0 ? (uint32_t)unacknowledged : 0;
+    /* The kernel counts FIN as a byte once it left. Here it counts from the start: otherwise it would hide the first byte
+     * that the peer acknowledges. */
+    const uint32_t finish_bytes = rest_bytes > 0 && (slot->flags & IOCP_SLOT_SHUTTING) ? 1 : 0;
     return (look){.answered = true,
                   .unacknowledged_bytes = rest_bytes,
-                  .acknowledged_bytes = (uint32_t)slot->sent_bytes - uncertain_bytes - rest_bytes};
+                  .acknowledged_bytes = (uint32_t)slot->sent_bytes - uncertain_bytes - rest_bytes - finish_bytes};
 }
 
 /* No answer is no reason to end anybody. */
@@ -135,9 +138,14 @@ static void look_again(iocp_worker *worker, const iocp_slot *slot)
 }
 
 /* The send in flight may have taken as many bytes as the peer acknowledged, and its event is still to come: that looks like
- * no progress. So nobody is judged while one is in flight: it is cancelled, and its end looks again. */
+ * no progress. So nobody is judged while one is in flight: it is cancelled, and its end looks again. FIN counts as a byte,
+ * too. So a peer is not judged before the shutdown ended: the worker looks again later. */
 static bool is_doubtful(iocp_worker *worker, iocp_slot *slot)
 {
+    if (slot->flags & IOCP_SLOT_SHUTTING) {
+        look_again(worker, slot);
+        return true;
+    }
     if (!(slot->flags & IOCP_SLOT_SENDING))
         return false;
     slot->flags |= IOCP_SLOT_DOUBTED;
