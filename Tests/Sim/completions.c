@@ -150,6 +150,17 @@ static bool was_silent(const ledger *ledger, const ledger_life *life)
            (config->send_timeout_ns > 0 && silence_ns >= config->send_timeout_ns);
 }
 
+/* A peer is judged by an answer, and by what the worker knew when it came. */
+static void check_question(const ledger *ledger, const ledger_life *life, const iocp_completion *completion)
+{
+    const ledger_question *question = &life->question;
+    LEDGER_REQUIRE(ledger, !question->unanswered, "G7", "a question without an answer ended a connection", life->token);
+    LEDGER_REQUIRE(ledger, !question->sending, "G7", "a peer was judged beside a send in flight", life->token);
+    LEDGER_REQUIRE(ledger,
+                   completion->detail != IOCP_CLOSE_SEND_TIMEOUT || ledger->unasked || !question->acknowledged_between,
+                   "G7", "a peer that acknowledged some bytes was given up", life->token);
+}
+
 static void check_reason(const ledger *ledger, const ledger_life *life, const iocp_completion *completion)
 {
     const iocp_port_config *config = ledger->config;
@@ -177,6 +188,7 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
         break;
     case IOCP_CLOSE_IDLE_TIMEOUT:
         justified = config->idle_timeout_ns > 0;
+        check_question(ledger, life, completion);
         break;
     case IOCP_CLOSE_RECEIVE_TIMEOUT:
         justified = config->receive_timeout_ns > 0;
@@ -186,6 +198,7 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
         justified = config->send_timeout_ns > 0 || abort_is_justified(ledger, life);
         LEDGER_REQUIRE(ledger, ledger->unasked || was_silent(ledger, life), "G7",
                        "a peer that reads steadily was given up", life->token);
+        check_question(ledger, life, completion);
         break;
     case IOCP_CLOSE_SEND_OVERFLOW:
         justified = life->overflowed || life->squeezed || life->taken_bytes < life->lent_bytes;

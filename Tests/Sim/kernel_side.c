@@ -30,10 +30,22 @@ static void acknowledged(void *context, iocp_token connection, uint32_t count_by
     (void)count_bytes;
     if (life == NULL)
         return;
+    life->question.acknowledged_since = true;
     const uint64_t now_ns = iocp_sim_now_ns(ledger->sim);
     const uint64_t silence_ns = now_ns - life->acknowledged_ns;
     life->longest_silence_ns = silence_ns > life->longest_silence_ns ? silence_ns : life->longest_silence_ns;
     life->acknowledged_ns = now_ns;
+}
+
+static void asked(void *context, iocp_token connection, int answer, bool sending)
+{
+    ledger_question *question = &ledger_life_of(context, connection)->question;
+    question->unanswered = answer == -EBUSY || answer == -EAGAIN;
+    question->sending = sending;
+    if (question->unanswered)
+        return;
+    question->acknowledged_between = question->acknowledged_since;
+    question->acknowledged_since = false;
 }
 
 static void broke(void *context, iocp_token connection)
@@ -151,6 +163,7 @@ iocp_sim_observer ledger_observer(ledger *ledger)
                                .named = named,
                                .taken = taken,
                                .acknowledged = acknowledged,
+                               .asked = asked,
                                .silent = silent,
                                .withdrew = withdrew,
                                .broke = broke,

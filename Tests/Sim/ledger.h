@@ -38,6 +38,14 @@ typedef struct ledger_notice {
     uint32_t below_bytes;
 } ledger_notice;
 
+/* What the worker asked about a peer's progress. */
+typedef struct ledger_question {
+    bool unanswered;
+    bool sending;               /* a send was in flight: what it took was not known to the worker */
+    bool acknowledged_since;    /* its peer acknowledged some bytes after the latest answer */
+    bool acknowledged_between;  /* and between the latest two */
+} ledger_question;
+
 /* One connection, from its first name to its last completion. */
 typedef struct ledger_life {
     iocp_token token; /* 0: the slot was never used */
@@ -71,6 +79,7 @@ typedef struct ledger_life {
     uint32_t deaf_count;        /* waits since the transport failed, in clear weather, while it was paused */
     uint64_t acknowledged_ns;   /* when its peer last acknowledged some bytes, or it was named */
     uint64_t longest_silence_ns; /* between two such times */
+    ledger_question question;   /* the latest, about what its peer has not acknowledged */
     uint64_t closing_ns;
     uint64_t closing_quiet_count;
     uint64_t received_bytes;

@@ -84,6 +84,8 @@ stalled-twice|worker/events.c|s/        iocp_worker_unstall\(worker, slot\); \/\
 progress-is-room|worker/deadlines.c|s/unacknowledged > 0 \? \(uint32_t\)unacknowledged : 0/0/|a peer that reads a full socket slowly is given up
 progress-judged-in-flight|worker/deadlines.c|s/if \(!\(slot->flags & IOCP_SLOT_SENDING\)\)\n        return false;/return false;/|what a send in flight took looks like silence
 progress-no-answer|worker/deadlines.c|s/if \(unacknowledged == -EBUSY \|\| unacknowledged == -EAGAIN\)\n/if (false)\n/|a question without an answer ends a connection
+progress-hidden-by-fin|worker/deadlines.c|s/ - rest_bytes - finish_bytes/ - rest_bytes/|the first byte acknowledged after FIN looks like none
+progress-judged-at-fin|worker/deadlines.c|s/    if \(slot->flags & IOCP_SLOT_SHUTTING\) \{\n        look_again\(worker, slot\);\n        return true;\n    \}\n//|a peer is judged while FIN may have left or not
 delayed-send-forgotten|worker/deadlines.c|s/        slot->flags &= ~\(uint32_t\)IOCP_SLOT_SEND_DELAYED;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
 stale-timer|worker/timers.c|s/ \|\| name_of\(entry->life, index\) != timer//|an old name cancels a new timer
 unsent-fell-forgotten|worker/pressure.c|s/(below_bytes\)\n)        iocp_worker_end_notice\(worker, slot, 0\);/\1        ;/|few unsent bytes are awaited for ever

@@ -35,6 +35,9 @@ typedef struct iocp_sim_observer {
     void (*taken)(void *context, iocp_token connection, const uint8_t *bytes, uint32_t count_bytes);
     /* Their peer acknowledged some of them. */
     void (*acknowledged)(void *context, iocp_token connection, uint32_t count_bytes);
+    /* The worker asked what its peer has not acknowledged yet. `answer` is a count of bytes, or -errno; `sending`: a send
+     * had not ended for the worker, so what it took is not known there. */
+    void (*asked)(void *context, iocp_token connection, int answer, bool sending);
     /* A send whose success need not end a wait was submitted: nobody should wait for it. */
     void (*silent)(void *context, iocp_token connection, uint32_t count_bytes);
     /* A receive was cancelled while the kernel had it. */

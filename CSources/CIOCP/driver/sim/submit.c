@@ -243,15 +243,26 @@ int iocp_sim_peer_address(iocp_driver *driver, uint32_t handle, iocp_address *ad
     return 0;
 }
 
-int iocp_sim_unacknowledged(iocp_driver *driver, uint32_t handle)
+static int unacknowledged(iocp_sim *sim, const iocp_sim_socket *socket)
 {
-    iocp_sim *sim = iocp_sim_of(driver);
-    const iocp_sim_socket *socket = &sim->sockets[handle];
-    IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && socket->open, "G4", "a question to a closed socket", 0);
     if (sim->cannot_be_asked)
         return iocp_sim_fail(sim, "unacknowledged", -EOPNOTSUPP);
     if (iocp_sim_chance(sim, sim->weather.refuse))
         return iocp_sim_fail(sim, "unacknowledged", iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EBUSY : -EAGAIN);
     /* FIN is acknowledged with what is before it. */
     return (int)socket->peer.unread_bytes + (socket->finish_sent && socket->peer.unread_bytes > 0);
+}
+
+int iocp_sim_unacknowledged(iocp_driver *driver, uint32_t handle)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    const iocp_sim_socket *socket = &sim->sockets[handle];
+    IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && socket->open, "G4", "a question to a closed socket", 0);
+    const int answer = unacknowledged(sim, socket);
+    const bool sending = socket->operations[IOCP_SIM_SEND].stage != IOCP_SIM_IDLE;
+    IOCP_SIM_SAY(sim, "  ask %u.%u: %d%s", iocp_token_slot(socket->connection),
+                 iocp_token_generation(socket->connection), answer, sending ? ", beside a send" : "");
+    if (socket->connection != 0 && sim->observer.asked != NULL)
+        sim->observer.asked(sim->observer.context, socket->connection, answer, sending);
+    return answer;
 }
