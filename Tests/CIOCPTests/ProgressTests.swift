@@ -217,6 +217,20 @@ import Testing
         #expect(worker.stats.timeouts == 1)
     }
 
+    /// Its deadline comes in the wait that brings the end of the close: there is nothing to send any more.
+    @Test func aDelayedSendIsForgottenWithItsConnection() {
+        let (worker, connection) = stalled { _ in }
+        worker.report(iocp_token_with(connection, IOCP_OPERATION_SEND), -ENOBUFS)
+        _ = worker.settle()
+        #expect(iocp_abort(worker.worker, connection) == 0)
+        _ = worker.settle()
+        worker.report(iocp_token_with(connection, IOCP_OPERATION_RECEIVE), -ECANCELED)
+        _ = worker.settle()
+        worker.pass(Self.second)
+        worker.report(iocp_token_with(connection, IOCP_OPERATION_CLOSE), 0)
+        #expect(worker.settle().last?.kind == IOCP_COMPLETION_CLOSED)
+    }
+
     // MARK: - A worker that was away
 
     /// A handler that takes longer than a timeout: what came meanwhile is no silence.

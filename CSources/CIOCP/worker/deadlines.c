@@ -291,7 +291,8 @@ static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
 
 void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->flags & IOCP_SLOT_SEND_DELAYED) {
+    /* A slot whose socket is being closed is not listed any more: its release would find it in a list. */
+    if ((slot->flags & IOCP_SLOT_SEND_DELAYED) && slot->state != IOCP_SLOT_CLOSING) {
         slot->flags &= ~(uint32_t)IOCP_SLOT_SEND_DELAYED;
         iocp_worker_touch(worker, slot);
     }
