@@ -12,6 +12,19 @@
 
 /* --- configuration ------------------------------------------------------------------------------------------ */
 
+/* Why the ring cannot serve this configuration here; code 0 if it can. */
+static iocp_failure ring_refusal(const iocp_port_config *config)
+{
+    const iocp_capabilities *capabilities = iocp_capabilities_get();
+    iocp_failure refusal = {0};
+    if (capabilities->uring_result < 0)
+        iocp_port_fail(&refusal, capabilities->uring_result, IOCP_STAGE_RING, "io_uring_setup");
+    else if (config->connections_per_address > 0 && !capabilities->socket_commands)
+        iocp_port_fail(&refusal, -EOPNOTSUPP, IOCP_STAGE_CONFIGURATION,
+                       "connections_per_address (a ring asks for a client's address by socket commands, since Linux 6.7)");
+    return refusal;
+}
+
 /* Replaces zeros and AUTO by what this machine gives. */
 static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failure *failure)
 {
@@ -27,19 +40,19 @@ static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failu
             files < IOCP_CONNECTIONS_PER_WORKER_MAX ? files : IOCP_CONNECTIONS_PER_WORKER_MAX;
 
     if (config->driver == IOCP_DRIVER_AUTO) {
-        port->fallback_cause = iocp_capabilities_get()->uring_result;
-        config->driver = port->fallback_cause == 0 ? IOCP_DRIVER_URING : IOCP_DRIVER_EPOLL;
+        port->fallback = ring_refusal(config);
+        config->driver = port->fallback.code == 0 ? IOCP_DRIVER_URING : IOCP_DRIVER_EPOLL;
     }
     port->driver = iocp_driver_find(config->driver);
     if (port->driver == NULL) {
-        if (port->fallback_cause < 0)
-            return iocp_port_fail(failure, port->fallback_cause, IOCP_STAGE_RING, "io_uring_setup");
+        if (port->fallback.code < 0)
+            return iocp_port_fail(failure, port->fallback.code, port->fallback.stage, port->fallback.detail);
         return iocp_port_fail(failure, -ENOSYS, IOCP_STAGE_CONFIGURATION, "driver (not part of this build)");
     }
     if (config->driver == IOCP_DRIVER_URING) {
-        const int refused = iocp_capabilities_get()->uring_result;
-        if (refused < 0)
-            return iocp_port_fail(failure, refused, IOCP_STAGE_RING, "io_uring_setup");
+        const iocp_failure refusal = ring_refusal(config);
+        if (refusal.code < 0)
+            return iocp_port_fail(failure, refusal.code, refusal.stage, refusal.detail);
         if (config->connections_per_worker > files)
             return iocp_port_fail(failure, -EMFILE, IOCP_STAGE_CONFIGURATION,
                         "connections_per_worker (a ring's direct descriptors are bounded by RLIMIT_NOFILE)");
@@ -263,9 +276,9 @@ const iocp_port_config *iocp_port_configuration(const iocp_port *port)
     return &port->config;
 }
 
-int iocp_port_fallback_cause(const iocp_port *port)
+iocp_failure iocp_port_fallback_cause(const iocp_port *port)
 {
-    return port->fallback_cause;
+    return port->fallback;
 }
 
 uint32_t iocp_port_worker_count(const iocp_port *port)

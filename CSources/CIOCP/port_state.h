@@ -28,7 +28,7 @@ struct iocp_port {
     iocp_lifetime lifetime; /* first: its address is the port's */
     iocp_port_config config;
     const iocp_driver_operations *driver;
-    int fallback_cause;
+    iocp_failure fallback; /* why `auto` is epoll; code 0: it is not */
     iocp_stats_page stats;
     iocp_worker *workers;
     port_thread *threads;

@@ -34,6 +34,10 @@ enum ErrorSentences {
                     "connectionsPerWorker is too large (EMFILE): a ring's direct descriptors are bounded by "
                         + "RLIMIT_NOFILE: use more workers, or raise the limit (ulimit -n)"
                 ),
+                (
+                    EOPNOTSUPP,
+                    "io_uring cannot do this here (EOPNOTSUPP): DETAIL: use the epoll driver, or a newer kernel"
+                ),
                 (ENOSYS, "the driver is not part of this build (ENOSYS): choose auto, uring or epoll"),
             ])
         + of(

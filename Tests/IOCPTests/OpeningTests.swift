@@ -182,10 +182,50 @@ extension RealSockets.Faults {
                 try #require(failure.stage == IOCP_STAGE_RING && failure.code == -EPERM)
                 configuration.driver = IOCP_DRIVER_AUTO
                 try #require(iocp_port_create(&configuration, &port, &failure) == 0)
-                try #require(iocp_port_fallback_cause(port) == -EPERM)
+                try #require(iocp_port_fallback_cause(port).code == -EPERM)
                 try #require(iocp_port_configuration(port).pointee.driver == IOCP_DRIVER_EPOLL)
                 internals_faults_inside(false)
                 iocp_port_destroy(port)
+            }
+        }
+
+        /// The probe's socket is refused, so the kernel seems to lack socket commands, as those before 6.7 do.
+        @Test("without socket commands a limit by address refuses the ring by name, and auto is epoll and says why")
+        func limitByAddress() async {
+            await #expect(processExitsWith: .success) {
+                internals_fault_arm(INTERNALS_FAULT_SOCKET, EAFNOSUPPORT, 0, 1)
+                internals_faults_inside(true)
+                _ = iocp_capabilities_get()
+                internals_faults_inside(false)
+                try #require(internals_faults_struck(INTERNALS_FAULT_SOCKET) == 1)
+                internals_faults_end()
+                var configuration = FaultyWorker.configuration(.uring)
+                var port: OpaquePointer?
+                var failure = iocp_failure()
+                try #require(iocp_port_create(&configuration, &port, &failure) == 0)
+                iocp_port_destroy(port)
+
+                configuration.connections_per_address = 1
+                try #require(iocp_port_create(&configuration, &port, &failure) == -EOPNOTSUPP)
+                try #require(failure.stage == IOCP_STAGE_CONFIGURATION && failure.code == -EOPNOTSUPP)
+                var swift = PortConfiguration()
+                swift.driver = .uring
+                swift.connectionsPerAddress = 1
+                do {
+                    _ = try CompletionPort(swift)
+                    Issue.record("it was not refused")
+                } catch {
+                    try #require(
+                        "\(error)"
+                            == "io_uring cannot do this here (EOPNOTSUPP): connectionsPerAddress (a ring asks for a "
+                            + "client's address by socket commands, since Linux 6.7): use the epoll driver, or a newer "
+                            + "kernel")
+                }
+                swift.driver = .auto
+                let fallen = try CompletionPort(swift)
+                try #require(fallen.driver == .epoll && fallen.fallbackCause?.code == EOPNOTSUPP)
+                swift.connectionsPerAddress = 0
+                try #require(try CompletionPort(swift).driver == .uring)
             }
         }
     }

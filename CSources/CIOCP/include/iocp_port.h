@@ -39,7 +39,8 @@ typedef struct iocp_port_config {
     uint64_t send_timeout_ns;              /* 0: none; else unsent bytes and the peer acknowledged nothing in it */
     uint32_t receive_progress_bytes;       /* at least 1 */
     uint32_t timers_per_worker;            /* user timers armed at once */
-    uint32_t connections_per_address;      /* 0: no limit; IPv6 peers are counted by /64; over all workers */
+    uint32_t connections_per_address;      /* 0: no limit; IPv6 peers are counted by /64; over all workers;
+                                            * a ring needs Linux 6.7 for it */
     uint32_t accepts_per_second;           /* 0: no limit; over all workers; clients beyond it wait in the backlog */
     uint64_t spin_ns;                      /* 0: none; else a busy worker looks so long before it sleeps; <= 10 ms */
     uint32_t busy_poll_us;                 /* 0: none; else a wait polls the network card's queue for so long (NAPI) */
@@ -70,8 +71,9 @@ void iocp_port_destroy(iocp_port *port);
 /* The configuration in force, zeros replaced by what was chosen. Thread: any. */
 const iocp_port_config *iocp_port_configuration(const iocp_port *port);
 
-/* Why `driver = auto` fell back to epoll: the -errno of io_uring_setup(2), or 0 if it did not. Thread: any. */
-int iocp_port_fallback_cause(const iocp_port *port);
+/* Why `driver = auto` fell back to epoll: the failure with which `driver = uring` is refused here; its code is 0 if it did
+ * not fall back. Thread: any. */
+iocp_failure iocp_port_fallback_cause(const iocp_port *port);
 
 uint32_t iocp_port_worker_count(const iocp_port *port);
 

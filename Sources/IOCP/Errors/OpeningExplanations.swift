@@ -13,6 +13,8 @@ extension Explanation {
             Explanation(
                 "connectionsPerWorker is too large", "a ring's direct descriptors are bounded by RLIMIT_NOFILE",
                 "use more workers, or raise the limit (ulimit -n)")
+        case EOPNOTSUPP:
+            Explanation("io_uring cannot do this here", error.detail, "use the epoll driver, or a newer kernel")
         case ENOSYS: Explanation("the driver is not part of this build", nil, "choose auto, uring or epoll")
         default: nil
         }

@@ -49,7 +49,7 @@ public final class CompletionPort: @unchecked Sendable {
     /// Why `auto` fell back to epoll, or nil if it did not.
     public var fallbackCause: IOCPError? {
         let cause = unsafe iocp_port_fallback_cause(raw)
-        return cause < 0 ? IOCPError(code: cause, operation: .ring) : nil
+        return unsafe cause.code < 0 ? IOCPError(cause, .ring) : nil
     }
 
     /// Opens the next unopened worker on the calling thread, which then owns it until the worker is gone. It joins every

@@ -75,6 +75,7 @@ public struct PortConfiguration: Sendable, Hashable {
     /// User timers each worker can have armed.
     public var timersPerWorker: Int = 16 * 1024
     /// Connections one peer address may have, over all workers; 0 is no limit. IPv6 peers are counted by /64.
+    /// With io_uring it needs Linux 6.7: before, `uring` is refused (EOPNOTSUPP), and `auto` is epoll.
     public var connectionsPerAddress: Int = 0
     /// Connections accepted per second, over all workers; 0 is no limit. Clients beyond it wait in the backlog.
     public var acceptsPerSecond: Int = 0
