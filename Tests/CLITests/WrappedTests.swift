@@ -97,6 +97,21 @@ extension Commands {
         }
 
         @Test(
+            "libnuma says nothing on stderr, even if /sys makes no sense",
+            .enabled(if: Wrapper.makesNamespaces, "needs root and unshare --mount"))
+        func quietLibrary() throws {
+            let script = """
+                mount -t tmpfs none /sys && mkdir -p /sys/devices/system/node/node0 &&
+                echo nonsense > /sys/devices/system/node/node0/cpumap && exec "$@"
+                """
+            let child = try Wrapper("unshare", ["--mount", "bash", "-c", script, "bash"]).server(["--workers", "1"])
+            _ = try child.line(of: .output, beginning: "listening on ")
+            child.signal(SIGTERM)
+            #expect(try child.end() == 0)
+            #expect(child.text(of: .errors) == "")
+        }
+
+        @Test(
             "a process that /proc hides is told from one that is not there",
             .enabled(if: Wrapper.makesNamespaces && Wrapper.has("setpriv"), "needs root, unshare and setpriv"))
         func hidden() throws {

@@ -10,6 +10,19 @@
 #include <time.h>
 #include <unistd.h>
 
+/* libnuma prints its warnings and errors to stderr, unless the program has these functions of its own (numa(3)). Every
+ * call here has a result that says as much. Weak: a program may have other ones. */
+__attribute__((weak)) void numa_warn(int number, char *format, ...)
+{
+    (void)number;
+    (void)format;
+}
+
+__attribute__((weak)) void numa_error(char *call)
+{
+    (void)call;
+}
+
 /* A CPU set large enough for this machine: sched_getaffinity(2) answers EINVAL for one that is too small. */
 static cpu_set_t *allowed_set(int *cpu_count, size_t *size_bytes)
 {
