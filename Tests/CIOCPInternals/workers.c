@@ -196,14 +196,15 @@ static void release(internals_worker *self)
     free(self);
 }
 
-internals_worker *internals_worker_create(const iocp_port_config *config, bool whole_buffers)
+internals_worker *internals_worker_create(const iocp_port_config *config, uint32_t index, bool whole_buffers)
 {
     internals_worker *self = aligned_alloc(IOCP_CACHE_LINE_BYTES, sizeof *self);
     if (self == NULL)
         return NULL;
     memset(self, 0, sizeof *self);
     self->config = *config;
-    self->config.worker_count = 1;
+    if (self->config.worker_count == 0)
+        self->config.worker_count = 1;
     self->batch = UINT32_MAX;
     self->now_ns = UINT64_C(5000000000);
     self->requests = calloc(QUEUE_MAX, sizeof *self->requests);
@@ -233,13 +234,14 @@ internals_worker *internals_worker_create(const iocp_port_config *config, bool w
                                              .listeners = &self->listeners,
                                              .addresses = &self->addresses,
                                              .stop_at_ns = &self->stop_at_ns,
+                                             .index = index,
                                              .cpu = UINT32_MAX,
                                              .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     iocp_failure failure = {0};
     char thread_name[16]; /* opening renames the thread, which is not the test's own */
     pthread_getname_np(pthread_self(), thread_name, sizeof thread_name);
     opening = self;
-    iocp_listener_set_open(&self->listeners, 1, config->listen_backlog);
+    iocp_listener_set_open(&self->listeners, self->config.worker_count, config->listen_backlog);
     if (self->requests == NULL || self->events == NULL || self->worker.setup.wake_fd < 0 ||
         iocp_mailbox_reserve(&self->worker.mailbox, config->mailbox_entries) < 0 ||
         iocp_address_counts_open(&self->addresses, config->connections_per_worker, config->connections_per_address) < 0 ||
@@ -265,6 +267,13 @@ iocp_worker *internals_worker_get(internals_worker *self)
 const iocp_port_config *internals_worker_config(const internals_worker *self)
 {
     return &self->config;
+}
+
+int internals_worker_listen(internals_worker *self)
+{
+    const iocp_address loopback = {.bytes = {127, 0, 0, 1}};
+    iocp_address bound;
+    return iocp_listener_set_add(&self->listeners, &loopback, 1, false, &bound);
 }
 
 bool internals_worker_next_request(internals_worker *self, internals_request *request, iocp_range *ranges)

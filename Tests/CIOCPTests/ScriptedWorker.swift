@@ -9,7 +9,7 @@ final class ScriptedWorker {
 
     init(
         connections: UInt32 = 16, buffers: UInt32 = 64, chunks: UInt32 = 64, wholeBuffers: Bool = false,
-        configure: (inout iocp_port_config) -> Void = { _ in }
+        index: UInt32 = 0, configure: (inout iocp_port_config) -> Void = { _ in }
     ) {
         var configuration = iocp_port_config_default()
         configuration.connections_per_worker = connections
@@ -18,7 +18,7 @@ final class ScriptedWorker {
         configuration.send_chunks_per_worker = chunks
         configuration.mailbox_entries = 16
         configure(&configuration)
-        script = internals_worker_create(&configuration, wholeBuffers)!
+        script = internals_worker_create(&configuration, index, wholeBuffers)!
         worker = internals_worker_get(script)!
     }
 

@@ -316,6 +316,11 @@ void ledger_check_end(const ledger *ledger)
     const iocp_worker_stats stats = iocp_port_stats(iocp_worker_port(ledger->worker), 0);
     LEDGER_REQUIRE(ledger, stats.connections == 0 && stats.closed == stats.accepted + stats.connected, "G3",
                    "the stats page misses a connection", 0);
+    /* A second's accepts at the start, and then by time. */
+    const uint64_t rate = ledger->config->accepts_per_second;
+    const uint64_t passed_ns = iocp_sim_now_ns(ledger->sim) - ledger->opened_ns;
+    LEDGER_REQUIRE(ledger, rate == 0 || stats.accepted <= rate + rate * passed_ns / 1000000000, "G6",
+                   "more clients were accepted than the rate allows", 0);
     LEDGER_REQUIRE(ledger, stats.completions == ledger->completion_count, "G1", "the stats page misses a completion", 0);
     /* The listener may be backing off. */
     LEDGER_REQUIRE(ledger, held.deadlines <= 1, "G6", "deadlines are still armed", 0);

@@ -122,6 +122,7 @@ typedef struct ledger {
     const iocp_port_config *config;
     const iocp_sim *sim;
     iocp_worker *worker;
+    uint64_t opened_ns; /* of the worker */
     ledger_life lives[LEDGER_SLOTS_MAX];
     iocp_token names[LEDGER_SLOTS_MAX][LEDGER_NAMES]; /* the latest */
     uint64_t over_count;

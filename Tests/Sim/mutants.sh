@@ -74,6 +74,7 @@ connect-ends-early|worker/deadlines.c|s/iocp_worker_clock_ns\(worker\) \+ timeou
 connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING(\)\n        return [^\n]*;\n    iocp_worker_begin_close\(worker, slot, IOCP_CLOSE_LOCAL, 0, true\))/slot->state > IOCP_SLOT_OPEN\1/|giving up a connect ends a connection that opened
 admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client whose address cannot be asked goes uncounted
 admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
+accepts-unpaid|worker/listeners.c|s/        worker->accepting\.credit -= cost;\n//|more clients are accepted than the rate allows
 held-forgotten|worker/flush.c|s/    if \(worker->accepting\.held_count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
 break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& (worker->table.slots[i].flags \& IOCP_SLOT_SENDING))/|a worker that fails forgets connections without a send
 stalled-take-all|worker/stalled.c|s/if \(newly && stalled_leave_less_than\(worker, 2\)\)/if (false)/|peers that do not read take all send memory

@@ -155,6 +155,7 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
     if (!listens_first)
         require(scenario, iocp_port_listen(scenario->port, &address, &bound, &failure), "iocp_port_listen");
     ledger->worker = scenario->worker;
+    ledger->opened_ns = iocp_worker_now_ns(scenario->worker);
 
     scenario->application = (application){.port = scenario->port,
                                           .worker = scenario->worker,

@@ -52,27 +52,43 @@ bool iocp_worker_spares_slot(const iocp_worker *worker)
     return free_slots(worker) > worker->accepting.one_count;
 }
 
-/* A bucket of tokens, one second deep, refilled by time: this worker's share of the port's rate. */
-static uint64_t rate_per_second(const iocp_worker *worker)
-{
-    const uint64_t share = worker->setup.config->accepts_per_second / worker->setup.config->worker_count;
-    return share > 0 ? share : 1;
-}
-
-static const uint64_t token_unit = 1000000000;
-
 static bool rate_limited(const iocp_worker *worker)
 {
     return worker->setup.config->accepts_per_second > 0;
 }
 
+/* This worker's share of the port's rate is a bucket of credit. Each nanosecond refills it by the rate of the whole port, and
+ * an accept costs as many units as all workers' buckets gain in the time of one: so the shares add up to the rate, even
+ * if it is lower than the number of workers. */
+static uint64_t accept_cost(const iocp_worker *worker)
+{
+    return worker->setup.config->worker_count * UINT64_C(1000000000);
+}
+
+/* One second deep, and at least one accept. */
+static uint64_t bucket_depth(const iocp_worker *worker)
+{
+    const uint64_t second = worker->setup.config->accepts_per_second * UINT64_C(1000000000);
+    return second > accept_cost(worker) ? second : accept_cost(worker);
+}
+
+void iocp_worker_open_accepting(iocp_worker *worker)
+{
+    const iocp_port_config *config = worker->setup.config;
+    worker->accepting.refilled_ns = worker->now_ns;
+    /* If there are fewer accepts in a second than workers, so many workers begin with one, and the others with none. */
+    if (config->accepts_per_second >= config->worker_count || worker->setup.index < config->accepts_per_second)
+        worker->accepting.credit = bucket_depth(worker);
+}
+
 static void refill(iocp_worker *worker)
 {
-    const uint64_t rate = rate_per_second(worker);
+    const uint64_t rate = worker->setup.config->accepts_per_second;
+    const uint64_t depth = bucket_depth(worker);
     const uint64_t passed_ns = worker->now_ns - worker->accepting.refilled_ns;
     worker->accepting.refilled_ns = worker->now_ns;
-    const uint64_t tokens = worker->accepting.tokens + (passed_ns < token_unit ? passed_ns * rate : rate * token_unit);
-    worker->accepting.tokens = tokens < rate * token_unit ? tokens : rate * token_unit;
+    const uint64_t missing = depth - worker->accepting.credit;
+    worker->accepting.credit = passed_ns <= missing / rate ? worker->accepting.credit + passed_ns * rate : depth;
 }
 
 static void back_off(iocp_worker *worker, uint32_t listener, uint64_t delay_ns)
@@ -83,17 +99,18 @@ static void back_off(iocp_worker *worker, uint32_t listener, uint64_t delay_ns)
 }
 
 /* Whether the rate allows one more accept; otherwise the listener waits until it does. */
-static bool take_token(iocp_worker *worker, uint32_t listener)
+static bool pay_for_accept(iocp_worker *worker, uint32_t listener)
 {
     if (!rate_limited(worker))
         return true;
     refill(worker);
-    if (worker->accepting.tokens >= token_unit) {
-        worker->accepting.tokens -= token_unit;
+    const uint64_t cost = accept_cost(worker);
+    if (worker->accepting.credit >= cost) {
+        worker->accepting.credit -= cost;
         return true;
     }
     IOCP_STATS_ADD(worker->stats, delayed_accepts, 1);
-    back_off(worker, listener, (token_unit - worker->accepting.tokens) / rate_per_second(worker) + 1);
+    back_off(worker, listener, (cost - worker->accepting.credit) / worker->setup.config->accepts_per_second + 1);
     return false;
 }
 
@@ -147,7 +164,7 @@ static void service_listener(iocp_worker *worker, uint32_t index)
         give_up(worker, index, listening_socket);
         return;
     }
-    if (state->backing_off || !has_slot(worker, state) || !take_token(worker, index))
+    if (state->backing_off || !has_slot(worker, state) || !pay_for_accept(worker, index))
         return;
     *state = (iocp_accept_state){.armed = true, .many = many_fit(worker)};
     reserve(worker, state->many);

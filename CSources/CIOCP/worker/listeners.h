@@ -29,11 +29,14 @@ typedef struct iocp_worker_listeners {
     iocp_held_client held[IOCP_ADMISSIONS_HELD_MAX];
     uint32_t one_count;      /* of those, accepts of one connection */
     uint64_t reserved_count; /* slots that armed accepts may fill before the next flush */
-    uint64_t tokens;       /* accepts allowed now, in units of 1/1e9 */
+    uint64_t credit;         /* for accepts, where their rate is limited */
     uint64_t refilled_ns;
 } iocp_worker_listeners;
 
 struct iocp_worker;
+
+/* Gives a worker that opens its share of the accepts that the port's first second has. */
+void iocp_worker_open_accepting(struct iocp_worker *worker);
 
 /* Arms what may accept, cancels what may not. Called at each flush. */
 void iocp_worker_service_listeners(struct iocp_worker *worker);

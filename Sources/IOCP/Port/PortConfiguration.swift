@@ -78,6 +78,8 @@ public struct PortConfiguration: Sendable, Hashable {
     /// With io_uring it needs Linux 6.7: before, `uring` is refused (EOPNOTSUPP), and `auto` is epoll.
     public var connectionsPerAddress: Int = 0
     /// Connections accepted per second, over all workers; 0 is no limit. Clients beyond it wait in the backlog.
+    /// Each worker has an equal share. After a quiet time as many are accepted at once as in a second, or one by each worker
+    /// if that is more, and one for each worker and address.
     public var acceptsPerSecond: Int = 0
     /// How long a worker that had work just now looks for more before it sleeps: at most 10 ms.
     ///

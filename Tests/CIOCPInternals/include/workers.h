@@ -37,12 +37,15 @@ typedef struct internals_request {
     bool abort;                 /* CLOSE */
 } internals_request;
 
-/* A worker with index 0 and no listener. The driver names connected sockets from 1,000,000 on. NULL when it cannot be
- * opened. */
-internals_worker *internals_worker_create(const iocp_port_config *config, bool whole_buffers);
+/* One worker, alone where config->worker_count is 0, and without a listener. The driver names connected sockets from
+ * 1,000,000 on. NULL when it cannot be opened. */
+internals_worker *internals_worker_create(const iocp_port_config *config, uint32_t index, bool whole_buffers);
 
 /* Closes the worker as its port would. */
 void internals_worker_destroy(internals_worker *worker);
+
+/* Listens on a free port of 127.0.0.1, so that accepts are asked for. Returns 0 or -errno. */
+int internals_worker_listen(internals_worker *worker);
 
 iocp_worker *internals_worker_get(internals_worker *worker);
 const iocp_port_config *internals_worker_config(const internals_worker *worker);
