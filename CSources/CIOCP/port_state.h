@@ -29,6 +29,7 @@ struct iocp_port {
     iocp_port_config config;
     const iocp_driver_operations *driver;
     iocp_failure fallback; /* why `auto` is epoll; code 0: it is not */
+    bool rehearsed;
     iocp_stats_page stats;
     iocp_worker *workers;
     port_thread *threads;

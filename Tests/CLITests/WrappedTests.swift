@@ -97,6 +97,35 @@ extension Commands {
         }
 
         @Test(
+            "where rings may not have their memory the server and the load run on epoll, and say why once",
+            .enabled(
+                if: getuid() == 0 && Wrapper.has("setpriv") && Wrapper.has("prlimit"), "needs root, setpriv and prlimit"))
+        func memoryLimit() throws {
+            // Of a user who holds no ring meanwhile: what one user's processes lock is one sum.
+            let user = ["--reuid=64209", "--regid=65534", "--clear-groups"]
+            // Who measures coverage could not write here as another user, and would say so.
+            let quiet = ["LLVM_PROFILE_FILE": "/dev/null"]
+            let limited = Wrapper("setpriv", user + ["prlimit", "--memlock=65536"])
+            let serve = ["serve", "--host", "127.0.0.1", "--port", "0", "--workers", "2"]
+            let server = try limited.run(serve, environment: quiet)
+            let ready = try server.line(of: .output, beginning: "listening on ")
+            #expect(ready.hasSuffix("driver=epoll"))
+            let port = try #require(ready.split(separator: " ")[2].split(separator: ":").last)
+            let load = ["stress", "--port", String(port), "--connections", "10", "--duration", "0.3"]
+            let client = try limited.run(load, environment: quiet)
+            #expect(try client.end() == 0, "\(client.text(of: .errors))")
+            server.signal(SIGTERM)
+            #expect(try server.end() == 0)
+            for command in [server, client] {
+                let warning = "iocp: warning: using epoll: no memory for the ring (ENOMEM): RLIMIT_MEMLOCK"
+                #expect(command.lines(of: .errors).filter { $0.hasPrefix(warning) }.count == 1)
+            }
+            let forced = try limited.run(serve + ["--driver", "uring"], environment: quiet)
+            #expect(try forced.end() == 1)
+            #expect(forced.text(of: .errors).contains("no memory for the ring (ENOMEM)"))
+        }
+
+        @Test(
             "libnuma says nothing on stderr, even if /sys makes no sense",
             .enabled(if: Wrapper.makesNamespaces, "needs root and unshare --mount"))
         func quietLibrary() throws {

@@ -228,5 +228,95 @@ extension RealSockets.Faults {
                 try #require(try CompletionPort(swift).driver == .uring)
             }
         }
+
+        /// A port that chooses for itself, with one point failing while it is created and a worker attaches.
+        private func chooseDriver(
+            failing point: internals_fault_point, _ error: Errno, times: UInt32, passing: UInt32 = 0,
+            check: (OpaquePointer) throws -> Void
+        ) throws {
+            _ = iocp_capabilities_get()
+            let before = openDescriptors()
+            var configuration = FaultyWorker.configuration(.uring)
+            configuration.driver = IOCP_DRIVER_AUTO
+            configuration.worker_count = 2
+            var port: OpaquePointer?
+            var worker: OpaquePointer?
+            var failure = iocp_failure()
+            internals_fault_arm(point, error.code, passing, times)
+            internals_faults_inside(true)
+            var result = iocp_port_create(&configuration, &port, &failure)
+            if result == 0 { result = internals_port_attach(port, &worker, &failure) }
+            internals_faults_inside(false)
+            let struck = internals_faults_struck(point)
+            internals_faults_end()
+            #expect(result == 0 && struck > 0)
+            if let worker { iocp_worker_close(worker) }
+            if let port {
+                try check(port)
+                iocp_port_destroy(port)
+            }
+            #expect(openDescriptors() <= before, "descriptors leaked")
+        }
+
+        @Test("auto is epoll where the rings of all workers do not fit", arguments: Errors.ring, [0, 1] as [UInt32])
+        func rehearsal(error: Errno, passing: UInt32) throws {
+            let points: [(internals_fault_point, iocp_stage)] = [
+                (INTERNALS_FAULT_RING_SETUP, IOCP_STAGE_RING), (INTERNALS_FAULT_RING_BUFFERS, IOCP_STAGE_RING_BUFFERS),
+            ]
+            for (point, stage) in points {
+                try chooseDriver(failing: point, error, times: .max, passing: passing) { port in
+                    let cause = iocp_port_fallback_cause(port)
+                    #expect(cause.code == -error.code && cause.stage == stage && cause.detail != nil)
+                    #expect(iocp_port_configuration(port).pointee.driver == IOCP_DRIVER_EPOLL)
+                }
+            }
+        }
+
+        @Test(
+            "auto is epoll where there is no memory to try the rings",
+            .enabled(if: internals_faults_reach_the_allocator(), "a sanitizer has an allocator of its own"))
+        func rehearsalWithoutMemory() {
+            _ = iocp_capabilities_get()
+            _ = iocp_node_count()
+            var configuration = FaultyWorker.configuration(.uring)
+            configuration.driver = IOCP_DRIVER_AUTO
+            var causes: [iocp_stage] = []
+            for passing: UInt32 in 0..<8 {
+                var port: OpaquePointer?
+                var failure = iocp_failure()
+                internals_fault_arm(INTERNALS_FAULT_ALLOCATE, ENOMEM, passing, 1)
+                internals_faults_inside(true)
+                let result = iocp_port_create(&configuration, &port, &failure)
+                internals_faults_inside(false)
+                internals_faults_end()
+                guard result == 0, let port else { continue }
+                causes.append(iocp_port_fallback_cause(port).stage)
+                iocp_port_destroy(port)
+            }
+            #expect(causes.contains(IOCP_STAGE_MEMORY))
+        }
+
+        @Test("memory that a ring lacks for a moment is waited for, by a port that chose the ring")
+        func lateMemory() throws {
+            let points = [INTERNALS_FAULT_RING_SETUP, INTERNALS_FAULT_RING_BUFFERS, INTERNALS_FAULT_RING_FILES]
+            for point in points { // the last is the worker's alone; the others strike the rehearsal
+                try chooseDriver(failing: point, Errno(ENOMEM), times: 3) { port in
+                    #expect(iocp_port_fallback_cause(port).code == 0)
+                    #expect(iocp_port_configuration(port).pointee.driver == IOCP_DRIVER_URING)
+                }
+            }
+        }
+
+        /// In a process of its own, as the kernel is probed once.
+        @Test("the probe waits for memory, too")
+        func lateMemoryOfTheProbe() async {
+            await #expect(processExitsWith: .success) {
+                internals_fault_arm(INTERNALS_FAULT_RING_SETUP, ENOMEM, 0, 3)
+                internals_faults_inside(true)
+                try #require(iocp_capabilities_get().pointee.uring_result == 0)
+                internals_faults_inside(false)
+                try #require(internals_faults_struck(INTERNALS_FAULT_RING_SETUP) == 3)
+            }
+        }
     }
 }

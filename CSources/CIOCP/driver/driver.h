@@ -47,9 +47,17 @@ typedef struct iocp_driver_config {
     uint64_t *queue_overflows;
     bool lockdown;                     /* refuse every operation of the kernel interface that is not needed */
     uint32_t busy_poll_us;             /* 0: none; else a wait polls the network card's queues for so long */
+    bool rehearsed;                    /* so the kernel may still owe what the rehearsal gave back (see rehearse) */
     int wake_fd;                       /* an eventfd: while readable, a wait ends at once and empties it */
     iocp_receive_buffers *buffers;     /* for their addresses; who holds them is the worker's to know */
 } iocp_driver_config;
+
+/* What all instances of a port together ask of the kernel. */
+typedef struct iocp_driver_rehearsal {
+    uint32_t instance_count;
+    uint32_t completion_queue_entries;
+    uint32_t buffer_counts[IOCP_BUFFER_CLASS_COUNT];
+} iocp_driver_rehearsal;
 
 /* How a send treats a full socket, and who waits for its end. */
 typedef enum iocp_send_mode : uint8_t {
@@ -66,6 +74,9 @@ typedef struct iocp_driver_operations {
     iocp_driver_kind kind;
     bool whole_buffers; /* spends a whole buffer on each receive, so it wants small ones too */
 
+    /* Opens what so many instances will hold of memory that the kernel bounds, all of it at once, and closes it again.
+     * Returns 0 or -errno and fills failure. Thread: any. NULL: it needs no such memory. */
+    int (*rehearse)(const iocp_driver_rehearsal *rehearsal, iocp_failure *failure);
     /* Opens on the owner's thread. Returns 0 or -errno and fills failure. */
     int (*open)(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure);
     /* Releases everything; operations still outstanding end without events. Owner's thread. */

@@ -60,7 +60,8 @@ iocp_port_config iocp_port_config_default(void);
  * What depends on this machine is checked by iocp_port_create alone. Static storage. Thread: any. */
 const char *iocp_port_config_broken_field(const iocp_port_config *config);
 
-/* Creates a port: checks the configuration, probes the driver and maps the stats page; starts no thread.
+/* Creates a port: checks the configuration, probes the driver and maps the stats page; starts no thread. With `auto` it
+ * opens the rings of all workers for a moment, so that it is epoll where one of them would be refused.
  * On failure fills `failure` and returns its code. The port is released by iocp_port_destroy. Thread: any. */
 int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_failure *failure);
 

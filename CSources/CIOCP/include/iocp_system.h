@@ -7,7 +7,7 @@
 
 /* Which driver stands under a worker. Append only. */
 typedef enum iocp_driver_kind : uint8_t {
-    IOCP_DRIVER_AUTO = 0,  /* uring where the kernel allows it, else epoll */
+    IOCP_DRIVER_AUTO = 0,  /* uring where every worker can open its ring, else epoll */
     IOCP_DRIVER_URING = 1,
     IOCP_DRIVER_EPOLL = 2,
     IOCP_DRIVER_SIM = 3,

@@ -19,13 +19,18 @@ static uint32_t round_up_power_of_two(uint32_t value)
     return value <= 1 ? 1 : UINT32_C(1) << (32 - __builtin_clz(value - 1));
 }
 
+uint32_t iocp_worker_small_buffer_count(const iocp_port_config *config, const iocp_driver_operations *operations)
+{
+    if (!operations->whole_buffers)
+        return 0;
+    return config->connections_per_worker < SMALL_BUFFERS_MAX ? round_up_power_of_two(config->connections_per_worker)
+                                                              : SMALL_BUFFERS_MAX;
+}
+
 static int open_buffers(iocp_worker *worker)
 {
     const iocp_port_config *config = worker->setup.config;
-    uint32_t small_count = 0;
-    if (worker->operations->whole_buffers)
-        small_count = worker->table.slot_count < SMALL_BUFFERS_MAX ? round_up_power_of_two(worker->table.slot_count)
-                                                                   : SMALL_BUFFERS_MAX;
+    const uint32_t small_count = iocp_worker_small_buffer_count(config, worker->operations);
     return iocp_receive_buffers_open(&worker->buffers, worker->setup.node, config->receive_buffer_bytes,
                                      config->receive_buffers_per_worker, SMALL_BUFFER_BYTES, small_count);
 }
@@ -137,6 +142,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
         .queue_overflows = &setup->stats->stats.queue_overflows,
         .lockdown = setup->config->lockdown,
         .busy_poll_us = setup->config->busy_poll_us,
+        .rehearsed = setup->rehearsed,
         .wake_fd = setup->wake_fd,
         .buffers = &worker->buffers,
     };

@@ -48,6 +48,7 @@ typedef struct iocp_worker_setup {
     iocp_listener_set *listeners;
     iocp_address_counts *addresses;
     const _Atomic uint64_t *stop_at_ns; /* 0: running; else when the drain ends, monotonic */
+    bool rehearsed;                     /* the driver was, by this port */
     uint32_t index;
     uint32_t cpu;                       /* UINT32_MAX: not pinned */
     uint32_t node;
@@ -127,6 +128,9 @@ struct iocp_worker {
 };
 
 /* --- worker.c ---------------------------------------------------------------------------------------------- */
+
+/* How many small receive buffers a worker has, with the driver that is given. */
+uint32_t iocp_worker_small_buffer_count(const iocp_port_config *config, const iocp_driver_operations *operations);
 
 /* Opens on the calling thread, which becomes the owner. Returns 0 or -errno and fills failure. */
 int iocp_worker_open(iocp_worker *worker, iocp_failure *failure);

@@ -2,7 +2,7 @@ import CIOCP
 
 /// Which driver moves bytes under the workers.
 public enum Driver: UInt8, Sendable, Hashable, CaseIterable, CustomStringConvertible {
-    /// io_uring where the kernel allows it, otherwise epoll.
+    /// io_uring where the kernel allows it to every worker, otherwise epoll; see ``CompletionPort/fallbackCause``.
     case auto = 0
     case uring = 1
     case epoll = 2

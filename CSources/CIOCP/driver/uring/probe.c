@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../system/topology.h"
 #include "uring.h"
 
 enum { PROBE_ENTRIES = 64, PROBE_BUFFER_BYTES = 4096 };
@@ -198,7 +199,10 @@ static iocp_capabilities capabilities;
 static void probe(void)
 {
     struct io_uring ring;
-    capabilities.uring_result = iocp_uring_ring_open(&ring, PROBE_ENTRIES, PROBE_ENTRIES * 2, 0);
+    const uint64_t until_ns = iocp_clock_ns() + IOCP_URING_MEMORY_NS;
+    do
+        capabilities.uring_result = iocp_uring_ring_open(&ring, PROBE_ENTRIES, PROBE_ENTRIES * 2, 0);
+    while (capabilities.uring_result == -ENOMEM && iocp_uring_wait_for_memory(until_ns));
     if (capabilities.uring_result < 0)
         return;
     capabilities.single_issuer = true;

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../../system/topology.h"
 #include "uring.h"
 
 static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)
@@ -131,7 +132,7 @@ static void keep_kernel_threads_near(iocp_uring *uring)
         (void)io_uring_register_iowq_aff(&uring->ring, sizeof cpus, &cpus);
 }
 
-static int uring_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
+static int open_once(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
 {
     iocp_uring *uring = calloc(1, sizeof *uring);
     if (uring == NULL)
@@ -174,6 +175,16 @@ static int uring_open(iocp_driver **driver, const iocp_driver_config *config, io
     return 0;
 }
 
+/* A port that rehearsed knows that there is enough, once its rehearsal is given back. */
+static int uring_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
+{
+    const uint64_t until_ns = iocp_clock_ns() + IOCP_URING_REHEARSED_NS;
+    int result = open_once(driver, config, failure);
+    while (result == -ENOMEM && config->rehearsed && iocp_uring_wait_for_memory(until_ns))
+        result = open_once(driver, config, failure);
+    return result;
+}
+
 static void uring_close(iocp_driver *driver)
 {
     release(iocp_uring_of(driver));
@@ -186,7 +197,8 @@ static uint32_t uring_handles_held(const iocp_driver *driver)
 
 #define OPERATIONS(whole)                                                                                          \
     {                                                                                                              \
-        .name = "uring", .kind = IOCP_DRIVER_URING, .whole_buffers = whole, .open = uring_open,                    \
+        .name = "uring", .kind = IOCP_DRIVER_URING, .whole_buffers = whole,                                        \
+        .rehearse = iocp_uring_rehearse, .open = uring_open,                                                       \
         .close = uring_close, .accept = iocp_uring_accept, .connect = iocp_uring_connect,                          \
         .receive = iocp_uring_receive, .watch = iocp_uring_watch, .send = iocp_uring_send,                         \
         .shutdown = iocp_uring_shutdown, .cancel = iocp_uring_cancel, .close_handle = iocp_uring_close_handle,     \

@@ -1,6 +1,7 @@
 /* The io_uring driver from the inside: one ring, owned by one thread.
  *
  *   setup.c     opening: ring, direct descriptors, buffer rings, wake-up
+ *   rehearsal.c whether the rings of all workers can be opened
  *   submit.c    intents become submission entries
  *   complete.c  entering the kernel; completion entries become events
  *   silent.c    sends whose success has no completion entry
@@ -33,6 +34,9 @@ enum {
 
 enum {
     IOCP_URING_SQ_ENTRIES = 1024,
+    IOCP_URING_MEMORY_AGAIN_NS = 1000 * 1000, /* a ring that finds no memory is opened again after so long, */
+    IOCP_URING_MEMORY_NS = 250 * 1000 * 1000, /* for so long where epoll will do as well, */
+    IOCP_URING_REHEARSED_NS = 1000 * 1000 * 1000, /* and for so long where there was enough in the rehearsal */
     IOCP_URING_GATHERS_MAX = 256,      /* gathered sends between two submissions */
     IOCP_URING_GATHER_RANGES = 4096,   /* and ranges in them */
     IOCP_URING_SILENT_MAX = 512,       /* silent sends whose events are due; a power of two */
@@ -188,6 +192,13 @@ static inline bool iocp_uring_has_silents(const iocp_uring *uring)
  * Returns the entry's result; or -EBUSY while the answer is behind a full completion queue, and -EAGAIN when the kernel
  * is short of memory for requests. After -EBUSY the kernel may have done it. */
 int iocp_uring_command_run(iocp_uring *uring, struct io_uring_sqe *entry);
+
+/* The kernel gives the memory of a closed ring back to its user later, by a thread of its own: 20 to 30 ms were measured,
+ * after the end of a process, too. Sleeps a little; false once it is `until_ns`. */
+bool iocp_uring_wait_for_memory(uint64_t until_ns);
+
+/* See rehearse in driver.h. */
+int iocp_uring_rehearse(const iocp_driver_rehearsal *rehearsal, iocp_failure *failure);
 
 /* What of a socket is asked. */
 typedef struct iocp_uring_question {
