@@ -121,8 +121,7 @@ int iocp_connection_hold_back(iocp_worker *worker, iocp_token connection, bool h
 
 bool iocp_connection_holds_back(iocp_worker *worker, iocp_token connection)
 {
+    IOCP_CHECK(!iocp_worker_is_foreign(worker), "a connection was asked for its hold on another thread than its worker's");
     iocp_slot *slot;
-    const int result = iocp_worker_find_open(worker, connection, &slot);
-    IOCP_CHECK(result != -EPERM, "a connection was asked for its hold on another thread than its worker's");
-    return result == 0 && !(slot->flags & IOCP_SLOT_UNHELD);
+    return iocp_worker_find_open(worker, connection, &slot) == 0 && !(slot->flags & IOCP_SLOT_UNHELD);
 }

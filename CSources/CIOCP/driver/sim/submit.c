@@ -104,7 +104,7 @@ void iocp_sim_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp
 void iocp_sim_watch(iocp_driver *driver, uint64_t token, uint32_t handle)
 {
     iocp_sim *sim = iocp_sim_of(driver);
-    IOCP_SIM_SAY(sim, "  watch %u.%u", iocp_token_slot(token), iocp_token_generation(token));
+    IOCP_SIM_SAY(sim, "  watch %u.%llu", iocp_token_slot(token), (unsigned long long)iocp_token_generation(token));
     (void)begin_on_socket(driver, token, handle, IOCP_SIM_WATCH);
 }
 
