@@ -63,6 +63,9 @@ import Testing
         #expect(worker.send(connection, [1]) == 0 && second.send(second.open(), [1]) == 0)
     }
 
+    // unsafe: written once, in a process of its own.
+    nonisolated(unsafe) private static var kept: ScriptedWorker?
+
     /// The next thread may have the stack, the address and the number that the system gave to the last one.
     @Test func aThreadThatTookOverTheOwnersPlaceIsRefused() async {
         await #expect(processExitsWith: .success) {
@@ -72,7 +75,7 @@ import Testing
                 let script = ScriptedWorker()
                 worker = script.worker
                 owner = pthread_self()
-                _ = Unmanaged.passRetained(script)  // never closed: only its thread could
+                OwnerTests.kept = script  // never closed: only its thread could
             }
             var sawSamePlace = false
             for _ in 0..<100 {

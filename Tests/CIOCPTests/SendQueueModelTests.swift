@@ -150,9 +150,10 @@ import Testing
             if allFit { #expect(left == 0, "a piece stayed where others need the room") }
         }
 
-        /// A lease, or a small part of a chunk that is shared.
+        /// A lease, or a small part of a chunk that is shared, also one that found no room before.
         func isWorthMoving(_ piece: SendQueue.Piece) -> Bool {
-            piece.kind == IOCP_PIECE_LEASE || (piece.kind == IOCP_PIECE_CHUNK && piece.count < SendMemory.chunkBytes / 2)
+            let isShared = piece.kind == IOCP_PIECE_CHUNK || piece.kind == IOCP_PIECE_LEFT
+            return piece.kind == IOCP_PIECE_LEASE || (isShared && piece.count < SendMemory.chunkBytes / 2)
         }
 
         mutating func drop(_ at: Int) {
