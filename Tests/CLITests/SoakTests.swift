@@ -13,6 +13,8 @@ extension Commands {
                 "--interval", "5", "--factor", "1000",
             ],
             ["limits", "--clients", "400", "--seconds", "0.2"],
+            ["overflow-storm", "--clients", "1500", "--queues", "64"],
+            ["slow-close", "--peers", "6", "--mebibytes", "2", "--seconds", "1"],
             ["mass-close", "--closing", "1500", "--rounds", "1", "--most", "10000"],
             ["reconnect-storm", "--returning", "1500", "--seconds", "1", "--rounds", "1", "--factor", "1000"],
         ]

@@ -17,7 +17,7 @@ extension Verdict {
         }
         let counters = server.counters
         require(
-            counters.accepted == counters.closed + counters.refusedAddresses,
+            counters.accepted == counters.closed,
             "accepted \(counters.accepted), closed \(counters.closed)")
         add("\(counters.accepted) accepted, \(counters.closed) closed, 0 left")
         require(counters.unsentBytes == 0, "\(counters.unsentBytes) unsent bytes are still counted")
