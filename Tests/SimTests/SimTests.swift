@@ -16,8 +16,8 @@ import Testing
     }
 
     @Test func everyPromiseIsKeptForAWhile() throws {
-        let first = UInt64.random(in: 1...1_000_000_000_000)
-        let run = try Self.sim("--first", "\(first)", "--seeds", "1000000000", "--seconds", "\(Self.seconds)")
+        // The same seeds each time, so that a failure is the change's; random ones are for `make sim`.
+        let run = try Self.sim("--seeds", "20000", "--seconds", "\(Self.seconds)")
         print(run.text)
         #expect(run.status == 0, "\(run.text)replay with: make sim SEED=…")
     }
