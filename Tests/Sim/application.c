@@ -296,6 +296,10 @@ static void received(application *application, ledger_life *life)
     /* Whatever came behind these bytes, their answer must find the connection open. */
     LEDGER_REQUIRE(ledger, ledger_may_lose(ledger, life) || iocp_send(application->worker, life->token, "", 0) != -ENOTCONN,
                    "G2", "received bytes cannot be answered", life->token);
+    if (application->replies_no_more) {
+        return_one(application, index);
+        return;
+    }
     if (choice < habits->keep && ledger->lease_count < LEDGER_LEASES_MAX / 4)
         return;
     if (choice < habits->keep + habits->echo_lease) {

@@ -33,6 +33,7 @@ typedef struct application {
     uint64_t next_key;
     uint64_t next_post;
     bool posts_no_more;
+    bool replies_no_more;    /* what it sends is chosen by the scenario alone */
     uint32_t next_stream; /* of bytes it makes up */
 } application;
 

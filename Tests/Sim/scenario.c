@@ -262,10 +262,12 @@ static void dam(scenario *scenario)
         turn(scenario, milliseconds(1));
         application_return_leases(application);
     }
+    application->replies_no_more = true; /* others that keep up may use the reserve, too */
     for (uint32_t i = 0; i < SETTLED_TURNS; i++) /* what was submitted last came short, or is gone */
         turn(scenario, milliseconds(1));
     for (uint32_t i = 0; i < PROBES && drain(scenario, reader); i++)
         application_send_as_reader(application, reader);
+    application->replies_no_more = false;
     application->posts_no_more = false;
 }
 

@@ -108,6 +108,8 @@ static void notify(application *application, ledger_life *life)
 
 void application_send_anything(application *application, ledger_life *life)
 {
+    if (application->replies_no_more)
+        return;
     sim_random *random = &application->random;
     if (application->ledger->lease_count > 0 && random_one_in(random, 3))
         application_send_lease(application, life, random_below(random, application->ledger->lease_count));
