@@ -51,6 +51,36 @@ import Testing
         #expect(Self.sends(worker) == [live])
     }
 
+    /// A shutdown costs a switch to a thread of the kernel's, so thousands at once would delay every reply.
+    @Test func fewShutdownsAreUnderWayAtATime() {
+        let most = Int(IOCP_SHUTDOWNS_MAX)
+        let worker = ScriptedWorker(connections: UInt32(3 * most) + 8)
+        let closing = (0..<3 * most).map { _ in worker.open() }
+        let live = worker.open()
+        _ = worker.requests()
+        for (index, connection) in closing.enumerated() {
+            let result = index.isMultiple(of: 2) ? iocp_close(worker.worker, connection) : iocp_finish_sending(worker.worker, connection)
+            #expect(result == 0)
+        }
+        var shutdowns: [ScriptedWorker.Request] = []
+        for round in 1...3 {
+            #expect(worker.send(live, [1]) == 0)
+            _ = worker.settle()
+            _ = worker.accept()  // so that the wait has something to hand out
+            #expect(worker.poll(sleepingUpTo: 1_000_000_000).map(\.kind) == [IOCP_COMPLETION_OPENED])
+            #expect(internals_worker_wait_ns(worker.script) > 0, "it polls for the ends of shutdowns")
+            let requests = worker.requests()
+            let sends = requests.filter { $0.kind == INTERNALS_REQUEST_SEND }
+            #expect(sends.count == 1)
+            for send in sends { worker.report(send.call.token, 1) }
+            let begun = requests.filter { $0.kind == INTERNALS_REQUEST_SHUTDOWN }
+            #expect(begun.count == most, "round \(round)")
+            for shutdown in begun { worker.report(shutdown.call.token, 0) }
+            shutdowns += begun
+        }
+        #expect(Set(shutdowns.map(\.call.token)).count == 3 * most)
+    }
+
     @Test func aCloseGoesOnUnderFullTraffic() {
         let worker = ScriptedWorker(connections: UInt32(2 * Self.portion) + 2)
         let live = (0..<2 * Self.portion).map { _ in worker.open() }

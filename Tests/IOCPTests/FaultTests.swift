@@ -388,16 +388,34 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("a client whose address cannot be asked for a second is refused", arguments: testedDrivers)
+    @Test("a client whose address cannot be asked for ten seconds is refused", arguments: testedDrivers)
     func heldInVain(driver: Driver) throws {
         let worker = try FaultyWorker(driver) { $0.connections_per_address = 1 }
         worker.fail(INTERNALS_FAULT_PEER, with: Errno(EBUSY), times: .max)
         let peer = try Peer.connect(port: worker.listeningPort)
         try worker.until("asked often") { worker.struck(INTERNALS_FAULT_PEER) > 3 }
         #expect(worker.stats.refused_addresses == 0 && worker.holdings.driver_handles == 1)
-        worker.pass(milliseconds: 1100)
+        worker.pass(milliseconds: 10_100)
         try worker.until("refused") { worker.stats.refused_addresses == 1 }
         #expect(peer.end() == .reset && worker.opened.isEmpty)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("each client is held whose address cannot be asked now, however many they are", arguments: testedDrivers)
+    func manyHeld(driver: Driver) throws {
+        let clients = 200
+        let worker = try FaultyWorker(driver) {
+            $0.connections_per_address = UInt32(clients)
+            $0.connections_per_worker = UInt32(clients)
+            $0.listen_backlog = UInt32(clients)
+        }
+        worker.fail(INTERNALS_FAULT_PEER, with: Errno(EBUSY), times: UInt32(3 * clients))
+        let peers = try (0..<clients).map { _ in try Peer.connect(port: worker.listeningPort) }
+        try worker.until("opened") { worker.opened.count == clients }
+        #expect(worker.stats.refused_addresses == 0 && worker.stats.accept_failures == 0)
+        for (peer, connection) in zip(peers.suffix(1), worker.opened.suffix(1)) {
+            try worker.expectAlive(connection, peer)
+        }
         try worker.expectNothingHeld()
     }
 

@@ -99,9 +99,9 @@ void ledger_life_ends(ledger *ledger, ledger_life *life)
 
 void ledger_check_turn(const ledger *ledger, const ledger_life *life)
 {
-    /* Before its first bytes a connection ends unseen; one that connects takes its slot before what was accepted in the
-     * same batch is seen here. */
-    if (ledger->config->deliver_after_first_bytes || life->former_order == 0 ||
+    /* Before its first bytes a connection ends unseen; a client that is held or refused for its address has a slot unseen;
+     * one that connects takes its slot before what was accepted in the same batch is seen here. */
+    if (ledger->config->deliver_after_first_bytes || ledger->config->connections_per_address > 0 || life->former_order == 0 ||
         iocp_sim_accepted_with(ledger->sim, life->token) == 0)
         return;
     for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {

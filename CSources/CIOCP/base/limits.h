@@ -35,15 +35,15 @@ enum {
 
     IOCP_DRIVER_EVENTS_MAX = 512,        /* events one driver wait may hand over */
     IOCP_COMPLETIONS_PER_EVENT_MAX = 4,  /* completions one event or deadline may become */
+    IOCP_SHUTDOWNS_MAX = 64,             /* shutdowns a worker has with its driver at a time */
     IOCP_FLUSH_SLOTS_MAX = IOCP_DRIVER_EVENTS_MAX / 2, /* connections one flush services */
 
     IOCP_TIMERS_MAX = 1 << 20,           /* per worker */
     IOCP_ACCEPTS_PER_SECOND_MAX = 10 * 1000 * 1000,
 
     IOCP_ACCEPT_RETRY_MS = 100,          /* back-off after a failed accept */
-    IOCP_ADMISSIONS_HELD_MAX = 64,       /* clients per worker that wait until their address can be asked, */
-    IOCP_ADMISSION_HOLD_NS = 1000 * 1000 * 1000, /* for so long, */
-    IOCP_ADMISSION_RETRY_NS = 1000 * 1000,       /* and are asked for again after so long */
+    IOCP_ADMISSIONS_PER_FLUSH_MAX = 64,    /* held clients whose addresses one flush asks for */
+    IOCP_ADMISSION_RETRY_NS = 1000 * 1000, /* while clients are held, a wait sleeps no longer */
     IOCP_SEND_RETRY_MS = 10,             /* back-off after a send for which the kernel had no memory */
     IOCP_ASK_AGAIN_MS = 100,             /* back-off after a question to the kernel that got no answer */
 
@@ -52,6 +52,7 @@ enum {
 };
 
 #define IOCP_TIMEOUT_NS_MAX UINT64_C(86400000000000) /* one day */
+#define IOCP_ADMISSION_HOLD_NS UINT64_C(10000000000) /* how long a client is held whose address cannot be asked */
 #define IOCP_DEADLINE_NS_MAX (100 * IOCP_TIMEOUT_NS_MAX) /* how far ahead the deadline wheel is armed */
 
 /* RLIMIT_NOFILE bounds a ring's file table; these are what tokens can name. */

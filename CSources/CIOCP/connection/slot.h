@@ -26,6 +26,7 @@ typedef enum iocp_slot_state : uint8_t {
     IOCP_SLOT_LINGERING = 4, /* FIN sent; received bytes are dropped until the peer's FIN or the timeout */
     IOCP_SLOT_DRAINING = 5,  /* every outstanding operation is cancelled and awaited */
     IOCP_SLOT_CLOSING = 6,   /* nothing outstanding but the driver's close */
+    IOCP_SLOT_HELD = 7,      /* accepted; whether it may stay is not known, as its address could not be asked yet */
 } iocp_slot_state;
 
 typedef enum iocp_slot_flag : uint32_t {
@@ -84,7 +85,7 @@ typedef struct iocp_slot {
     uint64_t sent_mark_ns;         /* when the window of the send or linger deadline began */
     uint64_t received_mark_bytes;  /* received_bytes when the window of the receive deadline began */
     uint64_t received_mark_ns;
-    uint32_t next;                 /* free list, or starved FIFO */
+    uint32_t next;                 /* free list, starved FIFO, or held clients */
     int32_t close_result;
     iocp_address_key address;      /* as which it is counted; 0: it is not */
 } iocp_slot;
@@ -112,7 +113,7 @@ typedef struct iocp_slot_terms {
     bool marks_changed;    /* since the slot was serviced */
 } iocp_slot_terms;
 
-/* A FIFO of slots, linked through `next`: those that wait for a receive buffer, or are free. A slot stands in one once. */
+/* A FIFO of slots, linked through `next`: those that wait for a receive buffer or for admission, or are free. A slot stands in one once. */
 typedef struct iocp_slot_fifo {
     uint32_t head;
     uint32_t tail;

@@ -241,17 +241,6 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
     arm(worker, slot, due_ns(worker, slot));
 }
 
-/* Whether the answer lies in what the latest wait brought. A handler that ran for long must not turn a connect that was
- * answered in time into one that was not. */
-static bool is_answered(const iocp_worker *worker, const iocp_slot *slot)
-{
-    const uint64_t token = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT);
-    for (uint32_t i = worker->event_next; i < worker->event_count; i++)
-        if (worker->events[i].token == token)
-            return true;
-    return false;
-}
-
 /* A peer that takes what is unsent, or in the socket, is waited for; one that takes nothing for as long as the connection
  * lingers is not. After FIN the kernel would go on by itself, but not for a peer that still sends: it answers such bytes
  * with RST, and the last reply is lost. */
@@ -305,12 +294,11 @@ void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
         linger_deadline(worker, slot);
         return;
     case IOCP_SLOT_CONNECTING:
-        if (is_answered(worker, slot))
-            return;
         IOCP_STATS_ADD(worker->stats, timeouts, 1);
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_FAILED, -ETIMEDOUT, true);
         return;
     case IOCP_SLOT_FREE:
+    case IOCP_SLOT_HELD:
     case IOCP_SLOT_DRAINING:
     case IOCP_SLOT_CLOSING:
         return;

@@ -238,6 +238,7 @@ static void handle_connection_event(iocp_worker *worker, const iocp_event *event
         return;
     case IOCP_OPERATION_SHUTDOWN:
         slot->outstanding_count--;
+        worker->shutdown_count--;
         slot->flags &= ~(uint32_t)IOCP_SLOT_SHUTTING;
         if (event->result < 0)
             iocp_worker_fail(worker, slot, event->result);

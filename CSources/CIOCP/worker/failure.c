@@ -39,7 +39,7 @@ static void end_accepts(iocp_worker *worker)
         worker->accepting.states[i] = (iocp_accept_state){0};
     }
     worker->accepting.armed_count = 0;
-    worker->accepting.held_count = 0;
+    worker->accepting.held = iocp_slot_fifo_empty();
     iocp_listener_set_leave(worker->setup.listeners, worker->setup.index);
 }
 

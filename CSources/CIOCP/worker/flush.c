@@ -72,30 +72,40 @@ static uint32_t listed_count(const iocp_service_list *list)
     return list->tail - list->head;
 }
 
-/* Services at most so many slots; returns how many. Servicing lists no other slot. A broadcast to thousands goes out in
- * portions: what comes meanwhile does not wait for all of it, and the completions of one portion never overflow the
- * driver's queue. */
-static uint32_t service_list(iocp_worker *worker, iocp_service_list *list, uint32_t most)
+static void service_first(iocp_worker *worker, iocp_service_list *list)
 {
-    const uint32_t count = least(listed_count(list), most);
-    for (uint32_t left = count; left > 0; left--) {
-        iocp_slot *slot = &worker->table.slots[list->slots[list->head++ & list->mask]];
-        iocp_worker_service(worker, slot);
-        slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */
-    }
+    iocp_slot *slot = &worker->table.slots[list->slots[list->head++ & list->mask]];
+    iocp_worker_service(worker, slot);
+    slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */
+}
+
+/* Services at most `most` slots with traffic; returns how many. Servicing lists no other slot. A broadcast to thousands
+ * goes out in portions: what comes meanwhile does not wait for all of it, and the completions of one portion never overflow
+ * the driver's queue. */
+static uint32_t service_traffic(iocp_worker *worker, uint32_t most)
+{
+    const uint32_t count = least(listed_count(&worker->traffic), most);
+    for (uint32_t left = count; left > 0; left--)
+        service_first(worker, &worker->traffic);
     return count;
+}
+
+static void service_closing(iocp_worker *worker, uint32_t most)
+{
+    for (uint32_t left = least(listed_count(&worker->closing), most); left > 0 && iocp_worker_may_shut_down(worker); left--)
+        service_first(worker, &worker->closing);
 }
 
 void iocp_worker_flush(iocp_worker *worker)
 {
     uint32_t left = flush_slots_max(worker);
     worker->feeds_on = false;
-    if (worker->accepting.held_count > 0)
+    if (worker->accepting.held.count > 0)
         iocp_worker_admit_held(worker);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         left -= feed_receives(worker, (iocp_buffer_class)class, left / 2);
     const uint32_t for_closing = least(listed_count(&worker->closing), left / CLOSING_SHARE);
-    left -= service_list(worker, &worker->traffic, left - for_closing);
-    (void)service_list(worker, &worker->closing, left);
+    left -= service_traffic(worker, left - for_closing);
+    service_closing(worker, left);
     iocp_worker_service_listeners(worker);
 }

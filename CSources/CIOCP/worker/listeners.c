@@ -5,13 +5,11 @@
 
 #include "worker.h"
 
-/* Slots that are free, with a socket of the driver's for each. Clients that are held are to have slots, too; and one that
- * was refused a slot is closed a little later. */
+/* Slots that are free, with a socket of the driver's for each: one that was refused a slot is closed a little later. */
 static uint32_t free_slots(const iocp_worker *worker)
 {
     const uint32_t sockets = worker->operations->handles_held(worker->driver);
-    const uint32_t promised = worker->table.used_count + worker->accepting.held_count;
-    const uint32_t used = promised > sockets ? promised : sockets;
+    const uint32_t used = worker->table.used_count > sockets ? worker->table.used_count : sockets;
     return used < worker->table.slot_count ? worker->table.slot_count - used : 0;
 }
 
@@ -75,6 +73,7 @@ static uint64_t bucket_depth(const iocp_worker *worker)
 void iocp_worker_open_accepting(iocp_worker *worker)
 {
     const iocp_port_config *config = worker->setup.config;
+    worker->accepting.held = iocp_slot_fifo_empty();
     worker->accepting.refilled_ns = worker->now_ns;
     /* If there are fewer accepts in a second than workers, so many workers begin with one, and the others with none. */
     if (config->accepts_per_second >= config->worker_count || worker->setup.index < config->accepts_per_second)
@@ -205,22 +204,15 @@ static admission admit(iocp_worker *worker, uint32_t handle, iocp_address_key *k
     return REFUSED;
 }
 
-static void refuse(iocp_worker *worker, uint32_t handle)
+static void refuse(iocp_worker *worker, iocp_slot *slot)
 {
     IOCP_STATS_ADD(worker->stats, refused_addresses, 1);
-    worker->operations->close_handle(worker->driver, 0, handle, true);
+    worker->operations->close_handle(worker->driver, 0, slot->handle, true);
+    iocp_slot_take_back(&worker->table, iocp_slot_index(&worker->table, slot)); /* nobody heard of it */
 }
 
-static void adopt(iocp_worker *worker, uint32_t handle, iocp_address_key key)
+static void let_in(iocp_worker *worker, iocp_slot *slot, iocp_address_key key)
 {
-    iocp_slot *slot = iocp_worker_slot_take(worker, handle, IOCP_SLOT_OPEN);
-    if (slot == NULL) {
-        IOCP_STATS_ADD(worker->stats, accept_failures, 1);
-        if (key != 0)
-            iocp_address_counts_release(worker->setup.addresses, key);
-        worker->operations->close_handle(worker->driver, 0, handle, false);
-        return;
-    }
     slot->address = key;
     IOCP_STATS_ADD(worker->stats, accepted, 1);
     iocp_worker_opened(worker, slot);
@@ -229,40 +221,49 @@ static void adopt(iocp_worker *worker, uint32_t handle, iocp_address_key key)
     iocp_worker_touch(worker, slot);
 }
 
-static void hold(iocp_worker *worker, iocp_held_client client)
+/* A held client waits in its slot, so as many can be held as there are slots for. */
+static void hold(iocp_worker *worker, iocp_slot *slot)
 {
-    iocp_worker_listeners *accepting = &worker->accepting;
-    if (accepting->held_count == IOCP_ADMISSIONS_HELD_MAX || worker->stop != IOCP_STOP_NONE ||
-        worker->now_ns - client.since_ns >= IOCP_ADMISSION_HOLD_NS)
-        refuse(worker, client.handle);
+    if (worker->stop != IOCP_STOP_NONE || worker->now_ns - slot->opened_ns >= IOCP_ADMISSION_HOLD_NS)
+        refuse(worker, slot);
     else
-        accepting->held[accepting->held_count++] = client;
+        iocp_slot_fifo_push(&worker->accepting.held, &worker->table, slot);
 }
 
-static void admit_or_hold(iocp_worker *worker, iocp_held_client client)
+static void admit_or_hold(iocp_worker *worker, iocp_slot *slot)
 {
     iocp_address_key key;
-    switch (admit(worker, client.handle, &key)) {
+    switch (admit(worker, slot->handle, &key)) {
     case ADMITTED:
-        adopt(worker, client.handle, key);
+        let_in(worker, slot, key);
         return;
     case REFUSED:
-        refuse(worker, client.handle);
+        refuse(worker, slot);
         return;
     case UNKNOWN:
-        hold(worker, client);
+        hold(worker, slot);
         return;
     }
 }
 
 void iocp_worker_admit_held(iocp_worker *worker)
 {
-    iocp_worker_listeners *accepting = &worker->accepting;
-    const uint32_t count = accepting->held_count;
-    accepting->held_count = 0;
-    /* Those that stay move up: none is behind where it is read. */
+    iocp_slot_fifo *held = &worker->accepting.held;
+    const uint32_t count = held->count < IOCP_ADMISSIONS_PER_FLUSH_MAX ? held->count : IOCP_ADMISSIONS_PER_FLUSH_MAX;
     for (uint32_t i = 0; i < count; i++)
-        admit_or_hold(worker, accepting->held[i]);
+        admit_or_hold(worker, iocp_slot_fifo_pop(held, &worker->table));
+}
+
+static void arrived(iocp_worker *worker, uint32_t handle)
+{
+    iocp_slot *slot = iocp_worker_slot_take(worker, handle, IOCP_SLOT_HELD);
+    if (slot == NULL) {
+        IOCP_STATS_ADD(worker->stats, accept_failures, 1);
+        worker->operations->close_handle(worker->driver, 0, handle, false);
+        return;
+    }
+    slot->opened_ns = worker->now_ns;
+    admit_or_hold(worker, slot);
 }
 
 void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, bool more)
@@ -274,7 +275,7 @@ void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, b
         give_up_reservation(worker, state->many);
     }
     if (result >= 0) {
-        admit_or_hold(worker, (iocp_held_client){.handle = (uint32_t)result, .since_ns = worker->now_ns});
+        arrived(worker, (uint32_t)result);
         return;
     }
     switch (-result) {

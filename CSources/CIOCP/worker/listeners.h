@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "../base/limits.h"
+#include "../connection/slot.h"
 #include "listener_set.h"
 
 typedef struct iocp_accept_state {
@@ -16,26 +17,19 @@ typedef struct iocp_accept_state {
     bool full;        /* told already that every slot is taken */
 } iocp_accept_state;
 
-/* A client that was accepted and whose address could not be asked yet. */
-typedef struct iocp_held_client {
-    uint32_t handle;
-    uint64_t since_ns;
-} iocp_held_client;
-
 typedef struct iocp_worker_listeners {
     iocp_accept_state states[IOCP_LISTENERS_MAX];
     uint32_t armed_count;
-    uint32_t held_count;
-    iocp_held_client held[IOCP_ADMISSIONS_HELD_MAX];
     uint32_t one_count;      /* of those, accepts of one connection */
     uint64_t reserved_count; /* slots that armed accepts may fill before the next flush */
     uint64_t credit;         /* for accepts, where their rate is limited */
     uint64_t refilled_ns;
+    iocp_slot_fifo held;     /* accepted clients whose addresses could not be asked yet; the oldest first */
 } iocp_worker_listeners;
 
 struct iocp_worker;
 
-/* Gives a worker that opens its share of the accepts that the port's first second has. */
+/* Prepares a worker that opens, and gives it its share of the accepts that the port's first second has. */
 void iocp_worker_open_accepting(struct iocp_worker *worker);
 
 /* Arms what may accept, cancels what may not. Called at each flush. */

@@ -104,6 +104,7 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
         break;
     case IOCP_SLOT_DRAINING:
     case IOCP_SLOT_CLOSING:
+    case IOCP_SLOT_HELD: /* ends with its admission */
     case IOCP_SLOT_FREE:
         return;
     }
@@ -226,6 +227,7 @@ static bool service_finish(iocp_worker *worker, iocp_slot *slot)
         return false;
     slot->flags |= IOCP_SLOT_FINISH_SENT | IOCP_SLOT_SHUTTING;
     slot->outstanding_count++;
+    worker->shutdown_count++;
     worker->operations->shutdown(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SHUTDOWN),
                                  slot->handle);
     return true;
@@ -322,6 +324,7 @@ void iocp_worker_service(iocp_worker *worker, iocp_slot *slot)
         service_draining(worker, slot);
         return;
     case IOCP_SLOT_CONNECTING:
+    case IOCP_SLOT_HELD:
     case IOCP_SLOT_CLOSING:
     case IOCP_SLOT_FREE:
         return;

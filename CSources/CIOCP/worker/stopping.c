@@ -28,7 +28,7 @@ static void each_connection(iocp_worker *worker, bool abort)
 static bool may_say_so(const iocp_worker *worker)
 {
     return iocp_mailbox_was_read_to(&worker->mailbox, worker->posts_due) && worker->accepting.armed_count == 0 &&
-           worker->accepting.held_count == 0;
+           worker->accepting.held.count == 0;
 }
 
 static void close_connections(iocp_worker *worker)

@@ -260,8 +260,8 @@ int iocp_sim_unacknowledged(iocp_driver *driver, uint32_t handle)
     IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && socket->open, "G4", "a question to a closed socket", 0);
     const int answer = unacknowledged(sim, socket);
     const bool sending = socket->operations[IOCP_SIM_SEND].stage != IOCP_SIM_IDLE;
-    IOCP_SIM_SAY(sim, "  ask %u.%u: %d%s", iocp_token_slot(socket->connection),
-                 iocp_token_generation(socket->connection), answer, sending ? ", beside a send" : "");
+    IOCP_SIM_SAY(sim, "  ask %u.%llu: %d%s", iocp_token_slot(socket->connection),
+                 (unsigned long long)iocp_token_generation(socket->connection), answer, sending ? ", beside a send" : "");
     if (socket->connection != 0 && sim->observer.asked != NULL)
         sim->observer.asked(sim->observer.context, socket->connection, answer, sending);
     return answer;
