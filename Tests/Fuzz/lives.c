@@ -122,6 +122,7 @@ void lives_see(lives *lives, const iocp_completion *completion)
         return;
     case IOCP_COMPLETION_POSTED:
     case IOCP_COMPLETION_TIMER:
+    case IOCP_COMPLETION_UNSENT_FELL:
         break;
     }
     FUZZ_REQUIRE(false, "a completion that nobody asked for");

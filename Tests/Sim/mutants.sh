@@ -52,8 +52,8 @@ silent-while-closing|worker/service.c|s/slot->state == IOCP_SLOT_OPEN &&\n      
 silent-before-fin|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED \|/(IOCP_SLOT_PRESSED |/|FIN waits behind a silent send
 silent-while-pressed|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED \|/(IOCP_SLOT_FINISH_WANTED |/|a connection that was held back waits behind a silent send
 silent-counts-all|worker/events.c|s/if \(slot->flags & IOCP_SLOT_SEND_COUNTED\)\n        iocp_worker_recount_silent\(worker, slot, sent\);\n    else/if (!(slot->flags \& IOCP_SLOT_SEND_COUNTED))/|a silent send that took less counts as whole
-portion-drops-rest|worker/flush.c|s/(        slot->flags &= ~\(uint32_t\)IOCP_SLOT_DIRTY; [^\n]*\n    \})/\1\n    list->head = list->tail;/|a flush forgets the connections beyond its portion
-closing-forgotten|worker/flush.c|s/\(void\)service_list\(worker, &worker->closing, left\);/;/|connections that close are never serviced
+portion-drops-rest|worker/flush.c|s/(        service_first\(worker, &worker->traffic\);\n)/\1    worker->traffic.head = worker->traffic.tail;\n/|a flush forgets the connections beyond its portion
+closing-forgotten|worker/flush.c|s/    service_closing\(worker, left\);\n//|connections that close are never serviced
 starved-served-none|worker/flush.c|s/return served < range->provided_count \? range->provided_count : \(uint32_t\)served;/return 0;/|nobody who found no buffer tries again
 flush-while-owed|worker/loop.c|s/(            \}\n            take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet
 buffer-freed-while-lent|memory/receive_buffers.c|s/if \(buffers->holders\[id\] != 0\)/if (buffers->holders[id] \& DRIVER_HOLDS)/|lent bytes go back to the kernel
@@ -75,7 +75,7 @@ connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING(\)
 admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client whose address cannot be asked goes uncounted
 admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
 accepts-unpaid|worker/listeners.c|s/        worker->accepting\.credit -= cost;\n//|more clients are accepted than the rate allows
-held-forgotten|worker/flush.c|s/    if \(worker->accepting\.held_count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
+held-forgotten|worker/flush.c|s/    if \(worker->accepting\.held\.count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
 break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& (worker->table.slots[i].flags \& IOCP_SLOT_SENDING))/|a worker that fails forgets connections without a send
 stalled-take-all|worker/stalled.c|s/if \(newly && stalled_leave_less_than\(worker, 2\)\)/if (false)/|peers that do not read take all send memory
 stalled-in-place-uncounted|connection/send_queue.c|s/                node->piece = IOCP_PIECE_LEFT;\n[^\n]*\n/                ;\n/|shared chunks that stalled peers keep are not counted
@@ -88,7 +88,7 @@ progress-no-answer|worker/deadlines.c|s/if \(unacknowledged == -EBUSY \|\| unack
 progress-hidden-by-fin|worker/deadlines.c|s/ - rest_bytes - finish_bytes/ - rest_bytes/|the first byte acknowledged after FIN looks like none
 progress-judged-at-fin|worker/deadlines.c|s/    if \(slot->flags & IOCP_SLOT_SHUTTING\) \{\n        look_again\(worker, slot\);\n        return true;\n    \}\n//|a peer is judged while FIN may have left or not
 delayed-send-forgotten|worker/deadlines.c|s/        slot->flags &= ~\(uint32_t\)IOCP_SLOT_SEND_DELAYED;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
-stale-timer|worker/timers.c|s/ \|\| name_of\(entry->life, index\) != timer//|an old name cancels a new timer
+stale-timer|worker/timers.c|s/ \|\| name_of\(life, index\) != timer//|an old name cancels a new timer
 unsent-fell-forgotten|worker/pressure.c|s/(below_bytes\)\n)        iocp_worker_end_notice\(worker, slot, 0\);/\1        ;/|few unsent bytes are awaited for ever
 unsent-fell-twice|worker/pressure.c|s/    slot->flags &= ~\(uint32_t\)IOCP_SLOT_UNSENT_NOTICE;\n//|UNSENT_FELL comes again and again
 unsent-fell-early|worker/pressure.c|s/ &&\n        slot->queue\.unsent_bytes < iocp_slot_terms_of\(&worker->table, slot\)->below_bytes\)/)/|UNSENT_FELL comes while more is unsent
@@ -118,6 +118,10 @@ if ! "$work/whole-sim" --seeds "$SEEDS" --jobs "$cores"; then
     echo "the sim fails without any mutation: nothing can be said about mutants" >&2
     exit 1
 fi
+
+echo 'with generations of three bits, so that names come back:'
+CFLAGS="$CFLAGS -DIOCP_TOKEN_GENERATION_BITS=3" compile "$work/whole" "$work/small-objects" "$work/small-sim"
+"$work/small-sim" --seeds "$SEEDS" --jobs "$cores"
 
 survivors=0
 count=0

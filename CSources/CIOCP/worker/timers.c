@@ -110,8 +110,10 @@ int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer)
     if (iocp_worker_is_foreign(worker))
         return -EPERM;
     const uint32_t index = (uint32_t)timer & ((1u << INDEX_BITS) - 1);
-    const iocp_timer_entry *entry = &worker->timers.entries[index];
-    if (index >= worker->timers.untouched || (entry->life & 1) == 0 || name_of(entry->life, index) != timer)
+    if (index >= worker->timers.untouched)
+        return -ENOENT;
+    const uint32_t life = worker->timers.entries[index].life;
+    if ((life & 1) == 0 || name_of(life, index) != timer)
         return -ENOENT;
     iocp_deadlines_disarm(&worker->deadlines, deadline_of(worker, index));
     end(worker, index, -ECANCELED);
