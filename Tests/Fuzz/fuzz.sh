@@ -84,7 +84,7 @@ build_cli() {
     local package=$build/command file
     mkdir -p "$package"
     cp -r "$root/Tests/Fuzz/Command/." "$package"
-    for file in "$root"/Sources/iocp/*.swift; do
+    find "$root/Sources/iocp" -name '*.swift' | while read -r file; do
         sed 's/^@main$//' "$file" >"$package/new.swift"
         cmp -s "$package/new.swift" "$package/Sources/cli/$(basename "$file")" ||
             cp "$package/new.swift" "$package/Sources/cli/$(basename "$file")"
