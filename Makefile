@@ -31,18 +31,18 @@ test: deps ## builds and runs every test
 	$(SWIFT) test
 
 test-asan: deps ## the tests under AddressSanitizer
-	LSAN_OPTIONS=suppressions=Tests/leaks.supp:print_suppressions=0 \
+	LSAN_OPTIONS=suppressions=Tests/Support/Sanitizers/leaks.supp:print_suppressions=0 \
 	$(SWIFT) test --sanitize=address --scratch-path .build-asan
 
 test-tsan: deps ## the tests under ThreadSanitizer
-	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/races.supp:print_suppressions=0 \
+	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Support/Sanitizers/races.supp:print_suppressions=0 \
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
 
 test-ubsan: deps ## the tests under UndefinedBehaviorSanitizer; a finding ends them
-	SWIFT=$(SWIFT) Tests/ubsan.sh
+	SWIFT=$(SWIFT) Tests/Support/Sanitizers/ubsan.sh
 
 coverage: deps ## line coverage of the C core, at least 95 %, with a reason for every line that has none
-	Tests/coverage.sh
+	Tests/Support/Coverage/coverage.sh
 
 sim: deps ## plays SEEDS=2000 seeds of a random application on a played kernel, or traces one: SEED=7, INPUT=file
 	$(SWIFT) build -c release --product iocp-sim

@@ -7,6 +7,9 @@ let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
+/// The core's, and of what is compiled against its inner headers.
+let coreSettings: [CSetting] = [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))]
+
 let package = Package(
     name: "swift-iocp",
     products: [
@@ -22,7 +25,7 @@ let package = Package(
             name: "CIOCP",
             path: "CSources/CIOCP",
             publicHeadersPath: "include",
-            cSettings: [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))],
+            cSettings: coreSettings,
             linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("numa")]
         ),
         .target(name: "IOCP", dependencies: ["CIOCP"], swiftSettings: swiftSettings),
@@ -35,56 +38,45 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
+        .testTarget(name: "CoreTests", dependencies: ["CIOCPInternals"], path: "Tests/Core"),
+        .testTarget(
+            name: "APITests",
+            dependencies: [
+                "IOCP", "CIOCPInternals", "ChildProcesses", "AllocationProbe", "ReadmeServer", "ReadmeLoop",
+                "TroubledServer",
+            ],
+            path: "Tests/API"),
+        .testTarget(
+            name: "CommandTests", dependencies: ["iocp", "iocp-soak", "FaultyServer", "ChildProcesses"],
+            path: "Tests/Command", swiftSettings: swiftSettings),
+
+        .executableTarget(name: "iocp-sim", dependencies: ["CIOCP"], path: "Tests/Sim/Play", cSettings: coreSettings),
+        .testTarget(name: "SimTests", dependencies: ["iocp-sim"], path: "Tests/Sim/Tests"),
         .target(
-            name: "CIOCPInternals",
-            dependencies: ["CIOCP"],
-            path: "Tests/CIOCPInternals",
-            cSettings: [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))]
-        ),
-        .testTarget(name: "CIOCPTests", dependencies: ["CIOCPInternals"]),
-        .executableTarget(
-            name: "iocp-sim",
-            dependencies: ["CIOCP"],
-            path: "Tests/Sim",
-            exclude: ["mutants.sh"],
-            cSettings: [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))]
-        ),
-        .testTarget(name: "SimTests", dependencies: ["iocp-sim"]),
-        .target(
-            name: "FuzzTargets",
-            dependencies: ["CIOCP"],
-            path: "Tests/Fuzz",
-            exclude: ["README.md", "fuzz.sh", "libfuzzer.c", "operations.c", "Command", "Corpus"],
-            cSettings: [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))]
-        ),
-        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
+            name: "FuzzTargets", dependencies: ["CIOCP"], path: "Tests/Fuzz/Targets",
+            exclude: ["libfuzzer.c", "operations.c"], cSettings: coreSettings),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Tests"),
         .executableTarget(
             name: "iocp-soak",
             dependencies: [
                 "IOCP", "SoakSystem", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            path: "Tests/Soak"
+            path: "Tests/Soak", exclude: ["System"]
         ),
-        .target(name: "SoakSystem", path: "Tests/SoakSystem", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "SoakSystem", path: "Tests/Soak/System", cSettings: [.define("_GNU_SOURCE")]),
+
+        .target(
+            name: "CIOCPInternals", dependencies: ["CIOCP"], path: "Tests/Support/CIOCPInternals",
+            cSettings: coreSettings),
+        .target(name: "ChildProcesses", path: "Tests/Support/ChildProcesses", swiftSettings: swiftSettings),
+        .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
         .executableTarget(
-            name: "FaultyServer", path: "Tests/CLITests/FaultyServer", swiftSettings: swiftSettings),
-        .target(name: "ChildProcesses", path: "Tests/ChildProcesses", swiftSettings: swiftSettings),
-        .testTarget(
-            name: "CLITests", dependencies: ["iocp", "iocp-soak", "FaultyServer", "ChildProcesses"],
-            exclude: ["FaultyServer"],
-            swiftSettings: swiftSettings),
-        .testTarget(
-            name: "IOCPTests",
-            dependencies: [
-                "IOCP", "CIOCPInternals", "ChildProcesses", "AllocationProbe", "ReadmeServer", "ReadmeLoop",
-                "TroubledServer",
-            ]),
-        .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/ReadmeServer"),
-        .executableTarget(name: "ReadmeLoop", dependencies: ["IOCP"], path: "Tests/ReadmeLoop"),
-        .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/TroubledServer"),
-        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
-        .executableTarget(
-            name: "AllocationProbe", dependencies: ["IOCP", "AllocationCounter"], path: "Tests/AllocationProbe"),
+            name: "AllocationProbe", dependencies: ["IOCP", "AllocationCounter"],
+            path: "Tests/Support/AllocationProbe"),
+        .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/Support/ReadmeServer"),
+        .executableTarget(name: "ReadmeLoop", dependencies: ["IOCP"], path: "Tests/Support/ReadmeLoop"),
+        .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/Support/TroubledServer"),
+        .executableTarget(name: "FaultyServer", path: "Tests/Support/FaultyServer", swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu11
 )

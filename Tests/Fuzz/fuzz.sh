@@ -1,5 +1,5 @@
 #!/bin/bash
-# Fuzzes the targets of this folder with libFuzzer, under AddressSanitizer and UndefinedBehaviorSanitizer.
+# Fuzzes the targets of `Targets` and `Command` with libFuzzer, under AddressSanitizer and UndefinedBehaviorSanitizer.
 #
 #   Tests/Fuzz/fuzz.sh [TARGET]             all targets one after the other, or one
 #   Tests/Fuzz/fuzz.sh --minimise [TARGET]  the corpus becomes as few inputs as cover what was covered so far
@@ -45,13 +45,13 @@ find_clang() {
 # The core is built anew when anything of it, or of the targets, is newer than the last build.
 build_objects() {
     local stamp=$build/objects/stamp
-    local sources=("$root/CSources" "$root/Tests/Sim" "$root/Tests/Fuzz")
+    local sources=("$root/CSources" "$root/Tests/Sim/Play" "$root/Tests/Fuzz/Targets")
     if [ -e "$stamp" ] && [ "$0" -ot "$stamp" ] &&
         [ -z "$(find "${sources[@]}" -name '*.[ch]' -newer "$stamp")" ]; then return; fi
     rm -rf "$build/objects"
     mkdir -p "$build/objects"
     touch "$stamp.new"
-    (cd "$root" && find CSources/CIOCP Tests/Sim Tests/Fuzz/*.c -name '*.c' -not -name libfuzzer.c |
+    (cd "$root" && find CSources/CIOCP Tests/Sim/Play Tests/Fuzz/Targets -name '*.c' -not -name libfuzzer.c |
         xargs -P "$cores" -I{} sh -c "$clang ${flags[*]} -Wno-unused-command-line-argument -fsanitize=fuzzer-no-link \
             -DFUZZ_WRAPS -ICSources/CIOCP/include -c {} -o $build/objects/\$(echo {} | tr / _).o") || return
     ar rcs "$build/objects/core.a" "$build"/objects/CSources_*.o
@@ -62,10 +62,10 @@ build_objects() {
 parts() {
     local name
     case $1 in
-    operations) find "$build/objects" -name 'Tests_Sim_*.o' -not -name '*_main.c.o' ;;
-    decode) for name in lives played_{ring,submit,complete}; do echo "$build/objects/Tests_Fuzz_$name.c.o"; done ;;
+    operations) find "$build/objects" -name 'Tests_Sim_Play_*.o' -not -name '*_main.c.o' ;;
+    decode) for name in lives played_{ring,submit,complete}; do echo "$build/objects/Tests_Fuzz_Targets_$name.c.o"; done ;;
     config)
-        echo "$build/objects/Tests_Fuzz_shortages.c.o"
+        echo "$build/objects/Tests_Fuzz_Targets_shortages.c.o"
         for name in malloc calloc aligned_alloc mmap munmap eventfd memfd_create ftruncate; do
             echo "-Wl,--wrap=$name"
         done
@@ -75,8 +75,8 @@ parts() {
 
 build_c() {
     # shellcheck disable=SC2046
-    "$clang" "${flags[@]}" -fsanitize=fuzzer "-DFUZZ_TARGET=fuzz_$1" "$root/Tests/Fuzz/libfuzzer.c" \
-        "$build/objects/Tests_Fuzz_$1.c.o" $(parts "$1") "$build/objects/core.a" -luring -lnuma -lpthread -o "$build/$1"
+    "$clang" "${flags[@]}" -fsanitize=fuzzer "-DFUZZ_TARGET=fuzz_$1" "$root/Tests/Fuzz/Targets/libfuzzer.c" \
+        "$build/objects/Tests_Fuzz_Targets_$1.c.o" $(parts "$1") "$build/objects/core.a" -luring -lnuma -lpthread -o "$build/$1"
 }
 
 # The command's sources, all but its main, and libFuzzer's entry beside them, as a package of its own.
