@@ -13,13 +13,13 @@ DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan test-ubsan coverage sim mutants fuzz soak bench-build bench bench-peers bench-paired \
-	run format clean
+.PHONY: help deps build test test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
+	bench-build bench bench-peers bench-paired run format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## installs liburing and libnuma where they are missing (apt), or names the packages
 	@.ci/deps
@@ -40,6 +40,9 @@ test-tsan: deps ## the tests under ThreadSanitizer
 
 test-ubsan: deps ## the tests under UndefinedBehaviorSanitizer; a finding ends them
 	SWIFT=$(SWIFT) Tests/Support/Sanitizers/ubsan.sh
+
+test-packages: deps ## the library in a package outside, once for each set of traits; among the tests, too
+	$(SWIFT) test --filter PackageTests
 
 coverage: deps ## line coverage of the C core, at least 95 %, with a reason for every line that has none
 	Tests/Support/Coverage/coverage.sh

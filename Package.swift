@@ -16,6 +16,12 @@ let package = Package(
         .library(name: "IOCP", targets: ["IOCP"]),
         .executable(name: "iocp", targets: ["iocp"]),
     ],
+    traits: [
+        .default(enabledTraits: ["Command"]),
+        .trait(
+            name: "Command",
+            description: "The iocp command. Without it no other package is fetched: `traits: []` in a dependency."),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -33,8 +39,9 @@ let package = Package(
             name: "iocp",
             dependencies: [
                 "IOCP",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Command"])),
+                .product(name: "Histogram", package: "hdrhistogram-swift", condition: .when(traits: ["Command"])),
             ],
             swiftSettings: swiftSettings
         ),
@@ -49,6 +56,9 @@ let package = Package(
         .testTarget(
             name: "CommandTests", dependencies: ["iocp", "iocp-soak", "FaultyServer", "ChildProcesses"],
             path: "Tests/Command", swiftSettings: swiftSettings),
+        .testTarget(
+            name: "PackageTests", dependencies: ["iocp", "ChildProcesses"], path: "Tests/Packages",
+            swiftSettings: swiftSettings),
 
         .executableTarget(name: "iocp-sim", dependencies: ["CIOCP"], path: "Tests/Sim/Play", cSettings: coreSettings),
         .testTarget(name: "SimTests", dependencies: ["iocp-sim"], path: "Tests/Sim/Tests"),
@@ -59,7 +69,9 @@ let package = Package(
         .executableTarget(
             name: "iocp-soak",
             dependencies: [
-                "IOCP", "SoakSystem", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "IOCP", "SoakSystem",
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Command"])),
             ],
             path: "Tests/Soak", exclude: ["System"]
         ),

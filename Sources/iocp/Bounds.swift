@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 
 /// The bounds of the options, as ArgumentParser wants them: thrown, then shown with the usage, exit status 64.
@@ -23,3 +24,4 @@ enum Bounds {
         }
     }
 }
+#endif

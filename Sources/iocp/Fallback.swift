@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 extension CompletionPort {
@@ -8,3 +9,4 @@ extension CompletionPort {
         Console.complain("warning: using epoll: \(cause.summary) (\(cause.name))\(reason)")
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import IOCP
 
@@ -52,3 +53,4 @@ struct CommandFailure: Error, CustomStringConvertible {
         self.description = description
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -19,3 +20,4 @@ enum OpenFileLimit {
         unsafe setrlimit(resource, &limit)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 /// What somebody may have meant who wrote a word that is none.
 enum Suggestion {
     /// The known word nearest to `word`, if it is at most two slips away and not another word altogether.
@@ -26,3 +27,4 @@ enum Suggestion {
         return rows[one.count][other.count]
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 /// What must be true of a server whose peers have all gone.
 extension Verdict {
     /// Waits up to 5 s for the last connection to close, looks at everything the server could still hold, lets a new
@@ -39,3 +40,4 @@ extension Verdict {
         add("a new client served in \((ContinuousClock.now - start).text)")
     }
 }
+#endif

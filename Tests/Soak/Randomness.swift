@@ -1,3 +1,4 @@
+#if Command
 /// SplitMix64: small, seeded, the same on every machine.
 struct Randomness: RandomNumberGenerator {
     private var state: UInt64
@@ -48,3 +49,4 @@ enum Pattern {
         return UnsafeRawBufferPointer(rebasing: table[start..<start + count])
     }
 }
+#endif

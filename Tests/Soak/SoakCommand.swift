@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import IOCP
 import SoakSystem
@@ -60,3 +61,4 @@ struct Failure: Error, CustomStringConvertible {
         Failure("\(call): \(String(cString: strerror(errno)))")
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -59,3 +60,4 @@ func monotonicNanoseconds() -> UInt64 {
     clock_gettime(CLOCK_MONOTONIC, &time)
     return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
 }
+#endif

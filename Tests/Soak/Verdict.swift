@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 
 #if canImport(Glibc)
@@ -64,3 +65,4 @@ func median(_ values: [Double]) -> Double {
     let middle = sorted.count / 2
     return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -72,3 +73,4 @@ enum Console {
         unsafe poll(&entry, 1, -1)
     }
 }
+#endif

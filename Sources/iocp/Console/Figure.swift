@@ -1,3 +1,4 @@
+#if Command
 /// Numbers for people to read.
 enum Figure {
     /// 1234567 as "1,234,567".
@@ -47,3 +48,4 @@ enum Figure {
         return "\(scaled / UInt64(scale)).\(zeros)\(fraction)"
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import FoundationEssentials
 
 /// One JSON object on one line, keys in alphabetical order.
@@ -8,3 +9,4 @@ enum JSONText {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }
+#endif

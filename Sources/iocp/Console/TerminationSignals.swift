@@ -1,3 +1,4 @@
+#if Command
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -60,3 +61,4 @@ struct TerminationSignals {
         }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 /// Rows of cells as lines of equal length: every column as wide as its widest cell, figures to the right.
 struct TextTable {
     let lines: [String]
@@ -12,3 +13,4 @@ struct TextTable {
         }
     }
 }
+#endif

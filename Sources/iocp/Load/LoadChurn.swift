@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 #if canImport(Glibc)
@@ -186,3 +187,4 @@ struct LoadChurn: ConnectionHandler {
         monitor.deliver(result)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 #if canImport(Glibc)
@@ -46,3 +47,4 @@ struct LoadConnector {
         connectMore(on: worker)
     }
 }
+#endif

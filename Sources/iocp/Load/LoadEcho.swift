@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// The closed loop: opens its worker's connections, has each echo a message, then keeps the active ones busy.
@@ -158,3 +159,4 @@ struct LoadEcho: ConnectionHandler {
         monitor.deliver(result)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// The fan-out: a publisher on the first worker keeps frames outstanding; all other connections receive each of them.
@@ -261,3 +262,4 @@ struct LoadFanOut: ConnectionHandler {
         monitor.deliver(result)
     }
 }
+#endif

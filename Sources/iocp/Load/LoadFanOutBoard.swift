@@ -1,3 +1,4 @@
+#if Command
 import Synchronization
 
 /// What the workers of a fan-out know in common: when each outstanding frame left, and how many subscribers lack it.
@@ -50,3 +51,4 @@ final class LoadFanOutBoard: @unchecked Sendable {
         unsafe entries[index(sequence)].lacking.load(ordering: .relaxed)
     }
 }
+#endif

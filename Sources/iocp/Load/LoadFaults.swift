@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// What went wrong, counted, with one of each kind in words: that of the connection with the lowest number, so that two
@@ -55,3 +56,4 @@ extension CloseReason {
         }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// The frames of a fan-out: each begins with its sequence number, 8 bytes in network order, and goes on with the
@@ -76,3 +77,4 @@ struct LoadFrames {
         }
     }
 }
+#endif

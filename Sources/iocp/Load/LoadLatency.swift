@@ -1,3 +1,4 @@
+#if Command
 import Histogram
 
 /// Times of one kind, to three significant digits.
@@ -48,3 +49,4 @@ extension LoadLatency {
             p999: microseconds(percentile(99.9)), max: microseconds(longest))
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 /// What a load does with its connections.
 enum LoadMode: Sendable, Equatable {
     /// A closed loop: every active connection keeps so many messages outstanding.
@@ -53,3 +54,4 @@ enum LoadOrder: UInt64 {
     /// Of another worker: a frame reached its last subscriber.
     case delivered
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import Dispatch
 import Glibc
 import IOCP
@@ -162,3 +163,4 @@ final class LoadMonitor: Sendable {
         return true
     }
 }
+#endif

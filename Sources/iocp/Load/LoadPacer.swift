@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 import Synchronization
 
@@ -110,3 +111,4 @@ final class LoadPacer: Sendable {
         unsafe clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, nil)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 #if canImport(Glibc)
@@ -114,3 +115,4 @@ struct LoadPattern: Sendable {
         return bytes
     }
 }
+#endif

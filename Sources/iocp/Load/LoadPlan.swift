@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// What a load is to do, settled before its first connection.
@@ -136,3 +137,4 @@ struct LoadPlan: Sendable {
 extension Int {
     fileprivate var nextPowerOfTwo: Int { self <= 1 ? 1 : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount) }
 }
+#endif

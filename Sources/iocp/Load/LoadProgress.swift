@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// One line on the terminal while a load is measured: how far it is, and what comes back. It is made from counters that
@@ -47,3 +48,4 @@ struct LoadProgress {
         (0..<port.workerCount).reduce(0) { $0 &+ port.stats(ofWorker: $1).receivedBytes }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// The open loop: sends what the schedule says when it says so, and takes each latency from the scheduled time.
@@ -199,3 +200,4 @@ struct LoadRate: ConnectionHandler {
         monitor.deliver(result)
     }
 }
+#endif

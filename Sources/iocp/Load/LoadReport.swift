@@ -1,3 +1,4 @@
+#if Command
 /// The figures of a load, as text and as JSON.
 struct LoadReport {
     private let plan: LoadPlan
@@ -135,3 +136,4 @@ struct LoadReport {
         }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 /// What one worker measured, or several together.
 struct LoadResult: Sendable {
     /// On the monotonic clock.
@@ -23,3 +24,4 @@ struct LoadResult: Sendable {
         left.unanswered += right.unanswered
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// A load from its first connection to its last, seen from the main thread.
@@ -142,3 +143,4 @@ struct LoadRun {
         for worker in 0..<plan.workers { try port.post(order.rawValue, toWorker: worker) }
     }
 }
+#endif

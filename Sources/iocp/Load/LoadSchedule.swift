@@ -1,3 +1,4 @@
+#if Command
 /// When each message of an open loop is to leave: evenly spaced, dealt out to the active connections in turn.
 ///
 /// The schedule never waits for an answer. A message's latency counts from its time here, so what a stall of the
@@ -20,3 +21,4 @@ struct LoadSchedule {
         return began + place / perSecond * 1_000_000_000 + place % perSecond * 1_000_000_000 / perSecond
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// The messages of one connection to an echo server: which is sent next, and how much of which echo is due.
@@ -52,3 +53,4 @@ struct LoadStream {
         return .echoes(echoes)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 import Synchronization
 
@@ -40,3 +41,4 @@ enum LoadTarget {
         func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) { port.stop() }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import IOCP
 
@@ -157,3 +158,4 @@ struct Stress: ParsableCommand {
         if let signal = report.interruption { throw ExitCode(128 + signal) }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import Synchronization
 
 /// What the workers of a fan-out have in common: how many bytes of frames are on their way to each of them, and what was
@@ -44,3 +45,4 @@ final class FanOutHall: Sendable {
         return count == 0 ? nil : "reset \(Figure.counted(count, "connection")) that did not send a frame to its end"
     }
 }
+#endif

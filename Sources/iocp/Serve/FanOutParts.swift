@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// The parts of frames that one worker's connections have sent so far, in the order in which they grew last, and how much
@@ -52,3 +53,4 @@ struct FanOutParts {
         if oldest === member { oldest = newer }
     }
 }
+#endif

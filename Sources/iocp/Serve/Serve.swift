@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import IOCP
 
@@ -132,3 +133,4 @@ enum DriverOption: String, ExpressibleByArgument, CaseIterable {
         }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// Sends each frame of so many bytes that a connection sent to every other connection, on all workers.
@@ -124,3 +125,4 @@ struct FanOutMember {
     /// Its part was dropped for want of room, and it was aborted.
     var isRefused = false
 }
+#endif

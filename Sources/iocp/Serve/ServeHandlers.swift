@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 /// Sends every received lease back as it is, without a copy.
@@ -11,3 +12,4 @@ struct EchoHandler: ConnectionHandler {
 
 /// Receives and forgets.
 struct DiscardHandler: ConnectionHandler {}
+#endif

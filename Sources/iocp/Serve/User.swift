@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import IOCP
 
@@ -38,3 +39,4 @@ struct User {
         try? PortStats.allowReadingByOwnUser()
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import FoundationEssentials
 import IOCP
 
@@ -134,3 +135,4 @@ struct StatsReport {
         }
     }
 }
+#endif

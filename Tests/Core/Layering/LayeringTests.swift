@@ -20,6 +20,16 @@ import Testing
         }
     }
 
+    /// Without the trait there is no ArgumentParser to import, so nothing of the command may be compiled.
+    @Test(arguments: ["Sources/iocp", "Tests/Soak"])
+    func theCommandStandsBehindItsTrait(folder: String) throws {
+        for file in try SourceTree.files(below: folder, ending: ".swift") {
+            let lines = try SourceTree.lines(folder + "/" + file)
+            let condition = file == "WithoutCommand.swift" ? "#if !Command" : "#if Command"
+            #expect(lines.first ?? "" == condition && lines.dropLast().last ?? "" == "#endif", "\(folder)/\(file)")
+        }
+    }
+
     /// A room is read in one sitting: about 350 lines. A little more is said, much more is refused.
     @Test func filesStaySmall() throws {
         var large: [String] = []

@@ -5,7 +5,7 @@ import PackageDescription
 let package = Package(
     name: "iocp-fuzz",
     dependencies: [
-        .package(name: "swift-iocp", path: "../.."),
+        .package(name: "swift-iocp", path: "../..", traits: []),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
@@ -19,7 +19,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
-            swiftSettings: [.strictMemorySafety(), .enableExperimentalFeature("Lifetimes")])
+            swiftSettings: [.strictMemorySafety(), .enableExperimentalFeature("Lifetimes"), .define("Command")])
     ],
     cLanguageStandard: .gnu11
 )

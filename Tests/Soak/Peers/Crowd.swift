@@ -1,3 +1,4 @@
+#if Command
 import SoakSystem
 
 #if canImport(Glibc)
@@ -189,3 +190,4 @@ final class Crowd {
         epoll_ctl(epoll, EPOLL_CTL_DEL, clients[index].peer.fd, nil)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -135,3 +136,4 @@ struct EchoSession {
         return same ? nil : "a byte from \(start) on differs"
     }
 }
+#endif

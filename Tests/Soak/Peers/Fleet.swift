@@ -1,3 +1,4 @@
+#if Command
 import SoakSystem
 
 #if canImport(Glibc)
@@ -46,3 +47,4 @@ final class Fleet: @unchecked Sendable {
         return crowd.owed + crowd.lost
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -98,3 +99,4 @@ final class Peer {
         return Glibc.poll(&entry, 1, milliseconds) > 0 ? Int32(entry.revents) : 0
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import Synchronization
 
@@ -94,3 +95,4 @@ struct ConnectReset: ParsableCommand {
         }
     }
 }
+#endif

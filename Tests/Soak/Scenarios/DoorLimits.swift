@@ -1,3 +1,4 @@
+#if Command
 /// Limits a client meets before it is let in: slots, and descriptors.
 extension Limits {
     /// A third more clients than slots; then as many leave as wait.
@@ -60,3 +61,4 @@ extension Limits {
         try verdict.requireNothingHeld(by: server, descriptors: idle)
     }
 }
+#endif

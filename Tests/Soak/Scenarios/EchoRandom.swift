@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import Synchronization
 
@@ -63,3 +64,4 @@ struct EchoRandom: ParsableCommand {
         return tally
     }
 }
+#endif

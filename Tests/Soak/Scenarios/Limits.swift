@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import IOCP
 
@@ -70,3 +71,4 @@ struct Limits: ParsableCommand {
         if let took { verdict.add("\(what) served \(took.text) after") }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import SoakSystem
 
@@ -74,3 +75,4 @@ struct MassClose: ParsableCommand {
         return Double(longest) / 1e6
     }
 }
+#endif

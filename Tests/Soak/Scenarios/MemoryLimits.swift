@@ -1,3 +1,4 @@
+#if Command
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -95,3 +96,4 @@ extension Limits {
         return true
     }
 }
+#endif

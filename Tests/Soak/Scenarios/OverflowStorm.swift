@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 
 #if canImport(Glibc)
@@ -86,3 +87,4 @@ struct OverflowStorm: ParsableCommand {
         }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import SoakSystem
 
@@ -69,3 +70,4 @@ struct ReconnectStorm: ParsableCommand {
         return Double(latencies[latencies.count * 99 / 100]) / 1000
     }
 }
+#endif

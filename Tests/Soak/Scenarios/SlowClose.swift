@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 
 #if canImport(Glibc)
@@ -110,3 +111,4 @@ struct SlowClose: ParsableCommand {
         }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import IOCP
 import SoakSystem
@@ -132,3 +133,4 @@ struct StalledReaders: ParsableCommand {
         throw Failure("the stalled connections do not come to a standstill")
     }
 }
+#endif

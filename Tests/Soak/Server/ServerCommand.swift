@@ -1,3 +1,4 @@
+#if Command
 import ArgumentParser
 import IOCP
 
@@ -80,3 +81,4 @@ struct ServerCommand: ParsableCommand {
         say(ServerReport.sum(reports).map { "\($0.name)=\($0.value)" }.joined(separator: " "))
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 import SoakSystem
 
@@ -175,3 +176,4 @@ final class ServerProcess {
         guard result == 0 else { throw Failure("prlimit: \(String(cString: strerror(-result)))") }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if Command
 import Dispatch
 import IOCP
 import Synchronization
@@ -57,3 +58,4 @@ final class Reports: Sendable {
         }
     }
 }
+#endif

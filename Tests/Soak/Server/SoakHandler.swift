@@ -1,3 +1,4 @@
+#if Command
 import IOCP
 
 #if canImport(Glibc)
@@ -202,3 +203,4 @@ struct SoakHandler: ConnectionHandler {
         held = [:]
     }
 }
+#endif

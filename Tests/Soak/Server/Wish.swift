@@ -1,3 +1,4 @@
+#if Command
 /// What a connection asks of the server. Its first byte says so.
 enum Wish: UInt8 {
     /// Everything comes back, the first byte included: by lease and by copy in turn.
@@ -16,3 +17,4 @@ enum Wish: UInt8 {
     static let broadcastBytes = 16 << 10
     static let stallMicroseconds: UInt32 = 1_500_000
 }
+#endif

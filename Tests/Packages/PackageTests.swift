@@ -1,0 +1,31 @@
+import Testing
+
+/// What a package that depends on this one gets for the traits that it names: which packages are fetched with it, and a
+/// server that starts and stops.
+@Suite(.timeLimit(.minutes(10))) struct PackageTests {
+    struct Case {
+        let name: String
+        /// The argument of `.package` in the manifest; nil to leave it out.
+        let traits: String?
+        let fetched: Set<String>
+    }
+
+    /// One folder serves them all, so that the core is compiled once. Hence the order: from what fetches least.
+    static let cases = [
+        Case(name: "the library alone", traits: "[]", fetched: []),
+        Case(
+            name: "default traits", traits: nil,
+            fetched: ["swift-argument-parser", "hdrhistogram-swift", "swift-numerics"]),
+    ]
+
+    @Test func traitsDecideWhatIsFetchedAndTheServerRuns() throws {
+        let package = try OutsidePackage()
+        for each in Self.cases {
+            try package.name(traits: each.traits)
+            try package.build()
+            #expect(try package.pinned() == each.fetched, "\(each.name)")
+            #expect(try package.checkedOut() == each.fetched, "\(each.name)")
+            #expect(try package.run() == ["started", "stopped"], "\(each.name)")
+        }
+    }
+}
