@@ -16,6 +16,7 @@ final class FaultyWorker {
     private(set) var closed: [iocp_completion] = []
     private(set) var failed: [iocp_completion] = []
     private(set) var sent: [iocp_completion] = []
+    private(set) var fired: [iocp_completion] = []
     private(set) var received: [UInt8] = []
 
     init(_ kind: Driver, _ configure: (inout iocp_port_config) -> Void = { _ in }) throws {
@@ -104,6 +105,7 @@ final class FaultyWorker {
         case IOCP_COMPLETION_CLOSED: closed.append(completion)
         case IOCP_COMPLETION_CONNECT_FAILED: failed.append(completion)
         case IOCP_COMPLETION_SENT: sent.append(completion)
+        case IOCP_COMPLETION_TIMER: fired.append(completion)
         case IOCP_COMPLETION_RECEIVED:
             received += UnsafeBufferPointer(start: completion.bytes, count: Int(completion.result))
             iocp_lease_return(worker, completion.detail)
@@ -147,6 +149,11 @@ final class FaultyWorker {
     }
 
     func notify(_ connection: iocp_token, key: UInt64) -> Int32 { iocp_send_notify(worker, connection, key) }
+    func startTimer(after milliseconds: UInt64, for connection: iocp_token, key: UInt64) -> Int32 {
+        var timer = iocp_timer()
+        return iocp_timer_start(worker, connection, milliseconds * 1_000_000, key, &timer)
+    }
+
     func pause(_ connection: iocp_token) -> Int32 { iocp_receive_pause(worker, connection) }
     func resume(_ connection: iocp_token) -> Int32 { iocp_receive_resume(worker, connection) }
     func finish(_ connection: iocp_token) -> Int32 { iocp_finish_sending(worker, connection) }

@@ -50,8 +50,6 @@ struct Behaviour: Sendable {
     var timerFired: @Sendable (UInt64, IOCPError?, Worker) throws(IOCPError) -> Void = {
         (_: UInt64, _: IOCPError?, _: Worker) throws(IOCPError) in
     }
-    /// Each connection starts a timer of 50 ms with key 600.
-    var startsTimerWhenOpened = false
     var connectFailed: @Sendable (IOCPError, UInt64) -> Void = { _, _ in }
 }
 
@@ -67,9 +65,6 @@ struct AuditedHandler: ConnectionHandler {
         ledger.update {
             $0.opened += 1
             if !$0.open.insert(name).inserted { $0.violations.append("opened twice: \(name)") }
-        }
-        if behaviour.startsTimerWhenOpened {
-            try worker.startTimer(after: .milliseconds(50), for: name, key: 600)
         }
         try behaviour.opened(connection)
     }
