@@ -98,9 +98,6 @@ int iocp_address_resolve(const char *host, uint16_t port, iocp_address *address)
  * answer was a failure; or -errno. Thread: any. */
 int iocp_addresses_resolve(const char *host, uint16_t port, iocp_address *addresses, uint32_t capacity);
 
-/* Whether a host is a numeric address, which resolves at once. Thread: any. */
-bool iocp_address_is_numeric(const char *host);
-
 enum { IOCP_ADDRESS_TEXT_BYTES = 64 };
 
 /* Writes "1.2.3.4", "::1" or "fe80::1%eth0" (an interface that is gone by its number) and a NUL; capacity at least

@@ -162,16 +162,6 @@ int iocp_address_resolve(const char *host, uint16_t port, iocp_address *address)
     return result < 0 ? result : 0;
 }
 
-bool iocp_address_is_numeric(const char *host)
-{
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-    struct addrinfo *list = NULL;
-    if (getaddrinfo(host, NULL, &hints, &list) != 0)
-        return false;
-    freeaddrinfo(list);
-    return true;
-}
-
 /* An interface is named where that name is read again: for addresses whose scope is a link. */
 static bool has_link_scope(const iocp_address *address)
 {

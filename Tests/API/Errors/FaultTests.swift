@@ -464,6 +464,35 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
+    @Test("a worker may end while questions are unanswered")
+    func endedUnanswered() throws {
+        let descriptors = openDescriptors()
+        do {
+            let worker = try FaultyWorker(.uring)
+            let (peer, connection) = try worker.open()
+            for _ in 0..<3 { worker.turn() }
+            worker.fail(INTERNALS_FAULT_ANSWER, with: Errno(0), times: .max)
+            #expect(worker.peer(connection) == -EBUSY && worker.connect() == -EBUSY)
+            withExtendedLifetime(peer) {}
+        }
+        #expect(openDescriptors() <= descriptors)
+    }
+
+    @Test("a connect is refused while too many questions are unanswered, and its socket is closed")
+    func connectUnplaced() throws {
+        let worker = try FaultyWorker(.uring)
+        let (peer, connection) = try worker.open()
+        for _ in 0..<3 { worker.turn() }
+        worker.fail(INTERNALS_FAULT_ANSWER, with: Errno(0), times: .max)
+        for _ in 0..<100 { #expect(worker.peer(connection) == -EBUSY) }
+        let descriptors = openDescriptors()
+        #expect(worker.connect() == -EBUSY && openDescriptors() == descriptors)
+        internals_faults_end()
+        for _ in 0..<3 { worker.turn() }
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
     @Test("a socket that is placed too late for its connect is closed")
     func placedLate() throws {
         let worker = try FaultyWorker(.uring)

@@ -42,6 +42,27 @@ extension RealSockets {
             }
         }
 
+        @Test("a worker that attaches after listening ended has no share in it", arguments: testedDrivers)
+        func afterListeningEnded(driver: Driver) async throws {
+            let port = try twoWorkers(driver)
+            let ended = try port.listen(host: "127.0.0.1", port: 0)
+            try await withEcho(on: port) { _ in
+                port.stopListening()
+                while !isRefused(by: ended.port) { usleep(1000) }
+                let worker = try port.attachWorker()
+                #expect(isRefused(by: ended.port))
+                _ = consume worker
+            }
+        }
+
+        @Test("once every worker has left, nobody can listen", arguments: testedDrivers)
+        func afterAllLeft(driver: Driver) async throws {
+            let port = try twoWorkers(driver, workers: 1)
+            try await withEcho(on: port) { _ in }
+            let error = refusal { () throws(IOCPError) in try port.listen(host: "127.0.0.1", port: 0) }
+            #expect(error?.name == "ESHUTDOWN" && error?.operation == .listen)
+        }
+
         @Test("listening before the first attach keeps the address, and clients are refused", arguments: testedDrivers)
         func keepsAddress(driver: Driver) async throws {
             let port = try twoWorkers(driver)

@@ -1,0 +1,34 @@
+import CIOCPInternals
+import Glibc
+import Testing
+
+/// What the core answers to addresses that the Swift layer never passes to it.
+@Suite struct AddressTests {
+    private let address = iocp_address(
+        family_is_v6: 0, bytes: (127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), port_be: 0, scope_id: 0)
+
+    @Test func textThatDoesNotFitIsRefused() {
+        var address = address
+        var text = [CChar](repeating: 0, count: 16)
+        #expect(iocp_address_format(&address, &text, 9) == -ENOSPC)
+        #expect(iocp_address_format(&address, &text, 10) == 0)
+        #expect(String(cString: text) == "127.0.0.1")
+    }
+
+    @Test func oneToSixteenAddressesAreListenedOn() throws {
+        var configuration = iocp_port_config_default()
+        configuration.driver = IOCP_DRIVER_EPOLL
+        configuration.worker_count = 1
+        var failure = iocp_failure()
+        var created: OpaquePointer?
+        try #require(iocp_port_create(&configuration, &created, &failure) == 0)
+        let port = try #require(created)
+        defer { iocp_port_destroy(port) }
+        let addresses = [iocp_address](repeating: address, count: 17)
+        var bound = iocp_address()
+        for count in [0, 17] as [UInt32] {
+            #expect(iocp_port_listen_all(port, addresses, count, false, &bound, &failure) == -EINVAL)
+            #expect(failure.stage == IOCP_STAGE_LISTEN)
+        }
+    }
+}
