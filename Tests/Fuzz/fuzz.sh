@@ -11,7 +11,7 @@ set -euo pipefail
 SECONDS_EACH=${SECONDS_EACH:-60}
 targets=(token address stats config decode operations cli)
 # Longer inputs than these find nothing more, but are slower.
-declare -A longest=([token]=512 [address]=96 [stats]=2048 [config]=256 [decode]=2048 [operations]=4096 [cli]=1024)
+declare -A longest=([token]=512 [address]=96 [stats]=4096 [config]=256 [decode]=2048 [operations]=4096 [cli]=1024)
 SWIFT=${SWIFT:-swift}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/.build-fuzz

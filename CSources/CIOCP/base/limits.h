@@ -49,6 +49,10 @@ enum {
 
     IOCP_SPIN_NS_MAX = 10 * 1000 * 1000,
     IOCP_BUSY_POLL_US_MAX = 10 * 1000,
+
+    IOCP_STATS_FIELDS_MAX = 128,         /* of a stats page of any build, */
+    IOCP_STATS_ENTRY_BYTES_MAX = 256,    /* an entry of its directory, */
+    IOCP_STATS_CELL_BYTES_MAX = 2048,    /* and a worker's cell */
 };
 
 #define IOCP_TIMEOUT_NS_MAX UINT64_C(86400000000000) /* one day */
@@ -63,6 +67,7 @@ _Static_assert(2 * IOCP_RECEIVE_BUFFERS_MAX <= IOCP_RECEIVE_BUFFER_IDS_MAX, "bot
 _Static_assert(IOCP_RECEIVE_BUFFER_IDS_MAX <= UINT16_MAX, "a buffer id is 16 bits");
 _Static_assert(IOCP_WAIT_CAPACITY_MIN >= 2 * IOCP_COMPLETIONS_PER_EVENT_MAX, "a wait can always make progress");
 _Static_assert(IOCP_FLUSH_SLOTS_MAX < IOCP_DRIVER_EVENTS_MAX, "the ends of a flush's sends leave room for what came");
+_Static_assert(IOCP_STATS_FIELDS_MAX * 8 < IOCP_STATS_CELL_BYTES_MAX, "a cell has room for every field");
 _Static_assert(IOCP_SEND_CHUNK_BYTES % 4096 == 0, "chunks are page-aligned, so that an arena can be registered");
 
 #endif

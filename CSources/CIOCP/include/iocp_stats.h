@@ -1,47 +1,17 @@
 /* The stats page: counters of every worker, in a memfd that other processes may read.
  *
  * Found through /proc/PID/fd as "/memfd:iocp-stats": it dies with its process, so nothing stale is left behind.
- * Each counter has one writer (its worker) and is monotonic unless marked as a gauge. */
+ * Each field has one writer (its worker). The table of fields is iocp_stats_fields.h.
+ *
+ * A page names its own fields, so builds with other tables read each other's pages as far as they agree: a field is
+ * the same in both if its name, kind and unit are. */
 #ifndef IOCP_STATS_H
 #define IOCP_STATS_H
 
 #include <stdint.h>
 
 #include "iocp_port.h"
-
-/* name, meaning. Order is the layout: append only. */
-#define IOCP_STATS_FIELDS(FIELD)                                                            \
-    FIELD(connections, "gauge: connections open now")                                       \
-    FIELD(accepted, "connections accepted")                                                 \
-    FIELD(connected, "connections opened by connect")                                       \
-    FIELD(closed, "connections closed")                                                     \
-    FIELD(received_bytes, "bytes received")                                                 \
-    FIELD(sent_bytes, "bytes taken by the transport")                                       \
-    FIELD(received_operations, "receives that carried bytes")                               \
-    FIELD(sent_operations, "sends that ended")                                              \
-    FIELD(completions, "completion records handed to the application")                      \
-    FIELD(enters, "kernel entries of the loop (io_uring_enter, epoll_wait)")                \
-    FIELD(starved_receives, "receives that found no buffer and waited for one")             \
-    FIELD(short_sends, "sends that took less than offered")                                 \
-    FIELD(posts, "posts delivered")                                                         \
-    FIELD(wakes, "sleeps ended by a post")                                                  \
-    FIELD(accept_failures, "accepts that failed and were retried")                          \
-    FIELD(queue_overflows, "times the completion queue overflowed")                         \
-    FIELD(refused_addresses, "connections refused: their address has as many as it may, or cannot be asked") \
-    FIELD(delayed_accepts, "times accepting paused for the accept rate or a full table")     \
-    FIELD(refused_sends, "sends refused: over a cap, or without memory")                     \
-    FIELD(timeouts, "connections ended by a deadline")                                       \
-    FIELD(heartbeat_ns, "gauge: monotonic clock when the latest wait ended")                 \
-    FIELD(asleep, "gauge: 1 while the worker sleeps; a heartbeat is old only while it is 0") \
-    FIELD(unsent_bytes, "gauge: bytes queued and not yet taken by the transport")
-
-typedef struct iocp_worker_stats {
-    uint32_t cpu;  /* UINT32_MAX when not pinned */
-    uint32_t node;
-#define IOCP_STATS_MEMBER(name, meaning) uint64_t name;
-    IOCP_STATS_FIELDS(IOCP_STATS_MEMBER)
-#undef IOCP_STATS_MEMBER
-} iocp_worker_stats;
+#include "iocp_stats_fields.h"
 
 /* One worker's counters as of now. Thread: any. */
 iocp_worker_stats iocp_port_stats(const iocp_port *port, uint32_t worker_index);
@@ -50,16 +20,16 @@ iocp_worker_stats iocp_port_stats(const iocp_port *port, uint32_t worker_index);
  * copied here was checked, and does not change until it is copied again. */
 typedef struct iocp_stats_view iocp_stats_view;
 
-/* Copies the page behind a file descriptor, which stays the caller's. -EPROTO: not a stats page, or another layout
- * version. Thread: any. */
+/* Copies the page behind a file descriptor, which stays the caller's. -EPROTO: not a stats page, or one of another
+ * layout version. Thread: any. */
 int iocp_stats_view_open(int fd, iocp_stats_view **view);
 
 /* The same for a path, as /proc/PID/fd/N. What is no page's kind of file is not opened: -EPROTO. Thread: any. */
 int iocp_stats_view_open_path(const char *path, iocp_stats_view **view);
 void iocp_stats_view_close(iocp_stats_view *view);
 
-/* Copies the page again. -EPROTO when it is no stats page any more, or one of more or fewer workers; the counters are
- * unspecified then. Thread: one at a time. */
+/* Copies the counters again. -EPROTO when it is no stats page any more, or one of another shape (more or fewer workers
+ * or fields); the counters are unspecified then. Thread: one at a time. */
 int iocp_stats_view_refresh(iocp_stats_view *view);
 
 uint32_t iocp_stats_view_worker_count(const iocp_stats_view *view);
@@ -67,7 +37,23 @@ uint32_t iocp_stats_view_worker_count(const iocp_stats_view *view);
 /* The driver's name: 1 to 15 lower-case letters, digits, '-' and '_'. */
 const char *iocp_stats_view_driver(const iocp_stats_view *view);
 
-/* One worker's counters as of the latest copy. */
+/* The fields of the page, those that this build does not know among them: 1 to 128, in the page's order. */
+uint32_t iocp_stats_view_field_count(const iocp_stats_view *view);
+
+/* A field of the page, as long as the view; NULL for an index beyond the last one. No two have the same name, which is
+ * 1 to 31 lower-case letters, digits and '_'. */
+const iocp_stats_field *iocp_stats_view_field(const iocp_stats_view *view, uint32_t index);
+
+/* What place a field of the page has in the table of this build; IOCP_STATS_FIELD_NONE if it has none. */
+uint32_t iocp_stats_view_field_known(const iocp_stats_view *view, uint32_t index);
+
+/* One field of one worker as of the latest copy, by the field's index in the page; 0 where there is none. */
+uint64_t iocp_stats_view_value(const iocp_stats_view *view, uint32_t worker_index, uint32_t index);
+
+/* One worker's counters as of the latest copy. Those that the page lacks are 0: iocp_stats_view_known tells them. */
 iocp_worker_stats iocp_stats_view_worker(const iocp_stats_view *view, uint32_t worker_index);
+
+/* Bit i: the page has the field of this build with index i. */
+uint64_t iocp_stats_view_known(const iocp_stats_view *view);
 
 #endif

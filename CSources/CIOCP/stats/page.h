@@ -1,4 +1,19 @@
-/* The stats page, as its writers see it: one cell per worker, each written by that worker alone.
+/* The stats page, as its writers see it: a header, a directory that names the fields, and one cell per worker, each
+ * written by that worker alone.
+ *
+ *   the header     64 bytes, an iocp_stats_header and zeros
+ *   the directory  field_count entries of entry_bytes, each of which begins with an iocp_stats_entry
+ *   the cells      from the next multiple of 64 on, worker_count of them, of cell_bytes: cpu and node (4 bytes each),
+ *                  then the fields in the order of the directory (8 bytes each)
+ *
+ * How the layout evolves. A reader goes by what the header and the directory say and by the names of fields, never by
+ * its own table. So these changes need no new version, and older readers get along with them:
+ *   - a field is added, removed, renamed or moved; a removed name is not used again for something else
+ *   - a kind, unit or total gets a new code: older readers call it unknown, or leave the field out of totals
+ *   - the header grows within its 64 bytes (the rest is 0 now), an entry grows behind iocp_stats_entry (entry_bytes
+ *     says by how much), a cell behind its last field (cell_bytes)
+ * Any other change raises IOCP_STATS_VERSION, and readers refuse a version that is not theirs. Version 1 had no
+ * directory.
  *
  * A counter is read by others while it is written, so both sides use relaxed atomic loads and stores; no
  * read-modify-write is needed with one writer. */
@@ -11,6 +26,9 @@
 #include "../base/limits.h"
 #include "../include/iocp_stats.h"
 
+#define IOCP_STATS_MAGIC UINT64_C(0x7374617073636f69) /* the bytes "iocspats" */
+enum { IOCP_STATS_VERSION = 2, IOCP_STATS_NAME_BYTES = 32 };
+
 typedef struct iocp_stats_cell {
     _Alignas(IOCP_CACHE_LINE_BYTES) iocp_worker_stats stats;
 } iocp_stats_cell;
@@ -18,11 +36,32 @@ typedef struct iocp_stats_cell {
 typedef struct iocp_stats_header {
     uint64_t magic;
     uint32_t version;
-    uint32_t cell_bytes; /* a reader built against another layout must notice */
+    uint32_t cell_bytes;
     uint32_t worker_count;
     int32_t pid; /* in the writer's own PID namespace; a reader goes by the process that it opened */
     char driver[16];
+    uint32_t field_count;
+    uint32_t entry_bytes;
 } iocp_stats_header;
+
+/* A field of the directory. Its codes are those of iocp_stats_kind, _unit and _total. */
+typedef struct iocp_stats_entry {
+    char name[IOCP_STATS_NAME_BYTES]; /* ends in zeros */
+    uint8_t kind;
+    uint8_t unit;
+    uint8_t total;
+    uint8_t unused[5]; /* 0 */
+} iocp_stats_entry;
+
+_Static_assert(sizeof(iocp_stats_header) <= IOCP_CACHE_LINE_BYTES, "the directory starts on the second cache line");
+_Static_assert(sizeof(iocp_stats_entry) == 40, "the entry is the same in every build");
+
+/* Where the cells start. */
+static inline size_t iocp_stats_cells_offset(const iocp_stats_header *header)
+{
+    const size_t end = IOCP_CACHE_LINE_BYTES + (size_t)header->field_count * header->entry_bytes;
+    return (end + IOCP_CACHE_LINE_BYTES - 1) / IOCP_CACHE_LINE_BYTES * IOCP_CACHE_LINE_BYTES;
+}
 
 typedef struct iocp_stats_page {
     int fd;

@@ -1,0 +1,111 @@
+/* The table of what every worker counts. All that knows a counter comes from it: the struct, its sums and the
+ * descriptors below, the directory of every stats page (iocp_stats.h) and, by `make generate`, the Swift properties and
+ * the table in docs/STATS.md. To add a counter, append a row and run `make generate`. */
+#ifndef IOCP_STATS_FIELDS_H
+#define IOCP_STATS_FIELDS_H
+
+#include <stdint.h>
+
+/* name, kind, unit, how a total over workers is made, one sentence.
+ * A name has at most 31 lower-case letters, digits and '_'. Units come last in it. */
+#define IOCP_STATS_FIELDS(FIELD)                                                                                       \
+    FIELD(connections, GAUGE, COUNT, SUM, "Connections that are open now.")                                            \
+    FIELD(accepted, COUNTER, COUNT, SUM, "Connections that were accepted.")                                            \
+    FIELD(connected, COUNTER, COUNT, SUM, "Connections that were opened by a connect.")                                \
+    FIELD(closed, COUNTER, COUNT, SUM, "Connections that have closed.")                                                \
+    FIELD(received_bytes, COUNTER, BYTES, SUM, "Bytes that were received.")                                            \
+    FIELD(sent_bytes, COUNTER, BYTES, SUM, "Bytes that the transport took.")                                           \
+    FIELD(received_operations, COUNTER, COUNT, SUM, "Receives that brought bytes.")                                    \
+    FIELD(sent_operations, COUNTER, COUNT, SUM, "Sends that have ended.")                                              \
+    FIELD(completions, COUNTER, COUNT, SUM, "Completion records that were handed to the application.")                 \
+    FIELD(enters, COUNTER, COUNT, SUM, "Entries of the loop into the kernel: io_uring_enter or epoll_wait.")           \
+    FIELD(starved_receives, COUNTER, COUNT, SUM, "Receives that found no free buffer and waited for one.")             \
+    FIELD(short_sends, COUNTER, COUNT, SUM, "Sends that took fewer bytes than they were offered.")                     \
+    FIELD(posts, COUNTER, COUNT, SUM, "Posts that were delivered.")                                                    \
+    FIELD(accept_failures, COUNTER, COUNT, SUM, "Accepts that failed and were tried again.")                           \
+    FIELD(queue_overflows, COUNTER, COUNT, SUM, "Overflows of the kernel's completion queue.")                         \
+    FIELD(refused_addresses, COUNTER, COUNT, SUM,                                                                      \
+          "Connections refused because their address has as many as it may, or is not known.")                         \
+    FIELD(delayed_accepts, COUNTER, COUNT, SUM, "Pauses in accepting because of the accept rate or a full table.")     \
+    FIELD(refused_sends, COUNTER, COUNT, SUM, "Sends that were refused because of a cap or for want of memory.")       \
+    FIELD(timeouts, COUNTER, COUNT, SUM, "Connections that a deadline ended.")                                         \
+    FIELD(heartbeat_ns, GAUGE, NANOSECONDS, NEWEST, "Time of the monotonic clock at which the latest wait ended.")     \
+    FIELD(asleep, GAUGE, FLAG, NONE,                                                                                   \
+          "Whether the worker sleeps in the kernel; an old heartbeat means a stall only while it does not.")           \
+    FIELD(unsent_bytes, GAUGE, BYTES, SUM, "Bytes that wait for the transport, as of the latest wait.")
+
+/* The codes stand in pages: append only. 0 is what a reader makes of a code that it does not know. */
+#define IOCP_STATS_KINDS(KIND)                                                                                         \
+    KIND(UNKNOWN, "unknown")                                                                                           \
+    KIND(COUNTER, "counter") /* grows, by one writer, from the start of the port */                                    \
+    KIND(GAUGE, "gauge")     /* is as of now */
+
+#define IOCP_STATS_UNITS(UNIT)                                                                                         \
+    UNIT(UNKNOWN, "unknown")                                                                                           \
+    UNIT(COUNT, "count")                                                                                               \
+    UNIT(BYTES, "bytes")                                                                                               \
+    UNIT(NANOSECONDS, "ns")                                                                                            \
+    UNIT(FLAG, "flag") /* 0 or 1 */
+
+#define IOCP_STATS_TOTALS(TOTAL)                                                                                       \
+    TOTAL(NONE, "none") /* has no total */                                                                             \
+    TOTAL(SUM, "sum")                                                                                                  \
+    TOTAL(NEWEST, "newest") /* the largest */
+
+#define IOCP_STATS_CODE(code, word) IOCP_STATS_KIND_##code,
+typedef enum iocp_stats_kind : uint8_t { IOCP_STATS_KINDS(IOCP_STATS_CODE) } iocp_stats_kind;
+#undef IOCP_STATS_CODE
+#define IOCP_STATS_CODE(code, word) IOCP_STATS_UNIT_##code,
+typedef enum iocp_stats_unit : uint8_t { IOCP_STATS_UNITS(IOCP_STATS_CODE) } iocp_stats_unit;
+#undef IOCP_STATS_CODE
+#define IOCP_STATS_CODE(code, word) IOCP_STATS_TOTAL_##code,
+typedef enum iocp_stats_total : uint8_t { IOCP_STATS_TOTALS(IOCP_STATS_CODE) } iocp_stats_total;
+#undef IOCP_STATS_CODE
+
+/* A field's place in the table of this build. Other builds have other places: a page goes by names. */
+#define IOCP_STATS_INDEX(name, kind, unit, total, summary) IOCP_STATS_INDEX_##name,
+typedef enum iocp_stats_index : uint32_t {
+    IOCP_STATS_FIELDS(IOCP_STATS_INDEX) IOCP_STATS_FIELD_COUNT
+} iocp_stats_index;
+#undef IOCP_STATS_INDEX
+
+/* What one worker has counted. */
+typedef struct iocp_worker_stats {
+    uint32_t cpu; /* UINT32_MAX when not pinned */
+    uint32_t node;
+#define IOCP_STATS_MEMBER(name, kind, unit, total, summary) uint64_t name;
+    IOCP_STATS_FIELDS(IOCP_STATS_MEMBER)
+#undef IOCP_STATS_MEMBER
+} iocp_worker_stats;
+
+/* One row of the table, or of another build's page. */
+typedef struct iocp_stats_field {
+    const char *name;
+    iocp_stats_kind kind;
+    iocp_stats_unit unit;
+    iocp_stats_total total;
+    const char *summary; /* one sentence; "" for a field that only another build has */
+} iocp_stats_field;
+
+#define IOCP_STATS_FIELD_NONE UINT32_MAX
+
+/* The row of a field of this build, for good; NULL from IOCP_STATS_FIELD_COUNT on. Thread: any. */
+const iocp_stats_field *iocp_stats_field_at(uint32_t index);
+
+/* The index of a field of this build, or IOCP_STATS_FIELD_NONE. O(fields). Thread: any. */
+uint32_t iocp_stats_field_index(const char *name);
+
+/* The words of the tables above, "unknown" or "none" for a code that is none. Thread: any. */
+const char *iocp_stats_kind_name(iocp_stats_kind kind);
+const char *iocp_stats_unit_name(iocp_stats_unit unit);
+const char *iocp_stats_total_name(iocp_stats_total total);
+
+/* The value of a field by its index; 0 from IOCP_STATS_FIELD_COUNT on, where setting does nothing. */
+uint64_t iocp_worker_stats_value(const iocp_worker_stats *stats, uint32_t index);
+void iocp_worker_stats_set_value(iocp_worker_stats *stats, uint32_t index, uint64_t value);
+
+/* Adds a worker to a total, field by field as the table says; cpu, node and fields without a total stay. A sum that
+ * does not fit wraps: another process may have written any numbers. */
+void iocp_worker_stats_add(iocp_worker_stats *total, const iocp_worker_stats *worker);
+
+#endif
