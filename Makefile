@@ -14,7 +14,7 @@ SOAK_FLAGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
-	bench-build bench bench-peers bench-paired run format clean
+	bench-build bench bench-peers bench-paired run generate format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -85,6 +85,9 @@ bench-paired: build ## CPU per message of this tree over another build's, in sli
 
 run: build ## serves echo on port 4666 until Ctrl-C
 	$(IOCP) serve $(RUN_FLAGS)
+
+generate: ## writes what repeats the table of counters: Swift properties, docs/STATS.md
+	$(SWIFT) run iocp-generate $(CURDIR)
 
 format: ## formats Swift and C in place
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests bench/Package.swift bench/Sources

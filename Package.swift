@@ -50,7 +50,7 @@ let package = Package(
             name: "APITests",
             dependencies: [
                 "IOCP", "CIOCPInternals", "ChildProcesses", "AllocationProbe", "ReadmeServer", "ReadmeLoop",
-                "TroubledServer",
+                "TroubledServer", "iocp-generate",
             ],
             path: "Tests/API"),
         .testTarget(
@@ -80,6 +80,7 @@ let package = Package(
         .target(
             name: "CIOCPInternals", dependencies: ["CIOCP"], path: "Tests/Support/CIOCPInternals",
             cSettings: coreSettings),
+        .executableTarget(name: "iocp-generate", dependencies: ["CIOCP"], path: "Tests/Support/Generate"),
         .target(name: "ChildProcesses", path: "Tests/Support/ChildProcesses", swiftSettings: swiftSettings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
         .executableTarget(

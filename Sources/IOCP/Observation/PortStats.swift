@@ -10,7 +10,10 @@ import Musl
 ///
 /// A port keeps its counters in a memfd that its own user and root can open through /proc/PID/fd, so nothing is left
 /// behind when a process dies. What another process put there is copied and checked, never trusted: the counters may
-/// be any numbers, and nothing else comes from that process but a driver's name of lower-case letters and digits.
+/// be any numbers, and nothing else comes from that process but a driver's name and names of fields, of lower-case
+/// letters and digits.
+///
+/// A page names its fields, so it is read as far as it and this build agree: see ``fields``.
 ///
 /// A process that gave up root by `setuid(2)` is closed to its new user until it calls ``allowReadingByOwnUser()``
 /// (`iocp serve --user` does).
@@ -19,6 +22,9 @@ public struct PortStats: ~Copyable {
     private let view: OpaquePointer
     /// The process that was asked for, as this one's /proc names it.
     public let processID: Int32
+    /// The fields of the page, 1 to 128, in its order. A page of another build may lack some of ``WorkerStats/fields``
+    /// and have others, whose ``StatsField/summary`` is empty.
+    public let fields: [StatsField]
 
     /// Reads the page of a process' first port.
     /// - Throws: ENOENT when the process has no port, EACCES when it is another user's, ESRCH when it is gone, EPROTO
@@ -26,6 +32,7 @@ public struct PortStats: ~Copyable {
     public init(processID: Int32) throws(IOCPError) {
         unsafe view = try PortStats.open(processID)
         self.processID = processID
+        unsafe fields = PortStats.fields(of: view)
     }
 
     deinit {
@@ -38,7 +45,21 @@ public struct PortStats: ~Copyable {
     /// One worker's counters as of the latest reading.
     public subscript(worker: Int) -> WorkerStats {
         precondition(worker >= 0 && worker < workerCount, "worker index out of bounds")
-        return unsafe WorkerStats(iocp_stats_view_worker(view, UInt32(worker)))
+        var others: [StatsField: UInt64] = [:]
+        for (place, field) in fields.enumerated() where field.index == nil {
+            others[field] = unsafe iocp_stats_view_value(view, UInt32(worker), UInt32(place))
+        }
+        return unsafe WorkerStats(
+            iocp_stats_view_worker(view, UInt32(worker)), present: iocp_stats_view_known(view), others: others)
+    }
+
+    private static func fields(of view: OpaquePointer) -> [StatsField] {
+        let count = unsafe iocp_stats_view_field_count(view)
+        return (0..<count).map { place in
+            let known = unsafe iocp_stats_view_field_known(view, place)
+            guard known == IOCP_STATS_FIELD_NONE else { return WorkerStats.fields[Int(known)] }
+            return unsafe StatsField(iocp_stats_view_field(view, place).pointee, index: nil)
+        }
     }
 
     /// Reads the counters again. The page stays readable when its process has ended.

@@ -1,110 +1,121 @@
 import CIOCP
 
-/// The counters of one worker at one moment. Monotonic, except ``connections`` and ``unsentBytes``.
-public struct WorkerStats: Hashable, Sendable {
-    /// The CPU the worker's thread is bound to, or nil.
-    public var core: Int?
-    public var node: Int = 0
-    /// Connections open now.
-    public var connections: UInt64 = 0
-    public var accepted: UInt64 = 0
-    /// Connections opened by connect.
-    public var connected: UInt64 = 0
-    public var closed: UInt64 = 0
-    public var receivedBytes: UInt64 = 0
-    /// Bytes taken by the transport.
-    public var sentBytes: UInt64 = 0
-    /// Receives that carried bytes.
-    public var receivedOperations: UInt64 = 0
-    /// Sends that ended.
-    public var sentOperations: UInt64 = 0
-    /// Completion records handed to the application.
-    public var completions: UInt64 = 0
-    /// Kernel entries of the loop.
-    public var enters: UInt64 = 0
-    /// Receives that found no buffer and waited for one.
-    public var starvedReceives: UInt64 = 0
-    /// Sends that took less than offered.
-    public var shortSends: UInt64 = 0
-    /// Posts delivered.
-    public var posts: UInt64 = 0
-    /// Accepts that failed and were retried.
-    public var acceptFailures: UInt64 = 0
-    /// Times the completion queue overflowed.
-    public var queueOverflows: UInt64 = 0
-    /// Connections refused because their address has as many as it may.
-    public var refusedAddresses: UInt64 = 0
-    /// Times accepting paused for the accept rate or a full table.
-    public var delayedAccepts: UInt64 = 0
-    /// Sends refused: over a cap, or without memory.
-    public var refusedSends: UInt64 = 0
-    /// Connections ended by a deadline.
-    public var timeouts: UInt64 = 0
-    /// Bytes queued and not yet taken by the transport, as of the latest wait.
-    public var unsentBytes: UInt64 = 0
-    /// When the latest wait ended, on the monotonic clock.
-    public var heartbeat: Duration = .zero
-    /// Whether the worker sleeps in the kernel, as one with nothing to do does.
-    public var isAsleep = false
+/// What one worker has counted, at one moment. A value, to be used on any thread.
+///
+/// Each field is a property, as ``receivedBytes``, and a subscript of its ``StatsField``. The two differ for a page of
+/// another build: where it lacks a field, the property is 0 and the subscript is nil. Fields that only that build has
+/// are reached by the subscript alone.
+public struct WorkerStats: Sendable {
+    /// The fields of this build, in the order of the table. The properties are generated from the same table.
+    public static let fields: [StatsField] = (0..<IOCP_STATS_FIELD_COUNT.rawValue).map {
+        StatsField(iocp_stats_index(rawValue: $0))
+    }
 
-    /// How long the worker's handlers have been running since its latest wait: zero while it sleeps, and a stall when it
-    /// grows, since the worker's other connections wait as long.
+    /// A field that is absent is 0 here.
+    private(set) var raw: iocp_worker_stats
+    /// Bit i: the field with index i is there.
+    private var present: UInt64
+    /// Fields of another build.
+    private var others: [StatsField: UInt64]
+
+    /// Of no worker: every field is absent. A total starts from this.
+    public init() {
+        raw = iocp_worker_stats()
+        raw.cpu = .max
+        (present, others) = (0, [:])
+    }
+
+    /// Of a worker of this build.
+    init(_ raw: iocp_worker_stats) {
+        self.init(raw, present: WorkerStats.allFields, others: [:])
+    }
+
+    /// Of a worker of any build. Fields of `raw` that are not `present` are 0.
+    init(_ raw: iocp_worker_stats, present: UInt64, others: [StatsField: UInt64]) {
+        (self.raw, self.present, self.others) = (raw, present, others)
+    }
+
+    private static let allFields = bits { _ in true }
+    private static let fieldsWithTotal = bits { $0.total != .absent }
+
+    private static func bits(where condition: (StatsField) -> Bool) -> UInt64 {
+        fields.enumerated().reduce(0) { condition($1.element) ? $0 | 1 << $1.offset : $0 }
+    }
+
+    // MARK: Where it ran
+
+    /// The CPU the worker's thread is bound to, or nil.
+    public var core: Int? { raw.cpu == .max ? nil : Int(raw.cpu) }
+
+    /// The NUMA node of the worker's memory.
+    public var node: Int { Int(raw.node) }
+
+    /// How long the worker's handlers have been running since its latest wait: zero while it sleeps, and a stall when
+    /// it grows, since the worker's other connections wait as long. Zero as well where ``heartbeat`` is absent.
     /// - Parameter now: the monotonic clock.
     public func busy(at now: Duration) -> Duration {
         isAsleep || heartbeat == .zero ? .zero : max(.zero, now - heartbeat)
     }
 
-    public init() {}
+    // MARK: Fields
 
-    init(_ raw: iocp_worker_stats) {
-        core = raw.cpu == .max ? nil : Int(raw.cpu)
-        node = Int(raw.node)
-        connections = raw.connections
-        accepted = raw.accepted
-        connected = raw.connected
-        closed = raw.closed
-        receivedBytes = raw.received_bytes
-        sentBytes = raw.sent_bytes
-        receivedOperations = raw.received_operations
-        sentOperations = raw.sent_operations
-        completions = raw.completions
-        enters = raw.enters
-        starvedReceives = raw.starved_receives
-        shortSends = raw.short_sends
-        posts = raw.posts
-        acceptFailures = raw.accept_failures
-        queueOverflows = raw.queue_overflows
-        refusedAddresses = raw.refused_addresses
-        delayedAccepts = raw.delayed_accepts
-        refusedSends = raw.refused_sends
-        timeouts = raw.timeouts
-        unsentBytes = raw.unsent_bytes
-        heartbeat = .nanoseconds(Int64(clamping: raw.heartbeat_ns))
-        isAsleep = raw.asleep != 0
+    /// The value of a field in its unit, or nil where there is none: a page of another build may lack it, and a total
+    /// has none of a field whose ``StatsField/total`` is absent.
+    /// - Complexity: O(1).
+    public subscript(field: StatsField) -> UInt64? {
+        get {
+            guard let index = field.index else { return others[field] }
+            guard present & 1 << index != 0 else { return nil }
+            // Lent for the call.
+            return unsafe withUnsafePointer(to: raw) { unsafe iocp_worker_stats_value($0, UInt32(index)) }
+        }
+        set {
+            guard let index = field.index else {
+                others[field] = newValue
+                return
+            }
+            present = newValue == nil ? present & ~(1 << index) : present | 1 << index
+            // Lent for the call.
+            unsafe iocp_worker_stats_set_value(&raw, UInt32(index), newValue ?? 0)
+        }
     }
 
-    /// Adds another worker's counters; core, node, heartbeat and sleep stay. A sum that does not fit wraps: they may be
-    /// whatever another process wrote into its page.
+    // MARK: Totals
+
+    /// The counters of several workers as one, each by its field's ``StatsField/total``. A field is absent where all of
+    /// them lack it. A total has no core, and its node is 0.
+    /// - Complexity: O(workers * fields).
+    public static func total(of workers: some Sequence<WorkerStats>) -> WorkerStats {
+        workers.reduce(into: WorkerStats()) { $0 += $1 }
+    }
+
+    /// Adds another worker's counters, each by its field's ``StatsField/total``; core, node and fields without a total
+    /// stay. A sum that does not fit wraps: the numbers may be whatever another process wrote into its page.
+    /// - Complexity: O(fields).
     public static func += (left: inout WorkerStats, right: WorkerStats) {
-        left.connections &+= right.connections
-        left.accepted &+= right.accepted
-        left.connected &+= right.connected
-        left.closed &+= right.closed
-        left.receivedBytes &+= right.receivedBytes
-        left.sentBytes &+= right.sentBytes
-        left.receivedOperations &+= right.receivedOperations
-        left.sentOperations &+= right.sentOperations
-        left.completions &+= right.completions
-        left.enters &+= right.enters
-        left.starvedReceives &+= right.starvedReceives
-        left.shortSends &+= right.shortSends
-        left.posts &+= right.posts
-        left.acceptFailures &+= right.acceptFailures
-        left.queueOverflows &+= right.queueOverflows
-        left.refusedAddresses &+= right.refusedAddresses
-        left.delayedAccepts &+= right.delayedAccepts
-        left.refusedSends &+= right.refusedSends
-        left.timeouts &+= right.timeouts
-        left.unsentBytes &+= right.unsentBytes
+        // Lent for the call.
+        unsafe withUnsafePointer(to: right.raw) { unsafe iocp_worker_stats_add(&left.raw, $0) }
+        left.present |= right.present & fieldsWithTotal
+        for (field, value) in right.others {
+            switch field.total {
+            case .sum: left.others[field, default: 0] &+= value
+            case .newest: left.others[field] = max(left.others[field] ?? 0, value)
+            case .absent: break
+            }
+        }
+    }
+}
+
+extension WorkerStats: Hashable {
+    public static func == (left: WorkerStats, right: WorkerStats) -> Bool {
+        left.raw.cpu == right.raw.cpu && left.raw.node == right.raw.node && left.others == right.others
+            && fields.allSatisfy { left[$0] == right[$0] }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(raw.cpu)
+        hasher.combine(raw.node)
+        hasher.combine(others)
+        for field in WorkerStats.fields { hasher.combine(self[field]) }
     }
 }

@@ -1,0 +1,96 @@
+// Generated from CSources/CIOCP/include/iocp_stats_fields.h by `make generate`. Do not edit.
+import CIOCP
+
+extension StatsField {
+    /// Connections that are open now.
+    public static let connections = StatsField(IOCP_STATS_INDEX_connections)
+    /// Connections that were accepted.
+    public static let accepted = StatsField(IOCP_STATS_INDEX_accepted)
+    /// Connections that were opened by a connect.
+    public static let connected = StatsField(IOCP_STATS_INDEX_connected)
+    /// Connections that have closed.
+    public static let closed = StatsField(IOCP_STATS_INDEX_closed)
+    /// Bytes that were received.
+    public static let receivedBytes = StatsField(IOCP_STATS_INDEX_received_bytes)
+    /// Bytes that the transport took.
+    public static let sentBytes = StatsField(IOCP_STATS_INDEX_sent_bytes)
+    /// Receives that brought bytes.
+    public static let receivedOperations = StatsField(IOCP_STATS_INDEX_received_operations)
+    /// Sends that have ended.
+    public static let sentOperations = StatsField(IOCP_STATS_INDEX_sent_operations)
+    /// Completion records that were handed to the application.
+    public static let completions = StatsField(IOCP_STATS_INDEX_completions)
+    /// Entries of the loop into the kernel: io_uring_enter or epoll_wait.
+    public static let enters = StatsField(IOCP_STATS_INDEX_enters)
+    /// Receives that found no free buffer and waited for one.
+    public static let starvedReceives = StatsField(IOCP_STATS_INDEX_starved_receives)
+    /// Sends that took fewer bytes than they were offered.
+    public static let shortSends = StatsField(IOCP_STATS_INDEX_short_sends)
+    /// Posts that were delivered.
+    public static let posts = StatsField(IOCP_STATS_INDEX_posts)
+    /// Accepts that failed and were tried again.
+    public static let acceptFailures = StatsField(IOCP_STATS_INDEX_accept_failures)
+    /// Overflows of the kernel's completion queue.
+    public static let queueOverflows = StatsField(IOCP_STATS_INDEX_queue_overflows)
+    /// Connections refused because their address has as many as it may, or is not known.
+    public static let refusedAddresses = StatsField(IOCP_STATS_INDEX_refused_addresses)
+    /// Pauses in accepting because of the accept rate or a full table.
+    public static let delayedAccepts = StatsField(IOCP_STATS_INDEX_delayed_accepts)
+    /// Sends that were refused because of a cap or for want of memory.
+    public static let refusedSends = StatsField(IOCP_STATS_INDEX_refused_sends)
+    /// Connections that a deadline ended.
+    public static let timeouts = StatsField(IOCP_STATS_INDEX_timeouts)
+    /// Time of the monotonic clock at which the latest wait ended.
+    public static let heartbeat = StatsField(IOCP_STATS_INDEX_heartbeat_ns)
+    /// Whether the worker sleeps in the kernel; an old heartbeat means a stall only while it does not.
+    public static let asleep = StatsField(IOCP_STATS_INDEX_asleep)
+    /// Bytes that wait for the transport, as of the latest wait.
+    public static let unsentBytes = StatsField(IOCP_STATS_INDEX_unsent_bytes)
+}
+
+extension WorkerStats {
+    /// Connections that are open now.
+    public var connections: UInt64 { raw.connections }
+    /// Connections that were accepted.
+    public var accepted: UInt64 { raw.accepted }
+    /// Connections that were opened by a connect.
+    public var connected: UInt64 { raw.connected }
+    /// Connections that have closed.
+    public var closed: UInt64 { raw.closed }
+    /// Bytes that were received.
+    public var receivedBytes: UInt64 { raw.received_bytes }
+    /// Bytes that the transport took.
+    public var sentBytes: UInt64 { raw.sent_bytes }
+    /// Receives that brought bytes.
+    public var receivedOperations: UInt64 { raw.received_operations }
+    /// Sends that have ended.
+    public var sentOperations: UInt64 { raw.sent_operations }
+    /// Completion records that were handed to the application.
+    public var completions: UInt64 { raw.completions }
+    /// Entries of the loop into the kernel: io_uring_enter or epoll_wait.
+    public var enters: UInt64 { raw.enters }
+    /// Receives that found no free buffer and waited for one.
+    public var starvedReceives: UInt64 { raw.starved_receives }
+    /// Sends that took fewer bytes than they were offered.
+    public var shortSends: UInt64 { raw.short_sends }
+    /// Posts that were delivered.
+    public var posts: UInt64 { raw.posts }
+    /// Accepts that failed and were tried again.
+    public var acceptFailures: UInt64 { raw.accept_failures }
+    /// Overflows of the kernel's completion queue.
+    public var queueOverflows: UInt64 { raw.queue_overflows }
+    /// Connections refused because their address has as many as it may, or is not known.
+    public var refusedAddresses: UInt64 { raw.refused_addresses }
+    /// Pauses in accepting because of the accept rate or a full table.
+    public var delayedAccepts: UInt64 { raw.delayed_accepts }
+    /// Sends that were refused because of a cap or for want of memory.
+    public var refusedSends: UInt64 { raw.refused_sends }
+    /// Connections that a deadline ended.
+    public var timeouts: UInt64 { raw.timeouts }
+    /// Time of the monotonic clock at which the latest wait ended.
+    public var heartbeat: Duration { .nanoseconds(Int64(clamping: raw.heartbeat_ns)) }
+    /// Whether the worker sleeps in the kernel; an old heartbeat means a stall only while it does not.
+    public var isAsleep: Bool { raw.asleep != 0 }
+    /// Bytes that wait for the transport, as of the latest wait.
+    public var unsentBytes: UInt64 { raw.unsent_bytes }
+}
