@@ -51,6 +51,7 @@ extension Commands {
                 ["serve", "--fan-out", "64", "--handler", "discard"],
                 ["stats", "--pid", "0"],
                 ["stats", "--pid", "mine"],
+                ["stats", "--fields", "--pid", "1"],
             ])
         func badUsage(arguments: [String]) throws {
             let outcome = try Outcome(of: arguments)

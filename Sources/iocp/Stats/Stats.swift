@@ -19,11 +19,13 @@ struct Stats: ParsableCommand {
             Columns: how long the worker's handlers have been running since its latest wait (busy; - while it sleeps), \
             bytes and operations (ops) received and sent, completion records handed to the application, kernel entries \
             of the loop (enters). A last line names what went short, if anything did: receives that waited for a buffer \
-            (starved), refused sends, timeouts and the like.
+            (starved), refused sends, timeouts and the like. The JSON has every field; --fields tells what each means. A \
+            field that the process' own build does not count is -, and missing in the JSON.
 
             Examples:
               iocp stats
               iocp stats --pid 4711 --json
+              iocp stats --fields
             """)
 
     @Option(parsing: .unconditional, help: "The process to look at. (default: the only one that has a port)")
@@ -32,17 +34,28 @@ struct Stats: ParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
+    @Flag(help: "List every field with its kind, unit and meaning, and how a total over workers is made.")
+    var fields = false
+
     func validate() throws {
+        guard !fields || pid == nil else {
+            throw ValidationError("--fields lists what this build counts, so it does not go with --pid")
+        }
         if let pid, pid < 1 { throw ValidationError("--pid takes a process id from 1, not \(pid)") }
     }
 
     func run() throws {
-        let report = try read(pid ?? onlyProcess())
-        if json {
-            Console.say(try report.json())
+        if fields {
+            let list = StatsFieldList()
+            try say(list.lines, json: { try JSONText.encode(list) })
         } else {
-            for line in report.lines { Console.say(line) }
+            let report = try read(pid ?? onlyProcess())
+            try say(report.lines, json: report.json)
         }
+    }
+
+    private func say(_ lines: @autoclosure () -> [String], json object: () throws -> String) throws {
+        for line in json ? [try object()] : lines() { Console.say(line) }
     }
 
     private func onlyProcess() throws -> Int32 {

@@ -6,75 +6,57 @@ import IOCP
 struct StatsReport {
     private let processID: Int32
     private let driver: String
+    private let fields: [StatsField]
     private let workers: [WorkerStats]
     private let total: WorkerStats
 
     init(_ stats: borrowing PortStats) {
         processID = stats.processID
         driver = stats.driver
+        fields = stats.fields
         var workers: [WorkerStats] = []
-        var total = WorkerStats()
-        for index in 0..<stats.workerCount {
-            let worker = stats[index]
-            workers.append(worker)
-            total += worker
-        }
+        for index in 0..<stats.workerCount { workers.append(stats[index]) }
         self.workers = workers
-        self.total = total
+        total = WorkerStats.total(of: workers)
     }
 
-    /// Every counter, by its name in the JSON.
-    private static var counters: [(name: String, path: KeyPath<WorkerStats, UInt64>)] {
-        [
-            ("connections", \.connections), ("accepted", \.accepted), ("connected", \.connected),
-            ("closed", \.closed), ("received_bytes", \.receivedBytes), ("sent_bytes", \.sentBytes),
-            ("received_operations", \.receivedOperations), ("sent_operations", \.sentOperations),
-            ("completions", \.completions), ("enters", \.enters), ("posts", \.posts),
-            ("unsent_bytes", \.unsentBytes),
-        ] + troubles.map { (String($0.noun.map { $0 == " " ? "_" : $0 }), $0.path) }
-    }
+    /// The fields of the table, from the left. The JSON has all.
+    private static let columns: [StatsField] = [
+        .connections, .accepted, .closed, .receivedBytes, .sentBytes, .receivedOperations, .sentOperations,
+        .completions, .enters,
+    ]
 
     /// What is zero on a good day, and named where it is not.
-    private static var troubles: [(noun: String, path: KeyPath<WorkerStats, UInt64>)] {
-        [
-            ("starved receives", \.starvedReceives), ("short sends", \.shortSends), ("refused sends", \.refusedSends),
-            ("accept failures", \.acceptFailures), ("delayed accepts", \.delayedAccepts),
-            ("refused addresses", \.refusedAddresses), ("timeouts", \.timeouts),
-            ("queue overflows", \.queueOverflows),
-        ]
-    }
+    private static let troubles: [StatsField] = [
+        .starvedReceives, .shortSends, .refusedSends, .acceptFailures, .delayedAccepts, .refusedAddresses, .timeouts,
+        .queueOverflows,
+    ]
 
     // MARK: Text
 
-    private static let header = [
-        "core", "node", "busy", "connections", "accepted", "closed", "received", "sent", "received ops", "sent ops",
-        "completions", "enters",
-    ]
+    private static let header = ["core", "node", "busy"] + columns.map(\.heading)
 
     var lines: [String] {
         let now = MonotonicClock.nanoseconds()
         let rows =
             workers.map { worker in
-                let busy = worker.isAsleep ? "-" : Figure.nanoseconds(StatsReport.busyNanoseconds(worker, at: now))
-                return [worker.core.map(String.init) ?? "-", "\(worker.node)", busy] + StatsReport.cells(worker)
+                let busy = worker.isAsleep ? nil : StatsReport.busyNanoseconds(worker, at: now)
+                return [worker.core.map(String.init) ?? "-", "\(worker.node)", busy.map(Figure.nanoseconds) ?? "-"]
+                    + StatsReport.cells(worker)
             } + [["total", "", ""] + StatsReport.cells(total)]
         let count = workers.count == 1 ? "1 worker" : "\(workers.count) workers"
-        let troubles = StatsReport.troubles.filter { total[keyPath: $0.path] > 0 }
-            .map { "\($0.noun) \(Figure.count(total[keyPath: $0.path]))" }
+        let troubles = StatsReport.troubles.compactMap { field in
+            total[field].flatMap { $0 > 0 ? "\(field.heading) \(field.text($0))" : nil }
+        }
         return ["process \(processID), driver \(driver), \(count)"] + TextTable(StatsReport.header, rows).lines
             + (troubles.isEmpty ? [] : [troubles.joined(separator: ", ")])
     }
 
-    private static func cells(_ stats: WorkerStats) -> [String] {
-        [
-            Figure.count(stats.connections), Figure.count(stats.accepted), Figure.count(stats.closed),
-            Figure.bytes(stats.receivedBytes), Figure.bytes(stats.sentBytes),
-            Figure.count(stats.receivedOperations), Figure.count(stats.sentOperations),
-            Figure.count(stats.completions), Figure.count(stats.enters),
-        ]
-    }
+    private static func cells(_ stats: WorkerStats) -> [String] { columns.map { $0.text(stats[$0]) } }
 
-    private static func busyNanoseconds(_ stats: WorkerStats, at now: UInt64) -> UInt64 {
+    /// Nil where the page lacks what it takes to tell.
+    private static func busyNanoseconds(_ stats: WorkerStats, at now: UInt64) -> UInt64? {
+        guard stats[.heartbeat] != nil, stats[.asleep] != nil else { return nil }
         let (seconds, attoseconds) = stats.busy(at: .nanoseconds(Int64(clamping: now))).components
         return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
     }
@@ -86,8 +68,12 @@ struct StatsReport {
         return try JSONText.encode(
             Document(
                 pid: processID, driver: driver,
-                workers: workers.map { Worker(stats: $0, busy: StatsReport.busyNanoseconds($0, at: now)) },
-                total: Counters(stats: total)))
+                workers: workers.map {
+                    Worker(
+                        stats: $0, busy: StatsReport.busyNanoseconds($0, at: now),
+                        counters: Counters(stats: $0, fields: fields))
+                },
+                total: Counters(stats: total, fields: fields)))
     }
 
     private struct Document: Encodable {
@@ -99,26 +85,29 @@ struct StatsReport {
 
     private struct Worker: Encodable {
         let stats: WorkerStats
-        let busy: UInt64
+        let busy: UInt64?
+        let counters: Counters
 
         enum CodingKeys: String, CodingKey {
-            case core, node, asleep
+            case core, node
             case busy = "busy_ns"
         }
 
         func encode(to encoder: any Encoder) throws {
+            // First, so that a field of another build cannot take the place of what is said here.
+            try counters.encode(to: encoder)
             var container = encoder.container(keyedBy: CodingKeys.self)
             // Not encodeIfPresent: a worker that is bound to no CPU has a null core, not a missing one.
             try container.encode(stats.core, forKey: .core)
             try container.encode(stats.node, forKey: .node)
-            try container.encode(stats.isAsleep, forKey: .asleep)
-            try container.encode(busy, forKey: .busy)
-            try Counters(stats: stats).encode(to: encoder)
+            try container.encodeIfPresent(busy, forKey: .busy)
         }
     }
 
+    /// Every field of the page under its name, but those that are absent: a total has none of some.
     private struct Counters: Encodable {
         let stats: WorkerStats
+        let fields: [StatsField]
 
         private struct Name: CodingKey {
             let stringValue: String
@@ -129,8 +118,14 @@ struct StatsReport {
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: Name.self)
-            for (name, path) in StatsReport.counters {
-                try container.encode(stats[keyPath: path], forKey: Name(stringValue: name))
+            for field in fields {
+                guard let value = stats[field] else { continue }
+                let name = Name(stringValue: field.name)
+                if field.unit == .flag {
+                    try container.encode(value != 0, forKey: name)
+                } else {
+                    try container.encode(value, forKey: name)
+                }
             }
         }
     }
