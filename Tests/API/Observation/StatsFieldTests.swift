@@ -7,7 +7,7 @@ import Testing
 /// What repeats the core's table of counters says what the table says.
 @Suite struct StatsFieldTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
 
     @Test("the generated Swift and the generated documentation are those of the table")
     func generated() throws {
