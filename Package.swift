@@ -50,7 +50,7 @@ let package = Package(
             name: "APITests",
             dependencies: [
                 "IOCP", "CIOCPInternals", "ChildProcesses", "AllocationProbe", "ReadmeServer", "ReadmeLoop",
-                "TroubledServer", "iocp-generate",
+                "ReadmeFrames", "TroubledServer", "iocp-generate",
             ],
             path: "Tests/API"),
         .testTarget(
@@ -88,6 +88,7 @@ let package = Package(
             path: "Tests/Support/AllocationProbe"),
         .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/Support/ReadmeServer"),
         .executableTarget(name: "ReadmeLoop", dependencies: ["IOCP"], path: "Tests/Support/ReadmeLoop"),
+        .executableTarget(name: "ReadmeFrames", dependencies: ["IOCP"], path: "Tests/Support/ReadmeFrames"),
         .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/Support/TroubledServer"),
         .executableTarget(name: "FaultyServer", path: "Tests/Support/FaultyServer", swiftSettings: swiftSettings),
     ],

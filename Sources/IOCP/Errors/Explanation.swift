@@ -51,6 +51,7 @@ struct Explanation {
         case .transport: transport(error)
         case .notifyWhenUnsent: notifyWhenUnsent(error)
         case .setWatermarks: setWatermarks(error)
+        case .framing: framing(error)
         }
     }
 
@@ -104,6 +105,7 @@ extension IOCPError.Operation {
         case .transport: "the connection"
         case .notifyWhenUnsent: "waiting for few unsent bytes"
         case .setWatermarks: "setting watermarks"
+        case .framing: "cutting frames"
         }
     }
 }

@@ -63,5 +63,10 @@ extension IOCPError {
         case notifyWhenUnsent = 45
         /// Giving a connection watermarks of its own.
         case setWatermarks = 46
+
+        // Steps above the calls.
+
+        /// Cutting received bytes into frames, or making one: see ``FramingError``.
+        case framing = 64
     }
 }

@@ -52,18 +52,33 @@ private let documents: [String] = {
     return found.sorted()
 }()
 
+/// A part of a program in a comment stands in one of these files, line for line but for its indentation.
+private func examples() throws -> [String] {
+    let folder = packageRoot.appending(path: "Tests/API")
+    return try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.hasSuffix("Examples.swift") }
+        .map { trimmed(try String(contentsOf: folder.appending(path: $0), encoding: .utf8)) }
+}
+
+private func trimmed(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.trimmingCharacters(in: .whitespaces) }
+        .joined(separator: "\n")
+}
+
 @Suite struct DocumentedCode {
     @Test func everyBlockIsAProgramThatIsBuilt() throws {
-        let built = try ["ReadmeServer", "ReadmeLoop"].map(program)
+        let built = try ["ReadmeServer", "ReadmeLoop", "ReadmeFrames"].map(program)
+        let examples = try examples()
         var seen: Set<String> = []
         for path in documents {
             for block in try blocks(path) where !block.hasPrefix("// Package.swift\n") {
-                #expect(built.contains(block), "\(path): this is no program of Tests/Support/Readme*:\n\(block)")
+                if path.hasPrefix("Sources/"), examples.contains(where: { $0.contains(trimmed(block)) }) { continue }
+                #expect(
+                    built.contains(block), "\(path): neither a program of Tests/Support/Readme* nor an example:\n\(block)")
                 seen.insert(block)
             }
         }
         #expect(seen == Set(built))
-        #expect(try blocks("README.md").count == 3)
+        #expect(try blocks("README.md").count == 4)
         for text in built { #expect(text.split(separator: "\n", omittingEmptySubsequences: false).count - 1 <= 15) }
     }
 

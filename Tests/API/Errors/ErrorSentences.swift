@@ -301,6 +301,29 @@ enum ErrorSentences {
                     "what is there is no stats page of this version (EPROTO): DETAIL: use the iocp of the same version"
                 ),
             ])
+        + of(
+            .framing,
+            [
+                (
+                    EMSGSIZE,
+                    "the peer's frame is too large (EMSGSIZE): DETAIL: raise the framing's maximum if such frames are "
+                        + "meant"
+                ),
+                (
+                    EBADMSG,
+                    "the peer's bytes are no frame (EBADMSG): DETAIL: check that both ends use the same framing"
+                ),
+                (
+                    EPROTO,
+                    "the framing contradicts itself (EPROTO): its search named a frame outside of the bytes that it "
+                        + "was given: mend the search of the framing"
+                ),
+                (
+                    EOVERFLOW,
+                    "the payload does not fit the length prefix (EOVERFLOW): DETAIL: use a wider prefix, or send it in "
+                        + "parts"
+                ),
+            ])
         + of(.application, [(EAGAIN, "Resource temporarily unavailable (EAGAIN)")])
 
     /// The sentence that is due for an error, or nil when the table has none.
