@@ -23,6 +23,22 @@ struct SharedEcho: ConnectionHandler {
     }
 }
 
+struct FrameEcho: ConnectionHandler {
+    /// A class: unoptimised code allocates for each change of a generic state, and frames would not be what is counted.
+    final class State {
+        var frames = FrameBuffer(LengthPrefixed(.four))
+    }
+    func makeState() -> State { State() }
+    func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError) {
+        let state = connection.state
+        var input = bytes
+        while let frame = try state.frames.next(in: &input) {
+            try connection.send(state.frames.framing.prefix(forByteCount: frame.count).bytes)
+            try connection.send(frame.bytes)
+        }
+    }
+}
+
 func connected(to port: Int) -> Int32 {
     let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
@@ -73,6 +89,10 @@ func measure<Handler: ConnectionHandler>(_ make: @escaping @Sendable () -> Handl
     defer { for peer in peers { close(peer) } }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 64)
     defer { buffer.deallocate() }
+    // Two frames of a prefix and 28 bytes, for the handler that looks.
+    buffer.initializeMemory(as: UInt8.self, repeating: 0)
+    buffer[3] = 28
+    buffer[35] = 28
     let rounds = 400
     runRounds(200, peers, buffer)
     let before = allocation_count()
@@ -86,5 +106,8 @@ guard allocation_count() >= 0 else {
     exit(0)
 }
 let reply = try SharedBytes([UInt8](repeating: 7, count: 64))
-let results = [try measure { LeaseEcho() }, try measure { CopyEcho() }, try measure { SharedEcho(reply: reply) }]
+let results = [
+    try measure { LeaseEcho() }, try measure { CopyEcho() }, try measure { FrameEcho() },
+    try measure { SharedEcho(reply: reply) },
+]
 for (allocations, messages) in results { print("allocations \(allocations) messages \(messages)") }
