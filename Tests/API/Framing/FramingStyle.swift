@@ -47,13 +47,13 @@ enum FramingStyle: CaseIterable {
     var fixed: FixedSize { FixedSize(self == .single ? 1 : 7) }
 
     func cut(_ stream: [UInt8], pieces: [Int]) -> Cut {
-        if let prefixed { return IOCPTests.cut(stream, by: prefixed, pieces: pieces) }
-        if let lines { return IOCPTests.cut(stream, by: lines, pieces: pieces) }
+        if let prefixed { return APITests.cut(stream, by: prefixed, pieces: pieces) }
+        if let lines { return APITests.cut(stream, by: lines, pieces: pieces) }
         if let delimiter {
-            return IOCPTests.cut(
+            return APITests.cut(
                 stream, by: Delimited(delimiter, maximumByteCount: FramingStyle.maximum), pieces: pieces)
         }
-        return IOCPTests.cut(stream, by: fixed, pieces: pieces)
+        return APITests.cut(stream, by: fixed, pieces: pieces)
     }
 
     func reference(_ stream: [UInt8]) -> Cut {
