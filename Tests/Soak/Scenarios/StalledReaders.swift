@@ -15,7 +15,9 @@ struct StalledReaders: ParsableCommand {
         discussion: """
             Live connections echo, alone and beside stalled ones, in turn; the medians of the rounds' p99 are \
             compared. A third of the stalled ones ask for a flood, a third for a broadcast, a third send to an echo. \
-            Where the server has no memory for what these send, it may close them; nobody else.
+            Where the server has no memory for what these send, it may close them. Stalled connections together hold at \
+            most three quarters of the unsent bytes that the server may have: once they do, it closes those that made \
+            no progress for longest, and no live one.
 
             The server has the first allowed CPU, the load the last. Where others use them too, the scheduler \
             is measured instead: chrt --fifo 5 iocp-soak stalled-readers.
@@ -72,8 +74,10 @@ struct StalledReaders: ParsableCommand {
         }
         let (before, after) = (median(alone), median(beside))
         verdict.require(after <= factor * before, "p99 is more than \(factor) times the baseline")
+        let heldAll = peaks.unsentBytes >= (unsentCap << 20) / 4 * 3 / 20 * 19
         verdict.require(
-            kept >= stalled - stalled / 3, "\(stalled - kept) stalled were closed: more than sent to an echo")
+            kept >= stalled - stalled / 3 || heldAll,
+            "\(stalled - kept) stalled were closed: more than sent to an echo, and the others hold less than they may")
         verdict.require(peaks.unsentBytes <= unsentCap << 20, "unsent bytes over the cap")
         verdict.require(peaks.residentBytes <= cap, "resident memory over \(mebibytes(cap))")
         let refused = server.counters.refusedSends
@@ -128,7 +132,8 @@ struct StalledReaders: ParsableCommand {
         for _ in 0..<100 {
             let before = moved()
             usleep(100_000)
-            if moved() - before < trickleBytes { return }
+            // A send that is counted before its end, and was short, is taken back: the sum may fall.
+            if moved() < before + trickleBytes { return }
         }
         throw Failure("the stalled connections do not come to a standstill")
     }
