@@ -1,3 +1,4 @@
+/* How many connections each address has, counted for a whole port. */
 #include "address_counts.h"
 
 #include <endian.h>

@@ -1,3 +1,4 @@
+/* One connection's send queue: pieces of memory in the order of their sends. */
 #include "send_queue.h"
 
 #include <errno.h>

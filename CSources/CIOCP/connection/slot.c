@@ -1,3 +1,4 @@
+/* Taking and releasing slots. */
 #include "slot.h"
 
 #include <errno.h>

@@ -43,7 +43,7 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_FINISH_SENT = 1 << 10,
     IOCP_SLOT_ABORT = 1 << 11,            /* close with RST */
     IOCP_SLOT_ANNOUNCED = 1 << 12,        /* OPENED was handed out, so CLOSED is owed */
-    IOCP_SLOT_LARGE_BUFFERS = 1 << 13,    /* fills its buffers: receives into large ones */
+    IOCP_SLOT_LARGE_BUFFERS = 1 << 13,    /* receives into large buffers */
     IOCP_SLOT_SHUTTING = 1 << 14,         /* a shutdown is with the driver */
     IOCP_SLOT_CONNECTOR = 1 << 15,        /* opened by connect */
     IOCP_SLOT_COUNTED = 1 << 16,          /* was open: counted as a connection */
@@ -52,7 +52,7 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_RETRIED = 1 << 19,          /* found no buffer, tried again, and has received nothing since */
     IOCP_SLOT_SEND_MARKED = 1 << 20,      /* sent_mark_bytes is known */
     IOCP_SLOT_IDLE_MARKED = 1 << 21,      /* idle_mark_bytes is known: at the latest look the peer was still reading */
-    IOCP_SLOT_DOUBTED = 1 << 22,          /* its deadline waits for the end of the send in flight, which was cancelled */
+    IOCP_SLOT_DOUBTED = 1 << 22,          /* it is judged once the send in flight ends, which was cancelled for it */
     IOCP_SLOT_SEND_DELAYED = 1 << 23,     /* the kernel had no memory for the last send: its deadline sends again */
     IOCP_SLOT_WATCHED = 1 << 24,          /* a watch is with the driver: receiving is paused */
     IOCP_SLOT_WATCH_CANCELLED = 1 << 25,
@@ -60,6 +60,7 @@ typedef enum iocp_slot_flag : uint32_t {
     IOCP_SLOT_UNHELD = 1 << 27,           /* its own unsent bytes do not hold its receive back */
     IOCP_SLOT_OWN_MARKS = 1 << 28,        /* its marks are its own: see iocp_slot_terms */
     IOCP_SLOT_UNSENT_NOTICE = 1 << 29,    /* UNSENT_FELL is owed */
+    IOCP_SLOT_LARGE_WANTED = 1 << 30,     /* fills its buffers: its next receive takes large ones */
 } iocp_slot_flag;
 
 /* Two cache lines: the first holds what every message touches. */

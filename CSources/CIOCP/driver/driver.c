@@ -1,3 +1,4 @@
+/* Which drivers this build has. */
 #include "driver.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* Arenas: memory from mmap(2), on huge pages where there are some. */
 #include "arena.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Receive buffers: who holds each of them. */
 #include "receive_buffers.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Send chunks: taken, filled, shared and given back. */
 #include "send_chunks.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The C name of an errno. */
 #include <string.h>
 
 #include "../include/iocp_system.h"

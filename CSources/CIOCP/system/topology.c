@@ -1,3 +1,4 @@
+/* CPUs, NUMA nodes, and the threads that are pinned to them. */
 #include "topology.h"
 
 #include <errno.h>

@@ -1,33 +1,25 @@
 /* One driver event: which slot, which change of state, which completion. */
+#include "events.h"
+
 #include <errno.h>
 
-#include "worker.h"
-
-static void emit_received(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
-{
-    iocp_receive_buffers_lease(&worker->buffers, event->buffer);
-    iocp_worker_emit(worker, (iocp_completion){
-                                 .kind = IOCP_COMPLETION_RECEIVED,
-                                 .connection = iocp_slot_connection(&worker->table, slot),
-                                 .key = slot->key,
-                                 .bytes = iocp_receive_buffers_start(&worker->buffers, event->buffer) + event->offset,
-                                 .result = event->result,
-                                 .detail = event->buffer,
-                             });
-}
+#include "life.h"
+#include "outbox.h"
+#include "pressure.h"
+#include "sent.h"
+#include "squeeze.h"
+#include "stalled.h"
+#include "windows.h"
 
 /* A whole buffer was filled at once: this connection moves much, and large buffers save it receives. */
 static void consider_large_buffers(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
     const iocp_buffer_range *small = &worker->buffers.classes[IOCP_BUFFER_SMALL];
-    if (!worker->operations->whole_buffers || (slot->flags & IOCP_SLOT_LARGE_BUFFERS) ||
+    if (!worker->operations->whole_buffers || (slot->flags & (IOCP_SLOT_LARGE_BUFFERS | IOCP_SLOT_LARGE_WANTED)) ||
         (uint32_t)event->result < small->buffer_bytes)
         return;
-    slot->flags |= IOCP_SLOT_LARGE_BUFFERS;
-    if ((slot->flags & IOCP_SLOT_RECEIVING) && !(slot->flags & IOCP_SLOT_RECEIVE_CANCELLED)) {
-        slot->flags |= IOCP_SLOT_RECEIVE_CANCELLED; /* re-armed with large buffers on its terminal event */
-        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE), slot->handle);
-    }
+    slot->flags |= IOCP_SLOT_LARGE_WANTED;
+    iocp_worker_touch(worker, slot);
 }
 
 /* The mean of about the last 16 receives. */
@@ -47,7 +39,7 @@ static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_even
     if (slot->state != IOCP_SLOT_OPEN)
         return; /* closing: what still arrives is dropped */
     iocp_worker_announce(worker, slot);
-    emit_received(worker, slot, event);
+    iocp_worker_emit_received(worker, slot, event);
     consider_large_buffers(worker, slot, event);
 }
 
@@ -59,11 +51,7 @@ static void peer_finished(iocp_worker *worker, iocp_slot *slot)
     if (slot->state != IOCP_SLOT_OPEN || !worker->setup.config->half_close)
         return;
     iocp_worker_announce(worker, slot);
-    iocp_worker_emit(worker, (iocp_completion){
-                                 .kind = IOCP_COMPLETION_PEER_FINISHED,
-                                 .connection = iocp_slot_connection(&worker->table, slot),
-                                 .key = slot->key,
-                             });
+    iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_PEER_FINISHED);
 }
 
 static void starve(iocp_worker *worker, iocp_slot *slot)
@@ -102,34 +90,6 @@ static void handle_receive(iocp_worker *worker, iocp_slot *slot, const iocp_even
     }
 }
 
-/* Modulo 2^64: what was counted too early is taken back by its negative. */
-static void count_taken(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
-{
-    slot->sent_bytes += count_bytes;
-    worker->unsent_bytes -= count_bytes;
-    IOCP_STATS_ADD(worker->stats, sent_bytes, count_bytes);
-}
-
-static void count_send(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes)
-{
-    count_taken(worker, slot, taken_bytes);
-    IOCP_STATS_ADD(worker->stats, sent_operations, 1);
-    if (worker->setup.config->idle_timeout_ns > 0 && taken_bytes > 0)
-        slot->sent_ns = worker->now_ns;
-}
-
-void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot)
-{
-    slot->flags |= IOCP_SLOT_SEND_COUNTED;
-    count_send(worker, slot, slot->in_flight_bytes);
-}
-
-void iocp_worker_recount_silent(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes)
-{
-    if (taken_bytes < slot->in_flight_bytes)
-        count_taken(worker, slot, (uint64_t)taken_bytes - slot->in_flight_bytes);
-}
-
 /* Whether a send that failed may be tried again. */
 static bool may_send_again(int32_t result)
 {
@@ -154,7 +114,7 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
     if (slot->flags & IOCP_SLOT_SEND_COUNTED)
         iocp_worker_recount_silent(worker, slot, sent);
     else
-        count_send(worker, slot, sent);
+        iocp_worker_count_send(worker, slot, sent);
     slot->outstanding_count--;
     slot->in_flight_bytes = 0;
     slot->flags &= ~(uint32_t)(IOCP_SLOT_SENDING | IOCP_SLOT_SEND_CANCELLED | IOCP_SLOT_SEND_COUNTED);
@@ -180,12 +140,9 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
         if (event->result == -ENOBUFS || event->result == -ENOMEM)
             iocp_worker_delay_send(worker, slot);
     }
-    if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN || (slot->flags & IOCP_SLOT_FINISH_WANTED))
+    if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN ||
+        (slot->flags & (IOCP_SLOT_FINISH_WANTED | IOCP_SLOT_DOUBTED)))
         iocp_worker_touch(worker, slot);
-    if (slot->flags & IOCP_SLOT_DOUBTED) {
-        slot->flags &= ~(uint32_t)IOCP_SLOT_DOUBTED;
-        iocp_worker_deadline(worker, slot);
-    }
 }
 
 static void handle_watch(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)

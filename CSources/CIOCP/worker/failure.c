@@ -5,7 +5,11 @@
  * has let go of the last of it, and nobody tells when that is (guarantee G9). */
 #include <errno.h>
 
-#include "worker.h"
+#include "failure.h"
+
+#include "life.h"
+#include "outbox.h"
+#include "sent.h"
 
 static void end_connection(iocp_worker *worker, iocp_slot *slot, int32_t result)
 {

@@ -1,5 +1,7 @@
 /* The flush: free buffers go to the driver, starved receives try again, a portion of the listed slots is serviced. */
-#include "worker.h"
+#include "flush.h"
+
+#include "service.h"
 
 /* --- receives ----------------------------------------------------------------------------------------------- */
 

@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-#include "worker.h"
+#include "life.h"
+#include "outbox.h"
 
 /* Slots that are free, with a socket of the driver's for each: one that was refused a slot is closed a little later. */
 static uint32_t free_slots(const iocp_worker *worker)
@@ -189,8 +190,6 @@ typedef enum admission { ADMITTED, REFUSED, UNKNOWN } admission;
 static admission admit(iocp_worker *worker, uint32_t handle, iocp_address_key *key)
 {
     *key = 0;
-    if (worker->setup.config->connections_per_address == 0)
-        return ADMITTED;
     iocp_address address;
     const int result = worker->operations->peer(worker->driver, handle, &address);
     if (result == -EBUSY || result == -EAGAIN)
@@ -262,8 +261,12 @@ static void arrived(iocp_worker *worker, uint32_t handle)
         worker->operations->close_handle(worker->driver, 0, handle, false);
         return;
     }
+    if (worker->setup.config->connections_per_address == 0) {
+        let_in(worker, slot, 0);
+        return;
+    }
     slot->opened_ns = worker->now_ns;
-    admit_or_hold(worker, slot);
+    iocp_slot_fifo_push(&worker->accepting.held, &worker->table, slot);
 }
 
 void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, bool more)

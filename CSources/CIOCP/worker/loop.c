@@ -1,38 +1,17 @@
 /* The loop of one core: everything a wait does, and the only place that enters the kernel. */
 #include <errno.h>
-#include <unistd.h>
 
-#include "worker.h"
-
-/* --- handing out -------------------------------------------------------------------------------------------- */
-
-void iocp_worker_emit(iocp_worker *worker, iocp_completion completion)
-{
-    iocp_spill *spill = &worker->spill;
-    if (worker->out_count < worker->out_capacity && spill->head == spill->tail) {
-        worker->out[worker->out_count++] = completion;
-        return;
-    }
-    IOCP_CHECK(spill->tail - spill->head <= spill->mask, "more completions are due than a worker can owe");
-    spill->records[spill->tail++ & spill->mask] = completion;
-}
-
-static void hand_out_spilled(iocp_worker *worker)
-{
-    iocp_spill *spill = &worker->spill;
-    while (spill->head != spill->tail && worker->out_count < worker->out_capacity)
-        worker->out[worker->out_count++] = spill->records[spill->head++ & spill->mask];
-}
+#include "events.h"
+#include "expiry.h"
+#include "failure.h"
+#include "flush.h"
+#include "outbox.h"
+#include "stopping.h"
 
 /* Room for whatever one more event or deadline may become. */
 static bool has_room(const iocp_worker *worker)
 {
     return worker->out_count + IOCP_COMPLETIONS_PER_EVENT_MAX <= worker->out_capacity;
-}
-
-uint64_t iocp_worker_clock_ns(const iocp_worker *worker)
-{
-    return worker->operations->now_ns != NULL ? worker->operations->now_ns(worker->driver) : iocp_clock_ns();
 }
 
 /* --- sources ------------------------------------------------------------------------------------------------ */
@@ -185,7 +164,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
     const uint64_t start_ns = bounded ? iocp_worker_clock_ns(worker) : worker->now_ns;
     const uint64_t until_ns = iocp_clock_after(start_ns, timeout_ns);
     int result = 0;
-    hand_out_spilled(worker);
+    iocp_worker_hand_out_spilled(worker);
     /* No flush while completions are owed: it acts on what the application has not seen yet. */
     while (worker->out_count == 0) {
         if (worker->event_next < worker->event_count) {
@@ -225,11 +204,4 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         return end_result(worker);
     }
     return result < 0 ? result : -ETIME;
-}
-
-void iocp_worker_wake(const iocp_worker *worker)
-{
-    const uint64_t one = 1;
-    /* Fails only when the counter is full, and then a wake is pending already. */
-    (void)!write(worker->setup.wake_fd, &one, sizeof one);
 }

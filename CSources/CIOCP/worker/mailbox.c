@@ -1,3 +1,4 @@
+/* Posts from any thread to one worker, each delivered once. */
 #include "mailbox.h"
 
 #include <errno.h>

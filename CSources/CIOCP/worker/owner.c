@@ -1,7 +1,9 @@
 /* Numbers threads that open workers, and knows which threads serve connections. */
 #include "owner.h"
 
-#include "../include/iocp_worker.h"
+#include <errno.h>
+
+#include "worker.h"
 
 _Thread_local uint64_t iocp_thread_number = IOCP_THREAD_UNNUMBERED;
 static _Thread_local uint32_t serving_depth;
@@ -27,4 +29,11 @@ void iocp_thread_serve_end(void)
 bool iocp_thread_serves(void)
 {
     return serving_depth > 0;
+}
+
+int iocp_worker_refusal(const iocp_worker *worker)
+{
+    if (iocp_worker_is_mine(worker))
+        return 0;
+    return iocp_worker_is_foreign(worker) ? -EPERM : -ESHUTDOWN;
 }

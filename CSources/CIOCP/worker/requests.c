@@ -2,7 +2,9 @@
  * except connect (a socket is created) and peer (the kernel is asked). */
 #include <errno.h>
 
-#include "worker.h"
+#include "life.h"
+#include "lookup.h"
+#include "windows.h"
 
 /* A closed worker has no slots, so it finds none; nor does another thread than the owner's. */
 static iocp_slot *find_slot(const iocp_worker *worker, iocp_token connection)

@@ -1,146 +1,21 @@
 /* What a slot needs now. Everything that happens to a connection sets its state and lists it; one pass per flush
  * looks at each listed slot once and submits what that state calls for. */
-#include <errno.h>
+#include "service.h"
 
-#include "worker.h"
-
-/* --- completions of a life ---------------------------------------------------------------------------------- */
-
-static iocp_completion completion_of(const iocp_worker *worker, const iocp_slot *slot, iocp_completion_kind kind)
-{
-    return (iocp_completion){.kind = kind,
-                             .connection = iocp_slot_connection(&worker->table, slot),
-                             .key = slot->key};
-}
-
-void iocp_worker_announce(iocp_worker *worker, iocp_slot *slot)
-{
-    if (slot->flags & IOCP_SLOT_ANNOUNCED)
-        return;
-    slot->flags |= IOCP_SLOT_ANNOUNCED;
-    iocp_worker_emit(worker, completion_of(worker, slot, IOCP_COMPLETION_OPENED));
-}
-
-iocp_slot *iocp_worker_slot_take(iocp_worker *worker, uint32_t handle, iocp_slot_state state)
-{
-    const int64_t index = iocp_slot_take(&worker->table);
-    if (index < 0)
-        return NULL;
-    iocp_slot *slot = &worker->table.slots[index];
-    slot->handle = handle;
-    slot->state = state;
-    if (!worker->setup.config->holds_back_receive)
-        slot->flags |= IOCP_SLOT_UNHELD;
-    return slot;
-}
-
-void iocp_worker_opened(iocp_worker *worker, iocp_slot *slot)
-{
-    slot->state = IOCP_SLOT_OPEN;
-    slot->flags |= IOCP_SLOT_COUNTED;
-    slot->opened_ns = worker->now_ns;
-    slot->received_ns = worker->now_ns;
-    IOCP_STATS_ADD(worker->stats, connections, 1);
-    iocp_worker_arm_deadline(worker, slot);
-}
-
-void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
-{
-    iocp_completion last = completion_of(worker, slot, IOCP_COMPLETION_CLOSED);
-    last.result = slot->close_result;
-    last.detail = slot->close_reason;
-    const bool announced = slot->flags & IOCP_SLOT_ANNOUNCED;
-    const bool was_open = slot->flags & IOCP_SLOT_COUNTED;
-    const bool connecting = slot->flags & IOCP_SLOT_CONNECTOR && !was_open;
-    IOCP_CHECK(!(slot->flags & (IOCP_SLOT_DIRTY | IOCP_SLOT_STARVED)), "a slot was released while it is still listed");
-    iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
-    if (slot->address != 0)
-        iocp_address_counts_release(worker->setup.addresses, slot->address);
-    iocp_slot_release(&worker->table, iocp_slot_index(&worker->table, slot));
-    if (was_open) {
-        IOCP_STATS_ADD(worker->stats, closed, 1);
-        IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
-    }
-    if (connecting) {
-        last.kind = IOCP_COMPLETION_CONNECT_FAILED;
-        if (last.result == 0)
-            last.result = -ECANCELED; /* given up here, before the peer answered */
-    }
-    if (announced || connecting)
-        iocp_worker_emit(worker, last);
-}
-
-void iocp_worker_take_marks(iocp_worker *worker, iocp_slot *slot, int32_t result)
-{
-    uint64_t key;
-    while (iocp_send_queue_take_mark(&worker->pool, &slot->queue, &key)) {
-        iocp_completion sent = completion_of(worker, slot, IOCP_COMPLETION_SENT);
-        sent.key = key;
-        sent.result = result;
-        iocp_worker_emit(worker, sent);
-    }
-}
-
-/* --- closing ------------------------------------------------------------------------------------------------ */
-
-void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
-                             bool abort)
-{
-    /* A graceful close that is cut before everything was sent says what cut it. */
-    if (slot->close_reason == 0 || (abort && slot->state == IOCP_SLOT_FLUSHING)) {
-        slot->close_reason = reason;
-        slot->close_result = result;
-    }
-    switch (slot->state) {
-    case IOCP_SLOT_CONNECTING:
-        abort = true; /* nothing was sent, so there is nothing to finish */
-        break;
-    case IOCP_SLOT_OPEN:
-        break;
-    case IOCP_SLOT_FLUSHING:
-    case IOCP_SLOT_LINGERING:
-        if (!abort)
-            return;
-        break;
-    case IOCP_SLOT_DRAINING:
-    case IOCP_SLOT_CLOSING:
-    case IOCP_SLOT_HELD: /* ends with its admission */
-    case IOCP_SLOT_FREE:
-        return;
-    }
-    if (abort) {
-        slot->flags |= IOCP_SLOT_ABORT;
-        slot->state = IOCP_SLOT_DRAINING;
-        iocp_worker_unstall(worker, slot);
-    } else {
-        slot->state = IOCP_SLOT_FLUSHING;
-        iocp_worker_arm_linger(worker, slot);
-    }
-    iocp_worker_touch(worker, slot);
-}
-
-void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result)
-{
-    switch (-result) {
-    case ECONNRESET:
-    case EPIPE:
-    case ETIMEDOUT:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case ENETDOWN:
-    case ENOTCONN:
-        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_RESET, result, true);
-        return;
-    default:
-        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_FAILED, result, true);
-        return;
-    }
-}
+#include "expiry.h"
+#include "life.h"
+#include "outbox.h"
+#include "pressure.h"
+#include "sent.h"
+#include "stalled.h"
+#include "windows.h"
 
 /* --- operations --------------------------------------------------------------------------------------------- */
 
 static void submit_receive(iocp_worker *worker, iocp_slot *slot)
 {
+    if (slot->flags & IOCP_SLOT_LARGE_WANTED)
+        slot->flags = (slot->flags & ~(uint32_t)IOCP_SLOT_LARGE_WANTED) | IOCP_SLOT_LARGE_BUFFERS;
     slot->flags |= IOCP_SLOT_RECEIVING;
     slot->outstanding_count++;
     worker->operations->receive(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE),
@@ -159,9 +34,9 @@ void iocp_worker_service_receive(iocp_worker *worker, iocp_slot *slot)
 {
     const bool held_back = iocp_slot_is_held_back(slot) && slot->state == IOCP_SLOT_OPEN;
     const bool wanted = !(slot->flags & IOCP_SLOT_PEER_FINISHED) && !held_back;
-    if (!wanted)
-        cancel_receive(worker, slot);
-    else if (!(slot->flags & (IOCP_SLOT_RECEIVING | IOCP_SLOT_STARVED)))
+    if (!wanted || (slot->flags & IOCP_SLOT_LARGE_WANTED))
+        cancel_receive(worker, slot); /* one into small buffers ends, and is armed again with large ones */
+    if (wanted && !(slot->flags & (IOCP_SLOT_RECEIVING | IOCP_SLOT_STARVED)))
         submit_receive(worker, slot);
 }
 
@@ -241,21 +116,6 @@ static void leave_starved(iocp_worker *worker, iocp_slot *slot)
     slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
 }
 
-void iocp_worker_drop_queue(iocp_worker *worker, iocp_slot *slot)
-{
-    worker->unsent_bytes -= slot->queue.unsent_bytes;
-    while (slot->queue.head != IOCP_NODE_NONE) {
-        uint64_t key;
-        if (!iocp_send_queue_drop(&worker->pool, &slot->queue, &key))
-            continue;
-        iocp_completion sent = completion_of(worker, slot, IOCP_COMPLETION_SENT);
-        sent.key = key;
-        sent.result = slot->close_result < 0 ? slot->close_result : -ECANCELED;
-        iocp_worker_emit(worker, sent);
-    }
-    iocp_worker_end_notice(worker, slot, slot->close_result < 0 ? slot->close_result : -ECANCELED);
-}
-
 /* Awaits what is outstanding, then closes. Queued memory stays until no send can read it. */
 static void service_draining(iocp_worker *worker, iocp_slot *slot)
 {
@@ -281,9 +141,14 @@ static void service_draining(iocp_worker *worker, iocp_slot *slot)
                                      slot->handle, slot->flags & IOCP_SLOT_ABORT);
 }
 
-/* What concerns few slots and decides what they need: a peer's FIN, and what was asked about unsent bytes. */
+/* What concerns few slots and decides what they need: a peer's FIN, a deadline that waited for the end of a send, and what
+ * was asked about unsent bytes. */
 static void service_news(iocp_worker *worker, iocp_slot *slot)
 {
+    if ((slot->flags & (IOCP_SLOT_DOUBTED | IOCP_SLOT_SENDING)) == IOCP_SLOT_DOUBTED) {
+        slot->flags &= ~(uint32_t)IOCP_SLOT_DOUBTED;
+        iocp_worker_deadline(worker, slot);
+    }
     if (slot->state == IOCP_SLOT_OPEN && (slot->flags & IOCP_SLOT_PEER_FINISHED) && !worker->setup.config->half_close)
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_PEER, 0, false);
     iocp_worker_relieve_asked(worker, slot);
@@ -291,7 +156,7 @@ static void service_news(iocp_worker *worker, iocp_slot *slot)
 
 void iocp_worker_service(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->flags & (IOCP_SLOT_PEER_FINISHED | IOCP_SLOT_PRESSED | IOCP_SLOT_UNSENT_NOTICE))
+    if (slot->flags & (IOCP_SLOT_PEER_FINISHED | IOCP_SLOT_PRESSED | IOCP_SLOT_UNSENT_NOTICE | IOCP_SLOT_DOUBTED))
         service_news(worker, slot);
     switch (slot->state) {
     case IOCP_SLOT_OPEN:

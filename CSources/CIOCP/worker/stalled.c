@@ -1,23 +1,23 @@
-/* Connections behind full sockets: what they may hold of the worker's send memory, and which of them ends when that is
- * not enough.
- *
- * A connection stalls when a send of its takes less than it was offered. What is left stays in memory until the peer
- * reads, and some peers never read. So stalled connections together may hold all but the reserve: of the chunks, those
- * that others wrote into included while a stalled piece keeps them from being filled anew; and of the worker's cap. A
- * connection that stalls beyond that makes the one that has waited longest without progress end (SEND_OVERFLOW): a peer
- * that is slow for a moment is not to pay for one that never reads. What such a victim holds comes back once its send was
- * cancelled, so the newcomer lies in half of the reserve meanwhile. Beyond that half it ends itself, and what it holds is
- * free at once. */
-#include "worker.h"
+/* The list of connections behind full sockets, and what they hold of the worker's send memory. */
+#include "stalled.h"
 
-/* Whether stalled connections leave others less than so many halves of the reserve. */
-static bool stalled_leave_less_than(const iocp_worker *worker, uint32_t halves)
+/* Counted exactly: chunks that others wrote into, too, while a stalled piece keeps them from being filled anew. */
+bool iocp_worker_stalled_leave_less_than(const iocp_worker *worker, uint32_t halves)
 {
     const uint64_t cap_bytes = worker->setup.config->worker_unsent_bytes;
     const uint32_t kept_chunks = (iocp_send_pool_reserve_chunks(&worker->pool) * halves + 1) / 2;
     const uint64_t kept_bytes = (cap_bytes / IOCP_SEND_RESERVE_SHARE * halves + 1) / 2;
     return worker->chunks.stalled_count + kept_chunks > worker->chunks.chunk_count ||
            worker->stalled_bytes + kept_bytes > cap_bytes;
+}
+
+void iocp_worker_note_stalled(iocp_worker *worker, iocp_slot *slot)
+{
+    if (slot->flags & IOCP_SLOT_SEND_BLOCKED)
+        return;
+    slot->flags |= IOCP_SLOT_SEND_BLOCKED;
+    worker->stalled_bytes += slot->queue.unsent_bytes;
+    iocp_slot_list_append(&worker->stalled, iocp_slot_index(&worker->table, slot));
 }
 
 void iocp_worker_unstall(iocp_worker *worker, iocp_slot *slot)
@@ -27,31 +27,4 @@ void iocp_worker_unstall(iocp_worker *worker, iocp_slot *slot)
     slot->flags &= ~(uint32_t)IOCP_SLOT_SEND_BLOCKED;
     worker->stalled_bytes -= slot->queue.unsent_bytes;
     iocp_slot_list_remove(&worker->stalled, iocp_slot_index(&worker->table, slot));
-}
-
-/* Ends a connection for the memory it holds, which is free at once where no send can still read it. */
-static void end(iocp_worker *worker, iocp_slot *slot)
-{
-    IOCP_STATS_ADD(worker->stats, refused_sends, 1);
-    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
-    if (!(slot->flags & IOCP_SLOT_SENDING))
-        worker->unsent_bytes -= iocp_send_queue_drop_bytes(&worker->pool, &slot->queue);
-}
-
-void iocp_worker_stall(iocp_worker *worker, iocp_slot *slot, bool newly)
-{
-    const bool keeps_buffers = !iocp_send_queue_settle(&worker->pool, &slot->queue);
-    if (!(slot->flags & IOCP_SLOT_SEND_BLOCKED)) {
-        slot->flags |= IOCP_SLOT_SEND_BLOCKED;
-        worker->stalled_bytes += slot->queue.unsent_bytes;
-        iocp_slot_list_append(&worker->stalled, iocp_slot_index(&worker->table, slot));
-    }
-    /* Received bytes that cannot leave their buffer keep it from everybody until the peer reads. */
-    if (keeps_buffers && iocp_receive_buffers_scarce(&worker->buffers)) {
-        end(worker, slot);
-        return;
-    }
-    /* One that stalled before has not more of the reserve than it had. */
-    if (newly && stalled_leave_less_than(worker, 2))
-        end(worker, stalled_leave_less_than(worker, 1) ? slot : &worker->table.slots[worker->stalled.head]);
 }

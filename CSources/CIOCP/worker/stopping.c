@@ -1,5 +1,8 @@
 /* How a worker ends, with its port or alone: posts first, then word to the application, then the connections. */
-#include "worker.h"
+#include "stopping.h"
+
+#include "life.h"
+#include "outbox.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
 {

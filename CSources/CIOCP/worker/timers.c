@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "worker.h"
+#include "outbox.h"
 
 #define TIMER_NONE UINT32_MAX
 

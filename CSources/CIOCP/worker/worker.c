@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Small buffers for drivers that spend a whole one on each receive. */
 enum { SMALL_BUFFER_BYTES = 4096, SMALL_BUFFERS_MAX = 8192 };
@@ -283,13 +284,6 @@ uint64_t iocp_worker_now_ns(const iocp_worker *worker)
     return worker->now_ns;
 }
 
-int iocp_worker_refusal(const iocp_worker *worker)
-{
-    if (iocp_worker_is_mine(worker))
-        return 0;
-    return iocp_worker_is_foreign(worker) ? -EPERM : -ESHUTDOWN;
-}
-
 iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker)
 {
     IOCP_CHECK(!iocp_worker_is_foreign(worker), "a worker was asked what it holds on another thread than its own");
@@ -320,4 +314,11 @@ int iocp_worker_pages(const iocp_worker *worker, uint64_t *resident, uint64_t *o
             return result;
     }
     return 0;
+}
+
+void iocp_worker_wake(const iocp_worker *worker)
+{
+    const uint64_t one = 1;
+    /* Fails only when the counter is full, and then a wake is pending already. */
+    (void)!write(worker->setup.wake_fd, &one, sizeof one);
 }

@@ -1,22 +1,29 @@
-/* A worker from the inside. Everything here runs on the worker's own thread unless it says otherwise.
+/* A worker: its memory, its lists, and what every file of this folder may ask of it. Everything here runs on the worker's
+ * own thread unless it says otherwise.
  *
+ * The files, from the top. Each calls those below it, and none above: a test says so.
+ *
+ *   loop.c        wait: flush, driver wait, posts, events, deadlines
+ *   requests.c    the application's calls on one connection;  terms.c  those that change its terms
  *   worker.c      opening, closing, what it holds
- *   loop.c        wait: flush, driver wait, posts, deadlines, handing out completions
- *   events.c      one driver event: which slot, which change of state, which completion
- *   service.c     what a slot needs now: receive, send, FIN, cancel, close
+ *   failure.c     the end of a worker whose driver failed
  *   flush.c       which slots are serviced now, and which starved receives try again
- *   requests.c    the application's calls on one connection
- *   listening_socket.c, listener_set.c  the port's listening sockets, which workers join and leave
- *   pressure.c    what unsent bytes cause, and what can be asked about them
+ *   service.c     what a slot needs now: receive, send, FIN, cancel, close
+ *   events.c      one driver event: which slot, which change of state, which completion
  *   listeners.c   accepting, backing off, limits at the door
  *   stopping.c    the end of a worker: posts, STOPPING, closes
- *   stalled.c     connections behind full sockets: what they may hold
- *   deadlines.c   idle, receive, send and linger deadlines of a slot
+ *   squeeze.c     what connections behind full sockets may hold, and which of them ends
+ *   expiry.c      a deadline is due: does its connection go on?
+ *   pressure.c    what unsent bytes cause
+ *   life.c        the life of a connection: take, open, begin to close, fail, release
  *   timers.c      user timers
- *   failure.c     the end of a worker whose driver failed
+ *   outbox.c      what is owed to the application
+ *   sent.c        what a send counts for
+ *   stalled.c     the list of connections behind full sockets
+ *   windows.c     when a connection's deadline is due
  *   mailbox.c     posts
- *   owner.c       which thread may call
- *   lifetime.h    who keeps the port's memory */
+ *   listener_set.c, listening_socket.c  the port's listening sockets, which workers join and leave
+ *   owner.c       which thread may call;  lifetime.h  who keeps the port's memory */
 #ifndef IOCP_WORKER_WORKER_H
 #define IOCP_WORKER_WORKER_H
 
@@ -128,13 +135,7 @@ struct iocp_worker {
     iocp_mailbox mailbox;       /* outlives the worker's open time: others post to it */
 };
 
-/* --- worker.c ---------------------------------------------------------------------------------------------- */
-
-/* How many small receive buffers a worker has, with the driver that is given. */
-uint32_t iocp_worker_small_buffer_count(const iocp_port_config *config, const iocp_driver_operations *operations);
-
-/* Opens on the calling thread, which becomes the owner. Returns 0 or -errno and fills failure. */
-int iocp_worker_open(iocp_worker *worker, iocp_failure *failure);
+/* --- who may call --------------------------------------------------------------------------------------------- */
 
 /* Whether the calling thread owns the worker, and so may call it. False, too, once the worker is closed. */
 static inline bool iocp_worker_is_mine(const iocp_worker *worker)
@@ -149,31 +150,20 @@ static inline bool iocp_worker_is_foreign(const iocp_worker *worker)
     return owner != IOCP_OWNER_NONE && owner != iocp_thread_number;
 }
 
+/* --- worker.c ------------------------------------------------------------------------------------------------ */
+
+/* How many small receive buffers a worker has, with the driver that is given. */
+uint32_t iocp_worker_small_buffer_count(const iocp_port_config *config, const iocp_driver_operations *operations);
+
+/* Opens on the calling thread, which becomes the owner. Returns 0 or -errno and fills failure. */
+int iocp_worker_open(iocp_worker *worker, iocp_failure *failure);
+
 /* Gives back a lease that its worker's owner does not give back while open: the worker may be closed, and else it is a
  * programmer error that traps. Thread: any. */
 void iocp_worker_lease_late(iocp_worker *worker, uint16_t lease);
 
-/* --- loop.c ------------------------------------------------------------------------------------------------ */
-
-/* Hands out a completion. There is always room: see iocp_spill. */
-void iocp_worker_emit(iocp_worker *worker, iocp_completion completion);
-
-/* The driver's clock: the monotonic one, or a simulated kernel's. */
-uint64_t iocp_worker_clock_ns(const iocp_worker *worker);
-
 /* Ends a sleep. Thread: any; async-signal-safe. */
 void iocp_worker_wake(const iocp_worker *worker);
-
-/* --- stopping.c -------------------------------------------------------------------------------------------- */
-
-/* When the drain ends, of the port or of this worker, whichever comes first; 0: neither stops. */
-uint64_t iocp_worker_drain_ends_ns(const iocp_worker *worker);
-
-/* One step on the way to the end, where one is due. Called by a wait that has nothing else in hand. */
-void iocp_worker_follow_stop(iocp_worker *worker);
-
-/* Everything was handed out and closed. Sockets that were refused a slot are awaited, too. */
-bool iocp_worker_has_stopped(const iocp_worker *worker);
 
 /* Whether the application was told: from then on nothing begins that would be ended at once. */
 static inline bool iocp_worker_said_stopping(const iocp_worker *worker)
@@ -181,23 +171,31 @@ static inline bool iocp_worker_said_stopping(const iocp_worker *worker)
     return worker->stop >= IOCP_STOP_SAID;
 }
 
-/* --- failure.c --------------------------------------------------------------------------------------------- */
+/* --- time and terms ------------------------------------------------------------------------------------------ */
 
-/* The driver's wait failed with `result`: ends every connection with it, and the worker. */
-void iocp_worker_break(iocp_worker *worker, int32_t result);
+/* The driver's clock: the monotonic one, or a simulated kernel's. */
+static inline uint64_t iocp_worker_clock_ns(const iocp_worker *worker)
+{
+    return worker->operations->now_ns != NULL ? worker->operations->now_ns(worker->driver) : iocp_clock_ns();
+}
 
-/* --- events.c ---------------------------------------------------------------------------------------------- */
+/* The wheel's entries: slots, then listeners, then user timers. */
+static inline uint32_t iocp_worker_first_listener_deadline(const iocp_worker *worker)
+{
+    return worker->table.slot_count;
+}
 
-void iocp_worker_handle(iocp_worker *worker, const iocp_event *event);
+static inline uint32_t iocp_worker_first_timer_deadline(const iocp_worker *worker)
+{
+    return worker->table.slot_count + IOCP_LISTENERS_MAX;
+}
 
-/* Counts the send in flight, a silent one, as having taken all it was offered: its event may come after a sleep, and
- * the stats page is read meanwhile. What it did not take is taken back then. */
-void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot);
+static inline const iocp_send_marks *iocp_worker_marks(const iocp_worker *worker, const iocp_slot *slot)
+{
+    return slot->flags & IOCP_SLOT_OWN_MARKS ? &iocp_slot_terms_of(&worker->table, slot)->marks : &worker->marks;
+}
 
-/* Takes back what a silent send counted and did not take. */
-void iocp_worker_recount_silent(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes);
-
-/* --- service.c --------------------------------------------------------------------------------------------- */
+/* --- lists --------------------------------------------------------------------------------------------------- */
 
 /* Lists a slot for service at the next flush. */
 static inline void iocp_worker_touch(iocp_worker *worker, iocp_slot *slot)
@@ -248,107 +246,5 @@ static inline bool iocp_worker_has_starved(const iocp_worker *worker, iocp_buffe
 {
     return worker->starved[class].count + worker->passed_over[class].count > 0;
 }
-
-/* Submits what the state of a slot calls for. */
-void iocp_worker_service(iocp_worker *worker, iocp_slot *slot);
-
-/* The same for its receive alone, of a slot that may still receive. */
-void iocp_worker_service_receive(iocp_worker *worker, iocp_slot *slot);
-
-/* Starts to close: gracefully, or at once when `abort`. The first reason stays. */
-void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
-                             bool abort);
-
-/* The transport failed: no more can be sent or received. */
-void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result);
-
-/* --- flush.c ----------------------------------------------------------------------------------------------- */
-
-/* Provides free buffers, re-arms starved receives, and services listed slots, a portion of them. */
-void iocp_worker_flush(iocp_worker *worker);
-
-/* --- requests.c -------------------------------------------------------------------------------------------- */
-
-/* Finds an open connection. Returns 0, or -errno that says why it cannot be asked. */
-int iocp_worker_find_open(iocp_worker *worker, iocp_token connection, iocp_slot **slot);
-
-/* --- stalled.c --------------------------------------------------------------------------------------------- */
-
-/* A send of a connection was short: what is left makes room for others, or a connection ends. `newly`: the send before
- * it was not. */
-void iocp_worker_stall(iocp_worker *worker, iocp_slot *slot, bool newly);
-
-/* The connection is behind a full socket no longer, or will send no more. May be called at any time. */
-void iocp_worker_unstall(iocp_worker *worker, iocp_slot *slot);
-
-/* --- pressure.c -------------------------------------------------------------------------------------------- */
-
-static inline const iocp_send_marks *iocp_worker_marks(const iocp_worker *worker, const iocp_slot *slot)
-{
-    return slot->flags & IOCP_SLOT_OWN_MARKS ? &iocp_slot_terms_of(&worker->table, slot)->marks : &worker->marks;
-}
-
-/* Bytes were sent: hands out WRITABLE at the low mark, and UNSENT_FELL below the number of bytes that was asked for. */
-void iocp_worker_relieve(iocp_worker *worker, iocp_slot *slot);
-
-/* The same, for what the application asked for or changed since the slot was serviced. */
-void iocp_worker_relieve_asked(iocp_worker *worker, iocp_slot *slot);
-
-/* Ends a notification that is outstanding, if one is. */
-void iocp_worker_end_notice(iocp_worker *worker, iocp_slot *slot, int32_t result);
-
-/* --- deadlines.c ------------------------------------------------------------------------------------------- */
-
-/* The wheel's entries: slots, then listeners, then user timers. */
-static inline uint32_t iocp_worker_first_listener_deadline(const iocp_worker *worker)
-{
-    return worker->table.slot_count;
-}
-
-static inline uint32_t iocp_worker_first_timer_deadline(const iocp_worker *worker)
-{
-    return worker->table.slot_count + IOCP_LISTENERS_MAX;
-}
-
-/* Limits how long a connect may stay unanswered. */
-void iocp_worker_arm_connect(iocp_worker *worker, iocp_slot *slot, uint64_t timeout_ns);
-
-/* Begins the windows of a connection that opened, where timeouts are configured. */
-void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot);
-
-/* Bytes were queued where none were: the send window begins. */
-void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot);
-
-/* Receiving goes on after it was held back: the time before is not the peer's. */
-void iocp_worker_begin_receive_window(iocp_worker *worker, iocp_slot *slot);
-
-/* The next send waits for a while. */
-void iocp_worker_delay_send(iocp_worker *worker, iocp_slot *slot);
-
-/* Waits for a peer that neither reads nor finishes while its connection closes. */
-void iocp_worker_arm_linger(iocp_worker *worker, iocp_slot *slot);
-
-/* A slot's deadline came. */
-void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot);
-
-/* --- service.c, continued ----------------------------------------------------------------------------------- */
-
-/* Removes sent marks from the head of a queue and reports them with `result`. */
-void iocp_worker_take_marks(iocp_worker *worker, iocp_slot *slot, int32_t result);
-
-/* Gives back what is queued, and ends what awaits it: the marks in it, and a notification of few unsent bytes. */
-void iocp_worker_drop_queue(iocp_worker *worker, iocp_slot *slot);
-
-/* Hands out OPENED, once. */
-void iocp_worker_announce(iocp_worker *worker, iocp_slot *slot);
-
-/* Takes a slot for a new connection; NULL when every one is taken. */
-iocp_slot *iocp_worker_slot_take(iocp_worker *worker, uint32_t handle, iocp_slot_state state);
-
-/* The connection stands: counts it. */
-void iocp_worker_opened(iocp_worker *worker, iocp_slot *slot);
-
-/* Ends a slot's life and hands out its last completion. */
-void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot);
 
 #endif

@@ -12,6 +12,45 @@ import Testing
         }
     }
 
+    /// Rooms whose files may use each other in circles, and why.
+    private static let circles: [String: [[String]]] = [
+        // A played kernel, whose sockets and peers act on each other as the real ones do. It is no part of the product.
+        "driver/sim": [["complete.c", "kernel.c", "peer.c", "setup.c", "submit.c", "world.c"]]
+    ]
+
+    @Test(arguments: [
+        "worker", "driver/uring", "driver/epoll", "driver/sim", "connection", "memory", "system", "stats",
+    ])
+    func filesOfARoomUseEachOtherDownward(room: String) throws {
+        let graph = try CallGraph(Self.sources(of: room))
+        #expect(graph.circles == Self.circles[room] ?? [])
+    }
+
+    /// A received message passes at most five files between the driver and the application's array.
+    @Test func aMessagePassesFewFiles() throws {
+        let graph = try CallGraph(Self.sources(of: "worker"))
+        #expect(graph.uses["loop.c"]?.contains("events.c") == true && graph.uses["events.c"]?.contains("outbox.c") == true)
+        #expect(graph.uses["outbox.c"] == [])
+    }
+
+    private static func sources(of room: String) throws -> [String: String] {
+        let folder = core + "/" + room
+        let files = try SourceTree.files(below: folder, ending: ".c").filter { !$0.contains("/") }
+        #expect(files.count > 1)
+        return try Dictionary(uniqueKeysWithValues: files.map { ($0, String(decoding: try SourceTree.file(folder + "/" + $0), as: UTF8.self)) })
+    }
+
+    @Test func aCircleIsSeen() {
+        let graph = CallGraph([
+            "a.c": "#include \"b.h\"\n/* void b(void) { } */\nvoid a(void)\n{\n    b();\n}\n",
+            "b.c": "static int c(int x)\n{\n    return x;\n}\n\nint *b(int many,\n       int more)\n{\n    return d;\n}\n",
+            "d.c": "int d(void);\nconst table t = {.a = a};\nint d(void)\n{\n    return \"b\";\n}\n",
+            "e.c": "int c(void)\n{\n    return a() + (int)d();\n}\n",
+        ])
+        #expect(graph.circles == [["a.c", "b.c", "d.c"]])
+        #expect(graph.uses == ["a.c": ["b.c"], "b.c": ["d.c"], "d.c": ["a.c"], "e.c": ["a.c", "d.c"]])
+    }
+
     @Test func theSwiftLayerImportsNothingHeavy() throws {
         let allowed: Set = ["CIOCP", "Glibc", "Musl", "Synchronization"]
         for file in try SourceTree.files(below: "Sources/IOCP", ending: ".swift") {

@@ -109,12 +109,15 @@ static inline uint64_t iocp_epoll_about(uint32_t kind, uint32_t index)
     return (uint64_t)kind << 32 | index;
 }
 
-/* setup.c */
+/* sockets.c */
 
 /* Takes over an fd and registers it. Returns its handle, or -errno with the fd closed. */
 int iocp_epoll_adopt(iocp_epoll *epoll, int fd);
+/* Closes the fd and frees its handle. */
 void iocp_epoll_forget(iocp_epoll *epoll, uint32_t handle);
+/* An operation ended: its event is due at the next wait. */
 void iocp_epoll_end(iocp_epoll *epoll, uint64_t token, int32_t result);
+/* Lists a socket that may have bytes to read. */
 void iocp_epoll_list_readable(iocp_epoll *epoll, uint32_t handle);
 
 /* submit.c */

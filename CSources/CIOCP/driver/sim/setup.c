@@ -1,3 +1,4 @@
+/* The simulated driver from the outside: opening it, closing it, and the table of its functions. */
 #include <errno.h>
 #include <stdlib.h>
 

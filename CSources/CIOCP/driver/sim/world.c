@@ -1,3 +1,4 @@
+/* A simulated kernel from the outside: creating one, its weather, its chances and its trace. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,90 +1,8 @@
-/* Entering the kernel, and what comes back from it. */
+/* What comes back from the kernel: completion entries become events. */
 #include <errno.h>
 #include <poll.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "../../base/check.h"
 #include "uring.h"
-
-/* --- entering ----------------------------------------------------------------------------------------------- */
-
-struct enter_argument { /* struct io_uring_getevents_arg; its padding became min_wait_usec in 6.12 */
-    uint64_t sigmask;
-    uint32_t sigmask_bytes;
-    uint32_t min_wait_us;
-    uint64_t timespec;
-};
-
-/* Shows the kernel every entry prepared so far; returns how many it has not taken yet. */
-static uint32_t publish_submissions(struct io_uring *ring)
-{
-    io_uring_smp_store_release(ring->sq.ktail, ring->sq.sqe_tail);
-    ring->sq.sqe_head = ring->sq.sqe_tail;
-    return ring->sq.sqe_tail - io_uring_smp_load_acquire(ring->sq.khead);
-}
-
-static void publish_buffers(iocp_uring *uring)
-{
-    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++) {
-        iocp_uring_buffer_ring *buffers = &uring->buffer_rings[class];
-        if (buffers->unpublished_count > 0)
-            io_uring_buf_ring_advance(buffers->ring, (int)buffers->unpublished_count);
-        buffers->unpublished_count = 0;
-    }
-}
-
-static int enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us, uint32_t flags)
-{
-    struct io_uring *ring = &uring->ring;
-    publish_buffers(uring);
-    const uint32_t submit_count = publish_submissions(ring);
-    struct __kernel_timespec timeout = {.tv_sec = (int64_t)(timeout_ns / 1000000000),
-                                        .tv_nsec = (int64_t)(timeout_ns % 1000000000)};
-    struct enter_argument argument = {
-        .min_wait_us = min_wait_us,
-        .timespec = want > 0 && timeout_ns != UINT64_MAX ? (uint64_t)(uintptr_t)&timeout : 0};
-    flags |= uring->enter_flags;
-
-    __atomic_store_n(uring->config.enters, *uring->config.enters + 1, __ATOMIC_RELAXED);
-    const long result =
-        syscall(__NR_io_uring_enter, ring->enter_ring_fd, submit_count, want, flags, &argument, sizeof argument);
-    /* Prepared headers were read by the submission; what it did not take yet it reads at the next one. */
-    if (ring->sq.sqe_tail == io_uring_smp_load_acquire(ring->sq.khead)) {
-        uring->inline_count = 0;
-        uring->gather_count = 0;
-        uring->gather_range_count = 0;
-    }
-    if (result >= 0)
-        return (int)result;
-    switch (errno) {
-    case ETIME:  /* the timeout */
-    case EINTR:  /* a signal */
-    case EBUSY:  /* the completion queue overflowed: reap, then enter again */
-    case EAGAIN: /* the kernel is short of memory for requests: the entries stay queued */
-        return -errno;
-    case EEXIST: /* SINGLE_ISSUER */
-        IOCP_CHECK(false, "a worker was used from another thread than its own");
-        break;
-    case EBADR: /* a completion was lost: the kernel had no memory for an overflow */
-    default:
-        break;
-    }
-    uring->failure = -errno;
-    return uring->failure;
-}
-
-int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us)
-{
-    return enter(uring, want, timeout_ns, min_wait_us, IORING_ENTER_GETEVENTS);
-}
-
-int iocp_uring_submit(iocp_uring *uring)
-{
-    return enter(uring, 0, 0, 0, 0);
-}
-
-/* --- completion entries become events ----------------------------------------------------------------------- */
 
 static void take_receive(iocp_uring *uring, const struct io_uring_cqe *entry, iocp_event *event)
 {
@@ -207,7 +125,7 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
         }
         result = iocp_uring_enter(uring, want, timeout_ns, min_wait_us);
     } else {
-        publish_buffers(uring);
+        iocp_uring_publish_buffers(uring);
     }
     if (uring->failure < 0)
         return uring->failure;

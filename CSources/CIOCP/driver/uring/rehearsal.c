@@ -2,7 +2,6 @@
  * all of a user's processes share, so nobody can tell beforehand what is left of it. */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "../../system/topology.h"
 #include "uring.h"
@@ -45,13 +44,6 @@ static void close_ring(rehearsed_ring *rehearsed)
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         iocp_arena_close(&rehearsed->buffers[class].arena);
     *rehearsed = (rehearsed_ring){0};
-}
-
-bool iocp_uring_wait_for_memory(uint64_t until_ns)
-{
-    const struct timespec pause = {.tv_nsec = IOCP_URING_MEMORY_AGAIN_NS};
-    (void)nanosleep(&pause, NULL);
-    return iocp_clock_ns() < until_ns;
 }
 
 int iocp_uring_rehearse(const iocp_driver_rehearsal *rehearsal, iocp_failure *failure)

@@ -1,3 +1,4 @@
+/* The io_uring driver from the outside: opening it, closing it, and the table of its functions. */
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -11,68 +12,6 @@ static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *d
 {
     *failure = (iocp_failure){.code = code, .stage = stage, .detail = detail};
     return code;
-}
-
-/* --- the ring ----------------------------------------------------------------------------------------------- */
-
-/* Newest first. NO_SQARRAY saves a load per entry, but only a liburing that knows it leaves the array alone, so it is
- * tried only where the header has it. The last is the floor: Linux 6.1. */
-static const uint32_t ring_flags[] = {
-#ifdef IORING_SETUP_NO_SQARRAY
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-        IORING_SETUP_NO_SQARRAY,
-#endif
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-};
-
-static bool has_no_array(const struct io_uring *ring)
-{
-#ifdef IORING_SETUP_NO_SQARRAY
-    return ring->flags & IORING_SETUP_NO_SQARRAY;
-#else
-    (void)ring;
-    return false;
-#endif
-}
-
-int iocp_uring_ring_open(struct io_uring *ring, uint32_t sq_entries, uint32_t cq_entries, uint32_t more_flags)
-{
-    int result = -EINVAL;
-    for (size_t i = 0; i < sizeof ring_flags / sizeof *ring_flags && result == -EINVAL; i++) {
-        struct io_uring_params params = {.flags = ring_flags[i] | IORING_SETUP_CQSIZE | more_flags,
-                                          .cq_entries = cq_entries};
-        if (sq_entries > cq_entries)
-            sq_entries = cq_entries;
-        result = io_uring_queue_init_params(sq_entries, ring, &params);
-    }
-    if (result < 0)
-        return result;
-    /* Since 5.1 a submission goes through an index array. Set once to the identity, it can be forgotten: publishing
-     * the tail is then all that a submission takes, whatever liburing does in its own. */
-    if (!has_no_array(ring))
-        for (uint32_t i = 0; i < *ring->sq.kring_entries; i++)
-            ring->sq.array[i] = i;
-    return 0;
-}
-
-int iocp_uring_buffer_ring_open(struct io_uring *ring, iocp_uring_buffer_ring *buffers, uint16_t group,
-                                uint32_t entry_count, uint32_t flags, uint32_t node)
-{
-    *buffers = (iocp_uring_buffer_ring){.entry_count = entry_count};
-    int result = iocp_arena_open(&buffers->arena, entry_count * sizeof(struct io_uring_buf), node);
-    if (result < 0)
-        return result;
-    buffers->ring = (struct io_uring_buf_ring *)buffers->arena.start;
-    io_uring_buf_ring_init(buffers->ring);
-    struct io_uring_buf_reg registration = {
-        .ring_addr = (uint64_t)(uintptr_t)buffers->ring, .ring_entries = entry_count, .bgid = group};
-    /* Named `pad` in liburing 2.3 and `flags` since: the same 16 bits after bgid. */
-    *(uint16_t *)((uint8_t *)&registration + offsetof(struct io_uring_buf_reg, bgid) + sizeof registration.bgid) =
-        (uint16_t)flags;
-    result = io_uring_register_buf_ring(ring, &registration, 0);
-    if (result != 0)
-        iocp_arena_close(&buffers->arena);
-    return result;
 }
 
 /* --- the driver --------------------------------------------------------------------------------------------- */

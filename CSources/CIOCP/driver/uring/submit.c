@@ -1,57 +1,9 @@
 /* Intents become submission entries. Nothing here enters the kernel unless the submission queue is full. */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "../../system/socket_address.h"
 #include "uring.h"
-
-/* A kernel without memory for requests takes nothing (EAGAIN) until some of those it has end, and they end by being
- * reaped into the completion queue. When that brings nothing for a second, the ring has failed. */
-static void make_room(iocp_uring *uring)
-{
-    enum { TRIES_MAX = 1000 };
-    static const struct timespec pause = {.tv_nsec = 1000000};
-    (void)iocp_uring_submit(uring);
-    for (int tries = 0; io_uring_sq_space_left(&uring->ring) == 0 && uring->failure == 0; tries++) {
-        if (tries == TRIES_MAX) {
-            uring->failure = -ENOMEM;
-            return;
-        }
-        nanosleep(&pause, NULL);
-        (void)iocp_uring_enter(uring, 0, 0, 0);
-    }
-}
-
-struct io_uring_sqe *iocp_uring_entry(iocp_uring *uring)
-{
-    struct io_uring_sqe *entry = io_uring_get_sqe(&uring->ring);
-    if (__builtin_expect(entry == NULL, 0)) {
-        make_room(uring);
-        entry = io_uring_get_sqe(&uring->ring);
-    }
-    if (__builtin_expect(entry == NULL, 0))
-        entry = &uring->unsubmitted;
-    memset(entry, 0, sizeof *entry);
-    return entry;
-}
-
-static struct io_uring_sqe *handle_entry(iocp_uring *uring, uint8_t operation, uint64_t token, uint32_t handle)
-{
-    struct io_uring_sqe *entry = iocp_uring_entry(uring);
-    entry->opcode = operation;
-    entry->flags = IOSQE_FIXED_FILE;
-    entry->fd = (int32_t)handle;
-    entry->user_data = token;
-    return entry;
-}
-
-void iocp_uring_arm_wake(iocp_uring *uring)
-{
-    struct io_uring_sqe *entry = iocp_uring_entry(uring);
-    io_uring_prep_read(entry, uring->config.wake_fd, &uring->wake_value, sizeof uring->wake_value, 0);
-    entry->user_data = iocp_uring_own_token(IOCP_URING_OWN_WAKE);
-}
 
 /* --- opening ------------------------------------------------------------------------------------------------ */
 
@@ -79,7 +31,7 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *
     if (result < 0)
         return result;
     *handle = (uint32_t)result;
-    struct io_uring_sqe *entry = handle_entry(uring, IORING_OP_CONNECT, token, *handle);
+    struct io_uring_sqe *entry = iocp_uring_handle_entry(uring, IORING_OP_CONNECT, token, *handle);
     entry->addr = (uint64_t)(uintptr_t)&uring->connect_address;
     entry->off = iocp_sockaddr_write(address, &uring->connect_address);
     return 0;
@@ -89,7 +41,7 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *
 
 void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class)
 {
-    struct io_uring_sqe *entry = handle_entry(iocp_uring_of(driver), IORING_OP_RECV, token, handle);
+    struct io_uring_sqe *entry = iocp_uring_handle_entry(iocp_uring_of(driver), IORING_OP_RECV, token, handle);
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->ioprio = IORING_RECV_MULTISHOT;
     entry->buf_group = class;
@@ -98,7 +50,7 @@ void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, io
 void iocp_uring_watch(iocp_driver *driver, uint64_t token, uint32_t handle)
 {
     /* No events: errors and hang-ups are always told. */
-    (void)handle_entry(iocp_uring_of(driver), IORING_OP_POLL_ADD, token, handle);
+    (void)iocp_uring_handle_entry(iocp_uring_of(driver), IORING_OP_POLL_ADD, token, handle);
 }
 
 static bool gathers_fit(const iocp_uring *uring, uint32_t count)
@@ -135,11 +87,11 @@ void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const
     bool whole = true;
     if (count > 1 && has_gather_room(uring, count)) {
         /* The entry first: finding one may submit, which frees what was gathered before it. */
-        entry = handle_entry(uring, IORING_OP_SENDMSG, token, handle);
+        entry = iocp_uring_handle_entry(uring, IORING_OP_SENDMSG, token, handle);
         entry->addr = (uint64_t)(uintptr_t)gather(uring, ranges, count);
         entry->len = 1;
     } else { /* without room the first range alone, as a short send */
-        entry = handle_entry(uring, IORING_OP_SEND, token, handle);
+        entry = iocp_uring_handle_entry(uring, IORING_OP_SEND, token, handle);
         entry->addr = (uint64_t)(uintptr_t)ranges[0].start;
         entry->len = (uint32_t)ranges[0].count_bytes;
         whole = count == 1;
@@ -165,44 +117,4 @@ void iocp_uring_provide(iocp_driver *driver, uint16_t buffer)
                           buffers->classes[class].buffer_bytes, buffer, io_uring_buf_ring_mask(target->entry_count),
                           (int)target->unpublished_count);
     target->unpublished_count++;
-}
-
-/* --- closing ------------------------------------------------------------------------------------------------ */
-
-void iocp_uring_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle)
-{
-    struct io_uring_sqe *entry = handle_entry(iocp_uring_of(driver), IORING_OP_SHUTDOWN, token, handle);
-    entry->len = SHUT_WR;
-}
-
-void iocp_uring_cancel(iocp_driver *driver, uint64_t token, uint32_t handle)
-{
-    (void)handle; /* the ring finds an operation by its token */
-    struct io_uring_sqe *entry = iocp_uring_entry(iocp_uring_of(driver));
-    entry->opcode = IORING_OP_ASYNC_CANCEL;
-    entry->fd = -1;
-    entry->addr = token;
-    /* Found, gone or already running: the target's own completion tells the rest. */
-    entry->user_data = iocp_uring_own_token(IOCP_URING_OWN_IGNORED);
-}
-
-void iocp_uring_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort)
-{
-    static const struct sockaddr unconnected = {.sa_family = AF_UNSPEC};
-    iocp_uring *uring = iocp_uring_of(driver);
-    if (abort) {
-        /* connect(2): an AF_UNSPEC address dissolves the association, which on TCP sends RST. The two must reach
-         * the kernel in one submission, or the link between them would be lost. */
-        if (io_uring_sq_space_left(&uring->ring) < 2)
-            (void)iocp_uring_submit(uring);
-        struct io_uring_sqe *entry =
-            handle_entry(uring, IORING_OP_CONNECT, iocp_uring_own_token(IOCP_URING_OWN_IGNORED), handle);
-        entry->addr = (uint64_t)(uintptr_t)&unconnected;
-        entry->off = sizeof unconnected;
-        entry->flags |= IOSQE_IO_HARDLINK;
-    }
-    struct io_uring_sqe *entry = iocp_uring_entry(uring);
-    entry->opcode = IORING_OP_CLOSE;
-    entry->file_index = handle + 1;
-    entry->user_data = iocp_token_with(token, IOCP_OPERATION_CLOSE);
 }

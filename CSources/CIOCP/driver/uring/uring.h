@@ -128,12 +128,42 @@ static inline iocp_uring *iocp_uring_of(iocp_driver *driver)
     return (iocp_uring *)driver;
 }
 
-/* setup.c */
+/* ring.c */
 
 /* Opens a ring with the flags of the design, falling back from newer ones by trial. Returns 0 or -errno. */
 int iocp_uring_ring_open(struct io_uring *ring, uint32_t sq_entries, uint32_t cq_entries, uint32_t more_flags);
 int iocp_uring_buffer_ring_open(struct io_uring *ring, iocp_uring_buffer_ring *buffers, uint16_t group,
                                 uint32_t entry_count, uint32_t flags, uint32_t node);
+
+/* The kernel gives the memory of a closed ring back to its user later, by a thread of its own: 20 to 30 ms were measured,
+ * after the end of a process, too. Sleeps a little; false once it is `until_ns`. */
+bool iocp_uring_wait_for_memory(uint64_t until_ns);
+
+/* Submits what is queued and, when want > 0, waits for that many completions or the timeout; once min_wait_us have
+ * passed (0: not used), one is enough.
+ * Returns >= 0, or -ETIME, -EINTR, -EBUSY, -EAGAIN; anything else is a failure of the ring, and every wait from there
+ * on returns it. */
+int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us);
+/* Submits only: no completion is made but those that the submission itself brings. */
+int iocp_uring_submit(iocp_uring *uring);
+/* Shows the kernel the buffers that were provided since. An entry does so, too. */
+void iocp_uring_publish_buffers(iocp_uring *uring);
+
+/* A free submission entry, zeroed; enters the kernel when the queue is full. One that is never submitted after the ring
+ * failed. */
+struct io_uring_sqe *iocp_uring_entry(iocp_uring *uring);
+void iocp_uring_arm_wake(iocp_uring *uring);
+
+/* A free entry for an operation on a handle. */
+static inline struct io_uring_sqe *iocp_uring_handle_entry(iocp_uring *uring, uint8_t operation, uint64_t token, uint32_t handle)
+{
+    struct io_uring_sqe *entry = iocp_uring_entry(uring);
+    entry->opcode = operation;
+    entry->flags = IOSQE_FIXED_FILE;
+    entry->fd = (int32_t)handle;
+    entry->user_data = token;
+    return entry;
+}
 
 /* lockdown.c */
 
@@ -143,11 +173,6 @@ int iocp_uring_lock_down(iocp_uring *uring, iocp_failure *failure);
 
 /* submit.c */
 
-/* A free submission entry, zeroed; enters the kernel when the queue is full. One that is never submitted after the ring
- * failed. */
-struct io_uring_sqe *iocp_uring_entry(iocp_uring *uring);
-void iocp_uring_arm_wake(iocp_uring *uring);
-
 void iocp_uring_accept(iocp_driver *driver, uint64_t token, int listener, bool many);
 int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
                        uint32_t *handle);
@@ -155,20 +180,16 @@ void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, io
 void iocp_uring_watch(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
                      iocp_send_mode mode);
+void iocp_uring_provide(iocp_driver *driver, uint16_t buffer);
+
+/* closing.c */
+
 void iocp_uring_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_uring_cancel(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_uring_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
-void iocp_uring_provide(iocp_driver *driver, uint16_t buffer);
 
 /* complete.c */
 
-/* Submits what is queued and, when want > 0, waits for that many completions or the timeout; once min_wait_us have
- * passed (0: not used), one is enough.
- * Returns >= 0, or -ETIME, -EINTR, -EBUSY, -EAGAIN; anything else is a failure of the ring, and every wait from there
- * on returns it. */
-int iocp_uring_enter(iocp_uring *uring, uint32_t want, uint64_t timeout_ns, uint32_t min_wait_us);
-/* Submits only: no completion is made but those that the submission itself brings. */
-int iocp_uring_submit(iocp_uring *uring);
 int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns);
 
 /* silent.c */
@@ -193,11 +214,7 @@ static inline bool iocp_uring_has_silents(const iocp_uring *uring)
  * is short of memory for requests. After -EBUSY the kernel may have done it. */
 int iocp_uring_command_run(iocp_uring *uring, struct io_uring_sqe *entry);
 
-/* The kernel gives the memory of a closed ring back to its user later, by a thread of its own: 20 to 30 ms were measured,
- * after the end of a process, too. Sleeps a little; false once it is `until_ns`. */
-bool iocp_uring_wait_for_memory(uint64_t until_ns);
-
-/* See rehearse in driver.h. */
+/* rehearsal.c: see rehearse in driver.h. */
 int iocp_uring_rehearse(const iocp_driver_rehearsal *rehearsal, iocp_failure *failure);
 
 /* What of a socket is asked. */

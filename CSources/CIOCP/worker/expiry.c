@@ -1,100 +1,14 @@
-/* Deadlines of connections: one entry of the wheel per slot, armed for whichever comes first.
- *
- * A message does not move its connection's deadline; it only leaves a time or a count behind. The deadline looks at
- * them when it comes, and moves itself. So a message pays nothing, and a deadline is looked at about once per
- * timeout. */
+/* A deadline is due: whether its connection goes on, is looked at again, or ends. */
+#include "expiry.h"
+
 #include <errno.h>
 
-#include "worker.h"
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
+#include "life.h"
+#include "windows.h"
 
 static uint64_t most(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
-}
-
-/* A slot has one deadline: the first of all that it waits for. */
-static void arm(iocp_worker *worker, const iocp_slot *slot, uint64_t due_ns)
-{
-    if (slot->flags & IOCP_SLOT_SEND_DELAYED)
-        due_ns = least(due_ns, worker->now_ns + IOCP_SEND_RETRY_MS * UINT64_C(1000000));
-    if (due_ns == UINT64_MAX)
-        return;
-    iocp_deadlines_arm(&worker->deadlines, iocp_slot_index(&worker->table, slot), due_ns);
-}
-
-/* When the first of an open connection's deadlines is due; UINT64_MAX where none is configured. */
-static uint64_t due_ns(const iocp_worker *worker, const iocp_slot *slot)
-{
-    const iocp_port_config *config = worker->setup.config;
-    uint64_t due = UINT64_MAX;
-    if (config->idle_timeout_ns > 0)
-        due = least(due, most(slot->received_ns, slot->sent_ns) + config->idle_timeout_ns);
-    /* A connection whose receive the port or the application holds back is not to blame for silence. */
-    if (config->receive_timeout_ns > 0 && !(slot->flags & IOCP_SLOT_PEER_FINISHED))
-        due = least(due, slot->received_mark_ns + config->receive_timeout_ns);
-    if (config->send_timeout_ns > 0 && slot->queue.unsent_bytes > 0)
-        due = least(due, slot->sent_mark_ns + config->send_timeout_ns);
-    return due;
-}
-
-void iocp_worker_arm_connect(iocp_worker *worker, iocp_slot *slot, uint64_t timeout_ns)
-{
-    /* From the clock, not from the wait before: a handler may have run for long. */
-    arm(worker, slot, iocp_worker_clock_ns(worker) + timeout_ns);
-}
-
-void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot)
-{
-    slot->sent_ns = worker->now_ns;
-    slot->received_mark_ns = worker->now_ns;
-    slot->sent_mark_ns = worker->now_ns;
-    arm(worker, slot, due_ns(worker, slot));
-}
-
-void iocp_worker_delay_send(iocp_worker *worker, iocp_slot *slot)
-{
-    slot->flags |= IOCP_SLOT_SEND_DELAYED;
-    arm(worker, slot, UINT64_MAX);
-}
-
-void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot)
-{
-    if (worker->setup.config->send_timeout_ns == 0)
-        return;
-    slot->flags &= ~(uint32_t)IOCP_SLOT_SEND_MARKED;
-    slot->sent_mark_ns = worker->now_ns;
-    arm(worker, slot, due_ns(worker, slot));
-}
-
-/* The first look comes early, so that the window which begins with it does not double the time that a peer gets. Most
- * connections are closed before it, and nothing is asked for them. */
-static uint64_t first_look_ns(const iocp_worker *worker)
-{
-    return worker->setup.config->linger_timeout_ns / 8;
-}
-
-static uint64_t linger_due_ns(const iocp_worker *worker, const iocp_slot *slot)
-{
-    const bool marked = slot->flags & IOCP_SLOT_SEND_MARKED;
-    return slot->sent_mark_ns + (marked ? worker->setup.config->linger_timeout_ns : first_look_ns(worker));
-}
-
-void iocp_worker_arm_linger(iocp_worker *worker, iocp_slot *slot)
-{
-    slot->flags &= ~(uint32_t)(IOCP_SLOT_SEND_MARKED | IOCP_SLOT_DOUBTED);
-    slot->sent_mark_ns = worker->now_ns;
-    arm(worker, slot, linger_due_ns(worker, slot));
-}
-
-void iocp_worker_begin_receive_window(iocp_worker *worker, iocp_slot *slot)
-{
-    slot->received_mark_bytes = slot->received_bytes;
-    slot->received_mark_ns = worker->now_ns;
 }
 
 static void time_out(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason)
@@ -134,7 +48,7 @@ static look look_at(iocp_worker *worker, const iocp_slot *slot)
 /* No answer is no reason to end anybody. */
 static void look_again(iocp_worker *worker, const iocp_slot *slot)
 {
-    arm(worker, slot, worker->now_ns + IOCP_ASK_AGAIN_MS * UINT64_C(1000000));
+    iocp_worker_arm(worker, slot, worker->now_ns + IOCP_ASK_AGAIN_MS * UINT64_C(1000000));
 }
 
 /* The send in flight may have taken as many bytes as the peer acknowledged, and its event is still to come: that looks like
@@ -238,7 +152,7 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
         }
         iocp_worker_begin_receive_window(worker, slot);
     }
-    arm(worker, slot, due_ns(worker, slot));
+    iocp_worker_arm(worker, slot, iocp_worker_due_ns(worker, slot));
 }
 
 /* A peer that takes what is unsent, or in the socket, is waited for; one that takes nothing for as long as the connection
@@ -246,8 +160,8 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
  * with RST, and the last reply is lost. */
 static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
 {
-    if (worker->now_ns < linger_due_ns(worker, slot)) {
-        arm(worker, slot, linger_due_ns(worker, slot)); /* it came for a delayed send */
+    if (worker->now_ns < iocp_worker_linger_due_ns(worker, slot)) {
+        iocp_worker_arm(worker, slot, iocp_worker_linger_due_ns(worker, slot)); /* it came for a delayed send */
         return;
     }
     const look found = look_at(worker, slot);
@@ -260,9 +174,9 @@ static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
     const bool takes = found.unacknowledged_bytes > 0 || slot->state == IOCP_SLOT_FLUSHING;
     if (first ? takes : moved) {
         slot->sent_mark_ns = worker->now_ns;
-        arm(worker, slot, linger_due_ns(worker, slot));
-    } else if (first && worker->now_ns < linger_due_ns(worker, slot)) {
-        arm(worker, slot, linger_due_ns(worker, slot));
+        iocp_worker_arm(worker, slot, iocp_worker_linger_due_ns(worker, slot));
+    } else if (first && worker->now_ns < iocp_worker_linger_due_ns(worker, slot)) {
+        iocp_worker_arm(worker, slot, iocp_worker_linger_due_ns(worker, slot));
     } else if (is_doubtful(worker, slot)) {
         return;
     } else if (slot->state == IOCP_SLOT_FLUSHING) {

@@ -1,0 +1,10 @@
+/* The end of a worker whose driver failed. */
+#ifndef IOCP_WORKER_FAILURE_H
+#define IOCP_WORKER_FAILURE_H
+
+#include "worker.h"
+
+/* The driver's wait failed with `result`: ends every connection with it, and the worker. */
+void iocp_worker_break(iocp_worker *worker, int32_t result);
+
+#endif

@@ -1,0 +1,30 @@
+/* What a send counts for: bytes taken by the transport, for its connection, the worker and the stats page. */
+#include "sent.h"
+
+/* Modulo 2^64: what was counted too early is taken back by its negative. */
+static void count_taken(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
+{
+    slot->sent_bytes += count_bytes;
+    worker->unsent_bytes -= count_bytes;
+    IOCP_STATS_ADD(worker->stats, sent_bytes, count_bytes);
+}
+
+void iocp_worker_count_send(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes)
+{
+    count_taken(worker, slot, taken_bytes);
+    IOCP_STATS_ADD(worker->stats, sent_operations, 1);
+    if (worker->setup.config->idle_timeout_ns > 0 && taken_bytes > 0)
+        slot->sent_ns = worker->now_ns;
+}
+
+void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot)
+{
+    slot->flags |= IOCP_SLOT_SEND_COUNTED;
+    iocp_worker_count_send(worker, slot, slot->in_flight_bytes);
+}
+
+void iocp_worker_recount_silent(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes)
+{
+    if (taken_bytes < slot->in_flight_bytes)
+        count_taken(worker, slot, (uint64_t)taken_bytes - slot->in_flight_bytes);
+}
