@@ -48,7 +48,7 @@ typedef enum iocp_completion_kind : uint8_t {
     IOCP_COMPLETION_SENT = 5,           /* terminal of iocp_send_notify; result 0 or -errno; key = its key */
     IOCP_COMPLETION_WRITABLE = 6,       /* unsent bytes fell to the low watermark after a refusal or pause */
     IOCP_COMPLETION_CLOSED = 7,         /* the connection's last completion; detail = iocp_close_reason   */
-    IOCP_COMPLETION_POSTED = 8,         /* a post; key = its value; connection = its target or 0          */
+    IOCP_COMPLETION_POSTED = 8,         /* a post; key = its value; connection = its target or 0; detail = iocp_letter_kind */
     IOCP_COMPLETION_TIMER = 9,          /* a user timer fired; key = its key                              */
     IOCP_COMPLETION_STOPPING = 10,      /* the worker stops or leaves; once, before the stop closes anything */
     IOCP_COMPLETION_UNSENT_FELL = 11,   /* terminal of iocp_notify_unsent; result 0 or -errno; key = its key */
@@ -73,9 +73,9 @@ typedef enum iocp_close_reason : uint16_t {
 typedef struct iocp_completion {
     iocp_token connection; /* the connection, or 0 */
     uint64_t key;          /* the connection's key (iocp_connection_set_key), or the value named by the kind */
-    const uint8_t *bytes;  /* RECEIVED: the first byte, in the worker's receive arena */
+    const uint8_t *bytes;  /* RECEIVED: the first byte, in the worker's receive arena; POSTED: the letter's reference */
     int32_t result;        /* bytes, 0, or -errno */
-    uint16_t detail;       /* RECEIVED: the lease to return; CLOSED: iocp_close_reason */
+    uint16_t detail;       /* RECEIVED: the lease to return; CLOSED: iocp_close_reason; POSTED: iocp_letter_kind */
     iocp_completion_kind kind;
     uint8_t reserved;
 } iocp_completion;

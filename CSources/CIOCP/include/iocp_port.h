@@ -127,6 +127,26 @@ int iocp_port_listening(iocp_port *port, uint32_t index, iocp_address *address);
  * Thread: any. Lock-free; wakes the worker only if it sleeps. */
 int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value);
 
+/* What a letter between threads carries. Append only. */
+typedef enum iocp_letter_kind : uint8_t {
+    IOCP_LETTER_VALUE = 0,     /* a number */
+    IOCP_LETTER_REFERENCE = 1, /* an object of the application's */
+    IOCP_LETTER_CONNECT = 2,   /* a connect that the worker is to begin, or to give up */
+} iocp_letter_kind;
+
+typedef struct iocp_letter {
+    iocp_token connection;            /* its target, or 0; passed along unchecked */
+    uint64_t value;
+    void *reference;                  /* NULL for a VALUE; else whoever receives the letter owns it */
+    void (*release)(void *reference); /* ends a reference that nobody receives: the worker is closed before. Thread: the
+                                       * worker's */
+    iocp_letter_kind kind;
+} iocp_letter;
+
+/* As iocp_port_post, for a letter of any kind: its POSTED completion has the kind as `detail`, the reference as `bytes` and
+ * the value as `key`. A letter that is refused stays the caller's, with its reference. */
+int iocp_port_post_letter(iocp_port *port, uint32_t worker_index, const iocp_letter *letter);
+
 /* Begins to stop: no more accepts. Each worker hands out the posts that were accepted before, then STOPPING, while its
  * connections are open. What the application sends in answer leaves before the FIN: at the next wait the connections
  * are closed gracefully, and aborted `drain_ns` from now. Posts are accepted until the last connection is closed.

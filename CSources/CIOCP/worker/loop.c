@@ -28,8 +28,11 @@ static void take_posts(iocp_worker *worker)
     uint32_t taken = 0;
     iocp_letter letter;
     while (taken < worker->out_capacity / 2 && has_room(worker) && iocp_mailbox_take(&worker->mailbox, &letter)) {
-        iocp_worker_emit(worker, (iocp_completion){
-                                     .kind = IOCP_COMPLETION_POSTED, .connection = letter.connection, .key = letter.value});
+        iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_POSTED,
+                                                   .connection = letter.connection,
+                                                   .key = letter.value,
+                                                   .bytes = letter.reference,
+                                                   .detail = letter.kind});
         taken++;
     }
     if (taken > 0)

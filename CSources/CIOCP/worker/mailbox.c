@@ -2,6 +2,7 @@
 #include "mailbox.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #define CLOSED (UINT64_C(1) << 63)
@@ -39,7 +40,7 @@ static int refusal(uint64_t tail)
     return -ENXIO;
 }
 
-int iocp_mailbox_put(iocp_mailbox *mailbox, iocp_letter letter)
+int iocp_mailbox_put(iocp_mailbox *mailbox, const iocp_letter *letter)
 {
     uint64_t tail = atomic_load_explicit(&mailbox->tail, memory_order_relaxed);
     for (;;) {
@@ -52,7 +53,7 @@ int iocp_mailbox_put(iocp_mailbox *mailbox, iocp_letter letter)
             if (!atomic_compare_exchange_weak_explicit(&mailbox->tail, &tail, tail + 1, memory_order_relaxed,
                                                        memory_order_relaxed))
                 continue;
-            cell->letter = letter;
+            cell->letter = *letter;
             atomic_store_explicit(&cell->sequence, tail + 1, memory_order_release);
             return 0;
         }
@@ -122,4 +123,16 @@ bool iocp_mailbox_finished(const iocp_mailbox *mailbox)
 {
     const uint64_t tail = atomic_load_explicit(&mailbox->tail, memory_order_relaxed);
     return (tail & CLOSED) != 0 && (tail & ~CLOSED) == mailbox->head;
+}
+
+void iocp_mailbox_discard(iocp_mailbox *mailbox)
+{
+    iocp_letter letter;
+    iocp_mailbox_close(mailbox);
+    while (!iocp_mailbox_finished(mailbox)) {
+        if (!iocp_mailbox_take(mailbox, &letter))
+            sched_yield(); /* its place is taken, and it is being written */
+        else if (letter.reference != NULL && letter.release != NULL)
+            letter.release(letter.reference);
+    }
 }

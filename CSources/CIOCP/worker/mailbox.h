@@ -11,11 +11,7 @@
 #include <stdint.h>
 
 #include "../base/limits.h"
-
-typedef struct iocp_letter {
-    uint64_t connection;
-    uint64_t value;
-} iocp_letter;
+#include "../include/iocp_port.h"
 
 typedef struct iocp_mailbox_cell {
     _Atomic uint64_t sequence;
@@ -35,7 +31,7 @@ int iocp_mailbox_reserve(iocp_mailbox *mailbox, uint32_t entries);
 void iocp_mailbox_release(iocp_mailbox *mailbox);
 
 /* 0, -EAGAIN when full, -ENXIO before it was opened, -ESHUTDOWN once closed. Thread: any. */
-int iocp_mailbox_put(iocp_mailbox *mailbox, iocp_letter letter);
+int iocp_mailbox_put(iocp_mailbox *mailbox, const iocp_letter *letter);
 
 /* After a put: whether this thread has to wake the consumer. At most one of many producers is told so. Thread: any. */
 bool iocp_mailbox_wake_due(iocp_mailbox *mailbox);
@@ -63,5 +59,8 @@ bool iocp_mailbox_was_read_to(const iocp_mailbox *mailbox, uint64_t tail);
 
 /* Closed, and every letter taken out. */
 bool iocp_mailbox_finished(const iocp_mailbox *mailbox);
+
+/* Closes it, and releases the references of all letters that are left. Waits for a put that is under way. */
+void iocp_mailbox_discard(iocp_mailbox *mailbox);
 
 #endif

@@ -211,7 +211,7 @@ void iocp_worker_close(iocp_worker *worker)
     IOCP_CHECK(iocp_worker_is_mine(worker),
                "an attached worker was closed or released on another thread than the one that attached it");
     iocp_lifetime *lifetime = worker->setup.lifetime;
-    iocp_mailbox_close(&worker->mailbox);
+    iocp_mailbox_discard(&worker->mailbox);
     /* The driver first: until it is gone the kernel may still read what is queued. */
     if (worker->failure == 0)
         worker->operations->close(worker->driver);

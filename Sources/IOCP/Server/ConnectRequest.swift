@@ -1,6 +1,6 @@
 import CIOCP
 
-/// A connect asked for from another thread. It travels as a post whose connection is a marker no connection has.
+/// A connect asked for from another thread. It travels as a letter of a kind of its own.
 ///
 /// A host with several addresses is tried as RFC 8305 says: an attempt at each in turn, families alternating, the next one
 /// 250 ms after the latest or as soon as that has failed. The first to open wins and the others are given up, so a
@@ -132,28 +132,30 @@ final class ConnectRequest: @unchecked Sendable {
         case cancel(ConnectRequest)
     }
 
-    private static let connectMarker: iocp_token = .max
-    private static let cancelMarker: iocp_token = .max - 1
+    /// The letter's value.
+    private enum Wish: UInt64 { case connect, cancel }
 
     /// Returns the core's answer: 0, or what refused the letter.
     func post(cancelling: Bool = false, to port: CompletionPort, worker: UInt32) -> Int32 {
         let reference = unsafe Unmanaged.passRetained(self)
-        let value = unsafe UInt64(UInt(bitPattern: reference.toOpaque()))
-        let marker = cancelling ? ConnectRequest.cancelMarker : ConnectRequest.connectMarker
-        let result = unsafe iocp_port_post(port.raw, worker, marker, value)
+        var letter = unsafe iocp_letter(
+            connection: 0, value: (cancelling ? Wish.cancel : Wish.connect).rawValue, reference: reference.toOpaque(),
+            release: { pointer in
+                guard let pointer = unsafe pointer else { return }
+                unsafe Unmanaged<ConnectRequest>.fromOpaque(pointer).release()
+            }, kind: IOCP_LETTER_CONNECT)
+        let result = unsafe iocp_port_post_letter(port.raw, worker, &letter)
         if result < 0 { unsafe reference.release() }
         return result
     }
 
-    /// The letter in a post, if it is one. Called once per completion: it takes over the post's reference.
+    /// The letter in a post, if it is one. Called once per completion: it takes over the letter's reference.
     @usableFromInline
     static func take(from record: iocp_completion) -> Letter? {
-        let marker = unsafe record.connection
-        guard marker == connectMarker || marker == cancelMarker,
-            let pointer = unsafe UnsafeRawPointer(bitPattern: UInt(record.key))
+        guard unsafe record.detail == UInt16(IOCP_LETTER_CONNECT.rawValue), let pointer = unsafe record.bytes
         else { return nil }
         let request = unsafe Unmanaged<ConnectRequest>.fromOpaque(pointer).takeRetainedValue()
-        return marker == connectMarker ? .connect(request) : .cancel(request)
+        return unsafe record.key == Wish.cancel.rawValue ? .cancel(request) : .connect(request)
     }
 }
 

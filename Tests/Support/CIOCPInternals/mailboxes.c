@@ -39,7 +39,7 @@ void internals_mailbox_destroy(internals_mailbox *mailbox)
 
 int internals_mailbox_put(internals_mailbox *mailbox, uint64_t connection, uint64_t value)
 {
-    return iocp_mailbox_put(&mailbox->mailbox, (iocp_letter){.connection = connection, .value = value});
+    return iocp_mailbox_put(&mailbox->mailbox, &(iocp_letter){.connection = connection, .value = value});
 }
 
 bool internals_mailbox_wake_due(internals_mailbox *mailbox)

@@ -311,7 +311,7 @@ void internals_worker_stop(internals_worker *self, uint64_t drain_ns)
 
 int internals_worker_post(internals_worker *self, iocp_token connection, uint64_t value)
 {
-    return iocp_mailbox_put(&self->worker.mailbox, (iocp_letter){.connection = connection, .value = value});
+    return iocp_mailbox_put(&self->worker.mailbox, &(iocp_letter){.connection = connection, .value = value});
 }
 
 void internals_worker_pass(internals_worker *self, uint64_t ns)
