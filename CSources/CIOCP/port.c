@@ -169,7 +169,8 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
     pthread_mutex_init(&created->lock, NULL);
     pthread_cond_init(&created->changed, NULL);
     int result = settle_config(created, known_cpu_count, failure);
-    iocp_listener_set_open(&created->listeners, created->config.worker_count, created->config.listen_backlog);
+    const iocp_listening_operations *operations = created->driver != NULL ? created->driver->listening : NULL;
+    iocp_listener_set_open(&created->listeners, operations, created->config.worker_count, created->config.listen_backlog);
     if (result == 0) {
         result = iocp_stats_page_open(&created->stats, created->config.worker_count, created->driver->name);
         if (result < 0)
@@ -212,57 +213,6 @@ void iocp_port_destroy(iocp_port *port)
 
 /* --- what is asked of a port -------------------------------------------------------------------------------- */
 
-static void wake_all(iocp_port *port)
-{
-    for (uint32_t i = 0; i < port->config.worker_count; i++)
-        iocp_worker_wake(&port->workers[i]);
-}
-
-/* Why bind(2) refused: two families on one port may well be this port's own. Called with the lock held. */
-static const char *listening(const iocp_port *port, const iocp_address *address, int result)
-{
-    if (result != -EADDRINUSE)
-        return "listening";
-    const uint32_t count = atomic_load_explicit(&port->listeners.count, memory_order_relaxed);
-    for (uint32_t i = 0; i < count; i++)
-        if (port->listeners.listeners[i].address.port_be == address->port_be)
-            return "this server listens there itself, and a listener on :: takes IPv4 clients, too";
-    return "another socket holds it, most likely a server that listens there";
-}
-
-int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure)
-{
-    return iocp_port_listen_all(port, address, 1, false, bound, failure);
-}
-
-int iocp_port_listen_all(iocp_port *port, const iocp_address *addresses, uint32_t address_count, bool v6_only,
-                         iocp_address *bound, iocp_failure *failure)
-{
-    if (address_count == 0 || address_count > IOCP_ADDRESSES_MAX)
-        return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN, "1 to 16 addresses can be listened on at once");
-    pthread_mutex_lock(&port->lock);
-    int result = -ESHUTDOWN;
-    if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
-        iocp_port_fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
-    else if ((result = iocp_listener_set_add(&port->listeners, addresses, address_count, v6_only, bound)) < 0)
-        iocp_port_fail(failure, result, IOCP_STAGE_LISTEN, listening(port, &addresses[0], result));
-    pthread_mutex_unlock(&port->lock);
-    if (result == 0)
-        wake_all(port);
-    return result;
-}
-
-void iocp_port_stop_listening(iocp_port *port)
-{
-    iocp_listener_set_end(&port->listeners);
-    wake_all(port);
-}
-
-int iocp_port_listening(iocp_port *port, uint32_t index, iocp_address *address)
-{
-    return iocp_listener_set_address(&port->listeners, index, address);
-}
-
 int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value)
 {
     const iocp_letter letter = {.connection = connection, .value = value, .kind = IOCP_LETTER_VALUE};
@@ -293,7 +243,7 @@ void iocp_port_stop(iocp_port *port, uint64_t drain_ns)
                                                   memory_order_relaxed)) {
     }
     iocp_listener_set_stop(&port->listeners);
-    wake_all(port);
+    iocp_port_wake_all(port);
 }
 
 const iocp_port_config *iocp_port_configuration(const iocp_port *port)

@@ -40,6 +40,9 @@ struct iocp_port {
     pthread_cond_t changed; /* a thread reported, or was joined */
 };
 
+/* Ends the sleep of every worker, to look at what changed. Thread: any. */
+void iocp_port_wake_all(iocp_port *port);
+
 /* Fills `failure` and returns its code. */
 static inline int iocp_port_fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)
 {

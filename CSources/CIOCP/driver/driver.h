@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "../base/token.h"
+#include "../include/iocp_endpoint.h"
 #include "../include/iocp_system.h"
 #include "../memory/range.h"
 #include "../memory/receive_buffers.h"
@@ -67,11 +68,41 @@ typedef enum iocp_send_mode : uint8_t {
     IOCP_SEND_WAIT,   /* waits for room */
 } iocp_send_mode;
 
+/* A socket that accepts, as far as it is known outside of the driver. */
+typedef struct iocp_bound {
+    iocp_endpoint endpoint;
+    uint64_t file_device; /* of a path: which file it was when it was bound */
+    uint64_t file_number;
+    bool shared;          /* every worker has a descriptor of one socket; otherwise each has a socket (SO_REUSEPORT) */
+} iocp_bound;
+
+/* What a socket of an endpoint is bound for. */
+typedef enum iocp_bind_role : uint8_t {
+    IOCP_BIND_CLAIM, /* the first one: fails while anybody else listens there; stands until the others are bound */
+    IOCP_BIND_HOLD,  /* keeps the endpoint for workers that are to come; of its own it does not listen */
+    IOCP_BIND_SHARE, /* a worker's; does not listen yet */
+} iocp_bind_role;
+
+/* Listeners belong to the port, not to a worker: they are named by a descriptor of the process. Thread: any. */
+typedef struct iocp_listening_operations {
+    /* CLAIM: binds what bound->endpoint wants, and fills `bound` with what is in force. If `sibling` is not -1, it is a
+     * descriptor that was bound elsewhere: it is taken instead, and stays the caller's. The other roles: one more socket
+     * of the same, or one more descriptor of `sibling`, which was bound before. Returns the listener or -errno. */
+    int (*bind)(iocp_bound *bound, const iocp_listen_options *options, iocp_bind_role role, int sibling);
+    int (*listen)(int listener, uint32_t backlog);
+    /* Refuses clients from here on, whoever has a descriptor of the socket; accepts end with -EINVAL. */
+    void (*end)(int listener);
+    void (*unbind)(int listener);
+    /* Removes the path of a listener that ends, if it is still the file that was bound. Async-signal-safe. */
+    void (*remove)(const iocp_bound *bound);
+} iocp_listening_operations;
+
 typedef struct iocp_driver iocp_driver;
 
 typedef struct iocp_driver_operations {
     const char *name;
     iocp_driver_kind kind;
+    const iocp_listening_operations *listening;
     bool whole_buffers; /* spends a whole buffer on each receive, so it wants small ones too */
 
     /* Opens what so many instances will hold of memory that the kernel bounds, all of it at once, and closes it again.
@@ -84,8 +115,9 @@ typedef struct iocp_driver_operations {
 
     /* Multishot when `many`, otherwise one connection. Events: a handle per connection. */
     void (*accept)(iocp_driver *driver, uint64_t token, int listener, bool many);
-    /* Returns 0 and the new handle, or -errno. Event: 0 once established. */
-    int (*connect)(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+    /* `source`: what the socket is bound to before; NULL: the kernel chooses. Returns 0 and the new handle, or -errno. Event:
+     * 0 once established. */
+    int (*connect)(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                    uint32_t *handle);
     /* Receives into provided buffers of a class until cancelled. Result 0: the peer's FIN. -ENOBUFS: no buffer. Those
      * armed since the last wait find the buffers before those that went on through it. */
@@ -101,7 +133,7 @@ typedef struct iocp_driver_operations {
     /* `handle` is the socket of the operation; without meaning for an accept. */
     void (*cancel)(iocp_driver *driver, uint64_t token, uint32_t handle);
     void (*close_handle)(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
-    /* Returns 0 or -errno; -EBUSY, -EAGAIN: not now, and after a wait perhaps. */
+    /* Returns 0 or -errno; -EBUSY, -EAGAIN: not now, and after a wait perhaps; -EAFNOSUPPORT: its peer has no address. */
     int (*peer)(iocp_driver *driver, uint32_t handle, iocp_address *address);
     /* Bytes that the socket took and its peer has not acknowledged; FIN counts as one. -EBUSY or -EAGAIN: not now;
      * any other -errno: it cannot be asked. */

@@ -23,6 +23,11 @@ int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_ad
 int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const iocp_address *source,
                         uint64_t timeout_ns, uint64_t key, iocp_token *connection);
 
+/* The same to an endpoint of any kind. A source of a Unix connect is a name to bind. A Unix connect ends at once: with
+ * -EAGAIN if the server's backlog is full. */
+int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source, uint64_t timeout_ns,
+                    uint64_t key, iocp_token *connection);
+
 /* Gives up a connect that has not ended: CONNECT_FAILED with -ECANCELED follows. -ENOTCONN once it has opened or failed;
  * iocp_close and iocp_abort, which give up a connect as well, would end the connection. */
 int iocp_connect_cancel(iocp_worker *worker, iocp_token connection);

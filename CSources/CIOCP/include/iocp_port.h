@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "iocp_completion.h"
+#include "iocp_endpoint.h"
 #include "iocp_system.h"
 
 typedef struct iocp_port iocp_port;
@@ -104,6 +105,19 @@ int iocp_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failur
  * Thread: any, before or after the workers opened, not after iocp_port_stop. */
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure);
 
+/* The same on every endpoint, or on none, with options (NULL: none). TCP endpoints with port 0 all get the same free port.
+ *
+ * A Unix socket is one for all workers, which accept from it in turn. A path that nobody listens on any more is replaced,
+ * and one that is in use refused (-EADDRINUSE); it is removed when listening ends, unless another server took it over.
+ * `bound` has room for endpoint_count, which is 1 to IOCP_ADDRESSES_MAX. Thread: as iocp_port_listen. */
+int iocp_port_listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t endpoint_count,
+                        const iocp_listen_options *options, iocp_endpoint *bound, iocp_failure *failure);
+
+/* Listens on a stream socket that another process, or an earlier one, has bound: it may listen already. The descriptor
+ * stays the caller's, which may close it. The socket becomes non-blocking. -EPROTOTYPE: it is no stream socket. */
+int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_options *options, iocp_endpoint *bound,
+                               iocp_failure *failure);
+
 /* Stops listening on every address and goes on serving. When it returns new clients are refused, even by a worker whose
  * handler stalls; clients in a backlog are reset, unless net.ipv4.tcp_migrate_req hands them on. A client that was
  * accepted already still opens. Again, or before any listen, it does nothing; iocp_port_listen may listen again.
@@ -116,9 +130,9 @@ void iocp_port_stop_listening(iocp_port *port);
 int iocp_port_listen_all(iocp_port *port, const iocp_address *addresses, uint32_t address_count, bool v6_only,
                          iocp_address *bound, iocp_failure *failure);
 
-/* The address number `index`, from 0, of those that the port listens on. Returns 0, or -ENOENT beyond the last.
+/* The endpoint number `index`, from 0, of those that the port listens on. Returns 0, or -ENOENT beyond the last.
  * Thread: any. */
-int iocp_port_listening(iocp_port *port, uint32_t index, iocp_address *address);
+int iocp_port_listening(iocp_port *port, uint32_t index, iocp_endpoint *endpoint);
 
 /* Posts `value` to a worker: delivered exactly once as a POSTED completion, or refused here.
  * `connection` is passed along unchecked and may be 0.

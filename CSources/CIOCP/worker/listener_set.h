@@ -8,12 +8,14 @@
 #include <stdint.h>
 
 #include "../base/limits.h"
+#include "../driver/driver.h"
 #include "../include/iocp_port.h"
 
-/* One address, with a SO_REUSEPORT socket of each worker that joined: -1 for the others. */
+/* One endpoint, with a socket of each worker that joined, or its descriptor of a shared one: -1 for the others. */
 typedef struct iocp_listener {
-    iocp_address address;
-    bool v6_only;
+    iocp_bound bound;
+    iocp_listen_options options;
+    _Atomic bool has_path; /* which is removed when it ends */
     _Atomic bool ended; /* its sockets are shut; each worker closes its own, and then it can be used for another address */
     _Atomic int holder; /* bound, and does not listen: keeps the address for workers that may still join; -1: none */
     _Atomic int *sockets;
@@ -29,6 +31,7 @@ typedef enum iocp_membership : uint8_t {
 /* Workers read the entries below `count` without the lock; everything else is done under it. */
 typedef struct iocp_listener_set {
     pthread_mutex_t lock; /* never taken on the message path */
+    const iocp_listening_operations *operations;
     uint32_t worker_count;
     uint32_t backlog;
     iocp_listener listeners[IOCP_LISTENERS_MAX];
@@ -37,17 +40,19 @@ typedef struct iocp_listener_set {
     _Atomic iocp_membership members[IOCP_WORKERS_MAX];
 } iocp_listener_set;
 
-void iocp_listener_set_open(iocp_listener_set *set, uint32_t worker_count, uint32_t backlog);
+void iocp_listener_set_open(iocp_listener_set *set, const iocp_listening_operations *operations, uint32_t worker_count,
+                            uint32_t backlog);
 void iocp_listener_set_close(iocp_listener_set *set);
 
-/* Listens on each address, or on none, with a socket of every worker that joined, and keeps the addresses for those still
+/* Listens on each endpoint, or on none, with a socket of every worker that joined, and keeps the endpoints for those still
  * to come; until the first one joins, clients are refused. Port 0 is one free port for all. At most IOCP_ADDRESSES_MAX.
+ * `inherited`: a descriptor that was bound already, taken as the one endpoint; -1: none. `bound` receives what is in force.
  * Returns 0 or -errno; -ESHUTDOWN when all have left. Thread: any. */
-int iocp_listener_set_add(iocp_listener_set *set, const iocp_address *addresses, uint32_t address_count, bool v6_only,
-                          iocp_address *bound);
+int iocp_listener_set_add(iocp_listener_set *set, const iocp_endpoint *endpoints, uint32_t endpoint_count,
+                          const iocp_listen_options *options, int inherited, iocp_endpoint *bound);
 
-/* The address number `index` of those that are listened on; -ENOENT beyond the last. Thread: any. */
-int iocp_listener_set_address(iocp_listener_set *set, uint32_t index, iocp_address *address);
+/* The endpoint number `index` of those that are listened on; -ENOENT beyond the last. Thread: any. */
+int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t index, iocp_endpoint *endpoint);
 
 /* An open worker gets its socket of every address, or of none. Returns 0 or -errno. Thread: the worker's. */
 int iocp_listener_set_join(iocp_listener_set *set, uint32_t worker);

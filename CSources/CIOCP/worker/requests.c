@@ -216,6 +216,14 @@ int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_ad
 int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const iocp_address *source,
                         uint64_t timeout_ns, uint64_t key, iocp_token *connection)
 {
+    const iocp_endpoint to = iocp_endpoint_tcp(address);
+    const iocp_endpoint from = source != NULL ? iocp_endpoint_tcp(source) : to;
+    return iocp_connect_to(worker, &to, source != NULL ? &from : NULL, timeout_ns, key, connection);
+}
+
+int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source, uint64_t timeout_ns,
+                    uint64_t key, iocp_token *connection)
+{
     if (timeout_ns > IOCP_TIMEOUT_NS_MAX)
         return -ERANGE;
     const int refusal = iocp_worker_refusal(worker);
@@ -231,7 +239,7 @@ int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const 
     slot->key = key;
     slot->flags |= IOCP_SLOT_CONNECTOR;
     const int result = worker->operations->connect(
-        worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT), address, source, &slot->handle);
+        worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT), endpoint, source, &slot->handle);
     if (result < 0) {
         iocp_slot_take_back(&worker->table, iocp_slot_index(&worker->table, slot));
         return result;

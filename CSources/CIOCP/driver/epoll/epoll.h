@@ -122,7 +122,7 @@ void iocp_epoll_list_readable(iocp_epoll *epoll, uint32_t handle);
 
 /* submit.c */
 void iocp_epoll_accept(iocp_driver *driver, uint64_t token, int listener, bool many);
-int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                        uint32_t *handle);
 void iocp_epoll_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
 void iocp_epoll_watch(iocp_driver *driver, uint64_t token, uint32_t handle);

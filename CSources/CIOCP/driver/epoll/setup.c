@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../listening.h"
 #include "epoll.h"
 
 static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)
@@ -106,6 +107,7 @@ const iocp_driver_operations *iocp_driver_epoll(void)
     static const iocp_driver_operations operations = {
         .name = "epoll",
         .kind = IOCP_DRIVER_EPOLL,
+        .listening = &iocp_listening_kernel,
         .whole_buffers = false,
         .open = epoll_open,
         .close = epoll_close,

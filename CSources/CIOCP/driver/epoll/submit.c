@@ -35,15 +35,15 @@ void iocp_epoll_accept(iocp_driver *driver, uint64_t token, int listener, bool m
     iocp_epoll_listen_for(epoll, index, true);
 }
 
-int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                        uint32_t *handle)
 {
     iocp_epoll *epoll = iocp_epoll_of(driver);
-    const int fd = iocp_socket_open(address, source);
+    const int fd = iocp_socket_open(endpoint, source);
     if (fd < 0)
         return fd;
     struct sockaddr_storage to;
-    const socklen_t to_length = iocp_sockaddr_write(address, &to);
+    const socklen_t to_length = iocp_sockaddr_write(endpoint, &to);
     /* Before it is registered: an unconnected socket reports a hang-up. */
     const int result = connect(fd, (struct sockaddr *)&to, to_length) < 0 ? -errno : 0;
     const int adopted = iocp_epoll_adopt(epoll, fd);

@@ -221,7 +221,7 @@ const iocp_driver_operations *iocp_sim_operations(bool whole_buffers);
 
 /* submit.c */
 void iocp_sim_accept(iocp_driver *driver, uint64_t token, int listener, bool many);
-int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                      uint32_t *handle);
 void iocp_sim_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
 void iocp_sim_watch(iocp_driver *driver, uint64_t token, uint32_t handle);

@@ -70,11 +70,11 @@ static bool is_crowded(iocp_sim *sim)
     return sim->now_ns < sim->crowded_until_ns;
 }
 
-int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                      uint32_t *handle)
 {
     static const int refusals[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRINUSE, EADDRNOTAVAIL, EACCES, EAFNOSUPPORT};
-    (void)address;
+    (void)endpoint;
     (void)source;
     iocp_sim *sim = iocp_sim_of(driver);
     if (is_crowded(sim))

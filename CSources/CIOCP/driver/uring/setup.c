@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../../system/topology.h"
+#include "../listening.h"
 #include "uring.h"
 
 static int fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)
@@ -136,7 +137,7 @@ static uint32_t uring_handles_held(const iocp_driver *driver)
 
 #define OPERATIONS(whole)                                                                                          \
     {                                                                                                              \
-        .name = "uring", .kind = IOCP_DRIVER_URING, .whole_buffers = whole,                                        \
+        .name = "uring", .kind = IOCP_DRIVER_URING, .listening = &iocp_listening_kernel, .whole_buffers = whole,   \
         .rehearse = iocp_uring_rehearse, .open = uring_open,                                                       \
         .close = uring_close, .accept = iocp_uring_accept, .connect = iocp_uring_connect,                          \
         .receive = iocp_uring_receive, .watch = iocp_uring_watch, .send = iocp_uring_send,                         \

@@ -20,11 +20,11 @@ void iocp_uring_accept(iocp_driver *driver, uint64_t token, int listener, bool m
     entry->user_data = token;
 }
 
-int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                        uint32_t *handle)
 {
     iocp_uring *uring = iocp_uring_of(driver);
-    const int fd = iocp_socket_open(address, source);
+    const int fd = iocp_socket_open(endpoint, source);
     if (fd < 0)
         return fd;
     const int result = iocp_uring_place(uring, fd);
@@ -33,7 +33,7 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *
     *handle = (uint32_t)result;
     struct io_uring_sqe *entry = iocp_uring_handle_entry(uring, IORING_OP_CONNECT, token, *handle);
     entry->addr = (uint64_t)(uintptr_t)&uring->connect_address;
-    entry->off = iocp_sockaddr_write(address, &uring->connect_address);
+    entry->off = iocp_sockaddr_write(endpoint, &uring->connect_address);
     return 0;
 }
 

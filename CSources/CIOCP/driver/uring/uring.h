@@ -174,7 +174,7 @@ int iocp_uring_lock_down(iocp_uring *uring, iocp_failure *failure);
 /* submit.c */
 
 void iocp_uring_accept(iocp_driver *driver, uint64_t token, int listener, bool many);
-int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                        uint32_t *handle);
 void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
 void iocp_uring_watch(iocp_driver *driver, uint64_t token, uint32_t handle);

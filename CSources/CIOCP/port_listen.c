@@ -1,0 +1,93 @@
+/* What a port listens on. */
+#include <errno.h>
+
+#include "port_state.h"
+
+void iocp_port_wake_all(iocp_port *port)
+{
+    for (uint32_t i = 0; i < port->config.worker_count; i++)
+        iocp_worker_wake(&port->workers[i]);
+}
+
+/* Why bind(2) refused: two families on one port may well be this port's own. Called with the lock held. */
+static const char *listening(const iocp_port *port, const iocp_endpoint *endpoint, int result)
+{
+    if (result != -EADDRINUSE)
+        return "listening";
+    if (endpoint->kind == IOCP_ENDPOINT_UNIX)
+        return "a server listens there, or the path is a file that is no socket";
+    const uint32_t count = atomic_load_explicit(&port->listeners.count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++)
+        if (port->listeners.listeners[i].bound.endpoint.kind == IOCP_ENDPOINT_TCP &&
+            port->listeners.listeners[i].bound.endpoint.address.port_be == endpoint->address.port_be)
+            return "this server listens there itself, and a listener on :: takes IPv4 clients, too";
+    return "another socket holds it, most likely a server that listens there";
+}
+
+static int listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t count, const iocp_listen_options *options,
+                     int inherited, iocp_endpoint *bound, iocp_failure *failure)
+{
+    static const iocp_listen_options none;
+    if (options == NULL)
+        options = &none;
+    pthread_mutex_lock(&port->lock);
+    int result = -ESHUTDOWN;
+    if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
+        iocp_port_fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
+    else if ((result = iocp_listener_set_add(&port->listeners, endpoints, count, options, inherited, bound)) < 0)
+        iocp_port_fail(failure, result, IOCP_STAGE_LISTEN, listening(port, &endpoints[0], result));
+    pthread_mutex_unlock(&port->lock);
+    if (result == 0)
+        iocp_port_wake_all(port);
+    return result;
+}
+
+int iocp_port_listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t endpoint_count,
+                        const iocp_listen_options *options, iocp_endpoint *bound, iocp_failure *failure)
+{
+    if (endpoint_count == 0 || endpoint_count > IOCP_ADDRESSES_MAX)
+        return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN, "1 to 16 endpoints can be listened on at once");
+    for (uint32_t i = 0; i < endpoint_count; i++)
+        if (endpoints[i].kind == IOCP_ENDPOINT_UNIX &&
+            (endpoints[i].name_bytes == 0 || endpoints[i].name_bytes > IOCP_UNIX_NAME_BYTES_MAX))
+            return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN, "the name of a Unix socket has 1 to 108 bytes");
+    return listen_on(port, endpoints, endpoint_count, options, -1, bound, failure);
+}
+
+int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_options *options, iocp_endpoint *bound,
+                               iocp_failure *failure)
+{
+    if (fd < 0)
+        return iocp_port_fail(failure, -EBADF, IOCP_STAGE_LISTEN, "an inherited descriptor is 0 or more");
+    const iocp_endpoint any = {.kind = IOCP_ENDPOINT_UNIX};
+    return listen_on(port, &any, 1, options, fd, bound, failure);
+}
+
+int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure)
+{
+    return iocp_port_listen_all(port, address, 1, false, bound, failure);
+}
+
+int iocp_port_listen_all(iocp_port *port, const iocp_address *addresses, uint32_t address_count, bool v6_only,
+                         iocp_address *bound, iocp_failure *failure)
+{
+    iocp_endpoint endpoints[IOCP_ADDRESSES_MAX];
+    const iocp_listen_options options = {.v6_only = v6_only};
+    for (uint32_t i = 0; i < address_count && i < IOCP_ADDRESSES_MAX; i++)
+        endpoints[i] = iocp_endpoint_tcp(&addresses[i]);
+    const int result = iocp_port_listen_on(port, endpoints, address_count, &options, endpoints, failure);
+    for (uint32_t i = 0; i < address_count && result == 0; i++)
+        bound[i] = endpoints[i].address;
+    return result;
+}
+
+void iocp_port_stop_listening(iocp_port *port)
+{
+    iocp_listener_set_end(&port->listeners);
+    iocp_port_wake_all(port);
+}
+
+int iocp_port_listening(iocp_port *port, uint32_t index, iocp_endpoint *endpoint)
+{
+    return iocp_listener_set_endpoint(&port->listeners, index, endpoint);
+}
