@@ -15,7 +15,7 @@ static const char *listening(const iocp_port *port, const iocp_endpoint *endpoin
     if (result != -EADDRINUSE)
         return "listening";
     if (endpoint->kind == IOCP_ENDPOINT_UNIX)
-        return "a server listens there, or the path is a file that is no socket";
+        return "a server listens there, or it is a file and no socket";
     const uint32_t count = atomic_load_explicit(&port->listeners.count, memory_order_relaxed);
     for (uint32_t i = 0; i < count; i++)
         if (port->listeners.listeners[i].bound.endpoint.kind == IOCP_ENDPOINT_TCP &&
@@ -28,6 +28,8 @@ static int listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t c
                      int inherited, iocp_endpoint *bound, iocp_failure *failure)
 {
     static const iocp_listen_options none;
+    const bool is_unix = inherited < 0 && endpoints[0].kind == IOCP_ENDPOINT_UNIX;
+    const iocp_stage stage = is_unix ? IOCP_STAGE_LISTEN_UNIX : IOCP_STAGE_LISTEN;
     if (options == NULL)
         options = &none;
     pthread_mutex_lock(&port->lock);
@@ -35,7 +37,7 @@ static int listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t c
     if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
         iocp_port_fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
     else if ((result = iocp_listener_set_add(&port->listeners, endpoints, count, options, inherited, bound)) < 0)
-        iocp_port_fail(failure, result, IOCP_STAGE_LISTEN, listening(port, &endpoints[0], result));
+        iocp_port_fail(failure, result, stage, listening(port, &endpoints[0], result));
     pthread_mutex_unlock(&port->lock);
     if (result == 0)
         iocp_port_wake_all(port);
@@ -50,7 +52,7 @@ int iocp_port_listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_
     for (uint32_t i = 0; i < endpoint_count; i++)
         if (endpoints[i].kind == IOCP_ENDPOINT_UNIX &&
             (endpoints[i].name_bytes == 0 || endpoints[i].name_bytes > IOCP_UNIX_NAME_BYTES_MAX))
-            return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN, "the name of a Unix socket has 1 to 108 bytes");
+            return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN_UNIX, "the name of a Unix socket has 1 to 108 bytes");
     return listen_on(port, endpoints, endpoint_count, options, -1, bound, failure);
 }
 

@@ -135,6 +135,8 @@ typedef struct iocp_driver_operations {
     void (*close_handle)(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
     /* Returns 0 or -errno; -EBUSY, -EAGAIN: not now, and after a wait perhaps; -EAFNOSUPPORT: its peer has no address. */
     int (*peer)(iocp_driver *driver, uint32_t handle, iocp_address *address);
+    /* Reads a socket option of level SOL_SOCKET, of exactly so many bytes. Returns 0 or -errno, as peer. */
+    int (*option)(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes);
     /* Bytes that the socket took and its peer has not acknowledged; FIN counts as one. -EBUSY or -EAGAIN: not now;
      * any other -errno: it cannot be asked. */
     int (*unacknowledged)(iocp_driver *driver, uint32_t handle);

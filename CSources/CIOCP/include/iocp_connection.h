@@ -114,6 +114,16 @@ int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t
  * the next wait. */
 int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address);
 
+/* Who is at the other end of a Unix socket, as of its connect or socketpair (SO_PEERCRED, unix(7)). */
+typedef struct iocp_credentials {
+    int32_t process;
+    uint32_t user;
+    uint32_t group;
+} iocp_credentials;
+
+/* -EAFNOSUPPORT: it is no Unix socket; otherwise as iocp_connection_peer. */
+int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp_credentials *credentials);
+
 typedef struct iocp_connection_counters {
     uint64_t received_bytes;
     uint64_t sent_bytes;

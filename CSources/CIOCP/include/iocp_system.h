@@ -31,6 +31,7 @@ typedef enum iocp_stage : uint8_t {
     IOCP_STAGE_LISTEN = 10,       /* socket(2), bind(2) or listen(2) refused                       */
     IOCP_STAGE_STATE = 11,        /* the call does not fit the port's state (stopped, already open) */
     IOCP_STAGE_BUSY_POLL = 12,    /* NAPI busy polling was refused                                 */
+    IOCP_STAGE_LISTEN_UNIX = 13,  /* as LISTEN, for a Unix socket                                  */
 } iocp_stage;
 
 typedef struct iocp_failure {

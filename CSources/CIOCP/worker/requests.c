@@ -1,6 +1,7 @@
 /* The application's calls on one connection: they check, fill memory and list the slot. None enters the kernel,
  * except connect (a socket is created) and peer (the kernel is asked). */
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "life.h"
 #include "lookup.h"
@@ -306,6 +307,19 @@ int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_addres
     if (slot == NULL || slot->handle == IOCP_HANDLE_NONE || slot->state == IOCP_SLOT_CLOSING)
         return absent(worker, connection);
     return worker->operations->peer(worker->driver, slot->handle, address);
+}
+
+int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp_credentials *credentials)
+{
+    const iocp_slot *slot = find_slot(worker, connection);
+    if (slot == NULL || slot->handle == IOCP_HANDLE_NONE || slot->state == IOCP_SLOT_CLOSING)
+        return absent(worker, connection);
+    struct ucred found = {0};
+    const int result = worker->operations->option(worker->driver, slot->handle, SO_PEERCRED, &found, sizeof found);
+    if (result < 0)
+        return result;
+    *credentials = (iocp_credentials){.process = found.pid, .user = found.uid, .group = found.gid};
+    return found.pid == 0 ? -EAFNOSUPPORT : 0; /* what other sockets say */
 }
 
 int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, iocp_connection_counters *counters)

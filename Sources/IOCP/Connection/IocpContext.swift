@@ -155,6 +155,14 @@ public final class IocpContext<State> {
         return SocketAddress(raw: address)
     }
 
+    /// The process at the other end of a Unix socket, as of its connect: process, user and group ids (SO_PEERCRED).
+    /// - Throws: EAFNOSUPPORT for a connection of another kind; otherwise as ``peerAddress()``.
+    public func peerCredentials() throws(IOCPError) -> PeerCredentials {
+        var found = iocp_credentials()
+        try check(unsafe iocp_connection_credentials(raw, token, &found), .peerAddress)
+        return PeerCredentials(process: found.process, user: found.user, group: found.group)
+    }
+
     /// Bytes so far, and when the connection opened.
     public func counters() throws(IOCPError) -> ConnectionCounters {
         var counters = iocp_connection_counters()

@@ -79,6 +79,7 @@ extension Explanation {
         case ETIMEDOUT: Explanation("the peer did not answer in time")
         case ECONNRESET: Explanation("the peer reset the connection while it was opened")
         case ENETUNREACH: Explanation("the network cannot be reached", "this machine has no route to it")
+        case ENOENT: Explanation("the Unix socket is not there", "its server has not begun, or has ended")
         case EHOSTUNREACH: Explanation("the host cannot be reached", "no machine answers at that address")
         case ERANGE: Explanation("the timeout is out of range", nil, "use at most one day")
         case EADDRNOTAVAIL where error.detail != nil:
@@ -183,6 +184,9 @@ extension Explanation {
         case EBUSY: Explanation("the completion queue is too full to ask now", nil, "ask after the next wait")
         case EAGAIN: Explanation("the kernel is too short of memory to answer now", nil, "ask after the next wait")
         case EOPNOTSUPP: Explanation("this kernel cannot answer", "ring socket commands need Linux 6.7")
+        case EAFNOSUPPORT:
+            Explanation(
+                "this kind of connection has none", "peers of Unix sockets have credentials, others an IP address")
         default: ofConnection(error)
         }
     }

@@ -36,6 +36,7 @@ struct Explanation {
         case .stats: stats(error)
         case .listen: listen(error)
         case .busyPoll: busyPoll
+        case .listenUnix: listenUnix(error)
         case .attach: attach(error)
         case .wait: wait(error)
         case .post: post(error)
@@ -89,6 +90,7 @@ extension IOCPError.Operation {
         case .thread: "starting a worker's thread"
         case .stats: "opening the stats page"
         case .listen: "listening"
+        case .listenUnix: "listening on a Unix socket"
         case .busyPoll: "busy polling"
         case .attach: "opening a worker"
         case .wait: "waiting for completions"

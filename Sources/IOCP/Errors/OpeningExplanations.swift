@@ -124,6 +124,32 @@ extension Explanation {
         case EMFILE, ENFILE:
             Explanation("no file descriptor for the listener", "the process is at its limit", "raise ulimit -n")
         case ENOSPC: Explanation("the port has as many listeners as it may", nil, "listen on :: for every address")
+        case ERANGE: Explanation("an option of the listener is out of its bounds", error.detail)
+        case ENOENT:
+            Explanation(
+                "the congestion control is not known", "its module is not loaded",
+                "choose one of net.ipv4.tcp_available_congestion_control")
+        case ENODEV: Explanation("there is no such network interface", nil, "name one that ip link shows")
+        case EBADF, ENOTSOCK: Explanation("the inherited descriptor is no socket", nil, "pass one that is bound already")
+        case EPROTOTYPE: Explanation("the inherited socket is no stream socket", nil, "pass a TCP or Unix stream socket")
+        default: nil
+        }
+    }
+
+    static func listenUnix(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EADDRINUSE:
+            Explanation("the name is in use", error.detail, "stop the server that listens there, or choose another name")
+        case ENOENT: Explanation("the folder of the socket is not there", nil, "make the folder, or choose another path")
+        case EACCES, EPERM:
+            Explanation("the socket may not be made there", "its folder may not be written", "choose another path")
+        case ENOTDIR: Explanation("a part of the path is no folder", nil, "choose another path")
+        case EROFS: Explanation("the file system is read-only", nil, "choose another path")
+        case ENAMETOOLONG: Explanation("the name is too long", error.detail, "choose a shorter one")
+        case EINVAL: Explanation("it is no name of a Unix socket", error.detail)
+        case EMFILE, ENFILE:
+            Explanation("no file descriptor for the listener", "the process is at its limit", "raise ulimit -n")
+        case ENOSPC: Explanation("the port has as many listeners as it may", "64 are listened on")
         default: nil
         }
     }

@@ -26,10 +26,12 @@ extension IOCPError {
         case thread = 8
         /// Making a stats page, or reading one.
         case stats = 9
-        /// ``CompletionPort/listen(host:port:ipv6Only:)``.
+        /// ``CompletionPort/listen(host:port:options:)``.
         case listen = 10
         /// Busy polling of the network card.
         case busyPoll = 12
+        /// ``CompletionPort/listen(unix:options:)``, or the name given to it.
+        case listenUnix = 13
 
         // Calls.
 

@@ -69,54 +69,6 @@ public final class CompletionPort: @unchecked Sendable {
         return unsafe Worker(raw: worker, port: self, isAttached: true)
     }
 
-    /// Listens on every open worker; connections are spread over them by the kernel (SO_REUSEPORT). Each has TCP_NODELAY
-    /// set.
-    ///
-    /// A worker that attaches later joins, one that leaves takes its sockets along. While none is open, the address is
-    /// kept from other servers and clients are refused.
-    ///
-    /// The kernel does not ask whether a worker is busy: while a handler stalls, its worker's share of the new clients waits
-    /// in that worker's backlog, and no other worker takes them.
-    ///
-    /// A name is listened on at every address it has, or at none: "localhost" may be `::1` and `127.0.0.1`.
-    /// - Parameters:
-    ///   - host: a numeric address or a name (resolving may block).
-    ///   - port: 0...65535; 0 takes one that is free at every address.
-    ///   - ipv6Only: whether `::` leaves IPv4 clients to others, so that `0.0.0.0` can listen on the same port. By default
-    ///     it takes both, whatever `net.ipv6.bindv6only` says, unless the name has IPv4 addresses, too.
-    /// - Returns: the first address in force, with the port that was chosen; ``listeningAddresses`` has all.
-    /// - Throws: EADDRINUSE when another socket listens there, ENOSPC beyond 64 addresses, what
-    ///   ``SocketAddress/all(host:port:)`` throws, or what the system refused.
-    @discardableResult
-    public func listen(host: String, port: Int, ipv6Only: Bool = false) throws(IOCPError) -> SocketAddress {
-        var wanted = try SocketAddress.all(host: host, port: port).map(\.raw)
-        var failure = unsafe iocp_failure()
-        var bound = wanted
-        let result = unsafe iocp_port_listen_all(raw, &wanted, UInt32(wanted.count), ipv6Only, &bound, &failure)
-        guard result >= 0 else { throw unsafe IOCPError(failure, .listen) }
-        return SocketAddress(raw: bound[0])
-    }
-
-    /// Every address that the port listens on.
-    public var listeningAddresses: [SocketAddress] {
-        var addresses: [SocketAddress] = []
-        var address = iocp_address()
-        while unsafe iocp_port_listening(raw, UInt32(addresses.count), &address) == 0 {
-            addresses.append(SocketAddress(raw: address))
-        }
-        return addresses
-    }
-
-    /// Stops listening on every address, and goes on serving the connections that are open.
-    ///
-    /// When it returns, new clients are refused, even where a worker's handler stalls. Clients that wait in a backlog are
-    /// reset, unless the sysctl `net.ipv4.tcp_migrate_req` hands them on; one that was accepted already still opens.
-    /// Calling it again changes nothing, and ``listen(host:port:)`` may listen again, on the same address too.
-    /// May be called from a handler.
-    public func stopListening() {
-        unsafe iocp_port_stop_listening(raw)
-    }
-
     /// Posts a value to a worker: delivered exactly once as a `posted` completion, or refused here.
     ///
     /// Windows: `PostQueuedCompletionStatus`. O(1), lock-free; wakes the worker only if it sleeps.

@@ -95,21 +95,31 @@ public final class Worker {
     ///     (`net.ipv4.tcp_syn_retries`). Over it `connectFailed` tells ETIMEDOUT, up to 8 ms late and never early.
     /// - Throws: ENFILE when every connection slot is taken, ESHUTDOWN once the port has stopped, ERANGE for a timeout of
     ///   more than one day, or what the system refused.
-    @inlinable
     @discardableResult
     public func connect(
         to address: SocketAddress, from source: SocketAddress? = nil, key: UInt64 = 0, timeout: Duration? = nil
     ) throws(IOCPError) -> Connection {
+        try connect(to: .tcp(address), from: source.map(Endpoint.tcp), key: key, timeout: timeout)
+    }
+
+    /// Connects to an endpoint of any kind, as to an address. ``source`` is of the same kind.
+    ///
+    /// A Unix connect ends at once. Its `connectFailed` tells ECONNREFUSED when nobody listens there, ENOENT for a path
+    /// that is not there, EACCES for one that may not be written, EAGAIN when the server's backlog is full.
+    @discardableResult
+    public func connect(to endpoint: Endpoint, from source: Endpoint? = nil, key: UInt64 = 0, timeout: Duration? = nil)
+        throws(IOCPError) -> Connection
+    {
         let limit = timeout.map { max(1, $0.wholeNanoseconds) } ?? 0
         var token: iocp_token = 0
-        var destination = address.raw
+        var destination = endpoint.raw
         if let source {
             var from = source.raw
-            let result = unsafe iocp_connect_within(raw, &destination, &from, limit, key, &token)
+            let result = unsafe iocp_connect_to(raw, &destination, &from, limit, key, &token)
             // Refused at the call, with a source: it is what most errors speak of.
             if result < 0 { throw IOCPError(code: result, operation: .connect, detail: "from \(source)") }
         } else {
-            try check(unsafe iocp_connect_within(raw, &destination, nil, limit, key, &token), .connect)
+            try check(unsafe iocp_connect_to(raw, &destination, nil, limit, key, &token), .connect)
         }
         return Connection(token: token)
     }

@@ -9,16 +9,16 @@ import CIOCP
 final class ConnectRequest: @unchecked Sendable {
     // @unchecked: what changes is written by the resolver before its letter is posted, and then on the worker's thread
     // alone.
-    let source: SocketAddress?
+    let source: Endpoint?
     let key: UInt64
     private let timeout: Duration?
-    private var addresses: [SocketAddress]
+    private var endpoints: [Endpoint]
     private var refusal: IOCPError?
 
     private enum Phase { case waiting, trying, ended }
     private var phase = Phase.waiting
     private var isCancelled = false
-    private var nextAddress = 0
+    private var nextEndpoint = 0
     private var attempts: Set<Connection> = []
     private var deadline: Duration?
     private var latestError = IOCPError(code: 125 /* ECANCELED */, operation: .connect)
@@ -27,14 +27,14 @@ final class ConnectRequest: @unchecked Sendable {
 
     static let attemptDelay = Duration.milliseconds(250)
 
-    init(_ addresses: [SocketAddress], from source: SocketAddress?, key: UInt64, timeout: Duration?) {
-        (self.addresses, self.source, self.key, self.timeout) = (addresses, source, key, timeout)
+    init(_ endpoints: [Endpoint], from source: Endpoint?, key: UInt64, timeout: Duration?) {
+        (self.endpoints, self.source, self.key, self.timeout) = (endpoints, source, key, timeout)
     }
 
     /// What the resolver found; before the letter is posted.
     func resolved(_ result: Result<[SocketAddress], IOCPError>) {
         switch result {
-        case .success(let found): addresses = found.alternatingFamilies
+        case .success(let found): endpoints = found.alternatingFamilies.map(Endpoint.tcp)
         case .failure(let error): refusal = error
         }
     }
@@ -100,15 +100,15 @@ final class ConnectRequest: @unchecked Sendable {
     /// Tries the next address that can be tried. One that is refused at the call is passed over at once.
     func tryNext(on worker: Worker) -> Step {
         due = nil
-        while !isCancelled, nextAddress < addresses.count {
-            let address = addresses[nextAddress]
-            nextAddress += 1
+        while !isCancelled, nextEndpoint < endpoints.count {
+            let endpoint = endpoints[nextEndpoint]
+            nextEndpoint += 1
             do throws(IOCPError) {
                 let limit = deadline.map { $0 - worker.now }
                 if let limit, limit <= .zero { break }
-                let connection = try worker.connect(to: address, from: source, key: key, timeout: limit)
+                let connection = try worker.connect(to: endpoint, from: source, key: key, timeout: limit)
                 attempts.insert(connection)
-                if nextAddress < addresses.count { due = worker.now + ConnectRequest.attemptDelay }
+                if nextEndpoint < endpoints.count { due = worker.now + ConnectRequest.attemptDelay }
                 worker.connects.own(connection, by: self)
                 return .none
             } catch {

@@ -32,7 +32,20 @@ public final class IOCPClient<Handler: ConnectionHandler>: Sendable {
         to address: SocketAddress, from source: SocketAddress? = nil, key: UInt64 = 0, timeout: Duration? = nil,
         onWorker worker: Int = 0
     ) throws(IOCPError) -> ConnectAttempt {
-        let request = ConnectRequest([address], from: source, key: key, timeout: timeout)
+        try begin(ConnectRequest([.tcp(address)], from: source.map(Endpoint.tcp), key: key, timeout: timeout), on: worker)
+    }
+
+    /// Asks a worker to connect to an endpoint of any kind: see ``Worker/connect(to:from:key:timeout:)``.
+    /// - Throws: as for an address.
+    @discardableResult
+    public func connect(
+        to endpoint: Endpoint, from source: Endpoint? = nil, key: UInt64 = 0, timeout: Duration? = nil,
+        onWorker worker: Int = 0
+    ) throws(IOCPError) -> ConnectAttempt {
+        try begin(ConnectRequest([endpoint], from: source, key: key, timeout: timeout), on: worker)
+    }
+
+    private func begin(_ request: ConnectRequest, on worker: Int) throws(IOCPError) -> ConnectAttempt {
         let attempt = ConnectAttempt(request: request, port: port, worker: try port.workerIndex(worker, .connect))
         let result = request.post(to: port, worker: attempt.worker)
         if result < 0 { throw IOCPError(result: result, .connect) }

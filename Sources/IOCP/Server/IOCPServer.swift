@@ -21,7 +21,7 @@
 public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
     @usableFromInline let threads: WorkerThreads
 
-    /// Opens the port and starts its workers; no connection is accepted before ``listen(host:port:ipv6Only:)``.
+    /// Opens the port and starts its workers; no connection is accepted before ``listen(host:port:options:)``.
     /// - Parameter handler: makes one handler for each worker, called on that worker's thread.
     @inlinable
     public init(
@@ -37,16 +37,30 @@ public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
     public var port: CompletionPort { threads.port }
 
     /// Listens and accepts; may be called for several addresses.
-    /// - Parameters: as of ``CompletionPort/listen(host:port:ipv6Only:)``.
-    /// - Returns: the first address in force; ``listeningAddresses`` has all.
+    /// - Parameters: as of ``CompletionPort/listen(host:port:options:)``.
+    /// - Returns: the first address in force; ``listeningEndpoints`` has all.
     @discardableResult
-    public func listen(host: String = "0.0.0.0", port: Int, ipv6Only: Bool = false) throws(IOCPError)
+    public func listen(host: String = "0.0.0.0", port: Int, options: ListenOptions = ListenOptions()) throws(IOCPError)
         -> SocketAddress
     {
-        try threads.port.listen(host: host, port: port, ipv6Only: ipv6Only)
+        try threads.port.listen(host: host, port: port, options: options)
     }
 
-    /// Every address that the server listens on.
+    /// Listens on a Unix socket: see ``CompletionPort/listen(unix:options:)``.
+    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError) {
+        try threads.port.listen(unix: address, options: options)
+    }
+
+    /// Listens on a socket that was bound elsewhere: see ``CompletionPort/listen(onDescriptor:options:)``.
+    @discardableResult
+    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Endpoint {
+        try threads.port.listen(onDescriptor: descriptor, options: options)
+    }
+
+    /// Everything that the server listens on.
+    public var listeningEndpoints: [Endpoint] { threads.port.listeningEndpoints }
+
+    /// Every IP address that the server listens on.
     public var listeningAddresses: [SocketAddress] { threads.port.listeningAddresses }
 
     /// Accepts no more and goes on serving: see ``CompletionPort/stopListening()``.

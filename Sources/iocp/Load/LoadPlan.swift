@@ -3,7 +3,7 @@ import IOCP
 
 /// What a load is to do, settled before its first connection.
 struct LoadPlan: Sendable {
-    let target: SocketAddress
+    let target: Endpoint
     let connections: Int
     /// How many of the connections are kept busy; the first ones of every worker.
     let active: Int
@@ -13,7 +13,7 @@ struct LoadPlan: Sendable {
     private let pinsWorkers: Bool
     let connectionsPerWorkerMax: Int
     /// Local addresses to connect from, in turn; none leaves the choice to the kernel.
-    private let sources: [SocketAddress]
+    private let sources: [Endpoint]
 
     /// Of the about 28,000 ports of one pair of addresses. Linux tries those of one parity first; once they are taken,
     /// every connect searches all of them in vain, which was measured at 1 ms and more.
@@ -29,7 +29,7 @@ struct LoadPlan: Sendable {
 
     /// - Throws: `CommandFailure` when no number of workers can hold the connections, `IOCPError` when no port opens.
     init(
-        target: SocketAddress, connections: Int, active: Int, messageBytes: Int, mode: LoadMode, workers: Int,
+        target: Endpoint, connections: Int, active: Int, messageBytes: Int, mode: LoadMode, workers: Int,
         pinsWorkers: Bool = false
     ) throws {
         (self.target, self.connections, self.active, self.pinsWorkers) = (target, connections, active, pinsWorkers)
@@ -69,7 +69,7 @@ struct LoadPlan: Sendable {
         }
     }
 
-    func source(ofConnection number: Int) -> SocketAddress? {
+    func source(ofConnection number: Int) -> Endpoint? {
         sources.isEmpty ? nil : sources[number % sources.count]
     }
 
@@ -120,15 +120,14 @@ struct LoadPlan: Sendable {
     }
 
     /// Every address of 127.0.0.0/8 is this machine's, so a local server can be reached from many.
-    private static func sources(target: SocketAddress, connections: Int, mode: LoadMode) throws(IOCPError)
-        -> [SocketAddress]
-    {
+    private static func sources(target: Endpoint, connections: Int, mode: LoadMode) throws(IOCPError) -> [Endpoint] {
+        guard case .tcp(let address) = target else { return [] }
         let needed = (connections + connectionsPerSource - 1) / connectionsPerSource
         let count = mode == .churn ? max(churnSources, needed) : needed
-        guard count > 1, !target.isIPv6, target.addressBytes[0] == 127 else { return [] }
-        var sources: [SocketAddress] = []
+        guard count > 1, !address.isIPv6, address.addressBytes[0] == 127 else { return [] }
+        var sources: [Endpoint] = []
         for last in 1...count {
-            sources.append(try SocketAddress(host: "127.0.0.\(last)", port: 0))
+            sources.append(.tcp(try SocketAddress(host: "127.0.0.\(last)", port: 0)))
         }
         return sources
     }

@@ -2,12 +2,19 @@
 import IOCP
 import Synchronization
 
-/// Which address of the server's a load goes to.
+/// Which endpoint of the server's a load goes to.
 enum LoadTarget {
+    static func find(_ server: ServerOption, within limit: Duration) throws(IOCPError) -> Endpoint {
+        switch server {
+        case .unix(let address): .unix(address)
+        case .tcp(let host, let port): .tcp(try find(host: host, port: port, within: limit))
+        }
+    }
+
     /// A host with one address has no choice. Of several, the first to answer a connect that tries each in turn, so that
     /// every connection of the load has the same; where none answers, the first, whose refusals tell why.
     /// - Throws: `IOCPError` when the host cannot be resolved or no port opens.
-    static func find(host: String, port: Int, within limit: Duration) throws(IOCPError) -> SocketAddress {
+    private static func find(host: String, port: Int, within limit: Duration) throws(IOCPError) -> SocketAddress {
         let addresses = try SocketAddress.all(host: host, port: port)
         guard addresses.count > 1 else { return addresses[0] }
         let answered = Answer()

@@ -44,6 +44,10 @@ struct Stress: ParsableCommand {
     @Option(parsing: .unconditional, help: "TCP port of the server, 1 to 65535.")
     var port = 4666
 
+    @Option(
+        help: "Unix socket of the server instead: a path, or @NAME for an abstract name.", transform: UnixAddress.option)
+    var unix: UnixAddress?
+
     @Option(parsing: .unconditional, help: "Connections to hold, 1 to 1000000.")
     var connections = 1_000
 
@@ -137,8 +141,9 @@ struct Stress: ParsableCommand {
         OpenFileLimit.raise()
         let signals = TerminationSignals()
         let plan = try LoadPlan(
-            target: try LoadTarget.find(host: host, port: port, within: .seconds(connectTimeout)), connections: connections,
-            active: active ?? connections, messageBytes: size, mode: mode, workers: workers, pinsWorkers: pin ?? false)
+            target: try LoadTarget.find(
+                unix.map(ServerOption.unix) ?? .tcp(host: host, port: port), within: .seconds(connectTimeout)),
+            connections: connections, active: active ?? connections, messageBytes: size, mode: mode, workers: workers, pinsWorkers: pin ?? false)
         if plan.workers > workers {
             Console.complain(
                 "note: \(connections) connections need \(plan.workers) workers, which hold "

@@ -23,6 +23,7 @@ struct Serve: ParsableCommand {
               iocp serve --handler discard       receive only
               iocp serve --fan-out 1024          frames of 1 KiB, from each to all
               iocp serve --port 7 --user nobody --lockdown
+              iocp serve --unix /run/echo.sock   a Unix socket
             """)
 
     @Option(help: "Address or name to listen on.")
@@ -30,6 +31,10 @@ struct Serve: ParsableCommand {
 
     @Option(parsing: .unconditional, help: "TCP port, 0 to 65535; 0 takes a free one.")
     var port = 4666
+
+    @Option(
+        help: "Listen on a Unix socket instead: a path, or @NAME for an abstract name.", transform: UnixAddress.option)
+    var unix: UnixAddress?
 
     @Option(
         parsing: .unconditional,
@@ -105,13 +110,17 @@ struct Serve: ParsableCommand {
         let server = try IOCPServer(configuration, handler: handler)
         server.port.warnAboutFallback()
         do {
-            try server.listen(host: host, port: port)
+            if let unix {
+                try server.listen(unix: unix)
+            } else {
+                try server.listen(host: host, port: port)
+            }
         } catch {
-            throw CommandFailure("cannot listen on \(host):\(port): \(error)")
+            throw CommandFailure("cannot listen on \(unix.map(\.description) ?? "\(host):\(port)"): \(error)")
         }
         try user?.become()
-        let addresses = server.listeningAddresses.map(\.description).joined(separator: " and ")
-        Console.say("listening on \(addresses) workers=\(server.port.workerCount) driver=\(server.port.driver)")
+        let endpoints = server.listeningEndpoints.map(\.description).joined(separator: " and ")
+        Console.say("listening on \(endpoints) workers=\(server.port.workerCount) driver=\(server.port.driver)")
         signals.wait()
         server.stop(drainingFor: .seconds(2))
         try server.wait()

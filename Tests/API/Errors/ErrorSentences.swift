@@ -131,6 +131,31 @@ enum ErrorSentences {
                 (EMFILE, "no file descriptor for the listener (EMFILE): the process is at its limit: raise ulimit -n"),
                 (ENOSPC, "the port has as many listeners as it may (ENOSPC): listen on :: for every address"),
                 (ESHUTDOWN, "the port has stopped (ESHUTDOWN)"),
+                (ERANGE, "an option of the listener is out of its bounds (ERANGE): DETAIL"),
+                (
+                    ENOENT,
+                    "the congestion control is not known (ENOENT): its module is not loaded: choose one of "
+                        + "net.ipv4.tcp_available_congestion_control"
+                ),
+                (ENODEV, "there is no such network interface (ENODEV): name one that ip link shows"),
+                (EBADF, "the inherited descriptor is no socket (EBADF): pass one that is bound already"),
+                (EPROTOTYPE, "the inherited socket is no stream socket (EPROTOTYPE): pass a TCP or Unix stream socket"),
+            ])
+        + of(
+            .listenUnix,
+            [
+                (
+                    EADDRINUSE,
+                    "the name is in use (EADDRINUSE): DETAIL: stop the server that listens there, or choose another name"
+                ),
+                (ENOENT, "the folder of the socket is not there (ENOENT): make the folder, or choose another path"),
+                (
+                    EACCES,
+                    "the socket may not be made there (EACCES): its folder may not be written: choose another path"
+                ),
+                (ENOTDIR, "a part of the path is no folder (ENOTDIR): choose another path"),
+                (ENAMETOOLONG, "the name is too long (ENAMETOOLONG): DETAIL: choose a shorter one"),
+                (EINVAL, "it is no name of a Unix socket (EINVAL): DETAIL"),
             ])
         + of(
             .resolve,
@@ -146,6 +171,7 @@ enum ErrorSentences {
             .connect,
             [
                 (ECONNREFUSED, "the connection was refused (ECONNREFUSED): nothing listens there"),
+                (ENOENT, "the Unix socket is not there (ENOENT): its server has not begun, or has ended"),
                 (ETIMEDOUT, "the peer did not answer in time (ETIMEDOUT)"),
                 (ECONNRESET, "the peer reset the connection while it was opened (ECONNRESET)"),
                 (ENETUNREACH, "the network cannot be reached (ENETUNREACH): this machine has no route to it"),
@@ -270,6 +296,11 @@ enum ErrorSentences {
                 (EBUSY, "the completion queue is too full to ask now (EBUSY): ask after the next wait"),
                 (EAGAIN, "the kernel is too short of memory to answer now (EAGAIN): ask after the next wait"),
                 (EOPNOTSUPP, "this kernel cannot answer (EOPNOTSUPP): ring socket commands need Linux 6.7"),
+                (
+                    EAFNOSUPPORT,
+                    "this kind of connection has none (EAFNOSUPPORT): peers of Unix sockets have credentials, others an "
+                        + "IP address"
+                ),
             ] + ofConnection)
         + of(
             .inquiry,

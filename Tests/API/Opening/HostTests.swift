@@ -68,7 +68,9 @@ extension RealSockets {
             internals_name_set("any.test", ":: 0.0.0.0", 0, 0)
             try await withServer(driver) { server, _, ledger in
                 let dual = try server.listen(host: "::", port: 0)
-                let alone = try server.listen(host: "::", port: 0, ipv6Only: true)
+                var options = ListenOptions()
+                options.ipv6Only = true
+                let alone = try server.listen(host: "::", port: 0, options: options)
                 let beside = try server.listen(host: "0.0.0.0", port: alone.port)
                 #expect(beside.port == alone.port)
                 let any = try server.listen(host: "any.test", port: 0)

@@ -120,6 +120,7 @@ const iocp_driver_operations *iocp_driver_epoll(void)
         .cancel = iocp_epoll_cancel,
         .close_handle = iocp_epoll_close_handle,
         .peer = iocp_epoll_peer,
+        .option = iocp_epoll_option,
         .unacknowledged = iocp_epoll_unacknowledged,
         .provide = iocp_epoll_provide,
         .wait = iocp_epoll_wait,

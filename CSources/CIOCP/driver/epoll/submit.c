@@ -199,6 +199,12 @@ int iocp_epoll_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
     return iocp_sockaddr_read(&storage, address);
 }
 
+int iocp_epoll_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes)
+{
+    socklen_t length = count_bytes;
+    return getsockopt(iocp_epoll_of(driver)->sockets[handle].fd, SOL_SOCKET, (int)option, value, &length) < 0 ? -errno : 0;
+}
+
 int iocp_epoll_unacknowledged(iocp_driver *driver, uint32_t handle)
 {
     int count_bytes = 0;

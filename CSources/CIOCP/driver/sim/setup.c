@@ -128,6 +128,7 @@ static const iocp_listening_operations listening = {
         .cancel = iocp_sim_cancel,              \
         .close_handle = iocp_sim_close_handle,  \
         .peer = iocp_sim_peer_address,          \
+        .option = iocp_sim_option,              \
         .unacknowledged = iocp_sim_unacknowledged, \
         .provide = iocp_sim_provide,            \
         .wait = iocp_sim_wait,                  \

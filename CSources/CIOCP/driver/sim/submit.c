@@ -253,6 +253,15 @@ static int unacknowledged(iocp_sim *sim, const iocp_sim_socket *socket)
     return (int)socket->peer.unread_bytes + (socket->finish_sent && socket->peer.unread_bytes > 0);
 }
 
+int iocp_sim_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes)
+{
+    (void)handle;
+    (void)option;
+    (void)value;
+    (void)count_bytes;
+    return iocp_sim_fail(iocp_sim_of(driver), "option", -EOPNOTSUPP);
+}
+
 int iocp_sim_unacknowledged(iocp_driver *driver, uint32_t handle)
 {
     iocp_sim *sim = iocp_sim_of(driver);

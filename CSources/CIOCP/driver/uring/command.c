@@ -221,6 +221,16 @@ int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
     return result < 0 ? result : iocp_sockaddr_read(&storage, address);
 }
 
+int iocp_uring_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes)
+{
+    const iocp_uring_question question = {.command = IOCP_URING_SOCKET_OP_GETSOCKOPT,
+                                          .level = SOL_SOCKET,
+                                          .option = option,
+                                          .answer_bytes = count_bytes};
+    const int result = iocp_uring_ask(iocp_uring_of(driver), handle, &question, value);
+    return result < 0 ? result : 0;
+}
+
 int iocp_uring_unacknowledged(iocp_driver *driver, uint32_t handle)
 {
     static const iocp_uring_question question = {.command = IOCP_URING_SOCKET_OP_SIOCOUTQ};

@@ -230,6 +230,7 @@ typedef struct iocp_uring_question {
  * commands (before 6.7); or as iocp_uring_command_run. */
 int iocp_uring_ask(iocp_uring *uring, uint32_t handle, const iocp_uring_question *question, void *answer);
 int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address);
+int iocp_uring_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes);
 int iocp_uring_unacknowledged(iocp_driver *driver, uint32_t handle);
 
 /* Moves an fd into the direct-descriptor table, which holds it from here on, and closes it. Returns the handle or

@@ -1,0 +1,87 @@
+import CIOCP
+
+extension CompletionPort {
+    /// Listens on every open worker; connections are spread over them by the kernel (SO_REUSEPORT).
+    ///
+    /// A worker that attaches later joins, one that leaves takes its sockets along. While none is open, the address is
+    /// kept from other servers and clients are refused.
+    ///
+    /// The kernel does not ask whether a worker is busy: while a handler stalls, its worker's share of the new clients waits
+    /// in that worker's backlog, and no other worker takes them.
+    ///
+    /// A name is listened on at every address it has, or at none: "localhost" may be `::1` and `127.0.0.1`.
+    /// - Parameters:
+    ///   - host: a numeric address or a name (resolving may block).
+    ///   - port: 0...65535; 0 takes one that is free at every address.
+    /// - Returns: the first address in force, with the port that was chosen; ``listeningEndpoints`` has all.
+    /// - Throws: EADDRINUSE when another socket listens there, ENOSPC beyond 64 endpoints, ERANGE for an option out of its
+    ///   bounds, what ``SocketAddress/all(host:port:)`` throws, or what the system refused.
+    @discardableResult
+    public func listen(host: String, port: Int, options: ListenOptions = ListenOptions()) throws(IOCPError) -> SocketAddress {
+        let wanted = try SocketAddress.all(host: host, port: port)
+        guard case .tcp(let first) = try listen(on: wanted.map(Endpoint.tcp), options) else {
+            preconditionFailure("a TCP endpoint was bound as something else")
+        }
+        return first
+    }
+
+    /// Listens on a Unix socket. It is one for all workers, which accept from it in turn.
+    ///
+    /// A path that a server left behind is replaced if nobody listens there any more, and removed when listening ends,
+    /// unless another server took it over meanwhile.
+    /// - Throws: EADDRINUSE when a server listens there, or the path is a file and no socket; ENOENT or EACCES for a folder
+    ///   that is not there or may not be written; ERANGE for an option out of its bounds.
+    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError) {
+        _ = try listen(on: [.unix(address)], options)
+    }
+
+    /// Listens on a stream socket that another process has bound, as systemd does (sd_listen_fds(3)); it may listen
+    /// already. The descriptor stays yours, and may be closed. The socket becomes non-blocking.
+    /// - Returns: what it is bound to.
+    /// - Throws: EBADF or ENOTSOCK for a descriptor that is no socket, EPROTOTYPE for one of another type.
+    @discardableResult
+    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Endpoint {
+        var raw = try options.raw()
+        var bound = iocp_endpoint()
+        var failure = unsafe iocp_failure()
+        guard unsafe iocp_port_listen_inherited(self.raw, descriptor, &raw, &bound, &failure) >= 0 else {
+            throw unsafe IOCPError(failure, .listen)
+        }
+        return Endpoint(raw: bound)
+    }
+
+    private func listen(on endpoints: [Endpoint], _ options: ListenOptions) throws(IOCPError) -> Endpoint {
+        var raw = try options.raw()
+        var wanted = endpoints.map(\.raw)
+        var bound = wanted
+        var failure = unsafe iocp_failure()
+        let result = unsafe iocp_port_listen_on(self.raw, &wanted, UInt32(wanted.count), &raw, &bound, &failure)
+        guard result >= 0 else { throw unsafe IOCPError(failure, .listen) }
+        return Endpoint(raw: bound[0])
+    }
+
+    /// Everything that the port listens on.
+    public var listeningEndpoints: [Endpoint] {
+        var endpoints: [Endpoint] = []
+        var endpoint = iocp_endpoint()
+        while unsafe iocp_port_listening(raw, UInt32(endpoints.count), &endpoint) == 0 {
+            endpoints.append(Endpoint(raw: endpoint))
+        }
+        return endpoints
+    }
+
+    /// Every IP address that the port listens on.
+    public var listeningAddresses: [SocketAddress] {
+        listeningEndpoints.compactMap { if case .tcp(let address) = $0 { address } else { nil } }
+    }
+
+    /// Stops listening on every endpoint, and goes on serving the connections that are open.
+    ///
+    /// When it returns, new clients are refused, even where a worker's handler stalls. Clients that wait in a backlog are
+    /// reset, unless the sysctl `net.ipv4.tcp_migrate_req` hands them on; one that was accepted already still opens.
+    /// Calling it again changes nothing, and ``listen(host:port:options:)`` may listen again, on the same address too.
+    /// May be called from a handler.
+    public func stopListening() {
+        unsafe iocp_port_stop_listening(raw)
+    }
+}
