@@ -1,7 +1,7 @@
 /// Which file of a room of the core uses functions of which other file, read from the sources.
 ///
-/// A function belongs to the file that defines it, starting in the first column, without `static`. A file uses it if
-/// its code names it: a call, or a place in a table of functions.
+/// A function belongs to the file that defines it, starting in the first column, without `static`. Another file uses it if
+/// its code names it, in a call or in a table of functions, and has no function of that name itself.
 struct CallGraph {
     /// A file, and the files whose functions it uses.
     private(set) var uses: [String: Set<String>] = [:]
@@ -10,12 +10,13 @@ struct CallGraph {
     init(_ sources: [String: String]) {
         var home: [Substring: String] = [:]
         let codes = sources.mapValues(Self.code)
-        for (file, code) in codes {
-            for name in Self.definitions(code) { home[name] = file }
+        let functions = codes.mapValues(Self.definitions)
+        for (file, defined) in functions {
+            for function in defined where !function.isStatic { home[function.name] = file }
         }
         for (file, code) in codes {
-            let others = Self.names(code).compactMap { home[$0] }.filter { $0 != file }
-            uses[file] = Set(others)
+            let own = Set(functions[file, default: []].map(\.name))
+            uses[file] = Set(Self.names(code).filter { !own.contains($0) }.compactMap { home[$0] })
         }
     }
 
@@ -78,11 +79,11 @@ struct CallGraph {
     }
 
     /// "type *name(" in the first column, followed by a body.
-    private static func definitions(_ code: String) -> [Substring] {
+    private static func definitions(_ code: String) -> [(name: Substring, isStatic: Bool)] {
         let lines = code.split(separator: "\n", omittingEmptySubsequences: false)
-        var found: [Substring] = []
+        var found: [(name: Substring, isStatic: Bool)] = []
         for (index, line) in lines.enumerated() {
-            guard let first = line.first, isName(first), !line.hasPrefix("static "), !line.hasPrefix("typedef "),
+            guard let first = line.first, isName(first), !line.hasPrefix("typedef "),
                 let open = line.firstIndex(of: "("), let name = names(String(line[..<open])).last,
                 names(String(line[..<open])).count > 1
             else { continue }
@@ -90,7 +91,7 @@ struct CallGraph {
             for following in lines[index...] {
                 if following.contains(";") { break }
                 if following.hasPrefix("{") {
-                    found.append(Substring(String(name)))
+                    found.append((Substring(String(name)), line.hasPrefix("static ")))
                     break
                 }
             }

@@ -1,4 +1,5 @@
 /* Addresses: text in, text out, and the way through sockaddr. */
+#include <sys/un.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -30,7 +31,8 @@ static void check_sockaddr(const iocp_address *address)
 {
     struct sockaddr_storage storage;
     iocp_address read;
-    const socklen_t length = iocp_sockaddr_write(address, &storage);
+    const iocp_endpoint endpoint = iocp_endpoint_tcp(address);
+    const socklen_t length = iocp_sockaddr_write(&endpoint, &storage);
     FUZZ_REQUIRE(length == (address->family_is_v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)),
                  "an address has its family's length");
     FUZZ_REQUIRE(iocp_sockaddr_read(&storage, &read) == 0, "an address that was written can be read");
@@ -84,6 +86,21 @@ static void check_bytes(fuzz_input *input)
     check_format(&address, capacity_bytes);
 }
 
+/* The name of a Unix socket, whatever length the kernel told. */
+static void check_name(struct sockaddr_storage *storage, size_t told_bytes)
+{
+    storage->ss_family = AF_UNIX;
+    iocp_endpoint endpoint, again;
+    struct sockaddr_storage written;
+    FUZZ_REQUIRE(iocp_sockaddr_read_endpoint(storage, (socklen_t)told_bytes, &endpoint) == 0, "a name is not read");
+    FUZZ_REQUIRE(endpoint.kind == IOCP_ENDPOINT_UNIX && endpoint.name_bytes <= IOCP_UNIX_NAME_BYTES_MAX, "a name is too long");
+    const socklen_t length = iocp_sockaddr_write(&endpoint, &written);
+    FUZZ_REQUIRE(length <= sizeof(struct sockaddr_un), "a name is written behind its end");
+    FUZZ_REQUIRE(iocp_sockaddr_read_endpoint(&written, length, &again) == 0 && again.name_bytes == endpoint.name_bytes &&
+                     memcmp(again.name, endpoint.name, endpoint.name_bytes) == 0,
+                 "another name is read than written");
+}
+
 static void check_foreign_sockaddr(fuzz_input *input)
 {
     struct sockaddr_storage storage = {0};
@@ -94,6 +111,8 @@ static void check_foreign_sockaddr(fuzz_input *input)
     FUZZ_REQUIRE(result == (known ? 0 : -EAFNOSUPPORT), "a family is read that is no address'");
     if (known)
         check_sockaddr(&address);
+    else
+        check_name(&storage, input->left);
 }
 
 void fuzz_address(const uint8_t *bytes, size_t count)

@@ -166,7 +166,7 @@ static void open_worker(world *world, bool whole_buffers)
 {
     const ring_observer observer = lives_observer(&world->lives);
     iocp_failure failure = {0};
-    iocp_listener_set_open(&world->listeners, 1, world->config.listen_backlog);
+    iocp_listener_set_open(&world->listeners, iocp_driver_epoll()->listening, 1, world->config.listen_backlog);
     played_ring_setup(&world->ring, &world->input, !whole_buffers, &observer);
     world->worker.setup = (iocp_worker_setup){.config = &world->config,
                                               .driver = played_ring_operations(whole_buffers),

@@ -71,10 +71,10 @@ static bool has_free_command(const played_ring *ring)
 }
 
 /* The driver's own needs a socket of the kernel's. */
-static int played_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+static int played_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                           uint32_t *handle)
 {
-    (void)address;
+    (void)endpoint;
     (void)source;
     played_ring *ring = ring_of(driver);
     *handle = ring_free_handle(ring);

@@ -84,10 +84,10 @@ static void script_accept(iocp_driver *driver, uint64_t token, int listener, boo
     write_down(driver, (internals_request){.kind = INTERNALS_REQUEST_ACCEPT, .token = token}, NULL);
 }
 
-static int script_connect(iocp_driver *driver, uint64_t token, const iocp_address *address, const iocp_address *source,
+static int script_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                           uint32_t *handle)
 {
-    (void)address;
+    (void)endpoint;
     (void)source;
     *handle = CONNECTED_HANDLES + of(driver)->connected_count++;
     of(driver)->handles_held++;
@@ -241,7 +241,8 @@ internals_worker *internals_worker_create(const iocp_port_config *config, uint32
     char thread_name[16]; /* opening renames the thread, which is not the test's own */
     pthread_getname_np(pthread_self(), thread_name, sizeof thread_name);
     opening = self;
-    iocp_listener_set_open(&self->listeners, self->config.worker_count, config->listen_backlog);
+    iocp_listener_set_open(&self->listeners, iocp_driver_epoll()->listening, self->config.worker_count,
+                           config->listen_backlog);
     if (self->requests == NULL || self->events == NULL || self->worker.setup.wake_fd < 0 ||
         iocp_mailbox_reserve(&self->worker.mailbox, config->mailbox_entries) < 0 ||
         iocp_address_counts_open(&self->addresses, config->connections_per_worker, config->connections_per_address) < 0 ||
@@ -271,9 +272,10 @@ const iocp_port_config *internals_worker_config(const internals_worker *self)
 
 int internals_worker_listen(internals_worker *self)
 {
-    const iocp_address loopback = {.bytes = {127, 0, 0, 1}};
-    iocp_address bound;
-    return iocp_listener_set_add(&self->listeners, &loopback, 1, false, &bound);
+    const iocp_endpoint loopback = {.kind = IOCP_ENDPOINT_TCP, .address = {.bytes = {127, 0, 0, 1}}};
+    const iocp_listen_options options = {0};
+    iocp_endpoint bound;
+    return iocp_listener_set_add(&self->listeners, &loopback, 1, &options, -1, &bound);
 }
 
 bool internals_worker_next_request(internals_worker *self, internals_request *request, iocp_range *ranges)
