@@ -137,6 +137,8 @@ typedef struct iocp_driver_operations {
     int (*peer)(iocp_driver *driver, uint32_t handle, iocp_address *address);
     /* Reads a socket option of level SOL_SOCKET, of exactly so many bytes. Returns 0 or -errno, as peer. */
     int (*option)(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes);
+    /* The same, of this end of the connection. */
+    int (*local)(iocp_driver *driver, uint32_t handle, iocp_address *address);
     /* Bytes that the socket took and its peer has not acknowledged; FIN counts as one. -EBUSY or -EAGAIN: not now;
      * any other -errno: it cannot be asked. */
     int (*unacknowledged)(iocp_driver *driver, uint32_t handle);

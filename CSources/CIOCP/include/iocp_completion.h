@@ -69,13 +69,17 @@ typedef enum iocp_close_reason : uint16_t {
     IOCP_CLOSE_FAILED = 10,          /* another error of the transport; result = -errno           */
 } iocp_close_reason;
 
+/* The detail of a TIMER whose key is the timer's own name: iocp_timer_start_named. */
+enum { IOCP_TIMER_NAMED = 1 };
+
 /* 32 bytes, two to a cache line. */
 typedef struct iocp_completion {
     iocp_token connection; /* the connection, or 0 */
     uint64_t key;          /* the connection's key (iocp_connection_set_key), or the value named by the kind */
     const uint8_t *bytes;  /* RECEIVED: the first byte, in the worker's receive arena; POSTED: the letter's reference */
     int32_t result;        /* bytes, 0, or -errno */
-    uint16_t detail;       /* RECEIVED: the lease to return; CLOSED: iocp_close_reason; POSTED: iocp_letter_kind */
+    uint16_t detail;       /* RECEIVED: the lease to return; CLOSED: iocp_close_reason; POSTED: iocp_letter_kind; TIMER:
+                            * IOCP_TIMER_NAMED or 0 */
     iocp_completion_kind kind;
     uint8_t reserved;
 } iocp_completion;

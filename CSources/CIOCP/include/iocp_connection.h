@@ -124,6 +124,10 @@ typedef struct iocp_credentials {
 /* -EAFNOSUPPORT: it is no Unix socket; otherwise as iocp_connection_peer. */
 int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp_credentials *credentials);
 
+/* This end's address, asked of the kernel once per call. With io_uring the socket gets an fd for that long: -EMFILE when
+ * the process has none left, -EOPNOTSUPP before Linux 6.8. -EBUSY and -EAGAIN as for the peer's. */
+int iocp_connection_local(iocp_worker *worker, iocp_token connection, iocp_address *address);
+
 typedef struct iocp_connection_counters {
     uint64_t received_bytes;
     uint64_t sent_bytes;

@@ -32,7 +32,9 @@
     FIELD(heartbeat_ns, GAUGE, NANOSECONDS, NEWEST, "Time of the monotonic clock at which the latest wait ended.")     \
     FIELD(asleep, GAUGE, FLAG, NONE,                                                                                   \
           "Whether the worker sleeps in the kernel; an old heartbeat means a stall only while it does not.")           \
-    FIELD(unsent_bytes, GAUGE, BYTES, SUM, "Bytes that wait for the transport, as of the latest wait.")
+    FIELD(unsent_bytes, GAUGE, BYTES, SUM, "Bytes that wait for the transport, as of the latest wait.")                \
+    FIELD(handler_errors, COUNTER, COUNT, SUM,                                                                         \
+          "Errors of handlers that ended a connection or were told to the handler itself.")
 
 /* The codes stand in pages: append only. 0 is what a reader makes of a code that it does not know. */
 #define IOCP_STATS_KINDS(KIND)                                                                                         \

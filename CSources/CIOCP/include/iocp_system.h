@@ -58,6 +58,7 @@ typedef struct iocp_capabilities {
     bool min_wait;              /* min-wait timeouts, since 6.12 */
     bool no_iowait;             /* since 6.15 */
     bool silent_sends;          /* a send's success needs no completion, and a short one has one */
+    bool fd_install;            /* an fd for a direct descriptor (FIXED_FD_INSTALL), since 6.8 */
 } iocp_capabilities;
 
 /* Probes once per process and remembers. Thread: any. */

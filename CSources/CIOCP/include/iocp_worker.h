@@ -60,8 +60,19 @@ typedef uint64_t iocp_timer;
  * -ENOBUFS: timers_per_worker are armed already; -EXDEV: the connection is another worker's. Thread: owner. O(1). */
 int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer);
 
+/* The same, but the completion carries the timer's own name as its key, and IOCP_TIMER_NAMED as its detail. So a layer
+ * above finds what belongs to the timer, whatever keys the application uses. */
+int iocp_timer_start_named(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, iocp_timer *timer);
+
 /* Ends a timer early: its TIMER completion follows at once with result -ECANCELED. -ENOENT when it fired already. */
 int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer);
+
+/* Ends a timer early and without a completion. -ENOENT when it fired already: then its completion was handed out, or is
+ * on its way. Thread: owner. O(1). */
+int iocp_timer_discard(iocp_worker *worker, iocp_timer timer);
+
+/* Counts an error that a handler threw (the field handler_errors). Thread: owner; does nothing on another. */
+void iocp_worker_count_handler_error(iocp_worker *worker);
 
 /* Gives back one receive lease (the `detail` of a RECEIVED completion). Traps when it was given back before.
  * Thread: owner, or any once the worker is closed. */

@@ -123,3 +123,4 @@ int iocp_address_format(const iocp_address *address, char *text, uint32_t capaci
                             : snprintf(text + length, capacity_bytes - length, "%%%u", address->scope_id);
     return (size_t)written < capacity_bytes - length ? 0 : -ENOSPC;
 }
+

@@ -122,3 +122,12 @@ int iocp_socket_open(const iocp_endpoint *endpoint, const iocp_endpoint *source)
     close(fd);
     return result;
 }
+
+int iocp_socket_name(int fd, iocp_address *address)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    if (getsockname(fd, (struct sockaddr *)&storage, &length) < 0)
+        return -errno;
+    return iocp_sockaddr_read(&storage, address);
+}

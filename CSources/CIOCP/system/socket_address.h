@@ -19,4 +19,7 @@ int iocp_sockaddr_read(const struct sockaddr_storage *storage, iocp_address *add
 /* The same for an endpoint of any kind; `length` is what the kernel said. */
 int iocp_sockaddr_read_endpoint(const struct sockaddr_storage *storage, socklen_t length, iocp_endpoint *endpoint);
 
+/* getsockname(2): this end's address. Returns 0 or -errno. */
+int iocp_socket_name(int fd, iocp_address *address);
+
 #endif

@@ -1,5 +1,5 @@
 /* The application's calls on one connection: they check, fill memory and list the slot. None enters the kernel,
- * except connect (a socket is created) and peer (the kernel is asked). */
+ * except connect (a socket is created), peer and local (the kernel is asked). */
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -300,13 +300,23 @@ int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t
     return 0;
 }
 
-int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address)
+/* NULL for a connection whose socket cannot be asked: while the driver closes it, the handle may be another one's. */
+static const iocp_slot *slot_with_socket(const iocp_worker *worker, iocp_token connection)
 {
     const iocp_slot *slot = find_slot(worker, connection);
-    /* While the driver closes it, the handle may be another socket's already. */
-    if (slot == NULL || slot->handle == IOCP_HANDLE_NONE || slot->state == IOCP_SLOT_CLOSING)
-        return absent(worker, connection);
-    return worker->operations->peer(worker->driver, slot->handle, address);
+    return slot != NULL && slot->handle != IOCP_HANDLE_NONE && slot->state != IOCP_SLOT_CLOSING ? slot : NULL;
+}
+
+int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address)
+{
+    const iocp_slot *slot = slot_with_socket(worker, connection);
+    return slot != NULL ? worker->operations->peer(worker->driver, slot->handle, address) : absent(worker, connection);
+}
+
+int iocp_connection_local(iocp_worker *worker, iocp_token connection, iocp_address *address)
+{
+    const iocp_slot *slot = slot_with_socket(worker, connection);
+    return slot != NULL ? worker->operations->local(worker->driver, slot->handle, address) : absent(worker, connection);
 }
 
 int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp_credentials *credentials)
@@ -333,4 +343,12 @@ int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, ioc
                                            .sent_bytes = slot->sent_bytes - uncertain_bytes,
                                            .opened_ns = slot->opened_ns};
     return 0;
+}
+
+/* --- counting ----------------------------------------------------------------------------------------------- */
+
+void iocp_worker_count_handler_error(iocp_worker *worker)
+{
+    if (iocp_worker_is_mine(worker))
+        IOCP_STATS_ADD(worker->stats, handler_errors, 1);
 }

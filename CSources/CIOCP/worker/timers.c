@@ -44,7 +44,8 @@ static void arm(iocp_worker *worker, uint32_t index, uint64_t now_ns)
     iocp_deadlines_arm(&worker->deadlines, deadline_of(worker, index), due_ns < horizon_ns ? due_ns : horizon_ns);
 }
 
-int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer)
+/* Starts the timer of a free entry, whose key is the caller's to set. */
+static int start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, iocp_timer_entry **started)
 {
     iocp_timers *timers = &worker->timers;
     const int refusal = iocp_worker_refusal(worker);
@@ -67,22 +68,61 @@ int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_
         return -ENOBUFS;
     iocp_timer_entry *entry = &timers->entries[index];
     entry->connection = connection;
-    entry->key = key;
     entry->life++;
     timers->armed_count++;
     /* From the clock, not from the wait before: a handler may have run for long. */
     const uint64_t now_ns = iocp_worker_clock_ns(worker);
     entry->due_ns = iocp_clock_after(now_ns, delay_ns);
     arm(worker, index, now_ns);
-    *timer = name_of(entry->life, index);
+    *started = entry;
     return 0;
+}
+
+static iocp_timer name_of_entry(const iocp_worker *worker, const iocp_timer_entry *entry)
+{
+    return name_of(entry->life, (uint32_t)(entry - worker->timers.entries));
+}
+
+int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer)
+{
+    iocp_timer_entry *entry;
+    const int result = start(worker, connection, delay_ns, &entry);
+    if (result < 0)
+        return result;
+    entry->named = false;
+    entry->key = key;
+    *timer = name_of_entry(worker, entry);
+    return 0;
+}
+
+int iocp_timer_start_named(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, iocp_timer *timer)
+{
+    iocp_timer_entry *entry;
+    const int result = start(worker, connection, delay_ns, &entry);
+    if (result < 0)
+        return result;
+    entry->named = true;
+    entry->key = *timer = name_of_entry(worker, entry);
+    return 0;
+}
+
+/* The entry is free from here on, and its timer's name finds nothing. */
+static void release(iocp_timers *timers, uint32_t index)
+{
+    iocp_timer_entry *entry = &timers->entries[index];
+    entry->life++;
+    timers->armed_count--;
+    entry->next = timers->free_head;
+    timers->free_head = index;
 }
 
 static void end(iocp_worker *worker, uint32_t index, int32_t result)
 {
-    iocp_timers *timers = &worker->timers;
-    iocp_timer_entry *entry = &timers->entries[index];
-    iocp_completion fired = {.kind = IOCP_COMPLETION_TIMER, .key = entry->key, .result = result};
+    const iocp_timer_entry *entry = &worker->timers.entries[index];
+    iocp_completion fired = {.kind = IOCP_COMPLETION_TIMER,
+                             .key = entry->key,
+                             .result = result,
+                             .detail = entry->named ? IOCP_TIMER_NAMED : 0};
     if (entry->connection != 0) {
         const iocp_slot *slot = iocp_slot_find(&worker->table, entry->connection);
         if (slot != NULL && (slot->flags & IOCP_SLOT_ANNOUNCED))
@@ -90,10 +130,7 @@ static void end(iocp_worker *worker, uint32_t index, int32_t result)
         else
             fired.result = -ECANCELED;
     }
-    entry->life++;
-    timers->armed_count--;
-    entry->next = timers->free_head;
-    timers->free_head = index;
+    release(&worker->timers, index);
     iocp_worker_emit(worker, fired);
 }
 
@@ -105,19 +142,38 @@ void iocp_worker_timer_due(iocp_worker *worker, uint32_t index)
         end(worker, index, 0);
 }
 
-int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer)
+/* Disarms a timer, whose entry the caller frees. */
+static int disarm(iocp_worker *worker, iocp_timer timer, uint32_t *disarmed)
 {
     if (iocp_worker_is_foreign(worker))
         return -EPERM;
     const uint32_t index = (uint32_t)timer & ((1u << INDEX_BITS) - 1);
     if (index >= worker->timers.untouched)
         return -ENOENT;
-    const uint32_t life = worker->timers.entries[index].life;
+    const uint64_t life = worker->timers.entries[index].life;
     if ((life & 1) == 0 || name_of(life, index) != timer)
         return -ENOENT;
     iocp_deadlines_disarm(&worker->deadlines, deadline_of(worker, index));
-    end(worker, index, -ECANCELED);
+    *disarmed = index;
     return 0;
+}
+
+int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer)
+{
+    uint32_t index;
+    const int result = disarm(worker, timer, &index);
+    if (result == 0)
+        end(worker, index, -ECANCELED);
+    return result;
+}
+
+int iocp_timer_discard(iocp_worker *worker, iocp_timer timer)
+{
+    uint32_t index;
+    const int result = disarm(worker, timer, &index);
+    if (result == 0)
+        release(&worker->timers, index);
+    return result;
 }
 
 void iocp_worker_cancel_timers(iocp_worker *worker)

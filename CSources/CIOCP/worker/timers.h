@@ -2,6 +2,7 @@
 #ifndef IOCP_WORKER_TIMERS_H
 #define IOCP_WORKER_TIMERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../memory/arena.h"
@@ -12,6 +13,7 @@ typedef struct iocp_timer_entry {
     uint64_t due_ns;
     uint64_t life;  /* odd while armed; in the timer's name, so that an old name finds nothing */
     uint32_t next;  /* free list */
+    bool named;     /* by iocp_timer_start_named */
 } iocp_timer_entry;
 
 typedef struct iocp_timers {

@@ -46,6 +46,8 @@ extension StatsField {
     public static let asleep = StatsField(IOCP_STATS_INDEX_asleep)
     /// Bytes that wait for the transport, as of the latest wait.
     public static let unsentBytes = StatsField(IOCP_STATS_INDEX_unsent_bytes)
+    /// Errors of handlers that ended a connection or were told to the handler itself.
+    public static let handlerErrors = StatsField(IOCP_STATS_INDEX_handler_errors)
 }
 
 extension WorkerStats {
@@ -93,4 +95,6 @@ extension WorkerStats {
     public var isAsleep: Bool { raw.asleep != 0 }
     /// Bytes that wait for the transport, as of the latest wait.
     public var unsentBytes: UInt64 { raw.unsent_bytes }
+    /// Errors of handlers that ended a connection or were told to the handler itself.
+    public var handlerErrors: UInt64 { raw.handler_errors }
 }

@@ -363,6 +363,23 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
+    @Test("this end that cannot be asked for is refused by name", arguments: testedDrivers, [ENOBUFS, ENOTCONN].map(Errno.init))
+    func localAnswers(driver: Driver, error: Errno) throws {
+        let worker = try FaultyWorker(driver)
+        let (peer, connection) = try worker.open()
+        let descriptors = openDescriptors()
+        worker.fail(INTERNALS_FAULT_NAME, with: error)
+        #expect(worker.local(connection) == -error.code)
+        #expect(worker.local(connection) == 0, "asked again")
+        if driver == .uring {
+            worker.fail(INTERNALS_FAULT_INSTALL, with: Errno(EMFILE))
+            #expect(worker.local(connection) == -EMFILE && worker.local(connection) == 0)
+        }
+        #expect(openDescriptors() <= descriptors)
+        try worker.expectAlive(connection, peer)
+        try worker.expectNothingHeld()
+    }
+
     @Test("a client whose address cannot be asked is refused, and counted", arguments: testedDrivers, Errors.peer)
     func refusedUnasked(driver: Driver, error: Errno) throws {
         let worker = try FaultyWorker(driver) { $0.connections_per_address = 1 }
@@ -504,6 +521,22 @@ extension RealSockets.Faults {
         worker.turn()
         #expect(openDescriptors() <= descriptors && worker.holdings.driver_handles == 0)
         #expect(worker.failed.isEmpty && worker.stats.connected == 0)
+        try worker.expectNothingHeld()
+    }
+
+    @Test("an fd that is installed too late for its question is closed")
+    func installedLate() throws {
+        let worker = try FaultyWorker(.uring)
+        let (peer, connection) = try worker.open()
+        for _ in 0..<3 { worker.turn() }
+        let descriptors = openDescriptors()
+        worker.fail(INTERNALS_FAULT_ANSWER, with: Errno(0), times: 2)
+        #expect(worker.local(connection) == -EBUSY)
+        worker.turn()
+        worker.turn()
+        #expect(openDescriptors() <= descriptors)
+        #expect(worker.local(connection) == 0 && openDescriptors() <= descriptors)
+        try worker.expectAlive(connection, peer)
         try worker.expectNothingHeld()
     }
 

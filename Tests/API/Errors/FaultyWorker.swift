@@ -167,6 +167,11 @@ final class FaultyWorker {
         return inside { iocp_connection_peer(worker, connection, &address) }
     }
 
+    func local(_ connection: iocp_token) -> Int32 {
+        var address = iocp_address()
+        return inside { iocp_connection_local(worker, connection, &address) }
+    }
+
     func counters(_ connection: iocp_token, _ counters: inout iocp_connection_counters) -> Int32 {
         iocp_connection_counters_get(worker, connection, &counters)
     }

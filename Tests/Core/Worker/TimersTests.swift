@@ -45,6 +45,39 @@ import Testing
         #expect(worker.settle().isEmpty && worker.holdsNothing)
     }
 
+    @Test func aNamedTimerCarriesItsNameAndNoOtherDoes() {
+        let worker = ScriptedWorker()
+        var named: iocp_timer = 0
+        #expect(iocp_timer_start_named(worker.worker, 0, Self.millisecond, &named) == 0)
+        let (_, other) = start(worker, after: Self.millisecond, key: named)
+        #expect(other != named)
+        worker.pass(Self.millisecond + Wheel.tick)
+        let completions = worker.settle()
+        #expect(completions.map(\.key) == [named, named] && fired(completions).count == 2)
+        #expect(completions.map { Int($0.detail) }.sorted() == [0, Int(IOCP_TIMER_NAMED)])
+        // An entry that was a named one's is an ordinary one's next.
+        for key: UInt64 in 0..<2 { #expect(start(worker, after: Self.millisecond, key: key).result == 0) }
+        worker.pass(Self.millisecond + Wheel.tick)
+        #expect(worker.settle().allSatisfy { $0.detail == 0 } && worker.holdsNothing)
+    }
+
+    @Test func aDiscardedTimerSaysNothing() {
+        let worker = ScriptedWorker { $0.timers_per_worker = 1 }
+        var timer: iocp_timer = 0
+        for _ in 0..<1_000 {
+            // Each gives its entry back at once, and owes nothing.
+            #expect(iocp_timer_start_named(worker.worker, 0, Self.millisecond, &timer) == 0)
+            #expect(start(worker, after: Self.millisecond).result == -ENOBUFS)
+            #expect(iocp_timer_discard(worker.worker, timer) == 0)
+            #expect(iocp_timer_discard(worker.worker, timer) == -ENOENT)
+        }
+        worker.pass(2 * Self.millisecond + Wheel.tick)
+        #expect(worker.settle().isEmpty && worker.holdsNothing)
+        #expect(start(worker, after: Self.millisecond, key: 3).result == 0)
+        worker.pass(Self.millisecond + Wheel.tick)
+        #expect(fired(worker.settle()) == [3])
+    }
+
     @Test func namesThatAreNoneCancelNothing() {
         let worker = ScriptedWorker()
         let (_, first) = start(worker, after: Self.millisecond)

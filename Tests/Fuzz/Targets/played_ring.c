@@ -177,8 +177,9 @@ void played_ring_check_end(const played_ring *ring)
         .close = played_close, .accept = iocp_uring_accept, .connect = played_connect,                              \
         .receive = iocp_uring_receive, .watch = iocp_uring_watch, .send = iocp_uring_send,                          \
         .shutdown = iocp_uring_shutdown, .cancel = iocp_uring_cancel, .close_handle = iocp_uring_close_handle,      \
-        .peer = played_peer, .unacknowledged = played_unacknowledged, .provide = iocp_uring_provide,                \
-        .wait = played_wait, .now_ns = played_now, .handles_held = played_handles_held,                             \
+        .peer = played_peer, .local = played_peer, .unacknowledged = played_unacknowledged,                         \
+        .provide = iocp_uring_provide, .wait = played_wait, .now_ns = played_now,                                   \
+        .handles_held = played_handles_held,                                                                        \
     }
 
 const iocp_driver_operations *played_ring_operations(bool whole_buffers)

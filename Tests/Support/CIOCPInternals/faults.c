@@ -291,7 +291,7 @@ FRONT(int, io_uring_register_buf_ring, struct io_uring *of, struct io_uring_buf_
 
 /* --- a ring's submissions and completions ------------------------------------------------------------------- */
 
-enum { STRUCK_MAX = 64, SOCKET_OPERATION_OUTQ = 1 };
+enum { STRUCK_MAX = 64, SOCKET_OPERATION_OUTQ = 1, OPERATION_FIXED_FD_INSTALL = 54 };
 
 /* Submissions that were struck and have not completed yet. */
 static _Thread_local struct struck {
@@ -328,6 +328,8 @@ static internals_fault_point point_of(const struct io_uring_sqe *entry)
         return INTERNALS_FAULT_WAKE;
     case IORING_OP_OPENAT:
         return INTERNALS_FAULT_OPEN;
+    case OPERATION_FIXED_FD_INSTALL:
+        return INTERNALS_FAULT_INSTALL;
     default:
         return INTERNALS_FAULT_POINT_COUNT;
     }

@@ -223,6 +223,7 @@ internals_worker *internals_worker_create(const iocp_port_config *config, uint32
                                                 .cancel = script_cancel,
                                                 .close_handle = script_close_handle,
                                                 .peer = script_peer,
+                                                .local = script_peer,
                                                 .unacknowledged = script_unacknowledged,
                                                 .provide = script_provide,
                                                 .wait = script_wait,

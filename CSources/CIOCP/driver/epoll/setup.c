@@ -121,6 +121,7 @@ const iocp_driver_operations *iocp_driver_epoll(void)
         .close_handle = iocp_epoll_close_handle,
         .peer = iocp_epoll_peer,
         .option = iocp_epoll_option,
+        .local = iocp_epoll_local,
         .unacknowledged = iocp_epoll_unacknowledged,
         .provide = iocp_epoll_provide,
         .wait = iocp_epoll_wait,

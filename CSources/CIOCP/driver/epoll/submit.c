@@ -205,6 +205,11 @@ int iocp_epoll_option(iocp_driver *driver, uint32_t handle, uint32_t option, voi
     return getsockopt(iocp_epoll_of(driver)->sockets[handle].fd, SOL_SOCKET, (int)option, value, &length) < 0 ? -errno : 0;
 }
 
+int iocp_epoll_local(iocp_driver *driver, uint32_t handle, iocp_address *address)
+{
+    return iocp_socket_name(iocp_epoll_of(driver)->sockets[handle].fd, address);
+}
+
 int iocp_epoll_unacknowledged(iocp_driver *driver, uint32_t handle)
 {
     int count_bytes = 0;

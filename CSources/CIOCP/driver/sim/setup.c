@@ -129,6 +129,7 @@ static const iocp_listening_operations listening = {
         .close_handle = iocp_sim_close_handle,  \
         .peer = iocp_sim_peer_address,          \
         .option = iocp_sim_option,              \
+        .local = iocp_sim_local_address,        \
         .unacknowledged = iocp_sim_unacknowledged, \
         .provide = iocp_sim_provide,            \
         .wait = iocp_sim_wait,                  \

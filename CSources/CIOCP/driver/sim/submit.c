@@ -224,17 +224,34 @@ void iocp_sim_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle,
     IOCP_SIM_SAY(sim, "  close %u.%llu%s", iocp_token_slot(token), (unsigned long long)iocp_token_generation(token), abort ? ", abort" : "");
 }
 
+/* Returns 0, or why one end of a socket cannot be asked for. */
+static int refuse_question(iocp_sim *sim, uint32_t handle, const char *end)
+{
+    const iocp_sim_socket *socket = &sim->sockets[handle];
+    IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && socket->open, "G4", "a question to a closed socket", 0);
+    if (is_crowded(sim))
+        return iocp_sim_fail(sim, end, -EBUSY);
+    if (iocp_sim_chance(sim, sim->weather.refuse))
+        return iocp_sim_fail(sim, end, iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EAGAIN : -ENOBUFS);
+    return socket->established && !socket->broken ? 0 : iocp_sim_fail(sim, end, -ENOTCONN);
+}
+
+int iocp_sim_local_address(iocp_driver *driver, uint32_t handle, iocp_address *address)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    const int refusal = refuse_question(sim, handle, "local");
+    if (refusal == 0)
+        *address = (iocp_address){.family_is_v6 = sim->sockets[handle].stream % 5 == 0, .bytes = {10}};
+    return refusal;
+}
+
 int iocp_sim_peer_address(iocp_driver *driver, uint32_t handle, iocp_address *address)
 {
     iocp_sim *sim = iocp_sim_of(driver);
     const iocp_sim_socket *socket = &sim->sockets[handle];
-    IOCP_SIM_REQUIRE(sim, handle < sim->config.handle_count && socket->open, "G4", "a question to a closed socket", 0);
-    if (is_crowded(sim))
-        return iocp_sim_fail(sim, "peer", -EBUSY);
-    if (iocp_sim_chance(sim, sim->weather.refuse))
-        return iocp_sim_fail(sim, "peer", iocp_sim_chance(sim, IOCP_SIM_ALWAYS / 2) ? -EAGAIN : -ENOBUFS);
-    if (!socket->established || socket->broken)
-        return iocp_sim_fail(sim, "peer", -ENOTCONN);
+    const int refusal = refuse_question(sim, handle, "peer");
+    if (refusal < 0)
+        return refusal;
     const uint8_t host = (uint8_t)iocp_sim_host_of(sim, socket);
     if (socket->stream % 5 == 0)
         *address = (iocp_address){.family_is_v6 = 1, .bytes = {0xfd, [7] = host, [15] = (uint8_t)socket->stream}};

@@ -51,6 +51,8 @@ void iocp_uring_command_answered_late(iocp_uring *uring, const struct io_uring_c
         iocp_uring_close_handle((iocp_driver *)uring, 0, (uint32_t)command->place, false);
     else if (command->fd >= 0)
         uring->handles_held--;
+    if (command->installs && entry->res >= 0)
+        close(entry->res);
     command->state = IOCP_URING_COMMAND_OURS;
     give_back(command);
 }
@@ -229,6 +231,33 @@ int iocp_uring_option(iocp_driver *driver, uint32_t handle, uint32_t option, voi
                                           .answer_bytes = count_bytes};
     const int result = iocp_uring_ask(iocp_uring_of(driver), handle, &question, value);
     return result < 0 ? result : 0;
+}
+
+/* A direct descriptor has no name for getsockname(2), so it gets an fd for as long as that takes. */
+int iocp_uring_local(iocp_driver *driver, uint32_t handle, iocp_address *address)
+{
+    iocp_uring *uring = iocp_uring_of(driver);
+    if (!iocp_capabilities_get()->fd_install)
+        return -EOPNOTSUPP;
+    /* Alone in its submission and with an empty overflow list, the command is answered within it. An fd of which nobody
+     * has heard would stay open if the ring closed first. */
+    if (io_uring_sq_ready(&uring->ring) > 0)
+        (void)iocp_uring_submit(uring);
+    iocp_uring_command *command = overflowed(&uring->ring) ? NULL : take(uring);
+    if (command == NULL)
+        return -EBUSY;
+    command->installs = true;
+    struct io_uring_sqe *entry = iocp_uring_entry(uring);
+    entry->opcode = IOCP_URING_OP_FIXED_FD_INSTALL;
+    entry->flags = IOSQE_FIXED_FILE;
+    entry->fd = (int32_t)handle;
+    const int fd = run(uring, command, entry);
+    give_back(command);
+    if (fd < 0)
+        return fd;
+    const int result = iocp_socket_name(fd, address);
+    close(fd);
+    return result;
 }
 
 int iocp_uring_unacknowledged(iocp_driver *driver, uint32_t handle)

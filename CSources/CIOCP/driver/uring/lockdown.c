@@ -19,12 +19,14 @@ static struct io_uring_restriction allow(uint8_t operation)
 
 static int restrict_ring(const struct io_uring *ring)
 {
+    /* An operation that the kernel does not know may not be named. */
+    const uint8_t install = iocp_capabilities_get()->fd_install ? IOCP_URING_OP_FIXED_FD_INSTALL : IORING_OP_NOP;
     const struct io_uring_restriction restrictions[] = {
         allow(IORING_OP_ACCEPT),       allow(IORING_OP_CONNECT),  allow(IORING_OP_RECV),
         allow(IORING_OP_SEND),         allow(IORING_OP_SENDMSG),  allow(IORING_OP_SHUTDOWN),
         allow(IORING_OP_ASYNC_CANCEL), allow(IORING_OP_CLOSE),    allow(IORING_OP_READ),
         allow(IORING_OP_FILES_UPDATE), allow(IORING_OP_URING_CMD), allow(IORING_OP_NOP),
-        allow(IORING_OP_POLL_ADD),
+        allow(IORING_OP_POLL_ADD),     allow(install),
         {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
          .sqe_flags = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS},
     };

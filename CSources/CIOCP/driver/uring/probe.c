@@ -192,6 +192,14 @@ static bool silent_sends_work(struct io_uring *ring)
     return works;
 }
 
+static bool knows_operation(struct io_uring *ring, int operation)
+{
+    struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+    const bool knows = probe != NULL && io_uring_opcode_supported(probe, operation);
+    io_uring_free_probe(probe);
+    return knows;
+}
+
 /* --- once per process --------------------------------------------------------------------------------------- */
 
 static iocp_capabilities capabilities;
@@ -214,6 +222,7 @@ static void probe(void)
     capabilities.socket_commands = socket_commands_work(&ring);
     capabilities.incremental_buffers = incremental_buffers_work(&ring);
     capabilities.silent_sends = silent_sends_work(&ring);
+    capabilities.fd_install = knows_operation(&ring, IOCP_URING_OP_FIXED_FD_INSTALL);
     io_uring_queue_exit(&ring);
 }
 

@@ -29,6 +29,7 @@ enum {
     IOCP_URING_FEAT_NO_IOWAIT = 1 << 17,     /* 6.15 */
     IOCP_URING_SOCKET_OP_SIOCOUTQ = 1,       /* 6.7 */
     IOCP_URING_SOCKET_OP_GETSOCKOPT = 2,     /* 6.7 */
+    IOCP_URING_OP_FIXED_FD_INSTALL = 54,     /* 6.8 */
     IOCP_URING_REGISTER_NAPI = 27,           /* 6.9 */
 };
 
@@ -74,6 +75,7 @@ typedef struct iocp_uring_command {
     iocp_uring_command_state state;
     int32_t fd;    /* of a socket that is placed in the table; -1: the command is a question */
     int32_t place; /* where the kernel reads that fd, and writes the index that it chose */
+    bool installs; /* the answer is an fd, for whoever takes it to close */
     _Alignas(8) uint8_t answer[IOCP_URING_ANSWER_BYTES_MAX];
 } iocp_uring_command;
 
@@ -231,6 +233,7 @@ typedef struct iocp_uring_question {
 int iocp_uring_ask(iocp_uring *uring, uint32_t handle, const iocp_uring_question *question, void *answer);
 int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address);
 int iocp_uring_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes);
+int iocp_uring_local(iocp_driver *driver, uint32_t handle, iocp_address *address);
 int iocp_uring_unacknowledged(iocp_driver *driver, uint32_t handle);
 
 /* Moves an fd into the direct-descriptor table, which holds it from here on, and closes it. Returns the handle or

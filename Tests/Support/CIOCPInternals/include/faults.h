@@ -50,7 +50,8 @@ typedef enum internals_fault_point : uint8_t {
     INTERNALS_FAULT_ANSWER = 34,        /* none | io_uring_enter: what it completes is not seen before the next entry,
                                          * as behind an overflow of the completion queue */
     INTERNALS_FAULT_UNACKNOWLEDGED = 35, /* ioctl, SIOCOUTQ | URING_CMD of that question */
-    INTERNALS_FAULT_POINT_COUNT = 36,
+    INTERNALS_FAULT_INSTALL = 36,        /* none | FIXED_FD_INSTALL */
+    INTERNALS_FAULT_POINT_COUNT = 37,
 } internals_fault_point;
 
 /* Lets `pass_count` pass, then strikes `strike_count` times. Thread: the calling one alone. */
