@@ -21,6 +21,8 @@ public enum CloseReason: Hashable, Sendable {
     case sendOverflow
     /// Another error of the transport.
     case failed(IOCPError)
+    /// A method of the handler threw this, and the connection was aborted. Never in a loop of your own.
+    case handlerThrew(IOCPError)
 
     @usableFromInline
     init(reason: UInt16, result: Int32) {

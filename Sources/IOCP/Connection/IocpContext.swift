@@ -14,7 +14,7 @@ import CIOCP
 public final class IocpContext<State> {
     @usableFromInline let raw: OpaquePointer
     /// Keeps what `raw` points to.
-    private let port: CompletionPort
+    private let home: WorkerHome
     /// The connection's token, also when it has closed.
     private var lastToken: iocp_token
     /// 0 once closed. Written by the pool between two handler calls and read within one, so no two accesses overlap; the dynamic check
@@ -26,7 +26,7 @@ public final class IocpContext<State> {
 
     init(_ worker: Worker, token: iocp_token, key: UInt64, state: State) {
         unsafe raw = worker.raw
-        port = worker.port
+        home = worker.home
         lastToken = token
         unsafe uncheckedToken = token
         self.key = key
@@ -66,6 +66,13 @@ public final class IocpContext<State> {
 
     /// The connection's name, for tables and other threads. It stays the same when the connection has closed.
     public var connection: Connection { Connection(token: lastToken) }
+
+    /// The worker that serves this connection, for timers, connects and posts. A context does not keep its worker: where it
+    /// is kept longer, asking for the worker traps.
+    public var worker: Worker {
+        guard let worker = home.worker else { IocpContextMisuse.workerAfterItsRelease() }
+        return worker
+    }
 
     // MARK: Sending
 
@@ -163,6 +170,16 @@ public final class IocpContext<State> {
         return PeerCredentials(process: found.process, user: found.user, group: found.group)
     }
 
+    /// The address of this end: where the peer connected to, or what the kernel chose for a connect. Asked of the kernel at
+    /// each call.
+    /// - Throws: EOPNOTSUPP with io_uring before Linux 6.8. EMFILE when the process has no file descriptor left, of which
+    ///   io_uring takes one for the question. EBUSY and EAGAIN as ``peerAddress()``.
+    public func localAddress() throws(IOCPError) -> SocketAddress {
+        var address = iocp_address()
+        try check(unsafe iocp_connection_local(raw, token, &address), .localAddress)
+        return SocketAddress(raw: address)
+    }
+
     /// Bytes so far, and when the connection opened.
     public func counters() throws(IOCPError) -> ConnectionCounters {
         var counters = iocp_connection_counters()
@@ -188,5 +205,9 @@ enum IocpContextMisuse {
     @usableFromInline
     static func stateAfterClosed() -> Never {
         fatalError("the state of a connection was asked for after its `closed`: see IocpContext.isOpen")
+    }
+
+    static func workerAfterItsRelease() -> Never {
+        fatalError("a kept context was asked for its worker, which was released: keep the worker itself")
     }
 }

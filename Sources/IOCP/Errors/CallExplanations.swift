@@ -65,6 +65,7 @@ extension Explanation {
         case ECANCELED:
             Explanation("the timer ended early", "it was cancelled, its connection closed, or the port stops")
         case ENOBUFS: Explanation("no timer is left", "timersPerWorker are armed", "raise timersPerWorker")
+        case EBUSY: Explanation("no closure can be scheduled here", error.detail, "start a timer with a key")
         case ENOENT: Explanation("the timer has ended already")
         case ESHUTDOWN: Explanation("no timer can be started any more", "the port stops, or the worker leaves it")
         default: ofConnection(error)
@@ -188,6 +189,17 @@ extension Explanation {
             Explanation(
                 "this kind of connection has none", "peers of Unix sockets have credentials, others an IP address")
         default: ofConnection(error)
+        }
+    }
+
+    static func localAddress(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EMFILE:
+            Explanation(
+                "no file descriptor is left to ask with", "io_uring needs one for as long as the question takes",
+                "raise the limit (ulimit -n)")
+        case EOPNOTSUPP: Explanation("this kernel cannot answer", "it takes Linux 6.8, or the epoll driver")
+        default: peerAddress(error)
         }
     }
 

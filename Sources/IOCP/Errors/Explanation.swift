@@ -48,6 +48,7 @@ struct Explanation {
         case .close: close(error)
         case .timer: timer(error)
         case .peerAddress: peerAddress(error)
+        case .localAddress: localAddress(error)
         case .inquiry: inquiry(error)
         case .transport: transport(error)
         case .notifyWhenUnsent: notifyWhenUnsent(error)
@@ -103,6 +104,7 @@ extension IOCPError.Operation {
         case .close: "closing"
         case .timer: "the timer"
         case .peerAddress: "asking for the peer's address"
+        case .localAddress: "asking for the local address"
         case .inquiry: "the inquiry"
         case .transport: "the connection"
         case .notifyWhenUnsent: "waiting for few unsent bytes"

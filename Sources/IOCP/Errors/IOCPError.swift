@@ -20,6 +20,16 @@ public struct IOCPError: Error, Hashable, Sendable {
         self.detail = detail
     }
 
+    /// An error of any type, for a handler to throw. An `IOCPError` stays what it is, and so does a ``FramingError``;
+    /// another one is EIO of the operation `application`, with its description as the detail.
+    public init(wrapping error: any Error) {
+        switch error {
+        case let error as IOCPError: self = error
+        case let error as FramingError: self.init(error)
+        default: self.init(code: 5 /* EIO */, detail: "\(error)")
+        }
+    }
+
     /// From a core function's result; the error path of `check`.
     @usableFromInline
     init(result: Int32, _ operation: Operation) {

@@ -65,6 +65,8 @@ extension IOCPError {
         case notifyWhenUnsent = 45
         /// Giving a connection watermarks of its own.
         case setWatermarks = 46
+        /// ``IocpContext/localAddress()``.
+        case localAddress = 47
 
         // Steps above the calls.
 

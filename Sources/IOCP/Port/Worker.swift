@@ -24,11 +24,18 @@ public final class Worker {
     @usableFromInline
     enum Use { case free, batches, handler }
     @usableFromInline let connects = WorkerConnects()
+    let home: WorkerHome
+    /// The closures whose timers have not ended, by the timers' names.
+    @usableFromInline var closures: [iocp_timer: () throws -> Void] = [:]
+    /// What handlers threw, by the connections that end because of it, until their `closed`.
+    @usableFromInline var thrownErrors: [iocp_token: IOCPError] = [:]
 
     init(raw: OpaquePointer, port: CompletionPort, isAttached: Bool) {
         unsafe self.raw = raw
         self.port = port
         self.isAttached = isAttached
+        home = WorkerHome(port)
+        home.worker = self
     }
 
     /// Ends an attached worker: connections still open are reset without completions, and the thread gets its name and
@@ -57,12 +64,14 @@ public final class Worker {
     /// - Parameter timeout: nil waits without limit; `.zero` polls, and so does a negative one.
     /// - Returns: how many completions are in the batch: 0 when the time ran out or a signal came.
     /// - Throws: ECANCELED once the port has stopped and everything was delivered, EPERM on another thread than the
-    ///   worker's, EDEADLK where a handler takes the completions: within ``run(_:)``, and on a server's or client's worker. Any other
-    ///   error is a failure of the driver (ENOMEM, or EBADR where the kernel lost a completion for want of memory): every
-    ///   connection was closed with it, the worker has ended, and so it throws from there on.
+    ///   worker's, EDEADLK where a handler takes the completions: within ``run(_:)``, and on a server's or client's worker,
+    ///   EBUSY while closures of ``schedule(after:for:_:)`` wait for a handler. Any other error is a failure of the driver
+    ///   (ENOMEM, or EBADR where the kernel lost a completion for want of memory): every connection was closed with it, the
+    ///   worker has ended, and so it throws from there on.
     @inlinable
     public func wait(into batch: inout CompletionBatch, timeout: Duration? = nil) throws(IOCPError) -> Int {
         guard isAttached, use != .handler else { throw .completionsAreAHandlers }
+        guard closures.isEmpty else { throw .closuresWait }
         use = .batches
         batch.clear()
         let result = unsafe iocp_worker_wait(
@@ -124,26 +133,6 @@ public final class Worker {
         return Connection(token: token)
     }
 
-    /// Starts a timer that ends in one `timer` completion carrying `key`, up to 8 ms late and never early. O(1).
-    /// - Parameters:
-    ///   - delay: of any length; a negative one is over already, as is `.zero`.
-    ///   - connection: whose timer it is; when that has closed, the timer ends with ECANCELED.
-    /// - Throws: ENOBUFS when `timersPerWorker` are armed already, EXDEV for a connection of another worker.
-    @discardableResult
-    public func startTimer(after delay: Duration, for connection: Connection? = nil, key: UInt64) throws(IOCPError)
-        -> WorkerTimer
-    {
-        var timer: iocp_timer = 0
-        try check(unsafe iocp_timer_start(raw, connection?.token ?? 0, delay.wholeNanoseconds, key, &timer), .timer)
-        return WorkerTimer(raw: timer)
-    }
-
-    /// Ends a timer early: its completion follows with ECANCELED.
-    /// - Throws: ENOENT when it fired already.
-    public func cancelTimer(_ timer: WorkerTimer) throws(IOCPError) {
-        try check(unsafe iocp_timer_cancel(raw, timer.raw), .timer)
-    }
-
     /// What this worker holds now; all zero when nothing is open.
     public var holdings: WorkerHoldings { unsafe WorkerHoldings(iocp_worker_hold(raw)) }
 
@@ -172,11 +161,6 @@ func calledOfAnotherWorker() -> Never {
 @usableFromInline
 func calledOnAnotherThread() -> Never {
     fatalError("a worker or one of its connections was used on another thread than the one that opened the worker")
-}
-
-/// The name of an armed timer of one worker; harmless once it fired.
-public struct WorkerTimer: Hashable, Sendable {
-    let raw: iocp_timer
 }
 
 /// What a worker holds, for leak checks.

@@ -1,12 +1,28 @@
 /// What a server or client does with its connections. One value per worker, called on that worker's thread only.
 ///
-/// Every method has a default that does nothing, so implement what you need. Implement one of the two `received`:
-/// the span is lent for the call; the lease may be kept, or sent back without a copy. If both are implemented, the one
-/// that takes the lease is called, and the other is not. Implement one of the two `stopping`, too: the longer one is given
-/// the worker's connections.
+/// Implement ``received(_:on:)`` with the lease, which may be kept or sent back without a copy; or conform to
+/// ``SpanHandler`` and implement it with a span, which is lent for the call. The other methods have defaults, so implement
+/// what you need.
 ///
-/// A method that throws aborts its connection. A handler is a generic parameter, never an existential: its calls are
-/// specialised in your module and cost no witness table.
+/// A handler without `received`, or with another signature of it, does not compile. The other methods are checked if you
+/// say which you have: `struct Chat: SpanHandler, Handles.Closed, Handles.Posted`; see ``Handles``. Otherwise one with
+/// another name, label, `throws` or `State` is a method of your own, and the default is called in its place. The defaults of
+/// what a handler asks for itself (`posted`, `timerFired`, `sent`, `unsentFell`) and of `connectFailed` tell
+/// ``failed(_:in:on:)``, so that events which nobody takes are seen.
+///
+/// What a method throws is not lost:
+///
+/// | thrown by | what becomes of it |
+/// |---|---|
+/// | ``started(on:)`` | ``Worker/run(_:)`` throws it: the worker ends before its first completion |
+/// | a method for a connection | the connection is aborted; ``closed(_:reason:)`` has ``CloseReason/handlerThrew(_:)`` |
+/// | the same, for a connection that something else had ended | ``failed(_:in:on:)``, unless it is ENOTCONN: `closed` says more |
+/// | a post, timer or closure without a connection, and `stopping` | ``failed(_:in:on:)`` |
+///
+/// A handler is a generic parameter, never an existential: its calls are specialised in your module and cost no witness
+/// table. Every error is an ``IOCPError``: a value that is compared, kept in a ``CloseReason`` and thrown without an
+/// allocation, and the one that each call of this library throws, so a handler passes it on with `try` alone. An error of
+/// your own travels in it: `IOCPError(code:detail:)`, or ``IOCPError/init(wrapping:)`` for one of another type.
 public protocol ConnectionHandler: SendableMetatype {
     /// What each connection remembers; see ``IocpContext/state``.
     associatedtype State = Void
@@ -14,22 +30,20 @@ public protocol ConnectionHandler: SendableMetatype {
     /// The state a new connection begins with. Needed unless `State` is `Void`.
     mutating func makeState() -> State
 
-    /// The worker's thread runs, before its first completion.
+    /// The worker's thread runs, before its first completion. What is thrown ends the worker: ``Worker/run(_:)`` throws it,
+    /// and a server or client stops and tells it in `wait()`.
     mutating func started(on worker: Worker) throws(IOCPError)
 
     /// A connection opened, accepted or connected.
     mutating func opened(_ connection: IocpContext<State>) throws(IOCPError)
 
-    /// A connect did not open; `key` is the one given to it.
+    /// A connect did not open; `key` is the one given to it. The default tells ``failed(_:in:on:)``.
     mutating func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker)
 
-    /// Bytes arrived; they are lent for the call.
-    mutating func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError)
-
-    /// Bytes arrived; they are leased until the value is dropped or sent.
+    /// Bytes arrived; they are leased until the value is dropped or sent. ``SpanHandler`` has the variant with a span.
     mutating func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<State>) throws(IOCPError)
 
-    /// The peer sent FIN and `deliversHalfClose` is on: the connection stays until you close it.
+    /// The peer sent FIN and `deliversHalfClose` is on: the connection stays until you close it. The default closes it.
     mutating func peerFinished(_ connection: IocpContext<State>) throws(IOCPError)
 
     /// Everything queued before ``IocpContext/notifyWhenSent(key:)`` was taken by the transport, or `error` came first.
@@ -55,64 +69,42 @@ public protocol ConnectionHandler: SendableMetatype {
     /// The port stops, or this worker leaves it. Everything posted before came first, every connection is still open, and
     /// what is sent here leaves before the FIN of its connection: the place to say good-bye.
     ///
-    /// Called once. No connection is accepted any more, and ``Worker/connect(to:from:key:)`` and timers are refused with
-    /// ESHUTDOWN. When it returns, connections are closed gracefully; what the peers have not taken when the drain given
-    /// to `stop` or `leave` is over is dropped with a reset. So a drain of zero leaves no time for a good-bye.
-    /// What it throws changes nothing.
-    mutating func stopping(on worker: Worker) throws(IOCPError)
-
-    /// The same, with the worker's connections. The default calls ``stopping(on:)``.
+    /// Called once. No connection is accepted any more, and ``Worker/connect(to:from:key:timeout:)`` and timers are
+    /// refused with ESHUTDOWN. When it returns, connections are closed gracefully; what the peers have not taken when the
+    /// drain given to `stop` or `leave` is over is dropped with a reset. So a drain of zero leaves no time for a good-bye.
+    /// What it throws changes nothing, and goes to ``failed(_:in:on:)``.
+    /// - Parameter connections: every connection of the worker; lent for the call.
     mutating func stopping(_ connections: borrowing ConnectionPool<State>, on worker: Worker) throws(IOCPError)
+
+    /// An error that nobody else is told: a method threw without a connection to end, or an event came for which this
+    /// handler has no method (ENOSYS; or the error of a connect that failed). The place to log, or to stop the port.
+    ///
+    /// It is counted already (``WorkerStats/handlerErrors``), as are errors that end a connection. The default does
+    /// nothing more.
+    mutating func failed(_ error: IOCPError, in method: HandlerMethod, on worker: Worker)
 
     /// The port has stopped, or this worker's driver failed; everything was delivered.
     mutating func stopped(on worker: Worker)
 }
 
-extension ConnectionHandler {
-    @inlinable
-    public mutating func started(on worker: Worker) throws(IOCPError) {}
-    @inlinable
-    public mutating func opened(_ connection: IocpContext<State>) throws(IOCPError) {}
-    @inlinable
-    public mutating func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {}
-    @inlinable
-    public mutating func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError) {}
+/// A handler whose bytes are lent for the call. Implement `received` with a `RawSpan`; the rest is as of
+/// ``ConnectionHandler``.
+///
+/// The buffer goes back to the worker when the call returns. A span cannot outlive the call, which the compiler checks; copy
+/// what is to be kept. It costs nothing over the lease.
+///
+/// If you implement both variants, the one with the lease is called, and the other only by you.
+public protocol SpanHandler: ConnectionHandler {
+    /// Bytes arrived; they are lent for the call.
+    mutating func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError)
+}
+
+extension SpanHandler {
+    /// Lends the bytes to the variant with the span.
     @inlinable
     public mutating func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<State>)
         throws(IOCPError)
     {
         try received(bytes.bytes, on: connection)
     }
-    @inlinable
-    public mutating func peerFinished(_ connection: IocpContext<State>) throws(IOCPError) { connection.close() }
-    @inlinable
-    public mutating func sent(key: UInt64, error: IOCPError?, on connection: IocpContext<State>) throws(IOCPError) {}
-    @inlinable
-    public mutating func unsentFell(key: UInt64, error: IOCPError?, on connection: IocpContext<State>) throws(IOCPError)
-    {}
-    @inlinable
-    public mutating func writable(_ connection: IocpContext<State>) throws(IOCPError) {}
-    @inlinable
-    public mutating func closed(_ connection: IocpContext<State>, reason: CloseReason) {}
-    @inlinable
-    public mutating func posted(_ value: UInt64, to connection: IocpContext<State>?, on worker: Worker)
-        throws(IOCPError)
-    {}
-    @inlinable
-    public mutating func timerFired(
-        key: UInt64, error: IOCPError?, connection: IocpContext<State>?, on worker: Worker
-    ) throws(IOCPError) {}
-    @inlinable
-    public mutating func stopping(on worker: Worker) throws(IOCPError) {}
-    @inlinable
-    public mutating func stopping(_ connections: borrowing ConnectionPool<State>, on worker: Worker) throws(IOCPError) {
-        try stopping(on: worker)
-    }
-    @inlinable
-    public mutating func stopped(on worker: Worker) {}
-}
-
-extension ConnectionHandler where State == Void {
-    @inlinable
-    public mutating func makeState() {}
 }

@@ -23,6 +23,8 @@ public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
 
     /// Opens the port and starts its workers; no connection is accepted before ``listen(host:port:options:)``.
     /// - Parameter handler: makes one handler for each worker, called on that worker's thread.
+    /// - Throws: why the port or a worker could not be opened. What `handler` or ``ConnectionHandler/started(on:)`` throws
+    ///   is told here if other workers are still to be started, and by ``wait()`` otherwise.
     @inlinable
     public init(
         _ configuration: PortConfiguration = PortConfiguration(),
@@ -69,7 +71,7 @@ public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
     }
 
     /// Begins to stop and returns at once: accepts no more, delivers what was posted before, calls
-    /// ``ConnectionHandler/stopping(on:)``, closes connections gracefully and aborts what is left `drain` from now.
+    /// ``ConnectionHandler/stopping(_:on:)``, closes connections gracefully and aborts what is left `drain` from now.
     /// ``wait()`` tells when it is done. Calling it again only shortens the drain. May be called from a handler.
     public func stop(drainingFor drain: Duration = .zero) {
         threads.port.stop(drainingFor: drain)

@@ -56,6 +56,7 @@ extension Worker {
 
     @usableFromInline
     func endRun() {
+        dropClosures()
         iocp_thread_serve_end()
         use = .free
     }
@@ -75,7 +76,7 @@ extension Worker {
                 do throws(IOCPError) {
                     try handler.received(unsafe ReceivedBytes(record, worker: raw), on: context)
                 } catch {
-                    context.abort()
+                    threw(error, in: .received, on: context, &handler)
                 }
             }
         } else {
@@ -103,20 +104,30 @@ extension Worker {
             do throws(IOCPError) {
                 try handler.opened(context)
             } catch {
-                context.abort()
+                threw(error, in: .opened, on: context, &handler)
             }
             return
         }
         let context = completion.connection.flatMap { pool[$0] }
+        var method = HandlerMethod.posted
         do throws(IOCPError) {
             switch completion.event {
             case .connectFailed(let error): handler.connectFailed(error, key: completion.key, on: self)
-            case .peerFinished: if let context { try handler.peerFinished(context) }
-            case .sent(let error): if let context { try handler.sent(key: completion.key, error: error, on: context) }
-            case .writable: if let context { try handler.writable(context) }
+            case .peerFinished:
+                method = .peerFinished
+                if let context { try handler.peerFinished(context) }
+            case .sent(let error):
+                method = .sent
+                if let context { try handler.sent(key: completion.key, error: error, on: context) }
+            case .unsentFell(let error):
+                method = .unsentFell
+                if let context { try handler.unsentFell(key: completion.key, error: error, on: context) }
+            case .writable:
+                method = .writable
+                if let context { try handler.writable(context) }
             case .closed(let reason):
                 guard let context else { break }
-                handler.closed(context, reason: reason)
+                handler.closed(context, reason: self.reason(ofClosed: context.token, reason))
                 pool.remove(context)
             case .posted:
                 if let letter = unsafe ConnectRequest.take(from: record) {
@@ -126,16 +137,21 @@ extension Worker {
                     try handler.posted(completion.key, to: context, on: self)
                 }
             case .timer(let error):
-                try handler.timerFired(key: completion.key, error: error, connection: context, on: self)
-            case .unsentFell(let error):
-                if let context { try handler.unsentFell(key: completion.key, error: error, on: context) }
+                if unsafe Int(record.detail) == Int(IOCP_TIMER_NAMED) {
+                    method = .scheduled
+                    try runClosure(of: completion.key, error)
+                } else {
+                    method = .timerFired
+                    try handler.timerFired(key: completion.key, error: error, connection: context, on: self)
+                }
             case .stopping:
+                method = .stopping
                 try handler.stopping(pool, on: self)
             case .opened, .received:
                 break
             }
         } catch {
-            context?.abort()
+            threw(error, in: method, on: context, &handler)
         }
     }
 }

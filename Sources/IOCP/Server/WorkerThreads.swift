@@ -8,6 +8,7 @@ final class WorkerThreads: Sendable {
     private let failures: Failures
 
     /// Starts every worker; `body` runs on each one's thread. When one cannot start, the others are ended first.
+    /// - Throws: why a worker could not be started; or what ended an earlier one meanwhile, which stops the port.
     @usableFromInline
     init(_ configuration: PortConfiguration, body: @escaping @Sendable (Worker) throws(IOCPError) -> Void)
         throws(IOCPError)
@@ -19,8 +20,7 @@ final class WorkerThreads: Sendable {
                 try spawn(index, body)
             } catch {
                 port.stop()
-                _ = join()
-                throw error
+                throw join() == 0 ? failures.first ?? error : error
             }
         }
     }
@@ -107,7 +107,9 @@ final class WorkerThreads: Sendable {
         static let enter: iocp_worker_body = { worker, context in
             guard let worker = unsafe worker, let context = unsafe context else { return }
             let start = unsafe Unmanaged<Start>.fromOpaque(context).takeRetainedValue()
-            start.run(unsafe Worker(raw: worker, port: start.port, isAttached: false))
+            let owned = unsafe Worker(raw: worker, port: start.port, isAttached: false)
+            start.run(owned)
+            owned.dropClosures()  // a handler that could not be made may have scheduled some
         }
     }
 }

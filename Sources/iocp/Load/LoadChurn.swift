@@ -12,7 +12,9 @@ import Musl
 /// A lane sends FIN once its echo is whole, and its cycle ends with the server's FIN, as most clients do it. So TIME_WAIT
 /// is held here, 60 s for each cycle, and the plan's local addresses are taken in turn to have ports enough. An abort
 /// would spare that, but a server sees a reset then, which is another path than the one that clients make it take.
-struct LoadChurn: ConnectionHandler {
+struct LoadChurn:
+    SpanHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted
+{
     private enum Stage {
         /// The first cycle of each lane, not measured.
         case connecting

@@ -4,7 +4,10 @@ import IOCP
 /// The fan-out: a publisher on the first worker keeps frames outstanding; all other connections receive each of them.
 ///
 /// A delivery's latency runs from the sending of a frame to its last byte at one subscriber.
-struct LoadFanOut: ConnectionHandler {
+struct LoadFanOut:
+    SpanHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted,
+    Handles.TimerFired
+{
     private enum Stage {
         /// Until every subscriber got a greeting.
         case connecting
@@ -99,7 +102,7 @@ struct LoadFanOut: ConnectionHandler {
             hasGreetingReturned = false
         }
         if !hasGreetingReturned { next = min(interval * 2, LoadFanOut.greetingIntervalMax) }
-        try worker.startTimer(after: interval, key: UInt64(next / .milliseconds(1)))
+        try worker.startTimer(after: interval, for: publisher.connection, key: UInt64(next / .milliseconds(1)))
     }
 
     mutating func timerFired(key: UInt64, error: IOCPError?, connection: IocpContext<Void>?, on worker: Worker)
@@ -207,7 +210,11 @@ struct LoadFanOut: ConnectionHandler {
     /// Without one subscriber no frame is ever complete, so each is as much as all of them.
     mutating func closed(_ connection: IocpContext<Void>, reason: CloseReason) {
         guard stage != .over, !monitor.isEnding else { return }
-        if reason != .aborted { monitor.closed(reason, of: number(connection.key)) }
+        switch reason {
+        case .aborted: break  // condemned
+        case .handlerThrew(let error) where error.operation == .send: break  // told when it was thrown
+        default: monitor.closed(reason, of: number(connection.key))
+        }
         monitor.gone()
         monitor.abandon()
     }

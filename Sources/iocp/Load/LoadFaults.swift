@@ -49,7 +49,7 @@ extension CloseReason {
     var explanation: String {
         switch self {
         case .peer: "it sent FIN"
-        case .reset(let error), .failed(let error): "\(error)"
+        case .reset(let error), .failed(let error), .handlerThrew(let error): "\(error)"
         case .local, .aborted, .stopped: "it was closed here"
         case .idleTimeout, .receiveTimeout, .sendTimeout: "it was silent for too long"
         case .sendOverflow: "it does not read"

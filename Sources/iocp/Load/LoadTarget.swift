@@ -36,7 +36,7 @@ enum LoadTarget {
     }
 
     /// Learns who answered, and ends.
-    private struct Prober: ConnectionHandler {
+    private struct Prober: SpanHandler, Handles.Opened, Handles.ConnectFailed {
         let answer: Answer
         let port: CompletionPort
 
@@ -44,6 +44,8 @@ enum LoadTarget {
             defer { port.stop(drainingFor: .milliseconds(100)) }
             answer.set(try connection.peerAddress())
         }
+
+        func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
 
         func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) { port.stop() }
     }

@@ -11,5 +11,7 @@ struct EchoHandler: ConnectionHandler {
 }
 
 /// Receives and forgets.
-struct DiscardHandler: ConnectionHandler {}
+struct DiscardHandler: SpanHandler {
+    func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
+}
 #endif

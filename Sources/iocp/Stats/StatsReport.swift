@@ -29,7 +29,7 @@ struct StatsReport {
     /// What is zero on a good day, and named where it is not.
     private static let troubles: [StatsField] = [
         .starvedReceives, .shortSends, .refusedSends, .acceptFailures, .delayedAccepts, .refusedAddresses, .timeouts,
-        .queueOverflows,
+        .queueOverflows, .handlerErrors,
     ]
 
     // MARK: Text

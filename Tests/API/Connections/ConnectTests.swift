@@ -148,11 +148,12 @@ final class ConnectLog: Sendable {
     }
 }
 
-private struct LoggingHandler: ConnectionHandler {
+private struct LoggingHandler: SpanHandler {
     let log: ConnectLog
     func opened(_ connection: IocpContext<Void>) throws(IOCPError) {
         log.append("\(connection.key) opened", peer: try connection.peerAddress())
     }
+    func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
     func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) { log.append("\(key) \(error.name)") }
     func stopped(on worker: Worker) { if !worker.holdings.isEmpty { log.append("holds \(worker.holdings)") } }
 }

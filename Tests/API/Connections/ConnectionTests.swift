@@ -29,6 +29,75 @@ extension RealSockets {
             }
         }
 
+        @Test("this end's address is where the peer connected to", arguments: testedDrivers, ["127.0.0.1", "0.0.0.0"])
+        func localAddress(driver: Driver, host: String) async throws {
+            let answers = Locked<[SocketAddress]>([])
+            var behaviour = Behaviour()
+            behaviour.received = { bytes, connection throws(IOCPError) in
+                // Queued sends leave with the question, and in their order.
+                try connection.send([9])
+                for _ in 0..<100 {
+                    let address = try connection.localAddress()
+                    answers.withLock { $0.append(address) }
+                }
+                try connection.send(bytes)
+            }
+            try await withServer(driver, { _ in }, behaviour) { server, _, _ in
+                let port = try server.listen(host: host, port: 0).port
+                let before = openDescriptors()
+                let peer = try Peer.connect(port: port)
+                try peer.send([1, 2, 3])
+                #expect(try peer.receive(4) == [9, 1, 2, 3])
+                let due = try SocketAddress(host: "127.0.0.1", port: port)
+                #expect(answers.withLock { $0 } == Array(repeating: due, count: 100))
+                // The peer's socket, and with epoll the accepted one.
+                #expect(openDescriptors() <= before + (driver == .epoll ? 2 : 1))
+            }
+        }
+
+        @Test("both ends of a connect name each other", arguments: testedDrivers)
+        func bothEnds(driver: Driver) async throws {
+            let seen = Locked<[(local: SocketAddress, peer: SocketAddress)]>([])
+            var behaviour = Behaviour()
+            behaviour.opened = { connection throws(IOCPError) in
+                let ends = (local: try connection.localAddress(), peer: try connection.peerAddress())
+                seen.withLock { $0.append(ends) }
+            }
+            behaviour.posted = { port, _, worker throws(IOCPError) in
+                try worker.connect(to: try SocketAddress(host: "127.0.0.1", port: Int(port)))
+            }
+            try await withServer(driver, { $0.lockdown = driver == .uring }, behaviour) { server, port, _ in
+                try server.port.post(UInt64(port), toWorker: 0)
+                try await eventually("both opened") { seen.withLock { $0.count == 2 } }
+                let ends = seen.withLock { $0 }
+                #expect(ends[0].local == ends[1].peer && ends[1].local == ends[0].peer)
+                #expect([ends[0].local.port, ends[1].local.port].contains(port))
+            }
+        }
+
+        @Test("a connection names its worker", arguments: testedDrivers)
+        func worker(driver: Driver) async throws {
+            let workers = Locked<[Bool]>([])
+            let own = Locked<[ObjectIdentifier]>([])
+            var behaviour = Behaviour()
+            behaviour.posted = { _, _, worker throws(IOCPError) in own.withLock { $0.append(ObjectIdentifier(worker)) } }
+            behaviour.received = { bytes, connection throws(IOCPError) in
+                let worker = connection.worker
+                let isOwn = worker.index == connection.connection.workerIndex
+                workers.withLock { $0.append(isOwn) }
+                own.withLock { $0.append(ObjectIdentifier(worker)) }
+                try connection.send(bytes)
+            }
+            try await withServer(driver, { $0.workers = 1 }, behaviour) { server, port, _ in
+                try server.port.post(0, toWorker: 0)
+                let peer = try Peer.connect(port: port)
+                try peer.send([1])
+                #expect(try peer.receive(1) == [1])
+                #expect(workers.withLock { $0 } == [true])
+                #expect(Set(own.withLock { $0 }).count == 1)
+            }
+        }
+
         @Test("shared bytes reach everyone", arguments: testedDrivers)
         func sharedBytes(driver: Driver) async throws {
             let message = try SharedBytes(pattern(100_000))
@@ -175,7 +244,7 @@ extension RealSockets {
 }
 
 /// Sends five bytes when opened and logs how many come back.
-struct Talker: ConnectionHandler {
+struct Talker: SpanHandler {
     let log: Arrivals
     func opened(_ connection: IocpContext<Void>) throws(IOCPError) { try connection.send("hello") }
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {

@@ -31,6 +31,7 @@ extension RealSockets {
                 #expect(refusal { () throws(IOCPError) in try context.resumeReceiving() }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in try context.finishSending() }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in _ = try context.peerAddress() }?.name == "ENOTCONN")
+                #expect(refusal { () throws(IOCPError) in _ = try context.localAddress() }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in _ = try context.counters() }?.name == "ENOTCONN")
                 context.close()
                 context.abort()
@@ -120,6 +121,28 @@ extension RealSockets {
                 #expect(try peers[0].receiveWhatCame().isEmpty)
                 #expect(left.holdings.leases == 0)
             }
+        }
+
+        @Test("the worker of a kept context traps once it was released")
+        func workerAfterItsRelease() async throws {
+            let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                try await onThreads(1) { _ in
+                    let shelf = Shelf()
+                    do {
+                        let port = try CompletionPort(oneWorker(.epoll))
+                        let address = try port.listen(host: "127.0.0.1", port: 0)
+                        let worker = try port.attachWorker()
+                        let peer = try Peer.connect(port: address.port)
+                        try peer.send("x".utf8)
+                        var handler = Shelving(shelf: shelf)
+                        try worker.run(&handler)
+                        shelf.bytes = nil
+                        precondition(shelf.context!.worker === worker)  // closed, and its worker is there
+                    }
+                    print(shelf.context!.worker.index)
+                }
+            }
+            expectMessage(result, "a kept context was asked for its worker, which was released")
         }
 
         @Test("the state of a closed connection traps with a message")
@@ -220,4 +243,6 @@ private func text(_ bytes: RawSpan) -> String {
 }
 
 /// Does nothing.
-struct Silent: ConnectionHandler {}
+struct Silent: SpanHandler {
+    func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
+}

@@ -287,6 +287,7 @@ enum ErrorSentences {
                     "the timer ended early (ECANCELED): it was cancelled, its connection closed, or the port stops"
                 ),
                 (ENOBUFS, "no timer is left (ENOBUFS): timersPerWorker are armed: raise timersPerWorker"),
+                (EBUSY, "no closure can be scheduled here (EBUSY): DETAIL: start a timer with a key"),
                 (ENOENT, "the timer has ended already (ENOENT)"),
                 (ESHUTDOWN, "no timer can be started any more (ESHUTDOWN): the port stops, or the worker leaves it"),
             ] + ofConnection)
@@ -300,6 +301,18 @@ enum ErrorSentences {
                     EAFNOSUPPORT,
                     "this kind of connection has none (EAFNOSUPPORT): peers of Unix sockets have credentials, others an "
                         + "IP address"
+                ),
+            ] + ofConnection)
+        + of(
+            .localAddress,
+            [
+                (EBUSY, "the completion queue is too full to ask now (EBUSY): ask after the next wait"),
+                (EAGAIN, "the kernel is too short of memory to answer now (EAGAIN): ask after the next wait"),
+                (EOPNOTSUPP, "this kernel cannot answer (EOPNOTSUPP): it takes Linux 6.8, or the epoll driver"),
+                (
+                    EMFILE,
+                    "no file descriptor is left to ask with (EMFILE): io_uring needs one for as long as the question "
+                        + "takes: raise the limit (ulimit -n)"
                 ),
             ] + ofConnection)
         + of(

@@ -53,7 +53,10 @@ struct Behaviour: Sendable {
     var connectFailed: @Sendable (IOCPError, UInt64) -> Void = { _, _ in }
 }
 
-struct AuditedHandler: ConnectionHandler {
+struct AuditedHandler:
+    ConnectionHandler, Handles.Opened, Handles.ConnectFailed, Handles.PeerFinished, Handles.Sent, Handles.Writable,
+    Handles.Closed, Handles.Posted, Handles.TimerFired, Handles.Stopped
+{
     let behaviour: Behaviour
     let ledger: Ledger
     let worker: Worker

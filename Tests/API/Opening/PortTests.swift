@@ -149,7 +149,9 @@ extension RealSockets {
     }
 }
 
-struct Quiet: ConnectionHandler {}
+struct Quiet: SpanHandler {
+    func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
+}
 
 final class Arrivals: Sendable {
     private let storage = Locked<[UInt64]>([])

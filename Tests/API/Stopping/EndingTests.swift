@@ -125,7 +125,7 @@ extension RealSockets {
 }
 
 /// Echoes; "release" lets go of what it is given first.
-private struct Releasing: ConnectionHandler {
+private struct Releasing: SpanHandler {
     let ended: Locked<Int>
     let release: @Sendable () -> AnyObject?
 
@@ -144,7 +144,7 @@ private struct Releasing: ConnectionHandler {
     func stopped(on worker: Worker) { ended.withLock { $0 += 1 } }
 }
 
-private struct Waiting: ConnectionHandler {
+private struct Waiting: SpanHandler {
     let body: @Sendable () -> Void
 
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }

@@ -18,7 +18,7 @@ struct ServerReport: Sendable {
     mutating func count(_ reason: CloseReason) {
         switch reason {
         case .sendOverflow: overflowed += 1
-        case .failed, .aborted: failed += 1
+        case .failed, .aborted, .handlerThrew: failed += 1
         case .idleTimeout, .receiveTimeout, .sendTimeout: timedOut += 1
         case .local, .peer, .reset, .stopped: break
         }

@@ -8,7 +8,10 @@ import Musl
 #endif
 
 /// The server of every scenario, by the wish of each connection.
-struct SoakHandler: ConnectionHandler {
+struct SoakHandler:
+    ConnectionHandler, Handles.Opened, Handles.Writable, Handles.Closed, Handles.Posted, Handles.TimerFired,
+    Handles.Stopped
+{
     struct State {
         var wish: Wish?
         /// The next echo leaves by copy.

@@ -10,20 +10,20 @@ struct LeaseEcho: ConnectionHandler {
     }
 }
 
-struct CopyEcho: ConnectionHandler {
+struct CopyEcho: SpanHandler {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
         try connection.send(bytes)
     }
 }
 
-struct SharedEcho: ConnectionHandler {
+struct SharedEcho: SpanHandler {
     let reply: SharedBytes
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
         try connection.send(reply)
     }
 }
 
-struct FrameEcho: ConnectionHandler {
+struct FrameEcho: SpanHandler {
     /// A class: unoptimised code allocates for each change of a generic state, and frames would not be what is counted.
     final class State {
         var frames = FrameBuffer(LengthPrefixed(.four))
