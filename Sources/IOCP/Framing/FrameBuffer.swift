@@ -5,7 +5,7 @@
 /// ```swift
 /// import IOCP
 ///
-/// struct FrameEcho: SpanHandler {
+/// struct FrameEcho: ConnectionHandler {
 ///     func makeState() -> FrameBuffer<LengthPrefixed> { FrameBuffer(LengthPrefixed(.four)) }
 ///
 ///     func received(_ bytes: RawSpan, on connection: IocpContext<FrameBuffer<LengthPrefixed>>) throws(IOCPError) {

@@ -1,11 +1,10 @@
 /// What a server or client does with its connections. One value per worker, called on that worker's thread only.
 ///
-/// Implement ``received(_:on:)`` with the lease, which may be kept or sent back without a copy; or conform to
-/// ``SpanHandler`` and implement it with a span, which is lent for the call. The other methods have defaults, so implement
-/// what you need.
+/// Implement ``received(_:on:)`` in one of two ways: with a `RawSpan`, which is lent for the call, or with ``ReceivedBytes``,
+/// a lease that may be kept or sent back without a copy. The other methods have defaults, so implement what you need.
 ///
-/// A handler without `received`, or with another signature of it, does not compile. The other methods are checked if you
-/// say which you have: `struct Chat: SpanHandler, Handles.Closed, Handles.Posted`; see ``Handles``. Otherwise one with
+/// A handler without `received`, with both, or with another signature of it does not compile. The other methods are checked if you
+/// say which you have: `struct Chat: ConnectionHandler, Handles.Closed, Handles.Posted`; see ``Handles``. Otherwise one with
 /// another name, label, `throws` or `State` is a method of your own, and the default is called in its place. The defaults of
 /// what a handler asks for itself (`posted`, `timerFired`, `sent`, `unsentFell`) and of `connectFailed` tell
 /// ``failed(_:in:on:)``, so that events which nobody takes are seen.
@@ -40,8 +39,13 @@ public protocol ConnectionHandler: SendableMetatype {
     /// A connect did not open; `key` is the one given to it. The default tells ``failed(_:in:on:)``.
     mutating func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker)
 
-    /// Bytes arrived; they are leased until the value is dropped or sent. ``SpanHandler`` has the variant with a span.
-    mutating func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<State>) throws(IOCPError)
+    /// How the handler takes what arrived: `RawSpan` or ``ReceivedBytes``. Inferred from ``received(_:on:)``.
+    associatedtype Received: HandedBytes, ~Copyable, ~Escapable
+
+    /// Bytes arrived. As a `RawSpan` they are lent for the call: the span cannot outlive it, which the compiler checks, and
+    /// the buffer goes back to the worker when the call returns. As ``ReceivedBytes`` they are leased until the value is
+    /// dropped or sent. Neither costs more than the other.
+    mutating func received(_ bytes: consuming Received, on connection: IocpContext<State>) throws(IOCPError)
 
     /// The peer sent FIN and `deliversHalfClose` is on: the connection stays until you close it. The default closes it.
     mutating func peerFinished(_ connection: IocpContext<State>) throws(IOCPError)
@@ -85,26 +89,4 @@ public protocol ConnectionHandler: SendableMetatype {
 
     /// The port has stopped, or this worker's driver failed; everything was delivered.
     mutating func stopped(on worker: Worker)
-}
-
-/// A handler whose bytes are lent for the call. Implement `received` with a `RawSpan`; the rest is as of
-/// ``ConnectionHandler``.
-///
-/// The buffer goes back to the worker when the call returns. A span cannot outlive the call, which the compiler checks; copy
-/// what is to be kept. It costs nothing over the lease.
-///
-/// If you implement both variants, the one with the lease is called, and the other only by you.
-public protocol SpanHandler: ConnectionHandler {
-    /// Bytes arrived; they are lent for the call.
-    mutating func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError)
-}
-
-extension SpanHandler {
-    /// Lends the bytes to the variant with the span.
-    @inlinable
-    public mutating func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<State>)
-        throws(IOCPError)
-    {
-        try received(bytes.bytes, on: connection)
-    }
 }

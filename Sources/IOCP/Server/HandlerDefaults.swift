@@ -57,22 +57,9 @@ extension ConnectionHandler {
     @available(
         *, unavailable,
         message: """
-            a ConnectionHandler has 'func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<State>) \
-            throws(IOCPError)'; State is Void, or what makeState() returns. For a RawSpan conform to SpanHandler
+            a handler has 'func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError)', or the same \
+            with 'consuming ReceivedBytes'; State is Void, or what makeState() returns
             """
     )
-    public mutating func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<State>)
-        throws(IOCPError)
-    {}
-}
-
-extension SpanHandler {
-    @available(
-        *, unavailable,
-        message: """
-            a SpanHandler has 'func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError)'; \
-            State is Void, or what makeState() returns. For ReceivedBytes conform to ConnectionHandler
-            """
-    )
-    public mutating func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError) {}
+    public mutating func received(_ bytes: consuming NoBytes, on connection: IocpContext<State>) throws(IOCPError) {}
 }

@@ -4,7 +4,7 @@
 /// Conform to the protocols of those you implement, and each of these mistakes is an error that says what is meant:
 ///
 /// ```swift
-/// struct Greeter: SpanHandler, Handles.Opened, Handles.Closed {
+/// struct Greeter: ConnectionHandler, Handles.Opened, Handles.Closed {
 ///     func opened(_ connection: IocpContext<Void>) throws(IOCPError) { try connection.send("hello") }
 ///     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) { try connection.send(bytes) }
 ///     func closed(_ connection: IocpContext<Void>, reason: CloseReason) { print(reason) }

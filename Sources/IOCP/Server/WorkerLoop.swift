@@ -74,7 +74,7 @@ extension Worker {
             let place = unsafe UnsafeRawPointer(pool.contexts + slot)
             unsafe place.load(as: Unmanaged<IocpContext<Handler.State>>.self)._withUnsafeGuaranteedRef { context in
                 do throws(IOCPError) {
-                    try handler.received(unsafe ReceivedBytes(record, worker: raw), on: context)
+                    try Handler.Received.hand(unsafe ReceivedBytes(record, worker: raw), to: &handler, on: context)
                 } catch {
                     threw(error, in: .received, on: context, &handler)
                 }

@@ -13,7 +13,7 @@ import Musl
 /// is held here, 60 s for each cycle, and the plan's local addresses are taken in turn to have ports enough. An abort
 /// would spare that, but a server sees a reset then, which is another path than the one that clients make it take.
 struct LoadChurn:
-    SpanHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted
+    ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted
 {
     private enum Stage {
         /// The first cycle of each lane, not measured.

@@ -2,7 +2,7 @@
 import IOCP
 
 /// The closed loop: opens its worker's connections, has each echo a message, then keeps the active ones busy.
-struct LoadEcho: SpanHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted {
+struct LoadEcho: ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted {
     /// A connection's state is its index on this worker, in the order of opening.
     typealias State = Int
 

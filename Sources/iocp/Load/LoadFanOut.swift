@@ -5,7 +5,7 @@ import IOCP
 ///
 /// A delivery's latency runs from the sending of a frame to its last byte at one subscriber.
 struct LoadFanOut:
-    SpanHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted,
+    ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted,
     Handles.TimerFired
 {
     private enum Stage {

@@ -2,7 +2,7 @@
 import IOCP
 
 /// The open loop: sends what the schedule says when it says so, and takes each latency from the scheduled time.
-struct LoadRate: SpanHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted {
+struct LoadRate: ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted {
     /// A connection's state is its index on this worker, in the order of opening.
     typealias State = Int
 

@@ -36,7 +36,7 @@ enum LoadTarget {
     }
 
     /// Learns who answered, and ends.
-    private struct Prober: SpanHandler, Handles.Opened, Handles.ConnectFailed {
+    private struct Prober: ConnectionHandler, Handles.Opened, Handles.ConnectFailed {
         let answer: Answer
         let port: CompletionPort
 

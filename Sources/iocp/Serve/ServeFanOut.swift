@@ -6,7 +6,7 @@ import IOCP
 /// A frame is copied once, out of the receive buffer; all receivers share that copy. A receiver whose unsent bytes are
 /// at their cap, or a worker whose mailbox or send queues are full, does without the frame: it is dropped whole and counted as a refused
 /// send where a connection refused it. The sender is never held back.
-struct FanOutHandler: SpanHandler, Handles.Opened, Handles.Closed, Handles.Posted {
+struct FanOutHandler: ConnectionHandler, Handles.Opened, Handles.Closed, Handles.Posted {
     typealias State = FanOutMember
 
     private let frameBytes: Int

@@ -11,7 +11,7 @@ struct EchoHandler: ConnectionHandler {
 }
 
 /// Receives and forgets.
-struct DiscardHandler: SpanHandler {
+struct DiscardHandler: ConnectionHandler {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
 }
 #endif

@@ -148,7 +148,7 @@ final class ConnectLog: Sendable {
     }
 }
 
-private struct LoggingHandler: SpanHandler {
+private struct LoggingHandler: ConnectionHandler {
     let log: ConnectLog
     func opened(_ connection: IocpContext<Void>) throws(IOCPError) {
         log.append("\(connection.key) opened", peer: try connection.peerAddress())

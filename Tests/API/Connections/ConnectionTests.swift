@@ -244,7 +244,7 @@ extension RealSockets {
 }
 
 /// Sends five bytes when opened and logs how many come back.
-struct Talker: SpanHandler {
+struct Talker: ConnectionHandler {
     let log: Arrivals
     func opened(_ connection: IocpContext<Void>) throws(IOCPError) { try connection.send("hello") }
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {

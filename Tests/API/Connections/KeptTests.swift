@@ -243,6 +243,6 @@ private func text(_ bytes: RawSpan) -> String {
 }
 
 /// Does nothing.
-struct Silent: SpanHandler {
+struct Silent: ConnectionHandler {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
 }

@@ -155,7 +155,7 @@ extension RealSockets {
 }
 
 /// Tries to take completions at every event, and writes down how it was refused.
-private struct Nested: SpanHandler {
+private struct Nested: ConnectionHandler {
     let worker: Worker
     let notes: Locked<[String]>
 

@@ -105,7 +105,7 @@ private final class Notes: Sendable {
 }
 
 /// Throws in one method. The first byte of a connection, or a post to the worker, makes that method be called.
-private struct Thrower: SpanHandler {
+private struct Thrower: ConnectionHandler {
     static let error = IOCPError(code: EBADMSG, detail: "thrown by a test")
     let method: HandlerMethod
     let notes: Notes
@@ -168,14 +168,14 @@ private struct Thrower: SpanHandler {
 }
 
 /// Does not start.
-private struct Unwilling: SpanHandler {
+private struct Unwilling: ConnectionHandler {
     let isUnwilling: Bool
     func started(on worker: Worker) throws(IOCPError) { if isUnwilling { throw Thrower.error } }
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
 }
 
 /// Ends its connection, and throws afterwards.
-private struct Late: SpanHandler {
+private struct Late: ConnectionHandler {
     let before: RealSockets.HandlerErrors.Before
     let reasons: Locked<[CloseReason]>
     let failures: Locked<[IOCPError]>

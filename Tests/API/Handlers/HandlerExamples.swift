@@ -3,7 +3,7 @@ import Testing
 
 // The examples in the comments of Sources/IOCP, line for line: `DocumentedCode` looks for each of them here.
 
-struct Greeter: SpanHandler, Handles.Opened, Handles.Closed {
+struct Greeter: ConnectionHandler, Handles.Opened, Handles.Closed {
     func opened(_ connection: IocpContext<Void>) throws(IOCPError) { try connection.send("hello") }
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) { try connection.send(bytes) }
     func closed(_ connection: IocpContext<Void>, reason: CloseReason) { print(reason) }

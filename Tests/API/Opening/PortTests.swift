@@ -149,7 +149,7 @@ extension RealSockets {
     }
 }
 
-struct Quiet: SpanHandler {
+struct Quiet: ConnectionHandler {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
 }
 

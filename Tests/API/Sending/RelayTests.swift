@@ -221,7 +221,7 @@ extension Peer {
 }
 
 /// Waits for few unsent bytes, and gives up.
-private struct Impatient: SpanHandler {
+private struct Impatient: ConnectionHandler {
     let log: Locked<[String]>
 
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {

@@ -125,7 +125,7 @@ extension RealSockets {
 }
 
 /// Echoes; "release" lets go of what it is given first.
-private struct Releasing: SpanHandler {
+private struct Releasing: ConnectionHandler {
     let ended: Locked<Int>
     let release: @Sendable () -> AnyObject?
 
@@ -144,7 +144,7 @@ private struct Releasing: SpanHandler {
     func stopped(on worker: Worker) { ended.withLock { $0 += 1 } }
 }
 
-private struct Waiting: SpanHandler {
+private struct Waiting: ConnectionHandler {
     let body: @Sendable () -> Void
 
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }

@@ -228,7 +228,7 @@ private func configuration(_ driver: Driver) -> PortConfiguration {
 }
 
 /// Echoes; takes leave of every connection when the port stops.
-private struct Farewell: SpanHandler {
+private struct Farewell: ConnectionHandler {
     let worker: Worker
     let log: Locked<[String]>
     var gate = Locked(true)

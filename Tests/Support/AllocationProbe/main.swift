@@ -10,20 +10,20 @@ struct LeaseEcho: ConnectionHandler {
     }
 }
 
-struct CopyEcho: SpanHandler {
+struct CopyEcho: ConnectionHandler {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
         try connection.send(bytes)
     }
 }
 
-struct SharedEcho: SpanHandler {
+struct SharedEcho: ConnectionHandler {
     let reply: SharedBytes
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
         try connection.send(reply)
     }
 }
 
-struct FrameEcho: SpanHandler {
+struct FrameEcho: ConnectionHandler {
     /// A class: unoptimised code allocates for each change of a generic state, and frames would not be what is counted.
     final class State {
         var frames = FrameBuffer(LengthPrefixed(.four))

@@ -1,7 +1,7 @@
 // Handlers that say which methods they mean to have, and have other ones.
 import IOCP
 
-struct OpenedOfOtherState: SpanHandler, Handles.Opened {
+struct OpenedOfOtherState: ConnectionHandler, Handles.Opened {
     // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
     // expected-error@-2 {{Handles.Opened has 'func opened(_ connection: IocpContext<State>) throws(IOCPError)'}}
     func makeState() -> String { "" }
@@ -9,7 +9,7 @@ struct OpenedOfOtherState: SpanHandler, Handles.Opened {
     func received(_ bytes: RawSpan, on connection: IocpContext<String>) throws(IOCPError) {}
 }
 
-struct ClosedWithoutReason: SpanHandler, Handles.Closed {
+struct ClosedWithoutReason: ConnectionHandler, Handles.Closed {
     // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
     // expected-error@-2 {{Handles.Closed has 'func closed(_ connection: IocpContext<State>, reason: CloseReason)'}}
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
@@ -23,7 +23,7 @@ struct ClosedThatThrows: ConnectionHandler, Handles.Closed {
     func closed(_ connection: IocpContext<Void>, reason: CloseReason) throws(IOCPError) {}
 }
 
-struct StoppingWithoutConnections: SpanHandler, Handles.Stopping {
+struct StoppingWithoutConnections: ConnectionHandler, Handles.Stopping {
     // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
     // expected-error@-2 {{Handles.Stopping has 'func stopping(_ connections: borrowing ConnectionPool<State>, on worker: Worker)}}
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
@@ -31,7 +31,7 @@ struct StoppingWithoutConnections: SpanHandler, Handles.Stopping {
 }
 
 struct Many:
-    SpanHandler, Handles.Started, Handles.ConnectFailed, Handles.PeerFinished, Handles.Sent, Handles.UnsentFell,
+    ConnectionHandler, Handles.Started, Handles.ConnectFailed, Handles.PeerFinished, Handles.Sent, Handles.UnsentFell,
     Handles.Writable, Handles.Posted, Handles.TimerFired, Handles.Failed, Handles.Stopped
 {
     // expected-error@-4 {{does not conform to protocol 'ConnectionHandler'}}

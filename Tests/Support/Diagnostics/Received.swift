@@ -3,22 +3,19 @@ import IOCP
 
 struct Forgotten: ConnectionHandler {}
 // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
-// expected-error@-2 {{a ConnectionHandler has 'func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<State>) throws(IOCPError)'}}
+// expected-error@-2 {{a handler has 'func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError)', or the same with 'consuming ReceivedBytes'}}
 
-struct ForgottenSpan: SpanHandler {}
-// expected-error@-1 {{does not conform to protocol 'SpanHandler'}}
-// expected-error@-2 {{a SpanHandler has 'func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError)'}}
-
-struct SpanWithoutSpanHandler: ConnectionHandler {
+/// Which of the two would be called?
+struct Both: ConnectionHandler {
     // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
-    // expected-error@-2 {{For a RawSpan conform to SpanHandler}}
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
+    func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<Void>) throws(IOCPError) {}
 }
 
-struct LeaseInSpanHandler: SpanHandler {
-    // expected-error@-1 {{does not conform to protocol 'SpanHandler'}}
-    // expected-error@-2 {{For ReceivedBytes conform to ConnectionHandler}}
-    func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<Void>) throws(IOCPError) {}
+struct AnArray: ConnectionHandler {
+    // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
+    // expected-error@-2 {{a handler has 'func received(_ bytes: RawSpan}}
+    func received(_ bytes: [UInt8], on connection: IocpContext<Void>) throws(IOCPError) {}
 }
 
 struct UntypedThrows: ConnectionHandler {
@@ -27,20 +24,20 @@ struct UntypedThrows: ConnectionHandler {
     func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<Void>) throws {}
 }
 
-struct ThrowsAnother: SpanHandler {
-    // expected-error@-1 {{does not conform to protocol 'SpanHandler'}}
+struct ThrowsAnother: ConnectionHandler {
+    // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
     // expected-error@-2 {{throws(IOCPError)'}}
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(FramingError) {}
 }
 
-struct IsAsync: SpanHandler {
-    // expected-error@-1 {{does not conform to protocol 'SpanHandler'}}
-    // expected-error@-2 {{a SpanHandler has 'func received}}
+struct IsAsync: ConnectionHandler {
+    // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
+    // expected-error@-2 {{a handler has 'func received}}
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) async throws(IOCPError) {}
 }
 
-struct OtherState: SpanHandler {
-    // expected-error@-1 {{does not conform to protocol 'SpanHandler'}}
+struct OtherState: ConnectionHandler {
+    // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
     // expected-error@-2 {{State is Void, or what makeState() returns}}
     func makeState() -> String { "" }
     func received(_ bytes: RawSpan, on connection: IocpContext<Int>) throws(IOCPError) {}
@@ -54,26 +51,26 @@ struct OtherDeclaredState: ConnectionHandler {
     func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<Int>) throws(IOCPError) {}
 }
 
-struct StateWithoutMaker: SpanHandler {
-    // expected-error@-1 {{does not conform to protocol 'SpanHandler'}}
+struct StateWithoutMaker: ConnectionHandler {
+    // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
     // expected-error@-2 {{State is Void, or what makeState() returns}}
     func received(_ bytes: RawSpan, on connection: IocpContext<Int>) throws(IOCPError) {}
 }
 
-struct WrongLabel: SpanHandler {
-    // expected-error@-1 {{does not conform to protocol 'SpanHandler'}}
-    // expected-error@-2 {{a SpanHandler has 'func received}}
+struct WrongLabel: ConnectionHandler {
+    // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
+    // expected-error@-2 {{a handler has 'func received}}
     func received(_ bytes: RawSpan, from connection: IocpContext<Void>) throws(IOCPError) {}
 }
 
-struct Misspelt: SpanHandler {
-    // expected-error@-1 {{does not conform to protocol 'SpanHandler'}}
-    // expected-error@-2 {{a SpanHandler has 'func received}}
+struct Misspelt: ConnectionHandler {
+    // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
+    // expected-error@-2 {{a handler has 'func received}}
     func recieved(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
 }
 
 /// A span that would outlive the call.
-struct KeepsTheSpan: SpanHandler {
+struct KeepsTheSpan: ConnectionHandler {
     final class Shelf {
         var kept: [RawSpan] = []  // expected-error {{does not conform to protocol 'Escapable'}}
     }

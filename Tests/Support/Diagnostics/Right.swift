@@ -7,11 +7,11 @@ struct Lease: ConnectionHandler {
     }
 }
 
-struct Span: SpanHandler {
+struct Span: ConnectionHandler {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) { try connection.send(bytes) }
 }
 
-struct Mutating: SpanHandler {
+struct Mutating: ConnectionHandler {
     var total = 0
     mutating func received(_ bytes: RawSpan, on connection: IocpContext<Void>) { total += bytes.byteCount }
 }
@@ -28,7 +28,7 @@ final class Shared: ConnectionHandler {
     }
 }
 
-struct InferredState: SpanHandler, Handles.Opened {
+struct InferredState: ConnectionHandler, Handles.Opened {
     func makeState() -> [UInt8] { [] }
     func opened(_ connection: IocpContext<[UInt8]>) { connection.state.append(0) }
     func received(_ bytes: RawSpan, on connection: IocpContext<[UInt8]>) throws(IOCPError) {}
@@ -43,7 +43,7 @@ struct Generic<Element>: ConnectionHandler, Handles.Closed {
 }
 
 struct All:
-    SpanHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.PeerFinished, Handles.Sent,
+    ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.PeerFinished, Handles.Sent,
     Handles.UnsentFell, Handles.Writable, Handles.Closed, Handles.Posted, Handles.TimerFired, Handles.Stopping,
     Handles.Failed, Handles.Stopped
 {
@@ -80,7 +80,7 @@ struct All:
 }
 
 /// Errors of one's own pass through a handler.
-struct OwnErrors: SpanHandler {
+struct OwnErrors: ConnectionHandler {
     struct OutOfStock: Error {}
 
     func order(_ bytes: RawSpan) throws { throw OutOfStock() }

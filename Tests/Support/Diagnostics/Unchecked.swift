@@ -3,7 +3,7 @@
 // ConnectionHandler.
 import IOCP
 
-struct Unchecked: SpanHandler {
+struct Unchecked: ConnectionHandler {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
     func opened(_ connection: IocpContext<Int>) throws(IOCPError) {}
     func closed(_ connection: IocpContext<Void>) {}

@@ -1,7 +1,7 @@
 import Glibc  // for the test
 import IOCP
 
-struct FrameEcho: SpanHandler {
+struct FrameEcho: ConnectionHandler {
     func makeState() -> FrameBuffer<LengthPrefixed> { FrameBuffer(LengthPrefixed(.four)) }
 
     func received(_ bytes: RawSpan, on connection: IocpContext<FrameBuffer<LengthPrefixed>>) throws(IOCPError) {
