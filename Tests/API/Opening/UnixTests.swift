@@ -91,6 +91,8 @@ extension RealSockets {
             try await withServer(driver) { server, _, _ in
                 try server.listen(unix: address)
                 let peer = try Peer.connect(unix: address)
+                try peer.send([6])
+                #expect(try peer.receive(1) == [6])  // accepted: in the backlog it would be reset
                 server.stopListening()
                 #expect(folder.isEmpty)
                 #expect((try? Peer.connect(unix: address, expecting: ENOENT)) == nil)

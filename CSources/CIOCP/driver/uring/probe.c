@@ -223,7 +223,7 @@ static void probe(void)
     capabilities.incremental_buffers = incremental_buffers_work(&ring);
     capabilities.silent_sends = silent_sends_work(&ring);
     capabilities.fd_install = knows_operation(&ring, IOCP_URING_OP_FIXED_FD_INSTALL);
-    io_uring_queue_exit(&ring);
+    iocp_uring_ring_close(&ring);
 }
 
 const iocp_capabilities *iocp_capabilities_get(void)

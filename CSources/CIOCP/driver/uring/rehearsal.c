@@ -40,7 +40,7 @@ static int open_ring(rehearsed_ring *rehearsed, const iocp_driver_rehearsal *reh
 static void close_ring(rehearsed_ring *rehearsed)
 {
     if (rehearsed->ring_open)
-        io_uring_queue_exit(&rehearsed->ring);
+        iocp_uring_ring_close(&rehearsed->ring);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         iocp_arena_close(&rehearsed->buffers[class].arena);
     *rehearsed = (rehearsed_ring){0};

@@ -10,6 +10,27 @@
 #include "../../system/topology.h"
 #include "uring.h"
 
+/* --- for ThreadSanitizer --------------------------------------------------------------------------------------- */
+
+/* The kernel may give the pages of a closed ring to the next one, of another thread. liburing maps them by system calls of
+ * its own, which ThreadSanitizer does not see, so it is told that the close came before. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IOCP_TOLD_OF_RINGS
+#endif
+#endif
+
+#ifdef IOCP_TOLD_OF_RINGS
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+static char ring_pages;
+#define PAGES_COME() __tsan_acquire(&ring_pages)
+#define PAGES_GO() __tsan_release(&ring_pages)
+#else
+#define PAGES_COME() ((void)0)
+#define PAGES_GO() ((void)0)
+#endif
+
 /* --- opening ------------------------------------------------------------------------------------------------ */
 
 /* Newest first. NO_SQARRAY saves a load per entry, but only a liburing that knows it leaves the array alone, so it is
@@ -44,12 +65,19 @@ int iocp_uring_ring_open(struct io_uring *ring, uint32_t sq_entries, uint32_t cq
     }
     if (result < 0)
         return result;
+    PAGES_COME();
     /* Since 5.1 a submission goes through an index array. Set once to the identity, it can be forgotten: publishing
      * the tail is then all that a submission takes, whatever liburing does in its own. */
     if (!has_no_array(ring))
         for (uint32_t i = 0; i < *ring->sq.kring_entries; i++)
             ring->sq.array[i] = i;
     return 0;
+}
+
+void iocp_uring_ring_close(struct io_uring *ring)
+{
+    PAGES_GO();
+    io_uring_queue_exit(ring);
 }
 
 int iocp_uring_buffer_ring_open(struct io_uring *ring, iocp_uring_buffer_ring *buffers, uint16_t group,

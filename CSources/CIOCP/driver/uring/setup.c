@@ -21,7 +21,7 @@ static void release(iocp_uring *uring)
 {
     /* The ring first: it is what still writes into buffers. */
     if (uring->ring_open)
-        io_uring_queue_exit(&uring->ring);
+        iocp_uring_ring_close(&uring->ring);
     iocp_uring_commands_close(uring);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         iocp_arena_close(&uring->buffer_rings[class].arena);

@@ -134,6 +134,7 @@ static inline iocp_uring *iocp_uring_of(iocp_driver *driver)
 
 /* Opens a ring with the flags of the design, falling back from newer ones by trial. Returns 0 or -errno. */
 int iocp_uring_ring_open(struct io_uring *ring, uint32_t sq_entries, uint32_t cq_entries, uint32_t more_flags);
+void iocp_uring_ring_close(struct io_uring *ring);
 int iocp_uring_buffer_ring_open(struct io_uring *ring, iocp_uring_buffer_ring *buffers, uint16_t group,
                                 uint32_t entry_count, uint32_t flags, uint32_t node);
 
