@@ -28,12 +28,12 @@ starved-is-reset|worker/events.c|s/case ENOBUFS: \/\* no buffer was free: not a 
 no-rearm|worker/events.c|s/(IOCP_SLOT_RECEIVING \| IOCP_SLOT_RECEIVE_CANCELLED\);\n)        iocp_worker_touch\(worker, slot\);/\1/|a multishot that ended is not armed again
 short-send-rest-lost|worker/events.c|s/uint32_t left = sent;/uint32_t left = offered;/|what a short send left over is dropped
 short-send-repeats|connection/send_queue.c|s/node->start \+= count_bytes;/;/|a short send resumes at its start
-settle-loses-piece|connection/send_queue.c|s/pool->nodes\[queue->tail\]\.next = index;\n    queue->tail = index;\n    queue->unsent/queue->tail = index;\n    queue->unsent/|a piece that stays in its place is lost behind one that moved
+settle-loses-piece|connection/send_settle.c|s/pool->nodes\[queue->tail\]\.next = index;\n    queue->tail = index;\n    queue->unsent/queue->tail = index;\n    queue->unsent/|a piece that stays in its place is lost behind one that moved
 slot-reused-early|worker/service.c|s/    if \(slot->outstanding_count > 0\)\n        return;\n/    slot->outstanding_count = 0;\n/|a close does not await what is outstanding
 closed-twice|worker/outbox.c|s/(if \(never_opened \|\| \(slot->flags & IOCP_SLOT_ANNOUNCED\)\)\n        iocp_worker_emit\(worker, last\);)/\1\n    if (slot->flags \& IOCP_SLOT_ANNOUNCED)\n        iocp_worker_emit(worker, last);/|CLOSED comes twice
 closed-early|worker/service.c|s/(    slot->state = IOCP_SLOT_CLOSING;)/    if (slot->flags \& IOCP_SLOT_ANNOUNCED)\n        iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_CLOSED);\n    slot->flags \&= ~(uint32_t)IOCP_SLOT_ANNOUNCED;\n\1/|CLOSED comes before the socket is closed
 marks-dropped|worker/outbox.c|s/(if \(iocp_send_queue_drop\(&worker->pool, &slot->queue, &key\)\)\n)            emit_sent\(worker, slot, key, result\);/\1            ;/|SENT is not reported when the connection fails
-marks-early|worker/requests.c|s/result = iocp_send_queue_mark\(&worker->pool, &slot->queue, key\);/result = iocp_send_queue_mark(\&worker->pool, \&slot->queue, key);\n    iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_SENT, .connection = connection, .key = key});/|SENT comes at once, and again
+marks-early|worker/sends.c|s/result = iocp_send_queue_mark\(&worker->pool, &slot->queue, key\);/result = iocp_send_queue_mark(\&worker->pool, \&slot->queue, key);\n    iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_SENT, .connection = connection, .key = key});/|SENT comes at once, and again
 delivers-while-closing|worker/events.c|s/    if \(slot->state != IOCP_SLOT_OPEN\)\n        return; \/\* closing: what still arrives is dropped \*\/\n//|bytes are handed out that nobody waits for
 coalesces-over-others|connection/send_queue.c|s/if \(tail->piece == IOCP_PIECE_CHUNK &&\n[^;]*return 0;/;/|a send grows over other connections' bytes
 chunk-reused-in-flight|memory/send_chunks.c|s/(if \(chunks->references\[chunks->current\]) == 1\)\n(            chunks->current_used_bytes = 0)/\1 <= 2)\n\2/|a chunk starts over while a piece of it is unsent
@@ -78,7 +78,7 @@ accepts-unpaid|worker/listeners.c|s/        worker->accepting\.credit -= cost;\n
 held-forgotten|worker/flush.c|s/    if \(worker->accepting\.held\.count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
 break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& (worker->table.slots[i].flags \& IOCP_SLOT_SENDING))/|a worker that fails forgets connections without a send
 stalled-take-all|worker/squeeze.c|s/if \(newly && iocp_worker_stalled_leave_less_than\(worker, 2\)\)/if (false)/|peers that do not read take all send memory
-stalled-in-place-uncounted|connection/send_queue.c|s/                node->piece = IOCP_PIECE_LEFT;\n[^\n]*\n/                ;\n/|shared chunks that stalled peers keep are not counted
+stalled-in-place-uncounted|connection/send_settle.c|s/                node->piece = IOCP_PIECE_LEFT;\n[^\n]*\n/                ;\n/|shared chunks that stalled peers keep are not counted
 stalled-newcomers-stay|worker/squeeze.c|s/iocp_worker_stalled_leave_less_than\(worker, 1\) \? slot : //|what victims hold for a while is taken from the reserve without end
 stalled-bytes-uncounted|worker/stalled.c|s/ \|\|\n *worker->stalled_bytes \+ kept_bytes > cap_bytes//|peers that do not read fill the cap of unsent bytes
 stalled-twice|worker/events.c|s/        iocp_worker_unstall\(worker, slot\); \/\* before[^\n]*\n/        slot->flags \&= ~(uint32_t)IOCP_SLOT_SEND_BLOCKED;\n/|a connection stands in the list of stalled ones twice
@@ -95,10 +95,23 @@ unsent-fell-early|worker/pressure.c|s/ &&\n        slot->queue\.unsent_bytes < i
 unsent-fell-dropped|worker/outbox.c|s/    iocp_worker_end_notice\([^;]*;\n//|a close forgets who awaits few unsent bytes
 unsent-fell-sleeps|worker/service.c|s/ \| IOCP_SLOT_UNSENT_NOTICE\)\) &&/)) \&\&/|UNSENT_FELL waits behind a silent send
 switch-ignored|connection/slot.h|s/\(slot->flags & \(IOCP_SLOT_PRESSED \| IOCP_SLOT_UNHELD\)\) == IOCP_SLOT_PRESSED/(slot->flags \& IOCP_SLOT_PRESSED)/|a receive is held back that was not to be
-own-cap-ignored|worker/requests.c|s/iocp_worker_marks\(worker, slot\)->cap_bytes/worker->marks.cap_bytes/|a connection goes over the cap that it was given
+own-cap-ignored|worker/sends.c|s/iocp_worker_marks\(worker, slot\)->cap_bytes/worker->marks.cap_bytes/|a connection goes over the cap that it was given
 paused-is-deaf|worker/service.c|s/const bool wanted = slot->state == IOCP_SLOT_OPEN && \(slot->flags & IOCP_SLOT_PAUSED\)/const bool wanted = false/|a paused connection does not hear of its peer's reset
 watch-not-drained|worker/service.c|s/    cancel_receive\(worker, slot\);\n    service_watch\(worker, slot\);/    cancel_receive(worker, slot);/|a close waits for ever for a watch
 lent-freed-early|worker/worker.c|s/const bool lent = worker->buffers\.lease_count > 0;/const bool lent = false;/|a worker that closes takes lent bytes away
+parts-out-of-order|connection/send_queue.c|s/parts\[i\]\.bytes, \(uint32_t\)parts\[i\]/parts[part_count - 1 - i].bytes, (uint32_t)parts[part_count - 1 - i]/|the last part of a send leaves first
+parts-half-queued|connection/send_queue.c|s/    if \(!iocp_send_queue_has_room\(pool, queue, count_bytes, own\)\)\n        return -ENOBUFS;\n(    for [^\n]*\n)        append_copy\(([^;]*)\);/    (void)count_bytes;\n\1        if (iocp_send_queue_copy(\2) < 0)\n            return -ENOBUFS;/|parts before the one that finds no room are queued
+part-forgotten|connection/send_queue.c|s/i < part_count; i\+\+\)\n        append_copy/i + 1 < part_count; i++)\n        append_copy/|the last part of a send is not queued
+draft-given-up-leaves|worker/sends.c|s/        iocp_send_draft_discard\(&worker->pool\);/        iocp_send_draft_join(\&worker->pool, \&worker->table.slots[iocp_token_slot(worker->pool.draft.connection)].queue);/|what a writer gave up is queued
+draft-room-leaves|connection/send_draft.c|s/(void iocp_send_draft_keep\([^\n]*\n\{\n[^\n]*\n)/\1    count_bytes = draft->room_bytes;\n/|bytes leave that were not kept
+draft-half-leaves|worker/sends.c|s/    worker->pool\.draft\.refusal = result;\n//|a draft leaves without the part that was refused
+draft-overlaps|worker/sends.c|s/    if \(worker->pool\.draft\.open\)\n        return -EBUSY;\n//|others send while a draft is written
+draft-fill-mark-stays|connection/send_draft.c|s/    if \(node->piece == IOCP_PIECE_CHUNK\)\n        pool->chunks->current_used_bytes =\n[^;]*;\n//|the next send is written over a draft
+draft-loses-rest|connection/send_draft.c|s/pool->nodes\[queue->tail\]\.next = draft->queue\.head;/;/|a draft behind other sends is lost
+draft-merges-strangers|connection/send_draft.c|s/ \|\| tail->owner\.chunk != first->owner\.chunk \|\| end != first->start/ || tail->owner.chunk != first->owner.chunk/|a draft takes the place of others' bytes in its chunk
+draft-spare-leaks|connection/send_draft.c|s/    if \(pool->draft\.room == IOCP_ROOM_SPARE\)\n[^\n]*\n//|a chunk that was taken for room never comes back
+draft-takes-reserve|worker/sends.c|s/ \|\|\n        !may_take_chunks\(worker, \*slot, count_bytes, \(uint32_t\)more_bytes\)\)/)/|drafts of peers that do not read take the reserve
+draft-cap-ignored|worker/sends.c|s/    result = check_caps\(worker, \*slot, draft->queue\.unsent_bytes\);/    result = 0;/|a draft goes over a cap that was lowered meanwhile
 owner-after-close|worker/worker.c|s/atomic_store_explicit\(&worker->owner, IOCP_OWNER_NONE, memory_order_relaxed\);/;/|a closed worker works on
 TABLE
 )

@@ -2,6 +2,7 @@
 #ifndef IOCP_BASE_LIMITS_H
 #define IOCP_BASE_LIMITS_H
 
+#include "../include/iocp_connection.h"
 #include "../include/iocp_worker.h"
 
 enum {
@@ -68,6 +69,7 @@ _Static_assert(IOCP_RECEIVE_BUFFER_IDS_MAX <= UINT16_MAX, "a buffer id is 16 bit
 _Static_assert(IOCP_WAIT_CAPACITY_MIN >= 2 * IOCP_COMPLETIONS_PER_EVENT_MAX, "a wait can always make progress");
 _Static_assert(IOCP_FLUSH_SLOTS_MAX < IOCP_DRIVER_EVENTS_MAX, "the ends of a flush's sends leave room for what came");
 _Static_assert(IOCP_STATS_FIELDS_MAX * 8 < IOCP_STATS_CELL_BYTES_MAX, "a cell has room for every field");
+_Static_assert((int)IOCP_DRAFT_ROOM_BYTES_MAX == (int)IOCP_SEND_CHUNK_BYTES, "a draft's room lies in one chunk");
 _Static_assert(IOCP_SEND_CHUNK_BYTES % 4096 == 0, "chunks are page-aligned, so that an arena can be registered");
 
 #endif

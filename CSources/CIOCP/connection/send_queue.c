@@ -1,4 +1,4 @@
-/* One connection's send queue: pieces of memory in the order of their sends. */
+/* The pool of pieces, and how bytes get into a queue and leave it. */
 #include "send_queue.h"
 
 #include <errno.h>
@@ -6,6 +6,7 @@
 
 #include "../base/check.h"
 #include "../base/limits.h"
+#include "send_pieces.h"
 
 int iocp_send_pool_open(iocp_send_pool *pool, uint32_t node, uint32_t node_count, uint32_t reserve_count,
                         iocp_send_chunks *chunks, iocp_receive_buffers *buffers)
@@ -20,6 +21,7 @@ int iocp_send_pool_open(iocp_send_pool *pool, uint32_t node, uint32_t node_count
 
 void iocp_send_pool_close(iocp_send_pool *pool)
 {
+    IOCP_CHECK(!pool->draft.open, "a worker was closed while a send was written in its memory");
     iocp_arena_close(&pool->arena);
     *pool = (iocp_send_pool){0};
 }
@@ -54,12 +56,7 @@ bool iocp_send_queue_is_short(const iocp_send_pool *pool, const iocp_send_queue 
 
 /* --- nodes ------------------------------------------------------------------------------------------------- */
 
-static uint32_t nodes_left(const iocp_send_pool *pool)
-{
-    return pool->node_count - pool->used_count;
-}
-
-static iocp_send_node *append_node(iocp_send_pool *pool, iocp_send_queue *queue, iocp_piece piece)
+iocp_send_node *iocp_send_queue_append_piece(iocp_send_pool *pool, iocp_send_queue *queue, iocp_piece piece)
 {
     uint32_t index = pool->free_head;
     if (index != IOCP_NODE_NONE)
@@ -106,7 +103,7 @@ static void release_owner(iocp_send_pool *pool, iocp_send_node *node)
     IOCP_CHECK(false, "a free send node stood in a queue");
 }
 
-static void remove_head(iocp_send_pool *pool, iocp_send_queue *queue)
+void iocp_send_queue_remove_head(iocp_send_pool *pool, iocp_send_queue *queue)
 {
     const uint32_t index = queue->head;
     iocp_send_node *node = &pool->nodes[index];
@@ -122,8 +119,7 @@ static void remove_head(iocp_send_pool *pool, iocp_send_queue *queue)
 
 /* --- queueing ---------------------------------------------------------------------------------------------- */
 
-/* Where the tail piece can grow in place: at the fill mark of the current chunk, or in a chunk of its own. */
-static uint32_t tail_room_bytes(const iocp_send_pool *pool, const iocp_send_queue *queue)
+uint32_t iocp_send_queue_tail_room_bytes(const iocp_send_pool *pool, const iocp_send_queue *queue)
 {
     if (queue->tail == IOCP_NODE_NONE)
         return 0;
@@ -138,21 +134,22 @@ static uint32_t tail_room_bytes(const iocp_send_pool *pool, const iocp_send_queu
     return IOCP_SEND_CHUNK_BYTES - end;
 }
 
-static bool copy_fits(const iocp_send_pool *pool, const iocp_send_queue *queue, uint32_t count_bytes, bool own)
+bool iocp_send_queue_has_room(const iocp_send_pool *pool, const iocp_send_queue *queue, uint32_t count_bytes, bool own)
 {
     uint64_t room = (uint64_t)pool->chunks->free_count * IOCP_SEND_CHUNK_BYTES;
     if (own)
-        room += tail_room_bytes(pool, queue);
+        room += iocp_send_queue_tail_room_bytes(pool, queue);
     else
         room = iocp_send_chunks_room_bytes(pool->chunks);
     const uint32_t nodes = count_bytes / IOCP_SEND_CHUNK_BYTES + 2;
-    return count_bytes <= room && nodes <= nodes_left(pool) && count_bytes <= UINT32_MAX - queue->unsent_bytes;
+    return count_bytes <= room && nodes <= iocp_send_pool_nodes_left(pool) &&
+           count_bytes <= UINT32_MAX - queue->unsent_bytes;
 }
 
 /* The piece the next bytes go to, and how many it takes. */
 static iocp_send_node *copy_target(iocp_send_pool *pool, iocp_send_queue *queue, bool own, uint32_t *room_bytes)
 {
-    *room_bytes = tail_room_bytes(pool, queue);
+    *room_bytes = iocp_send_queue_tail_room_bytes(pool, queue);
     if (*room_bytes > 0)
         return &pool->nodes[queue->tail];
 
@@ -169,7 +166,7 @@ static iocp_send_node *copy_target(iocp_send_pool *pool, iocp_send_queue *queue,
         iocp_send_chunks_stall(pool->chunks, chunk);
     else
         iocp_send_chunks_retain(pool->chunks, chunk);
-    iocp_send_node *node = append_node(pool, queue, own ? IOCP_PIECE_OWN : IOCP_PIECE_CHUNK);
+    iocp_send_node *node = iocp_send_queue_append_piece(pool, queue, own ? IOCP_PIECE_OWN : IOCP_PIECE_CHUNK);
     IOCP_CHECK(node != NULL, "a send that was found to fit did not");
     node->start = iocp_send_chunks_start(pool->chunks, chunk) + offset;
     node->owner.chunk = chunk;
@@ -177,11 +174,9 @@ static iocp_send_node *copy_target(iocp_send_pool *pool, iocp_send_queue *queue,
     return node;
 }
 
-int iocp_send_queue_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
-                         bool own)
+/* Appends what was found to fit. */
+static void append_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes, bool own)
 {
-    if (!copy_fits(pool, queue, count_bytes, own))
-        return -ENOBUFS;
     queue->unsent_bytes += count_bytes;
     while (count_bytes > 0) {
         uint32_t room_bytes = 0;
@@ -194,6 +189,25 @@ int iocp_send_queue_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uin
         bytes += step;
         count_bytes -= step;
     }
+}
+
+int iocp_send_queue_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
+                         bool own)
+{
+    if (!iocp_send_queue_has_room(pool, queue, count_bytes, own))
+        return -ENOBUFS;
+    append_copy(pool, queue, bytes, count_bytes, own);
+    return 0;
+}
+
+int iocp_send_queue_copy_parts(iocp_send_pool *pool, iocp_send_queue *queue, const iocp_send_part *parts,
+                               uint32_t part_count, uint32_t count_bytes, bool own)
+{
+    /* One part begins where the one before it ended, so that all of them take the room of one copy. */
+    if (!iocp_send_queue_has_room(pool, queue, count_bytes, own))
+        return -ENOBUFS;
+    for (uint32_t i = 0; i < part_count; i++)
+        append_copy(pool, queue, parts[i].bytes, (uint32_t)parts[i].count_bytes, own);
     return 0;
 }
 
@@ -202,7 +216,7 @@ int iocp_send_queue_lease(iocp_send_pool *pool, iocp_send_queue *queue, uint16_t
 {
     if (count_bytes > UINT32_MAX - queue->unsent_bytes)
         return -ENOBUFS;
-    iocp_send_node *node = append_node(pool, queue, IOCP_PIECE_LEASE);
+    iocp_send_node *node = iocp_send_queue_append_piece(pool, queue, IOCP_PIECE_LEASE);
     if (node == NULL)
         return -ENOBUFS;
     node->start = bytes;
@@ -217,7 +231,7 @@ int iocp_send_queue_shared(iocp_send_pool *pool, iocp_send_queue *queue, iocp_sh
     const uint32_t count_bytes = iocp_shared_bytes_count(shared);
     if (count_bytes > UINT32_MAX - queue->unsent_bytes)
         return -ENOBUFS;
-    iocp_send_node *node = append_node(pool, queue, IOCP_PIECE_SHARED);
+    iocp_send_node *node = iocp_send_queue_append_piece(pool, queue, IOCP_PIECE_SHARED);
     if (node == NULL)
         return -ENOBUFS;
     iocp_shared_bytes_retain(shared);
@@ -230,7 +244,7 @@ int iocp_send_queue_shared(iocp_send_pool *pool, iocp_send_queue *queue, iocp_sh
 
 int iocp_send_queue_mark(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t key)
 {
-    iocp_send_node *node = append_node(pool, queue, IOCP_PIECE_MARK);
+    iocp_send_node *node = iocp_send_queue_append_piece(pool, queue, IOCP_PIECE_MARK);
     if (node == NULL)
         return -ENOBUFS;
     node->owner.key = key;
@@ -279,7 +293,7 @@ uint32_t iocp_send_queue_advance(iocp_send_pool *pool, iocp_send_queue *queue, u
         }
         count_bytes -= node->count_bytes;
         queue->unsent_bytes -= node->count_bytes;
-        remove_head(pool, queue);
+        iocp_send_queue_remove_head(pool, queue);
     }
     return count_bytes;
 }
@@ -298,89 +312,6 @@ bool iocp_send_queue_drop(iocp_send_pool *pool, iocp_send_queue *queue, uint64_t
     if (mark)
         *key = node->owner.key;
     queue->unsent_bytes -= node->count_bytes;
-    remove_head(pool, queue);
+    iocp_send_queue_remove_head(pool, queue);
     return mark;
-}
-
-/* A lease keeps a receive buffer from every connection; a shared chunk keeps others' room, which is worth a copy
- * only while little of it is ours. */
-static bool worth_moving(const iocp_send_node *node)
-{
-    switch (node->piece) {
-    case IOCP_PIECE_LEASE:
-        return true;
-    case IOCP_PIECE_CHUNK:
-    case IOCP_PIECE_LEFT:
-        return node->count_bytes < IOCP_SEND_CHUNK_BYTES / 2;
-    case IOCP_PIECE_FREE:
-    case IOCP_PIECE_OWN:
-    case IOCP_PIECE_SHARED:
-    case IOCP_PIECE_MARK:
-        return false;
-    }
-    return false;
-}
-
-static void append_existing(iocp_send_pool *pool, iocp_send_queue *queue, uint32_t index)
-{
-    pool->nodes[index].next = IOCP_NODE_NONE;
-    if (queue->tail == IOCP_NODE_NONE)
-        queue->head = index;
-    else
-        pool->nodes[queue->tail].next = index;
-    queue->tail = index;
-    queue->unsent_bytes += pool->nodes[index].count_bytes;
-}
-
-/* Whether a piece can move to the tail of a queue without the reserve: what stalled peers hold of it, nobody else has. */
-static bool may_move(const iocp_send_pool *pool, const iocp_send_queue *queue, const iocp_send_node *node)
-{
-    const uint32_t room_bytes = tail_room_bytes(pool, queue);
-    if (node->count_bytes <= room_bytes)
-        return true;
-    const uint32_t pieces = (node->count_bytes - room_bytes - 1) / IOCP_SEND_CHUNK_BYTES + 1;
-    return pool->chunks->stalled_count + pieces + iocp_send_pool_reserve_chunks(pool) <= pool->chunks->chunk_count &&
-           (pieces == 1 || nodes_left(pool) >= pool->reserve_count + pieces - 1);
-}
-
-/* The queue is built anew, in order: pieces worth moving are copied to its tail, where they pack, the others linked. */
-bool iocp_send_queue_settle(iocp_send_pool *pool, iocp_send_queue *queue)
-{
-    bool all_moved = true;
-    iocp_send_queue settled = iocp_send_queue_empty();
-    while (queue->head != IOCP_NODE_NONE) {
-        const uint32_t index = queue->head;
-        iocp_send_node *node = &pool->nodes[index];
-        if (worth_moving(node) && may_move(pool, &settled, node) &&
-            iocp_send_queue_copy(pool, &settled, node->start, node->count_bytes, true) == 0) {
-            remove_head(pool, queue);
-        } else {
-            all_moved = all_moved && node->piece != IOCP_PIECE_LEASE;
-            if (node->piece == IOCP_PIECE_CHUNK) {
-                node->piece = IOCP_PIECE_LEFT;
-                iocp_send_chunks_stall(pool->chunks, node->owner.chunk);
-            }
-            queue->head = node->next;
-            append_existing(pool, &settled, index);
-        }
-    }
-    *queue = settled;
-    return all_moved;
-}
-
-uint32_t iocp_send_queue_drop_bytes(iocp_send_pool *pool, iocp_send_queue *queue)
-{
-    const uint32_t dropped_bytes = queue->unsent_bytes;
-    iocp_send_queue marks = iocp_send_queue_empty();
-    while (queue->head != IOCP_NODE_NONE) {
-        const uint32_t index = queue->head;
-        if (pool->nodes[index].piece == IOCP_PIECE_MARK) {
-            queue->head = pool->nodes[index].next;
-            append_existing(pool, &marks, index);
-        } else {
-            remove_head(pool, queue);
-        }
-    }
-    *queue = marks;
-    return dropped_bytes;
 }

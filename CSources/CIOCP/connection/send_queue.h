@@ -39,6 +39,33 @@ typedef struct iocp_send_node {
     iocp_piece piece;
 } iocp_send_node;
 
+typedef struct iocp_send_queue {
+    uint32_t head;
+    uint32_t tail;
+    uint32_t unsent_bytes;
+} iocp_send_queue;
+
+/* Where the room lies that a draft's writer fills in place. */
+typedef enum iocp_draft_room : uint8_t {
+    IOCP_ROOM_NONE = 0,
+    IOCP_ROOM_TAIL = 1,    /* behind the draft's last piece */
+    IOCP_ROOM_CURRENT = 2, /* at the fill mark of the current chunk */
+    IOCP_ROOM_SPARE = 3,   /* in a chunk that was taken for it: the others are too full */
+} iocp_draft_room;
+
+/* One send while it is written: see send_draft.h. */
+typedef struct iocp_send_draft {
+    iocp_send_queue queue;    /* what was written so far */
+    uint8_t *room_start;      /* bytes here are none of the draft's yet */
+    uint32_t room_bytes;
+    uint32_t spare_chunk;     /* with IOCP_ROOM_SPARE */
+    iocp_token connection;    /* whose send it is; the worker's to know */
+    int32_t refusal;          /* 0, or the first one: it is final */
+    iocp_draft_room room;
+    bool own;                 /* in chunks of the connection's own */
+    bool open;
+} iocp_send_draft;
+
 typedef struct iocp_send_pool {
     iocp_arena arena;
     iocp_send_node *nodes;
@@ -49,13 +76,8 @@ typedef struct iocp_send_pool {
     uint32_t reserve_count;
     iocp_send_chunks *chunks;
     iocp_receive_buffers *buffers;
+    iocp_send_draft draft; /* of all queues: one at a time */
 } iocp_send_pool;
-
-typedef struct iocp_send_queue {
-    uint32_t head;
-    uint32_t tail;
-    uint32_t unsent_bytes;
-} iocp_send_queue;
 
 static inline iocp_send_queue iocp_send_queue_empty(void)
 {
@@ -80,6 +102,9 @@ bool iocp_send_queue_is_short(const iocp_send_pool *pool, const iocp_send_queue 
 /* Each returns 0, or -ENOBUFS with the queue unchanged. `own` asks for chunks of the connection's own. */
 int iocp_send_queue_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
                          bool own);
+/* The same for parts, whose sum is count_bytes: all of them, in order, or none. */
+int iocp_send_queue_copy_parts(iocp_send_pool *pool, iocp_send_queue *queue, const iocp_send_part *parts,
+                               uint32_t part_count, uint32_t count_bytes, bool own);
 int iocp_send_queue_lease(iocp_send_pool *pool, iocp_send_queue *queue, uint16_t lease, const uint8_t *bytes,
                           uint32_t count_bytes);
 int iocp_send_queue_shared(iocp_send_pool *pool, iocp_send_queue *queue, iocp_shared_bytes *shared);

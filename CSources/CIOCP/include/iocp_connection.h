@@ -35,8 +35,21 @@ int iocp_connect_cancel(iocp_worker *worker, iocp_token connection);
 /* Queues a copy of bytes[0, count), sent by the next wait in one piece with its neighbours.
  * All or nothing: -ENOBUFS when the worker's memory or its cap of unsent bytes cannot hold it, -EAGAIN over the
  * connection's cap, -EMSGSIZE when this message alone is over it. A refusal with bytes still unsent is followed by
- * WRITABLE. Complexity: O(count). */
+ * WRITABLE. -EBUSY while a draft of the worker is open: nothing follows that. Complexity: O(count). */
 int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, size_t count_bytes);
+
+/* Most parts of one send. */
+enum { IOCP_SEND_PARTS_MAX = 64 };
+
+typedef struct iocp_send_part {
+    const void *bytes;
+    size_t count_bytes;
+} iocp_send_part;
+
+/* Queues copies of several stretches of bytes as one send: all of them, one behind the other, or none. Results as of
+ * iocp_send for the sum, which may be of any size: EMSGSIZE over the cap. -EINVAL for more than IOCP_SEND_PARTS_MAX parts.
+ * A part may have no bytes. Complexity: O(sum). */
+int iocp_send_parts(iocp_worker *worker, iocp_token connection, const iocp_send_part *parts, uint32_t part_count);
 
 /* Queues received bytes themselves, without a copy. bytes[0, count) must lie within the lease.
  * On success the lease belongs to the queue and is returned once sent; on failure it stays the caller's. Behind a
@@ -57,6 +70,42 @@ void iocp_shared_bytes_release(iocp_shared_bytes *shared); /* Thread: any */
 
 /* Queues shared bytes by reference; the queue holds its own reference until sent. O(1). */
 int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_bytes *shared);
+
+/* A draft is one send that is written piece by piece, into the memory that it leaves from. Nothing of it is queued before
+ * iocp_draft_send, and then all of it; its place among the sends is that of this call.
+ *
+ *     open, (append | reserve, keep)..., send | discard
+ *
+ * A worker has one draft at a time. Until it is sent or discarded, every other send and notification on the worker's
+ * connections answers -EBUSY, and so does opening a second draft. A worker that is closed meanwhile traps.
+ *
+ * Every function: -EINVAL without an open draft. A draft grows within the bounds of iocp_send for all of its bytes, with
+ * the same results. A refusal is final: later calls repeat it, and iocp_draft_send discards the draft. */
+
+/* Begins a send on a connection. Results as of iocp_send for no bytes. */
+int iocp_draft_open(iocp_worker *worker, iocp_token connection);
+
+/* Copies bytes[0, count) to the end of the draft. O(count). */
+int iocp_draft_append(iocp_worker *worker, const void *bytes, size_t count_bytes);
+
+/* Most bytes that are written in place at a time. */
+enum { IOCP_DRAFT_ROOM_BYTES_MAX = 16 * 1024 };
+
+/* Gives room for capacity_bytes at the end of the draft, to be written in place: start[0, capacity) is the caller's until
+ * its next call for this draft. It is not zeroed. The bounds are those of a draft that is as much larger. -EINVAL for
+ * more than IOCP_DRAFT_ROOM_BYTES_MAX. NULL for a capacity of 0. O(1). */
+int iocp_draft_reserve(iocp_worker *worker, size_t capacity_bytes, uint8_t **start);
+
+/* Makes start[0, count) a part of the draft, and gives the rest of the room back. Traps over the capacity. O(1), or
+ * O(count) where they are moved into a chunk that others fill. Room that is not kept is given back by the next call. */
+int iocp_draft_keep(iocp_worker *worker, uint32_t count_bytes);
+
+/* Queues the draft. -ENOTCONN, -EPIPE, -EAGAIN or -EMSGSIZE where the connection was closed, finished, or given a lower cap
+ * meanwhile, -ENOBUFS where it met a full socket in a wait meanwhile. Either way the draft is gone. O(1). */
+int iocp_draft_send(iocp_worker *worker);
+
+/* Drops the draft, if one is open. */
+void iocp_draft_discard(iocp_worker *worker);
 
 /* Asks for one SENT completion once everything queued before it was taken by the transport (result 0), or
  * the connection failed first (result -errno). */

@@ -4,7 +4,8 @@
  * The files, from the top. Each calls those below it, and none above: a test says so.
  *
  *   loop.c        wait: flush, driver wait, posts, events, deadlines
- *   requests.c    the application's calls on one connection;  terms.c  those that change its terms
+ *   sends.c       the application's sends on one connection;  terms.c  its calls that change the terms
+ *   requests.c    its other calls
  *   worker.c      opening, closing, what it holds
  *   failure.c     the end of a worker whose driver failed
  *   flush.c       which slots are serviced now, and which starved receives try again

@@ -44,7 +44,8 @@ import Testing
             case 6...7: lease(at)
             case 8: shareBytes(at)
             case 9: mark(at)
-            case 10...14: send(at)
+            case 10...11: draft(at)
+            case 12...14: send(at)
             default: if random.happens(oneIn: 8) { drop(at) }
             }
             check(at)
@@ -56,7 +57,7 @@ import Testing
             let sure = bytes.count / SendMemory.chunkBytes + 2 <= nodes
                 && bytes.count <= memory.freeChunks * SendMemory.chunkBytes
             let used = memory.chunks.pointee.current_used_bytes
-            switch queues[at].copy(bytes, own: own) {
+            switch random.happens(oneIn: 3) ? queues[at].copy(parts: cut(bytes), own: own) : queues[at].copy(bytes, own: own) {
             case 0:
                 expected[at].bytes += bytes
                 if !own { #expect(bytes.count <= room) }
@@ -68,6 +69,45 @@ import Testing
                 #expect(memory.chunks.pointee.current_used_bytes == used)
             case let other:
                 Issue.record("copy answered \(other)")
+            }
+        }
+
+        /// The bytes in parts, some of them empty.
+        mutating func cut(_ bytes: [UInt8]) -> [[UInt8]] {
+            var parts: [[UInt8]] = [[]]
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = min(rest.count, random.magnitude(upTo: bytes.count))
+                parts.append(Array(rest.prefix(count)))
+                rest = rest.dropFirst(count)
+            }
+            return parts
+        }
+
+        /// A send that is written piece by piece, and then queued or given up.
+        mutating func draft(_ at: Int) {
+            let pieces = queues[at].pieces, nodes = memory.usedNodes, leases = memory.leases, room = memory.roomBytes
+            let draft = SendDraft(memory, own: random.happens(oneIn: 3))
+            var written: [UInt8] = []
+            var refused = false
+            for _ in 0...random.below(4) {
+                let bytes = random.bytes(random.magnitude(upTo: SendMemory.chunkBytes))
+                let capacity = bytes.count + random.below(SendMemory.chunkBytes - bytes.count + 1)
+                let result = random.happens(oneIn: 2) && capacity > 0
+                    ? draft.write(bytes, capacity: capacity) : draft.append(bytes)
+                if result == 0 { written += bytes }
+                refused = refused || result < 0
+                #expect(result == 0 || result == -ENOBUFS)
+                #expect(draft.count == written.count)
+            }
+            #expect(queues[at].pieces == pieces && memory.leases == leases)
+            if refused { refusals += 1 }
+            if refused || random.happens(oneIn: 4) {
+                draft.discard()
+                #expect(queues[at].pieces == pieces && memory.usedNodes == nodes && memory.roomBytes >= room - SendMemory.chunkBytes)
+            } else {
+                #expect(queues[at].join() == written.count)
+                expected[at].bytes += written
             }
         }
 

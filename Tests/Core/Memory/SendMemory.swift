@@ -62,6 +62,16 @@ final class SendQueue {
         iocp_send_queue_copy(memory.pool, &queue, bytes, UInt32(bytes.count), own)
     }
 
+    func copy(parts: [[UInt8]], own: Bool = false) -> Int32 {
+        withParts(parts[...], []) { parts in
+            let sum = parts.map(\.count_bytes).reduce(0, +)
+            return iocp_send_queue_copy_parts(memory.pool, &queue, parts, UInt32(parts.count), UInt32(sum), own)
+        }
+    }
+
+    /// Ends the pool's draft as this queue's. Returns how many bytes it had.
+    func join() -> Int { Int(iocp_send_draft_join(memory.pool, &queue)) }
+
     func lease(_ lease: UInt16, from offset: Int = 0, count: Int) -> Int32 {
         iocp_send_queue_lease(memory.pool, &queue, lease, memory.start(of: lease) + offset, UInt32(count))
     }

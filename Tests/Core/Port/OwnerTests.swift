@@ -10,6 +10,7 @@ import Testing
         var token: iocp_token = 0
         var timer: iocp_timer = 0
         var counters = iocp_connection_counters()
+        var room: UnsafeMutablePointer<UInt8>?
         var resident: UInt64 = 0
         var onNode: UInt64 = 0
         var completions = [iocp_completion](repeating: iocp_completion(), count: 16)
@@ -27,6 +28,12 @@ import Testing
             ("send", iocp_send(worker, connection, byte, 1)),
             ("send_lease", iocp_send_lease(worker, connection, 0, byte, 1)),
             ("send_shared", iocp_send_shared(worker, connection, shared.pointer)),
+            ("send_parts", iocp_send_parts(worker, connection, nil, 0)),
+            ("draft_open", iocp_draft_open(worker, connection)),
+            ("draft_append", iocp_draft_append(worker, byte, 1)),
+            ("draft_reserve", iocp_draft_reserve(worker, 1, &room)),
+            ("draft_keep", iocp_draft_keep(worker, 0)),
+            ("draft_send", iocp_draft_send(worker)),
             ("send_notify", iocp_send_notify(worker, connection, 0)),
             ("receive_pause", iocp_receive_pause(worker, connection)),
             ("receive_resume", iocp_receive_resume(worker, connection)),

@@ -17,6 +17,8 @@ static void try_connection(application *application, iocp_token connection)
     require(application,
             iocp_send(worker, connection, "x", 1) == -ENOTCONN && iocp_send_notify(worker, connection, 1) == -ENOTCONN &&
                 iocp_send_shared(worker, connection, application->shared) == -ENOTCONN &&
+                iocp_send_parts(worker, connection, &(iocp_send_part){"x", 1}, 1) == -ENOTCONN &&
+                iocp_draft_open(worker, connection) == -ENOTCONN && iocp_draft_send(worker) == -EINVAL &&
                 iocp_receive_pause(worker, connection) == -ENOTCONN &&
                 iocp_receive_resume(worker, connection) == -ENOTCONN && iocp_close(worker, connection) == -ENOTCONN &&
                 iocp_abort(worker, connection) == -ENOTCONN && iocp_finish_sending(worker, connection) == -ENOTCONN &&

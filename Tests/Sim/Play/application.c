@@ -5,8 +5,7 @@
 
 /* --- choosing ----------------------------------------------------------------------------------------------- */
 
-/* A connection that opened and is not over, or NULL. */
-static ledger_life *any_open(application *application)
+ledger_life *application_any_open(application *application)
 {
     ledger *ledger = application->ledger;
     const uint32_t count = ledger->config->connections_per_worker;
@@ -51,7 +50,7 @@ static void finish_one(application *application, ledger_life *life)
     }
 }
 
-static void end_somehow(application *application, ledger_life *life)
+void application_end_somehow(application *application, ledger_life *life)
 {
     switch (random_below(&application->random, 4)) {
     case 0:
@@ -137,7 +136,7 @@ static void try_stale(application *application)
     const uint8_t byte = 0;
     iocp_address address;
     int result = -ENOTCONN;
-    switch (random_below(&application->random, 13)) {
+    switch (random_below(&application->random, 15)) {
     case 8:
         result = iocp_connect_cancel(worker, token);
         break;
@@ -174,6 +173,12 @@ static void try_stale(application *application)
     case 11:
         result = iocp_connection_set_marks(worker, token, &(iocp_send_marks){0, 1, 1});
         break;
+    case 12:
+        result = iocp_send_parts(worker, token, &(iocp_send_part){&byte, 1}, 1);
+        break;
+    case 13:
+        result = iocp_draft_open(worker, token);
+        break;
     default:
         result = iocp_connection_unsent_bytes(worker, token) == 0 ? -ENOTCONN : 0;
         break;
@@ -197,7 +202,7 @@ static void use_timer(application *application)
         return;
     }
     const uint64_t delay_ns = (uint64_t)random_magnitude(&application->random, 1 << 27) * 1000; /* to 134 s: four turns of the wheel */
-    const ledger_life *life = random_one_in(&application->random, 2) ? any_open(application) : NULL;
+    const ledger_life *life = random_one_in(&application->random, 2) ? application_any_open(application) : NULL;
     const uint64_t due_ns = iocp_sim_now_ns(ledger->sim) + delay_ns;
     iocp_timer named;
     if (iocp_timer_start(application->worker, life != NULL ? life->token : 0, delay_ns, index, &named) == 0)
@@ -262,13 +267,13 @@ static void act_once(application *application)
     default:
         break;
     }
-    ledger_life *life = any_open(application);
+    ledger_life *life = application_any_open(application);
     if (life == NULL)
         return;
     if (random_one_in(random, 64))
         give_up(application, life); /* it is open: too late */
     if (random_below(random, 256) < habits->close)
-        end_somehow(application, life);
+        application_end_somehow(application, life);
     else if (random_below(random, 256) < habits->pause)
         pause_or_resume(application, life);
     else if (random_below(random, 256) < habits->terms)

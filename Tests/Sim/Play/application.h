@@ -6,7 +6,12 @@
 #include "ledger.h"
 #include "random.h"
 
-enum { APPLICATION_STALE_MAX = 16, APPLICATION_SHARED_BYTES = 3000, APPLICATION_SHARED_STREAM = 7 };
+enum {
+    APPLICATION_STALE_MAX = 16,
+    APPLICATION_SHARED_BYTES = 3000,
+    APPLICATION_SHARED_STREAM = 7,
+    APPLICATION_SEND_BYTES_MAX = 40000,
+};
 
 /* What it does with received bytes. */
 typedef struct application_habits {
@@ -44,6 +49,12 @@ void application_act(application *application);
 
 /* Answers one completion, which the ledger has seen. */
 void application_react(application *application, const iocp_completion *completion);
+
+/* Closes, aborts or finishes a connection. */
+void application_end_somehow(application *application, ledger_life *life);
+
+/* A connection that opened and is not over, or NULL. */
+ledger_life *application_any_open(application *application);
 
 /* Posts, as another thread would while the worker sleeps. */
 void application_post(application *application);
@@ -86,5 +97,24 @@ void application_send_copy(application *application, ledger_life *life, uint32_t
 /* A part of a lease that is kept. The lease goes with it, if the send is accepted. */
 void application_send_lease(application *application, ledger_life *life, uint32_t index);
 void application_send_anything(application *application, ledger_life *life);
+
+/* The name of bytes that nobody sent before. */
+static inline uint32_t application_next_stream(application *application)
+{
+    return ++application->next_stream | UINT32_C(1) << 31;
+}
+
+/* What any send may answer. */
+void application_check_answer(application *application, ledger_life *life, int result);
+/* A send of so many bytes was taken whole or not at all; `before` it so many were unsent. */
+void application_check_whole(const application *application, const ledger_life *life, int result, uint32_t count_bytes,
+                             uint64_t before);
+
+/* --- writing.c ---------------------------------------------------------------------------------------------- */
+
+/* A send in parts, or one that is written piece by piece. */
+void application_write(application *application, ledger_life *life);
+/* One that is written in place, at once: at most IOCP_DRAFT_ROOM_BYTES_MAX. */
+void application_fill_whole(application *application, ledger_life *life, uint32_t stream, uint32_t count_bytes);
 
 #endif

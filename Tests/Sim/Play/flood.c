@@ -24,6 +24,15 @@ ledger_life *application_choose_reader(application *application)
     return NULL;
 }
 
+/* As a copy or in place: less than a chunk. */
+static void send_whole(application *application, ledger_life *life, uint32_t count)
+{
+    if (random_one_in(&application->random, 2))
+        application_fill_whole(application, life, application_next_stream(application), count);
+    else
+        application_send_copy(application, life, application_next_stream(application), 0, count);
+}
+
 void application_flood(application *application, const ledger_life *reader)
 {
     ledger *ledger = application->ledger;
@@ -31,8 +40,7 @@ void application_flood(application *application, const ledger_life *reader)
         ledger_life *life = &ledger->lives[i];
         if (life == reader || !life->opened || life->over)
             continue;
-        application_send_copy(application, life, ++application->next_stream | UINT32_C(1) << 31, 0,
-                              1 + random_below(&application->random, CHUNK_BYTES - 1));
+        send_whole(application, life, 1 + random_below(&application->random, CHUNK_BYTES - 1));
     }
 }
 
@@ -52,7 +60,7 @@ void application_send_as_reader(application *application, ledger_life *reader)
         return; /* a cap of some bytes has no reserve */
     const uint32_t count = 1 + random_below(&application->random, (uint32_t)most);
     const uint64_t before = reader->queued_bytes;
-    application_send_copy(application, reader, ++application->next_stream | UINT32_C(1) << 31, 0, count);
+    send_whole(application, reader, count);
     LEDGER_REQUIRE(application->ledger,
                    reader->queued_bytes == before + count ||
                        iocp_send(application->worker, reader->token, "", 0) == -ENOTCONN,

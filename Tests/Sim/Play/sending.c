@@ -1,4 +1,4 @@
-/* Sending, in every way there is: a copy, a lease, shared bytes; and asking when it was sent. */
+/* Sending what lies ready: a copy, a lease, shared bytes; and asking when it was sent. */
 #include "application.h"
 
 #include <errno.h>
@@ -8,8 +8,7 @@ static uint32_t send_size(application *application)
     return random_magnitude(&application->random, application->habits.send_bytes_max);
 }
 
-/* What any send may answer. */
-static void check_answer(application *application, ledger_life *life, int result)
+void application_check_answer(application *application, ledger_life *life, int result)
 {
     const ledger *ledger = application->ledger;
     const iocp_port_config *config = ledger->config;
@@ -44,19 +43,11 @@ static void check_answer(application *application, ledger_life *life, int result
     }
 }
 
-void application_send_copy(application *application, ledger_life *life, uint32_t stream, uint64_t position,
-                           uint32_t count)
+void application_check_whole(const application *application, const ledger_life *life, int result, uint32_t count,
+                             uint64_t before)
 {
     enum { ROOM_BYTES_MIN = 32 * 1024 }; /* of the fewest send chunks a port may have, less the reserve */
     const uint64_t cap_bytes = application->ledger->config->worker_unsent_bytes;
-    uint8_t bytes[40000];
-    count = count < sizeof bytes ? count : (uint32_t)sizeof bytes;
-    iocp_sim_stream_copy(stream, position, bytes, count);
-    const uint64_t before = iocp_connection_unsent_bytes(application->worker, life->token);
-    const int result = iocp_send(application->worker, life->token, bytes, count);
-    if (result == 0)
-        ledger_queue(application->ledger, life, stream, position, count);
-    check_answer(application, life, result);
     LEDGER_REQUIRE(application->ledger,
                    result != -ENOBUFS || count > cap_bytes - cap_bytes / 4 || count > ROOM_BYTES_MIN ||
                        iocp_worker_hold(application->worker).send_nodes > 0,
@@ -66,6 +57,20 @@ void application_send_copy(application *application, ledger_life *life, uint32_t
     LEDGER_REQUIRE(application->ledger,
                    iocp_connection_unsent_bytes(application->worker, life->token) == before + (result == 0 ? count : 0),
                    "G2", "a send is not all or nothing", life->token);
+}
+
+void application_send_copy(application *application, ledger_life *life, uint32_t stream, uint64_t position,
+                           uint32_t count)
+{
+    uint8_t bytes[APPLICATION_SEND_BYTES_MAX];
+    count = count < sizeof bytes ? count : (uint32_t)sizeof bytes;
+    iocp_sim_stream_copy(stream, position, bytes, count);
+    const uint64_t before = iocp_connection_unsent_bytes(application->worker, life->token);
+    const int result = iocp_send(application->worker, life->token, bytes, count);
+    if (result == 0)
+        ledger_queue(application->ledger, life, stream, position, count);
+    application_check_answer(application, life, result);
+    application_check_whole(application, life, result, count, before);
 }
 
 /* Sends a part of a kept lease to anybody; the lease goes with it, if it is taken. */
@@ -81,7 +86,7 @@ void application_send_lease(application *application, ledger_life *life, uint32_
         life->lent_bytes = life->queued_bytes;
     } else
         ledger->leases[ledger->lease_count++] = lease;
-    check_answer(application, life, result);
+    application_check_answer(application, life, result);
 }
 
 static void send_shared(application *application, ledger_life *life)
@@ -90,7 +95,7 @@ static void send_shared(application *application, ledger_life *life)
     if (result == 0)
         ledger_queue(application->ledger, life, APPLICATION_SHARED_STREAM, 0,
                      iocp_shared_bytes_count(application->shared));
-    check_answer(application, life, result);
+    application_check_answer(application, life, result);
 }
 
 static void notify(application *application, ledger_life *life)
@@ -115,8 +120,10 @@ void application_send_anything(application *application, ledger_life *life)
         application_send_lease(application, life, random_below(random, application->ledger->lease_count));
     else if (random_one_in(random, 8))
         send_shared(application, life);
+    else if (random_one_in(random, 4))
+        application_write(application, life);
     else
-        application_send_copy(application, life, ++application->next_stream | UINT32_C(1) << 31, 0, send_size(application));
+        application_send_copy(application, life, application_next_stream(application), 0, send_size(application));
     /* Now and then so many that the completions of one send do not fit a batch. */
     if (random_below(random, 16) < application->habits.notify)
         for (uint32_t left = random_one_in(random, 4) ? random_below(random, 24) : 1; left > 0; left--)

@@ -8,6 +8,7 @@
 #include "../../../../CSources/CIOCP/base/limits.h"
 #include "../../../../CSources/CIOCP/base/token.h"
 #include "../../../../CSources/CIOCP/connection/address_counts.h"
+#include "../../../../CSources/CIOCP/connection/send_draft.h"
 #include "../../../../CSources/CIOCP/connection/send_queue.h"
 #include "../../../../CSources/CIOCP/connection/slot.h"
 #include "../../../../CSources/CIOCP/driver/driver.h"
