@@ -175,7 +175,8 @@ static iocp_send_node *copy_target(iocp_send_pool *pool, iocp_send_queue *queue,
 }
 
 /* Appends what was found to fit. */
-static void append_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes, bool own)
+static void append_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
+                        bool own)
 {
     queue->unsent_bytes += count_bytes;
     while (count_bytes > 0) {

@@ -47,8 +47,8 @@ typedef struct iocp_send_part {
 } iocp_send_part;
 
 /* Queues copies of several stretches of bytes as one send: all of them, one behind the other, or none. Results as of
- * iocp_send for the sum, which may be of any size: EMSGSIZE over the cap. -EINVAL for more than IOCP_SEND_PARTS_MAX parts.
- * A part may have no bytes. Complexity: O(sum). */
+ * iocp_send for the sum, which may be of any size: -EMSGSIZE over the cap. -EINVAL for more than IOCP_SEND_PARTS_MAX
+ * parts. A part may have no bytes. Complexity: O(sum). */
 int iocp_send_parts(iocp_worker *worker, iocp_token connection, const iocp_send_part *parts, uint32_t part_count);
 
 /* Queues received bytes themselves, without a copy. bytes[0, count) must lie within the lease.
@@ -71,16 +71,16 @@ void iocp_shared_bytes_release(iocp_shared_bytes *shared); /* Thread: any */
 /* Queues shared bytes by reference; the queue holds its own reference until sent. O(1). */
 int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_bytes *shared);
 
-/* A draft is one send that is written piece by piece, into the memory that it leaves from. Nothing of it is queued before
- * iocp_draft_send, and then all of it; its place among the sends is that of this call.
+/* A draft is one send that is written piece by piece, into the memory that it leaves from. Nothing of it is queued
+ * before iocp_draft_send, and then all of it; its place among the sends is that of this call.
  *
  *     open, (append | reserve, keep)..., send | discard
  *
  * A worker has one draft at a time. Until it is sent or discarded, every other send and notification on the worker's
  * connections answers -EBUSY, and so does opening a second draft. A worker that is closed meanwhile traps.
  *
- * Every function: -EINVAL without an open draft. A draft grows within the bounds of iocp_send for all of its bytes, with
- * the same results. A refusal is final: later calls repeat it, and iocp_draft_send discards the draft. */
+ * Every function: -EINVAL without an open draft. A draft grows within the bounds of iocp_send for all of its bytes,
+ * with the same results. A refusal is final: later calls repeat it, and iocp_draft_send discards the draft. */
 
 /* Begins a send on a connection. Results as of iocp_send for no bytes. */
 int iocp_draft_open(iocp_worker *worker, iocp_token connection);
@@ -91,17 +91,17 @@ int iocp_draft_append(iocp_worker *worker, const void *bytes, size_t count_bytes
 /* Most bytes that are written in place at a time. */
 enum { IOCP_DRAFT_ROOM_BYTES_MAX = 16 * 1024 };
 
-/* Gives room for capacity_bytes at the end of the draft, to be written in place: start[0, capacity) is the caller's until
- * its next call for this draft. It is not zeroed. The bounds are those of a draft that is as much larger. -EINVAL for
- * more than IOCP_DRAFT_ROOM_BYTES_MAX. NULL for a capacity of 0. O(1). */
+/* Gives room for capacity_bytes at the end of the draft, to be written in place: start[0, capacity) is the caller's
+ * until its next call for this draft, and not zeroed. The bounds are those of a draft that is as much larger. -EINVAL
+ * for more than IOCP_DRAFT_ROOM_BYTES_MAX. NULL for a capacity of 0. O(1). */
 int iocp_draft_reserve(iocp_worker *worker, size_t capacity_bytes, uint8_t **start);
 
 /* Makes start[0, count) a part of the draft, and gives the rest of the room back. Traps over the capacity. O(1), or
  * O(count) where they are moved into a chunk that others fill. Room that is not kept is given back by the next call. */
 int iocp_draft_keep(iocp_worker *worker, uint32_t count_bytes);
 
-/* Queues the draft. -ENOTCONN, -EPIPE, -EAGAIN or -EMSGSIZE where the connection was closed, finished, or given a lower cap
- * meanwhile, -ENOBUFS where it met a full socket in a wait meanwhile. Either way the draft is gone. O(1). */
+/* Queues the draft. -ENOTCONN, -EPIPE, -EAGAIN or -EMSGSIZE where the connection was closed, finished, or given a lower
+ * cap meanwhile, -ENOBUFS where it met a full socket in a wait meanwhile. Either way the draft is gone. O(1). */
 int iocp_draft_send(iocp_worker *worker);
 
 /* Drops the draft, if one is open. */

@@ -286,8 +286,8 @@ int iocp_draft_keep(iocp_worker *worker, uint32_t count_bytes)
     return result;
 }
 
-/* Asked again at the end: meanwhile the connection may have been closed, finished or given another cap. After a wait its
- * socket may be full as well; then shared chunks are no place for its bytes. */
+/* Asked again at the end: meanwhile the connection may have been closed, finished or given another cap. After a wait
+ * its socket may be full as well; then shared chunks are no place for its bytes. */
 static int may_leave(iocp_worker *worker, iocp_slot **slot)
 {
     const iocp_send_draft *draft = &worker->pool.draft;

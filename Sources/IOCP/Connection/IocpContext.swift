@@ -74,55 +74,6 @@ public final class IocpContext<State> {
         return worker
     }
 
-    // MARK: Sending
-
-    /// Queues a copy of the bytes; everything queued between two waits leaves in one send where it can.
-    ///
-    /// That gathers small messages without a delay, so TCP_NODELAY is set on every connection and cannot be changed.
-    /// All or nothing. O(count); allocates nothing.
-    /// - Throws: ENOTCONN when closing, EPIPE after ``finishSending()``, ENOBUFS when the worker's send memory is full,
-    ///   EAGAIN over ``PortConfiguration/sendCap``, EMSGSIZE when this message alone is larger than that.
-    @inlinable
-    public func send(_ bytes: RawSpan) throws(IOCPError) {
-        let result = unsafe bytes.withUnsafeBytes { source in
-            unsafe iocp_send(raw, token, source.baseAddress, source.count)
-        }
-        try check(result, .send)
-    }
-
-    /// Queues a copy of an array's bytes.
-    @inlinable
-    public func send(_ bytes: [UInt8]) throws(IOCPError) {
-        try unsafe send(bytes.span.bytes)
-    }
-
-    /// Queues a copy of a string's UTF-8.
-    @inlinable
-    public func send(_ text: String) throws(IOCPError) {
-        try unsafe send(Array(text.utf8).span.bytes)
-    }
-
-    /// Queues received bytes themselves: nothing is copied, and the buffer goes back once they are sent.
-    @inlinable
-    public func send(_ bytes: consuming ReceivedBytes) throws(IOCPError) {
-        try unsafe bytes.send(on: token, of: raw)
-    }
-
-    /// Queues shared bytes by reference. O(1) for any size.
-    @inlinable
-    public func send(_ bytes: SharedBytes) throws(IOCPError) {
-        try check(unsafe iocp_send_shared(raw, token, bytes.raw), .send)
-    }
-
-    /// Asks for one `sent` event once everything queued so far was taken by the transport.
-    @inlinable
-    public func notifyWhenSent(key: UInt64) throws(IOCPError) {
-        try check(unsafe iocp_send_notify(raw, token, key), .notifyWhenSent)
-    }
-
-    /// Bytes queued and not yet taken by the transport.
-    public var unsentByteCount: Int { unsafe Int(iocp_connection_unsent_bytes(raw, token)) }
-
     // MARK: Receiving
 
     /// Stops receiving; the peer is held back by TCP. Bytes already on their way may still be delivered.

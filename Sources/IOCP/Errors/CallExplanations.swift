@@ -121,6 +121,12 @@ extension Explanation {
 
     // MARK: Sending
 
+    private static var beingWritten: Explanation {
+        Explanation(
+            "another send of this worker is being written", "the call was made within its closure",
+            "send after the closure has returned")
+    }
+
     static func send(_ error: IOCPError) -> Explanation? {
         switch error.code {
         case EPIPE: Explanation("sending was finished before", nil, "send nothing after finishSending")
@@ -136,6 +142,11 @@ extension Explanation {
             Explanation(
                 "the message alone is larger than sendCap", "waiting makes no room for it",
                 "raise sendCap, or send it in parts")
+        case EINVAL:
+            Explanation(
+                "the capacity is out of bounds", "0 to 16,384 bytes are written in place at a time",
+                "append several times to SendParts")
+        case EBUSY: beingWritten
         default: ofConnection(error)
         }
     }
@@ -150,6 +161,7 @@ extension Explanation {
             Explanation(
                 "no room for a notification", "as many sends are queued as the worker may have",
                 "wait for writable, or raise sendChunksPerWorker")
+        case EBUSY: beingWritten
         default: ofConnection(error)
         }
     }

@@ -46,16 +46,14 @@ public struct LengthPrefix: Sendable {
 }
 
 extension LengthPrefixed {
-    /// The prefix of a payload, for sending.
+    /// The prefix of a payload, for a frame that is sent in parts.
     ///
     /// ```swift
-    /// let payload: [UInt8] = [1, 2, 3]
-    /// try connection.send(framing.prefix(forByteCount: payload.count).bytes)
-    /// try connection.send(payload)
+    /// let prefix = try framing.prefix(forByteCount: head.byteCount + body.byteCount)
+    /// try connection.send(prefix.bytes, head, body)
     /// ```
     ///
-    /// Both leave in one send where they can. If the second is refused, its prefix is under way already: let the error
-    /// leave the handler, which ends the connection, or ask for the room before.
+    /// Send it together with its payload, as here: a prefix alone on its way would frame whatever is sent next.
     /// - Parameter byteCount: the payload's bytes, at least 0. ``maximumByteCount`` is what is received at most, and does
     ///   not bind what is sent.
     /// - Throws: EOVERFLOW if the width cannot count that many.

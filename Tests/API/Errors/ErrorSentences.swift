@@ -22,6 +22,9 @@ enum ErrorSentences {
     private static let wrongThread =
         "this is another thread than the worker's (EPERM): a worker and its connections "
         + "belong to one thread: post to the worker: CompletionPort.post(_:to:)"
+    private static let beingWritten =
+        "another send of this worker is being written (EBUSY): the call was made within its closure: send after the "
+        + "closure has returned"
     private static let ofConnection: [(Int32, String)] = [(ENOTCONN, closed), (EXDEV, foreign), (EPERM, wrongThread)]
 
     static let all: [Sentence] =
@@ -242,6 +245,12 @@ enum ErrorSentences {
                     "the message alone is larger than sendCap (EMSGSIZE): waiting makes no room for it: raise sendCap, "
                         + "or send it in parts"
                 ),
+                (
+                    EINVAL,
+                    "the capacity is out of bounds (EINVAL): 0 to 16,384 bytes are written in place at a time: append "
+                        + "several times to SendParts"
+                ),
+                (EBUSY, beingWritten),
             ] + ofConnection)
         + of(
             .notifyWhenSent,
@@ -255,6 +264,7 @@ enum ErrorSentences {
                     "no room for a notification (ENOBUFS): as many sends are queued as the worker may have: wait for "
                         + "writable, or raise sendChunksPerWorker"
                 ),
+                (EBUSY, beingWritten),
             ] + ofConnection)
         + of(
             .notifyWhenUnsent,

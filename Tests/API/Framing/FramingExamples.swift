@@ -62,16 +62,20 @@ struct TypeLengthValue: Framing {
     /// Takes bytes as a connection does.
     private final class Sent {
         var bytes: [UInt8] = []
-        func send(_ span: RawSpan) throws(IOCPError) { span.append(to: &bytes) }
-        func send(_ array: [UInt8]) throws(IOCPError) { bytes += array }
+        func send(_ first: RawSpan, _ second: RawSpan, _ third: RawSpan) throws(IOCPError) {
+            first.append(to: &bytes)
+            second.append(to: &bytes)
+            third.append(to: &bytes)
+        }
     }
 
     @Test func prefix() throws {
         let connection = Sent()
         let framing = LengthPrefixed(.two)
-        let payload: [UInt8] = [1, 2, 3]
-        try connection.send(framing.prefix(forByteCount: payload.count).bytes)
-        try connection.send(payload)
+        let bytes: [UInt8] = [1, 2, 3]
+        let head = bytes.span.bytes.extracting(first: 1), body = bytes.span.bytes.extracting(last: 2)
+        let prefix = try framing.prefix(forByteCount: head.byteCount + body.byteCount)
+        try connection.send(prefix.bytes, head, body)
         #expect(connection.bytes == [0, 3, 1, 2, 3])
     }
 

@@ -19,8 +19,7 @@ private struct FrameServer: ConnectionHandler {
         do throws(IOCPError) {
             while let frame = try connection.state.frames.next(in: &input) {
                 connection.state.count += 1
-                try connection.send(connection.state.frames.framing.prefix(forByteCount: frame.count).bytes)
-                try connection.send(frame.bytes)
+                try connection.send(framed: frame.bytes, by: connection.state.frames.framing)
             }
         } catch {
             if let failure = connection.state.frames.failure { failures.withLock { $0.append(failure) } }

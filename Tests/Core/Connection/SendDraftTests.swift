@@ -7,7 +7,7 @@ import Testing
     private static let chunk = SendMemory.chunkBytes
 
     private func ramp(_ count: Int, from start: Int = 0) -> [UInt8] {
-        (start..<start + count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+        (start..<start + count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ ($0 >> 8)) }
     }
 
     @Test func whatIsWrittenInPlaceIsNotMoved() throws {

@@ -57,7 +57,8 @@ import Testing
             let sure = bytes.count / SendMemory.chunkBytes + 2 <= nodes
                 && bytes.count <= memory.freeChunks * SendMemory.chunkBytes
             let used = memory.chunks.pointee.current_used_bytes
-            switch random.happens(oneIn: 3) ? queues[at].copy(parts: cut(bytes), own: own) : queues[at].copy(bytes, own: own) {
+            let inParts = random.happens(oneIn: 3)
+            switch inParts ? queues[at].copy(parts: cut(bytes), own: own) : queues[at].copy(bytes, own: own) {
             case 0:
                 expected[at].bytes += bytes
                 if !own { #expect(bytes.count <= room) }
@@ -104,7 +105,9 @@ import Testing
             if refused { refusals += 1 }
             if refused || random.happens(oneIn: 4) {
                 draft.discard()
-                #expect(queues[at].pieces == pieces && memory.usedNodes == nodes && memory.roomBytes >= room - SendMemory.chunkBytes)
+                #expect(queues[at].pieces == pieces && memory.usedNodes == nodes)
+                // What was left of a chunk that it filled up is lost until that chunk was sent.
+                #expect(memory.roomBytes >= room - SendMemory.chunkBytes)
             } else {
                 #expect(queues[at].join() == written.count)
                 expected[at].bytes += written

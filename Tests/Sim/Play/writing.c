@@ -73,8 +73,9 @@ static int fill(application *application, draft *draft)
 {
     sim_random *random = &application->random;
     const uint32_t left = APPLICATION_SEND_BYTES_MAX - draft->count;
-    const uint32_t capacity = random_one_in(random, 4) ? least(left, IOCP_DRAFT_ROOM_BYTES_MAX)
-                                                       : least(left, random_magnitude(random, IOCP_DRAFT_ROOM_BYTES_MAX));
+    const uint32_t wanted = random_one_in(random, 4) ? IOCP_DRAFT_ROOM_BYTES_MAX
+                                                     : random_magnitude(random, IOCP_DRAFT_ROOM_BYTES_MAX);
+    const uint32_t capacity = least(left, wanted);
     uint8_t *start;
     const int result = iocp_draft_reserve(application->worker, capacity, &start);
     draft->attempted = draft->count + capacity;
@@ -140,8 +141,8 @@ static void write_draft(application *application, ledger_life *life)
         return;
     }
     const int sent = iocp_draft_send(worker);
-    LEDGER_REQUIRE(application->ledger, result == 0 || sent == result, "G2", "a part of a draft was sent that was refused",
-                   life->token);
+    LEDGER_REQUIRE(application->ledger, result == 0 || sent == result, "G2",
+                   "a part of a draft was sent that was refused", life->token);
     if (sent == 0)
         ledger_queue(application->ledger, life, draft.stream, 0, draft.count);
     application_check_answer(application, life, sent);

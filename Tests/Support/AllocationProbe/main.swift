@@ -33,8 +33,42 @@ struct FrameEcho: ConnectionHandler {
         let state = connection.state
         var input = bytes
         while let frame = try state.frames.next(in: &input) {
-            try connection.send(state.frames.framing.prefix(forByteCount: frame.count).bytes)
-            try connection.send(frame.bytes)
+            try connection.send(framed: frame.bytes, by: state.frames.framing)
+        }
+    }
+}
+
+/// Every way to send without an array between, in turn. Each answers 64 bytes.
+struct WrittenEcho: ConnectionHandler {
+    /// A class, as above.
+    final class State {
+        var turn = 0
+    }
+    func makeState() -> State { State() }
+    func received(_ bytes: RawSpan, on connection: IocpContext<State>) throws(IOCPError) {
+        let state = connection.state
+        state.turn += 1
+        let half = bytes.extracting(first: 32)
+        switch state.turn % 5 {
+        case 0: try connection.send(half, half)
+        case 1:
+            try connection.send(capacity: 1000) { output in
+                while output.byteCount < 64 { output.append(7) }
+            }
+        case 2:
+            try connection.send { parts throws(IOCPError) in
+                try parts.append(half)
+                try parts.append(capacity: 32) { output in
+                    while !output.isFull { output.append(7) }
+                }
+            }
+        case 3: try connection.send("A string that is longer than those that lie in the value itself.")
+        default:
+            #if DEBUG
+            try connection.send(bytes)  // unoptimised code allocates for each element of a sequence
+            #else
+            try connection.send(repeatElement(UInt8(7), count: 64))
+            #endif
         }
     }
 }
@@ -108,6 +142,6 @@ guard allocation_count() >= 0 else {
 let reply = try SharedBytes([UInt8](repeating: 7, count: 64))
 let results = [
     try measure { LeaseEcho() }, try measure { CopyEcho() }, try measure { FrameEcho() },
-    try measure { SharedEcho(reply: reply) },
+    try measure { SharedEcho(reply: reply) }, try measure { WrittenEcho() },
 ]
 for (allocations, messages) in results { print("allocations \(allocations) messages \(messages)") }

@@ -1,0 +1,66 @@
+import IOCP
+import Testing
+
+// The examples in the comments of Sources/IOCP, line for line: `DocumentedCode` looks for each of them here.
+
+extension RealSockets {
+    @Suite struct SendingExamples {
+        private func expectSent(
+            _ expected: [UInt8], _ body: @escaping @Sendable (Way.Context) throws(IOCPError) -> Void
+        ) async throws {
+            var behaviour = Behaviour()
+            behaviour.received = { _, connection throws(IOCPError) in try body(connection) }
+            try await withServer(.epoll, { _ in }, behaviour) { _, port, _ in
+                let peer = try Peer.connect(port: port)
+                try peer.send([1])
+                #expect(try peer.receive(expected.count) == expected)
+            }
+        }
+
+        @Test func parts() async throws {
+            let body = Array("<p>Hello</p>".utf8)
+            let expected = Array("HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n".utf8) + body
+            try await expectSent(expected) { connection throws(IOCPError) in
+                let page = body.span.bytes
+                try connection.send { parts throws(IOCPError) in
+                    try parts.append("HTTP/1.1 200 OK\r\ncontent-length: ")
+                    try parts.append("\(page.byteCount)\r\n\r\n")
+                    try parts.append(page)
+                }
+            }
+        }
+
+        @Test func sequences() async throws {
+            let lines = ["one", "two"].map { Array($0.utf8) }
+            try await expectSent(Array("one\ntwo".utf8)) { connection throws(IOCPError) in
+                try connection.send(lines.joined(separator: [10]))
+            }
+        }
+
+        @Test func twoParts() async throws {
+            let head: [UInt8] = [1, 2], body: [UInt8] = [3]
+            try await expectSent([1, 2, 3]) { connection throws(IOCPError) in
+                let payload = body.span.bytes
+                try connection.send(head.span.bytes, payload)
+            }
+        }
+
+        @Test func inPlace() async throws {
+            let count = 1234
+            try await expectSent(Array("1234\n".utf8)) { connection throws(IOCPError) in
+                try connection.send(capacity: 20) { output in
+                    for digit in String(count).utf8 { output.append(digit) }
+                    output.append(10)
+                }
+            }
+        }
+
+        @Test func framed() async throws {
+            let payload: [UInt8] = [5, 6]
+            let framing = LengthPrefixed(.two)
+            try await expectSent([0, 2, 5, 6]) { connection throws(IOCPError) in
+                try connection.send(framed: payload, by: framing)
+            }
+        }
+    }
+}
