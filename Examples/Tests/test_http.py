@@ -1,0 +1,170 @@
+import random
+import re
+import socket
+import subprocess
+
+from harness import Case, Hostile, is_silent, read_exactly, read_to_end, read_until
+
+HELLO = b"Hello, world!\n"
+
+
+class Web(Hostile, Case):
+    service = "http"
+    conversation = (b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    b"5;x=y\r\nabcde\r\n1\r\nf\r\n0\r\nT: railer\r\n\r\nPUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+                    b"123456789")
+
+    def check_health(self):
+        status, _, body = self.ask(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual((status, body), (200, HELLO))
+
+    def ask(self, request, peer=None, has_body=True):
+        peer = peer or self.connect()
+        peer.sendall(request)
+        return self.response(peer, has_body)
+
+    def response(self, peer, has_body=True):
+        head = read_until(peer, b"\r\n\r\n").decode()
+        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
+        body = read_exactly(peer, int(fields.get("content-length", 0))) if has_body else b""
+        return int(head.split()[1]), fields, body
+
+    def curl(self, *arguments, body=None):
+        run = subprocess.run(["curl", "-s", "-i", "--max-time", "10", *arguments], input=body, capture_output=True)
+        self.assertEqual(run.returncode, 0, arguments)
+        return run.stdout
+
+    # MARK: Real clients
+
+    def test_curl(self):
+        url = f"http://127.0.0.1:{self.server.port}"
+        got = self.curl(f"{url}/hello?name=you")
+        self.assertTrue(got.startswith(b"HTTP/1.1 200 OK\r\n") and got.endswith(b"\r\n\r\n" + HELLO), got)
+        self.assertRegex(got.decode(), r"\r\nDate: \w\w\w, \d\d \w\w\w \d{4} \d\d:\d\d:\d\d GMT\r\n")
+        self.assertNotIn(HELLO, self.curl("-I", f"{url}/hello"))
+        self.assertTrue(self.curl(f"{url}/nothing").startswith(b"HTTP/1.1 404"))
+        self.assertTrue(self.curl("--http1.0", f"{url}/").startswith(b"HTTP/1.1 200"))
+        got = self.curl("-d", "x", f"{url}/hello")
+        self.assertTrue(got.startswith(b"HTTP/1.1 405") and b"\r\nAllow: GET, HEAD\r\n" in got, got)
+        for how in (["--data-binary", "@-"], ["-H", "Transfer-Encoding: chunked", "-T", "-"]):
+            for size, status in ((1_000_000, b" 405 "), (2_000_000, b" 413 ")):
+                got = self.curl(*how, f"{url}/hello", body=bytes(size))
+                self.assertIn(status, re.findall(rb"HTTP/1.1.*", got)[-1], (how, size))
+        # Two requests on one connection.
+        said = subprocess.run(["curl", "-sv", f"{url}/hello", f"{url}/health"], capture_output=True, text=True)
+        self.assertEqual(said.stdout, HELLO.decode() + '{"healthy":true}\n')
+        self.assertIn("Re-using existing connection", said.stderr)
+
+    def test_wrk(self):
+        run = subprocess.run(
+            ["wrk", "-t", "1", "-c", "50", "-d", "1", f"http://127.0.0.1:{self.server.port}/hello"],
+            capture_output=True, text=True, timeout=30)
+        self.assertGreater(int(re.search(r"(\d+) requests in", run.stdout).group(1)), 100)
+        self.assertNotIn("errors", run.stdout)  # of the socket
+        self.assertNotIn("Non-2xx", run.stdout)
+
+    # MARK: Connections
+
+    def test_pipelining(self):
+        peer = self.connect()
+        peer.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" * 50 + b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        for _ in range(50):
+            status, fields, body = self.response(peer)
+            self.assertEqual((status, fields["connection"], body), (200, "keep-alive", HELLO))
+        status, fields, _ = self.response(peer, has_body=False)
+        self.assertEqual((status, fields["connection"]), (200, "close"))
+        self.assertEqual(read_to_end(peer), b"")
+
+    def test_bodies_are_skipped(self):
+        peer = self.connect()
+        randomness = random.Random(1)
+        for size in (0, 1, 1_000, 200_000):
+            body = randomness.randbytes(size)
+            request = b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (size, body)
+            self.assertEqual(self.ask(request, peer)[0], 405)
+            chunks, rest = b"", body
+            while rest:
+                count = randomness.randrange(1, 20_000)
+                chunks += b"%X;ignored=1\r\n%s\r\n" % (len(rest[:count]), rest[:count])
+                rest = rest[count:]
+            request = b"PUT /no HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n%s0\r\nA: b\r\n\r\n" % chunks
+            self.assertEqual(self.ask(request, peer)[0], 404)
+        self.assertTrue(is_silent(peer))
+
+    def test_byte_by_byte(self):
+        peer = self.connect()
+        for byte in self.conversation:
+            peer.sendall(bytes([byte]))
+        self.assertEqual([self.response(peer)[0] for _ in range(3)], [200, 405, 405])
+
+    def test_old_clients(self):
+        peer = self.connect()
+        self.assertEqual(self.ask(b"GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", peer)[1]["connection"], "keep-alive")
+        self.assertEqual(self.ask(b"\r\nGET /hello HTTP/1.0\r\n\r\n", peer)[1]["connection"], "close")
+        self.assertEqual(read_to_end(peer), b"")
+
+    def test_half_close(self):
+        peer = self.connect()
+        peer.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" * 20)
+        peer.shutdown(socket.SHUT_WR)
+        self.assertEqual(read_to_end(peer).count(HELLO), 20)
+
+    def test_continue(self):
+        peer = self.connect()
+        peer.sendall(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        self.assertEqual(read_until(peer, b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.assertEqual(self.ask(b"abc", peer)[0], 405)
+
+    # MARK: Refusals, each of which ends the connection
+
+    def expect(self, status, request):
+        peer = self.connect()
+        peer.sendall(request + b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+        got, fields, _ = self.response(peer)
+        self.assertEqual((got, fields["connection"]), (status, "close"), request[:200])
+        self.assertEqual(read_to_end(peer), b"", request[:200])
+
+    def test_bad_requests(self):
+        line, host = b"GET / HTTP/1.1\r\n", b"Host: a\r\n"
+        for head in (b"GET /\r\n\r\n", b"GET  / HTTP/1.1\r\n" + host, b" / HTTP/1.1\r\n" + host, b"GET / HTTX/1.1\r\n" + host,
+                     b"GET http://a/ HTTP/1.1\r\n" + host, line, line + host + host, line + host + b"no colon\r\n",
+                     line + host + b"a : b\r\n", line + host + b" folded: b\r\n", line + host + b": b\r\n",
+                     b"GET / HTTP/1.1\n" + host, line + b"Host: a\nB: c\r\n", b"\x00\x01\x02\r\n",
+                     line + host + b"Content-Length: 1x\r\n", line + host + b"Content-Length: -1\r\n",
+                     line + host + b"Content-Length: +1\r\n", line + host + b"Content-Length: \r\n",
+                     line + host + b"Content-Length: " + b"9" * 19 + b"\r\n",
+                     line + host + b"Content-Length: 1\r\nContent-Length: 1\r\n",
+                     line + host + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+                     b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n"):
+            self.expect(400, head + b"\r\n")
+        chunked = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for body in (b"x\r\n", b"\r\n", b"-1\r\n", b"+1\r\na\r\n", b"0x1\r\na\r\n", b"1 \r\na\r\n", b"1\r\nab\r\n", b"1\na\r\n",
+                     b"F" * 17 + b"\r\n", b"1;" + b"x" * 2_000 + b"\r\n"):
+            self.expect(400, chunked + body)
+
+    def test_too_large(self):
+        self.expect(413, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n")
+        self.expect(413, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n")
+        self.expect(431, b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"b" * 8_200)
+        trailers = b"Trailer: " + b"x" * 1_000 + b"\r\n"
+        peer = self.connect()
+        try:
+            peer.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + trailers * 1_100)
+        except OSError:
+            pass
+        self.assertIn(read_to_end(peer)[:12], (b"HTTP/1.1 413", b""))
+
+    def test_not_implemented(self):
+        self.expect(501, b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.expect(501, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n")
+        self.expect(505, b"GET / HTTP/2.0\r\nHost: a\r\n\r\n")
+
+    def test_a_client_that_does_not_read_ends_and_nobody_else(self):
+        peer = self.connect()
+        peer.settimeout(1)
+        try:
+            for _ in range(3_000):
+                peer.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" * 1_000)
+        except OSError:
+            pass  # it is held back, or was ended
+        self.check_health()
