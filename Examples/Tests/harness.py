@@ -77,8 +77,8 @@ class Case(unittest.TestCase):
 
 
 class Hostile:
-    """What strangers send: mixed into the tests of a service, which says what is sensible (`conversation`, some bytes that
-    it understands) and how to see that it is well (`check_health`)."""
+    """What strangers send: mixed into the tests of a service, which says what it understands (`conversation`) and how to see
+    that it is well (`check_health`)."""
 
     def test_garbage(self):
         randomness = random.Random(SEED)

@@ -1,7 +1,7 @@
 import signal
 import socket
 
-from harness import Case, Hostile, Service, is_silent, read_exactly, read_to_end, read_until, reset, wait_until
+from harness import Case, Hostile, is_silent, read_exactly, read_to_end, read_until, reset
 
 
 class Chat(Hostile, Case):
@@ -138,7 +138,7 @@ class Chat(Hostile, Case):
         return line
 
     def test_sigterm_says_good_bye(self):
-        server = Service("chat", self.driver)
+        server = self.start("chat")
         _, members = self.room("ada", "bob", server=server)
         server.process.send_signal(signal.SIGTERM)
         for peer in members:

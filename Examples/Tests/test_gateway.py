@@ -3,9 +3,9 @@ import socket
 import struct
 import time
 
-from harness import Case, Hostile, Service, read_exactly, read_to_end, reset, wait_until
+from harness import Case, Hostile, read_exactly, read_to_end, reset, wait_until
 
-HEARTBEAT = 0.1
+HEARTBEAT = 0.2
 STOPPING, MALFORMED, SILENT, NOT_LOGGED_IN, NAME_IN_USE = range(1, 6)
 ID_IN_USE, OUT_OF_RANGE, TOO_MANY_ORDERS, UNKNOWN_ORDER = range(1, 5)
 
@@ -60,8 +60,8 @@ class Gateway(Hostile, Case):
 
     def test_orders_and_cancels(self):
         peer, _ = self.log_in()
-        peer.sendall(order(1, 70) + order(2, 71, b"S") + cancel(3, 70) + cancel(4, 70) + order(5, 71) + order(6, 72, quantity=0)
-                     + order(7, 72, quantity=1_000_001) + order(8, 72, price=0) + order(9, 70))
+        peer.sendall(order(1, 70) + order(2, 71, b"S") + cancel(3, 70) + cancel(4, 70) + order(5, 71)
+                     + order(6, 72, quantity=0) + order(7, 72, quantity=1_000_001) + order(8, 72, price=0) + order(9, 70))
         ids = [70, 71, 70, 70, 71, 72, 72, 72, 70]
         reasons = [0, 0, 0, UNKNOWN_ORDER, ID_IN_USE, OUT_OF_RANGE, OUT_OF_RANGE, OUT_OF_RANGE, 0]
         for number, (id, reason) in enumerate(zip(ids, reasons), 1):
@@ -140,8 +140,8 @@ class Gateway(Hostile, Case):
 
     def test_malformed_is_told_and_ends(self):
         for bad in (message(b"X", 0), message(b"L", 0), login(b"n" * 17), message(b"O", 1, bytes(21)), message(b"O", 1),
-                    message(b"C", 1, bytes(9)), message(b"H", 1, b"x"), b"\x00\x00", b"\x00\x04abcd", b"\x00\x41" + bytes(65),
-                    b"\xff\xff", login(b"again")):
+                    message(b"C", 1, bytes(9)), message(b"H", 1, b"x"), b"\x00\x00", b"\x00\x04abcd",
+                    b"\x00\x41" + bytes(65), b"\xff\xff", login(b"again")):
             peer, _ = self.log_in()
             peer.sendall(bad + order(1, 1))
             self.expect(peer, b"B", 0, bytes([MALFORMED]))
@@ -166,7 +166,7 @@ class Gateway(Hostile, Case):
         self.assertEqual(read_to_end(peer), b"")
 
     def test_sigterm_says_good_bye_to_every_session(self):
-        server = Service("gateway", self.driver)
+        server = self.start("gateway")
         peers = [self.log_in(server=server)[0] for _ in range(100)]
         for peer in peers:
             peer.sendall(order(1, 1))
@@ -184,7 +184,7 @@ class Gateway(Hostile, Case):
         self.assertEqual(server.process.communicate()[1], "")
 
     def test_a_second_sigterm_ends_it_at_once(self):
-        server = Service("gateway", self.driver)
+        server = self.start("gateway")
         peer, _ = self.log_in(server=server)
         server.process.send_signal(signal.SIGTERM)
         self.expect(peer, b"B", 0, bytes([STOPPING]))

@@ -10,9 +10,10 @@ HELLO = b"Hello, world!\n"
 
 class Web(Hostile, Case):
     service = "http"
-    conversation = (b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-                    b"5;x=y\r\nabcde\r\n1\r\nf\r\n0\r\nT: railer\r\n\r\nPUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
-                    b"123456789")
+    conversation = (
+        b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nabcde\r\n1\r\nf\r\n0\r\nT: railer\r\n\r\n"
+        b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123456789")
 
     def check_health(self):
         status, _, body = self.ask(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -67,7 +68,8 @@ class Web(Hostile, Case):
 
     def test_pipelining(self):
         peer = self.connect()
-        peer.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" * 50 + b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        peer.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" * 50
+                     + b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         for _ in range(50):
             status, fields, body = self.response(peer)
             self.assertEqual((status, fields["connection"], body), (200, "keep-alive", HELLO))
@@ -99,8 +101,9 @@ class Web(Hostile, Case):
 
     def test_old_clients(self):
         peer = self.connect()
-        self.assertEqual(self.ask(b"GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", peer)[1]["connection"], "keep-alive")
-        self.assertEqual(self.ask(b"\r\nGET /hello HTTP/1.0\r\n\r\n", peer)[1]["connection"], "close")
+        for request, fate in ((b"GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "keep-alive"),
+                              (b"\r\nGET /hello HTTP/1.0\r\n\r\n", "close")):
+            self.assertEqual(self.ask(request, peer)[1]["connection"], fate)
         self.assertEqual(read_to_end(peer), b"")
 
     def test_half_close(self):
@@ -126,8 +129,8 @@ class Web(Hostile, Case):
 
     def test_bad_requests(self):
         line, host = b"GET / HTTP/1.1\r\n", b"Host: a\r\n"
-        for head in (b"GET /\r\n\r\n", b"GET  / HTTP/1.1\r\n" + host, b" / HTTP/1.1\r\n" + host, b"GET / HTTX/1.1\r\n" + host,
-                     b"GET http://a/ HTTP/1.1\r\n" + host, line, line + host + host, line + host + b"no colon\r\n",
+        for head in (b"GET /\r\n\r\n", b"GET  / HTTP/1.1\r\n" + host, b" / HTTP/1.1\r\n" + host,
+                     b"GET / HTTX/1.1\r\n" + host, b"GET http://a/ HTTP/1.1\r\n" + host, line, line + host + host, line + host + b"no colon\r\n",
                      line + host + b"a : b\r\n", line + host + b" folded: b\r\n", line + host + b": b\r\n",
                      b"GET / HTTP/1.1\n" + host, line + b"Host: a\nB: c\r\n", b"\x00\x01\x02\r\n",
                      line + host + b"Content-Length: 1x\r\n", line + host + b"Content-Length: -1\r\n",
@@ -138,8 +141,8 @@ class Web(Hostile, Case):
                      b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n"):
             self.expect(400, head + b"\r\n")
         chunked = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-        for body in (b"x\r\n", b"\r\n", b"-1\r\n", b"+1\r\na\r\n", b"0x1\r\na\r\n", b"1 \r\na\r\n", b"1\r\nab\r\n", b"1\na\r\n",
-                     b"F" * 17 + b"\r\n", b"1;" + b"x" * 2_000 + b"\r\n"):
+        for body in (b"x\r\n", b"\r\n", b"-1\r\n", b"+1\r\na\r\n", b"0x1\r\na\r\n", b"1 \r\na\r\n", b"1\r\nab\r\n",
+                     b"1\na\r\n", b"F" * 17 + b"\r\n", b"1;" + b"x" * 2_000 + b"\r\n"):
             self.expect(400, chunked + body)
 
     def test_too_large(self):

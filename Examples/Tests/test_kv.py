@@ -33,7 +33,8 @@ class KeyValue(Hostile, Case):
     def test_redis_cli(self):
         lines = [
             ("set greeting 'hello world'", "OK"), ("get greeting", "hello world"), ("exists greeting nothing", "1"),
-            ("incr counter", "1"), ("incr counter", "2"), ("incr greeting", "ERR value is not an integer or out of range"),
+            ("incr counter", "1"), ("incr counter", "2"),
+            ("incr greeting", "ERR value is not an integer or out of range"),
             ("mset x 1 y 2", "OK"), ("mget x y nothing", "1\n2\n"), ("del x y nothing", "2"), ("get x", ""),
             ("ping", "PONG"), ("ping again", "again"), ("echo this", "this"), ("select 0", "OK"),
             ("config get save", "save\n"), ("nonsense", "ERR unknown command, or wrong arguments for it"),
@@ -138,6 +139,11 @@ class KeyValue(Hostile, Case):
             pass
         self.check_health()
         peer.close()
+
+    def test_replies_are_bounded(self):
+        self.ask("SET", "mebi", bytes(1_000_000), expect=b"+OK\r\n")
+        self.ask("MGET", *["mebi"] * 17, expect=b"-ERR the values have more than 16 MiB\r\n")
+        self.ask("MGET", *["mebi"] * 16, expect=b"*16\r\n" + bulk(bytes(1_000_000)) * 16)
 
     def test_memory_is_bounded(self):
         server = self.start("kv")

@@ -80,6 +80,22 @@ class Relay(Hostile, Case):
             pair[second].shutdown(socket.SHUT_WR)
             self.assertEqual(len(read_to_end(pair[first])), 3 << 20)
 
+    def test_clients_that_end_before_upstream_answers_are_heard(self):
+        clients = [self.connect(self.server) for _ in range(50)]
+        for index, client in enumerate(clients):
+            client.sendall(b"%d" % index)
+            client.shutdown(socket.SHUT_WR)
+        heard = set()
+        for _ in clients:
+            upstream, _ = self.upstream.accept()
+            upstream.settimeout(10)
+            heard.add(int(read_to_end(upstream)))
+            upstream.sendall(b"heard")
+            upstream.close()
+        self.assertEqual(heard, set(range(50)))
+        for client in clients:
+            self.assertEqual(read_to_end(client), b"heard")
+
     def test_what_is_not_read_is_not_taken(self):
         for first, second in ((0, 1), (1, 0)):
             pair = self.pair()

@@ -1,7 +1,8 @@
 import IOCP
 import Launch
 
-/// What outlives a connection: a client that comes back goes on with the next sequence number.
+/// What outlives a connection: a client that comes back goes on with the next sequence number. Names are believed, so add
+/// a secret where that matters.
 final class Session {
     var expected: UInt64 = 1
     var orders: Set<UInt64> = []
@@ -28,7 +29,7 @@ struct Gateway: ConnectionHandler {
     func makeState() -> Client { Client(lastHeard: worker.now) }
 
     func opened(_ client: IocpContext<Client>) throws(IOCPError) {
-        try worker.startTimer(after: heartbeat, for: client.connection, key: 0)
+        try worker.startTimer(after: heartbeat, for: client.connection, key: 0)  // refused beyond `timersPerWorker`
     }
 
     mutating func received(_ bytes: RawSpan, on client: IocpContext<Client>) throws(IOCPError) {
@@ -135,7 +136,7 @@ struct Gateway: ConnectionHandler {
 let arguments = Arguments(["heartbeat-ms": "1000"])
 var configuration = arguments.configuration
 configuration.workers = 1
-configuration.timersPerWorker = 1 << 20  // one for each connection
+configuration.timersPerWorker = 1 << 16  // one for each connection
 var termination = Termination()
 do {
     let heartbeat = Duration.milliseconds(arguments.number("heartbeat-ms", in: 10...60_000))

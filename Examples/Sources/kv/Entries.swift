@@ -1,4 +1,4 @@
-/// Keys and their values, bounded together.
+/// Keys and their values, of a bounded size together.
 struct Entries {
     struct Entry { let value: [UInt8], deadline: Duration }
 
@@ -25,9 +25,7 @@ struct Entries {
     /// - Returns: false if there is no room for it; then nothing has changed.
     mutating func store(
         _ value: ArraySlice<UInt8>, under key: ArraySlice<UInt8>, until deadline: Duration, at now: Duration
-    )
-        -> Bool
-    {
+    ) -> Bool {
         let size = key.count + value.count
         if !hasRoom(for: size) { sweep(at: now) }
         guard hasRoom(for: size) else { return false }
@@ -52,7 +50,7 @@ struct Entries {
 
 extension Duration { static let never = Duration.seconds(Int64.max) }
 
-/// Bytes that are hashed at once. An array's own hash goes byte by byte, which was most of a GET.
+/// Bytes that are hashed at once. An array's own hash goes byte by byte, which cost more than anything else in a GET.
 private struct Key: Hashable {
     let bytes: ArraySlice<UInt8>
 

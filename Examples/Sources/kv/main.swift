@@ -15,10 +15,10 @@ struct KeyValueServer: ConnectionHandler {
     func makeState() -> Client { Client() }
 
     mutating func received(_ bytes: RawSpan, on client: IocpContext<Client>) throws(IOCPError) {
-        guard !client.state.isLeaving else { return }  // it was closed, and this is of the same batch
         var input = bytes
         replies.removeAll(keepingCapacity: true)
         do throws(IOCPError) {
+            // Bytes of the same batch still come after a close.
             while !client.state.isLeaving, let frame = try client.state.commands.next(in: &input) {
                 command.removeAll(keepingCapacity: true)
                 frame.bytes.append(to: &command)
@@ -51,6 +51,8 @@ struct KeyValueServer: ConnectionHandler {
             }
             reply("+OK")
         case ("MGET", 2...):
+            let size = (1..<words.count).reduce(0) { $0 + (find($1)?.value.count ?? 0) }
+            guard size <= 16 << 20 else { throw Refusal(text: "the values have more than 16 MiB") }
             reply("*\(words.count - 1)")
             for index in 1..<words.count { reply(find(index)?.value) }
         case ("INCR", 2):

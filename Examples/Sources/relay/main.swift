@@ -27,7 +27,7 @@ struct Relay: ConnectionHandler {
 
     mutating func opened(_ connection: IocpContext<Leg>) throws(IOCPError) {
         if connection.key == 0 {  // a client: the keys of connects begin with 1
-            try connection.pauseReceiving()
+            try connection.pauseReceiving()  // before its first byte, since that comes after this call
             latestKey += 1
             try worker.connect(to: upstream, key: latestKey, timeout: .seconds(10))
             waiting[latestKey] = connection
@@ -44,7 +44,7 @@ struct Relay: ConnectionHandler {
     }
 
     func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<Leg>) throws(IOCPError) {
-        guard let other = connection.state.other else { return }
+        guard let other = connection.state.other else { return connection.abort() }
         try other.send(bytes)  // the buffer itself, without a copy
         guard other.unsentByteCount > Relay.most, !connection.state.isHeld else { return }
         connection.state.isHeld = true
