@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Compares the server CPU per message of two builds of `iocp serve` in neighbouring slices of time.
 
-Both servers are up at once on one CPU, each with a load of its own on another. Only one load runs at a time, and the turn
-passes every --slice-ms: what disturbs the machine for longer than that touches both alike. Each pair of slices gives
-one ratio, after over before; the medians with their quartiles are printed. The load is the `after` build's, for both.
+Both servers are up at once, and their loads take turns of --slice-ms (`turns.py`). Each pair of slices gives one ratio,
+after over before; the medians with their quartiles are printed. The load is the `after` build's, for both.
 
   bench/paired.py --before ../before/.build/release/iocp --after .build/release/iocp
   bench/paired.py --before ... --after ... --only echo-1000 --pairs 200 --driver epoll
@@ -13,11 +12,11 @@ Needs two CPUs. Exit status: 0, 1 when a server or a load failed, 2 for bad usag
 import argparse
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
-import time
+
+import turns
 
 # The load's options, and which counter of the server counts its messages, divided by what.
 WORKLOADS = {
@@ -33,69 +32,28 @@ WORKLOADS = {
 SHORT = ["echo-100", "echo-1000", "active-100", "pipelined-16"]
 
 
-class Failure(Exception):
-    pass
+class Build(turns.Side):
+    """A build's server and its load."""
 
-
-class Side:
-    """One server and its load, which is stopped until its turn comes."""
-
-    def __init__(self, name, server, load, driver, options, cpus):
-        self.name = name
-        self.iocp = server
+    def __init__(self, name, server, load, driver, options, counter, unit, cpus):
+        self.iocp, self.counter, self.unit = server, counter, unit
         command = ["taskset", "-c", cpus[0], server, "serve", "--port", "0", "--workers", "1", "--driver", driver]
-        self.server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        super().__init__(name, subprocess.Popen(command, stdout=subprocess.PIPE, text=True), None)
         line = self.server.stdout.readline()
         if not line.startswith("listening on "):
-            raise Failure(f"the server '{name}' did not start")
+            self.end()
+            raise turns.Failure(f"the server '{name}' did not start")
         port = line.split()[2].rsplit(":", 1)[1].rstrip(",;")
         self.load = subprocess.Popen(
             ["taskset", "-c", cpus[1], load, "stress", "--port", port, "--duration", "3600"] + options,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
-    def counters(self):
+    def count(self):
         text = subprocess.run([self.iocp, "stats", "--json", "--pid", str(self.server.pid)],
                               capture_output=True, text=True)
         if text.returncode != 0:
-            raise Failure(f"the server '{self.name}' is gone: {text.stderr.strip()}")
-        return json.loads(text.stdout)["total"]
-
-    def cpu_ns(self):
-        total = 0
-        tasks = f"/proc/{self.server.pid}/task"
-        for task in os.listdir(tasks):
-            with open(f"{tasks}/{task}/schedstat") as file:
-                total += int(file.read().split()[0])
-        return total
-
-    def pause(self):
-        self.load.send_signal(signal.SIGSTOP)
-
-    def go_on(self):
-        if self.load.poll() is not None:
-            raise Failure(f"the load of '{self.name}' ended: {self.load.stderr.read().strip()}")
-        self.load.send_signal(signal.SIGCONT)
-
-    def settled(self, counter):
-        before = self.counters()[counter]
-        time.sleep(0.5)
-        return self.counters()[counter] > before
-
-    def end(self):
-        for process in (self.load, self.server):
-            process.kill()
-            process.wait()
-
-
-def slice_of(side, seconds, counter, unit):
-    """CPU ns per message while the load of this side runs."""
-    messages, cpu = side.counters()[counter], side.cpu_ns()
-    side.go_on()
-    time.sleep(seconds)
-    side.pause()
-    time.sleep(0.02)  # what was on its way is served
-    count = (side.counters()[counter] - messages) / unit
-    return (side.cpu_ns() - cpu) / count if count >= 50 else None
+            raise turns.Failure(f"the server '{self.name}' is gone: {text.stderr.strip()}")
+        return json.loads(text.stdout)["total"][self.counter] / self.unit
 
 
 def compare(workload, arguments):
@@ -103,28 +61,13 @@ def compare(workload, arguments):
     sides = []
     try:
         for name, server in (("before", arguments.before), ("after", arguments.after)):
-            side = Side(name, server, arguments.after, arguments.driver, options, arguments.cpus.split(","))
-            sides.append(side)
-            for _ in range(120):
-                if side.settled(counter):
-                    break
-            else:
-                raise Failure(f"the load of '{name}' does not get going")
-            side.pause()
-        ratios, costs = [], {"before": [], "after": []}
-        for pair in range(arguments.pairs):
-            order = sides if pair % 2 == 0 else sides[::-1]
-            cost = {side.name: slice_of(side, arguments.slice_ms / 1000, counter, unit) for side in order}
-            if None in cost.values():
-                continue
-            ratios.append(cost["after"] / cost["before"])
-            for name in costs:
-                costs[name].append(cost[name])
-        if len(ratios) < arguments.pairs // 2:
-            raise Failure(f"only {len(ratios)} of {arguments.pairs} pairs of slices had messages enough")
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        before, after = (statistics.median(costs[name]) / 1000 for name in ("before", "after"))
-        print(f"{workload:14} {arguments.driver:6} {middle:6.3f}  ({low:.3f} to {high:.3f}, {len(ratios)} pairs)"
+            sides.append(Build(name, server, arguments.after, arguments.driver, options, counter, unit,
+                               arguments.cpus.split(",")))
+            sides[-1].settle()
+        taken = turns.take_turns(sides, arguments.pairs, arguments.slice_ms / 1000)
+        low, middle, high = turns.ratios(turns.cpu_ns, taken["after"], taken["before"])
+        before, after = (statistics.median(map(turns.cpu_ns, taken[name])) / 1000 for name in ("before", "after"))
+        print(f"{workload:14} {arguments.driver:6} {middle:6.3f}  ({low:.3f} to {high:.3f}, {len(taken['after'])} pairs)"
               f"   {before:8.2f} us {after:8.2f} us", flush=True)
     finally:
         for side in sides:
@@ -150,7 +93,7 @@ def main():
     try:
         for workload in arguments.only or SHORT:
             compare(workload, arguments)
-    except (Failure, OSError) as failure:
+    except (turns.Failure, OSError) as failure:
         print(f"paired: {failure}", file=sys.stderr)
         return 1
     return 0
