@@ -11,10 +11,11 @@ FUZZ_SECONDS ?= 60
 SCENARIO   ?= echo-random connect-reset stalled-readers limits overflow-storm slow-close mass-close reconnect-storm
 DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
+SERVICE    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
-	bench-build bench bench-peers bench-paired run generate format clean
+	test-examples bench-build bench bench-peers bench-paired bench-apps run generate format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -27,8 +28,14 @@ deps: ## installs liburing and libnuma where they are missing (apt), or names th
 build: deps ## builds the library and the iocp command, optimised
 	$(SWIFT) build -c release --product iocp
 
-test: deps ## builds and runs every test
+test: deps ## builds and runs every test, those of the examples, too
 	$(SWIFT) test
+	$(MAKE) test-examples
+
+test-examples: deps ## drives the services of Examples/ with redis-cli, wrk, curl and hostile peers, on both drivers
+	@.ci/deps examples
+	$(SWIFT) build -c release --package-path Examples
+	Examples/Tests/run $(SERVICE)
 
 test-asan: deps ## the tests under AddressSanitizer
 	LSAN_OPTIONS=suppressions=Tests/Support/Sanitizers/leaks.supp:print_suppressions=0 \
@@ -83,6 +90,11 @@ bench-paired: build ## CPU per message of this tree over another build's, in sli
 	@test -n "$(BEFORE)" || { echo "bench-paired: name the other build's command: make bench-paired BEFORE=path/to/iocp" >&2; exit 2; }
 	bench/paired.py --before $(BEFORE) --after $(IOCP) $(BENCH_FLAGS)
 
+bench-apps: build ## services of Examples/ beside redis-server, nginx and HAProxy on one core, in turns
+	@.ci/deps apps
+	$(SWIFT) build -c release --package-path Examples
+	bench/apps.py $(BENCH_FLAGS)
+
 run: build ## serves echo on port 4666 until Ctrl-C
 	$(IOCP) serve $(RUN_FLAGS)
 
@@ -90,7 +102,8 @@ generate: ## writes what repeats the table of counters: Swift properties, docs/S
 	$(SWIFT) run iocp-generate $(CURDIR)
 
 format: ## formats Swift and C in place
-	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests bench/Package.swift bench/Sources
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests Examples/Package.swift Examples/Sources \
+		bench/Package.swift bench/Sources
 	@if command -v clang-format >/dev/null; then \
 		find CSources Tests bench -name '*.[ch]' -not -path '*/.build/*' -exec clang-format -i {} +; \
 	else \
@@ -98,5 +111,5 @@ format: ## formats Swift and C in place
 	fi
 
 clean: ## removes everything that was built
-	rm -rf .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz bench/.build bench/baselines/*/.build bench/results \
+	rm -rf .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz Examples/.build bench/.build bench/baselines/*/.build bench/results \
 		bench/baselines/tokio/Cargo.lock
