@@ -167,6 +167,15 @@ def read_to_end(peer):
     return bytes(data)
 
 
+def ending(peer, data):
+    """What a peer hears that sends all this at once, if it ends with FIN: a reset would take the last words away."""
+    peer.sendall(data)
+    said = bytearray()
+    while piece := peer.recv(1 << 20):
+        said += piece
+    return bytes(said)
+
+
 def is_silent(peer, seconds=0.05):
     return not select.select([peer], [], [], seconds)[0]
 

@@ -1,7 +1,7 @@
 import signal
 import socket
 
-from harness import Case, Hostile, is_silent, read_exactly, read_to_end, read_until, reset
+from harness import Case, Hostile, ending, is_silent, read_exactly, read_to_end, read_until, reset
 
 
 class Chat(Hostile, Case):
@@ -96,6 +96,10 @@ class Chat(Hostile, Case):
         bob.sendall(b"/nick " + b"n" * 33 + b"\n/nick\n/nick a b\n")
         for _ in range(3):
             self.assertTrue(self.line(bob).startswith("! /nick NAME"))
+
+    def test_a_refusal_is_heard_by_a_client_that_sends_on(self):
+        said = ending(self.connect(), b"/quit\n" + b"more\n" * 400_000)
+        self.assertTrue(said.endswith(b"* good-bye\n") and said.count(b"\n") == 2, said)
 
     def test_byte_by_byte(self):
         number, (ada, bob) = self.room("ada", "bob")

@@ -3,7 +3,7 @@ import socket
 import struct
 import time
 
-from harness import Case, Hostile, read_exactly, read_to_end, reset, wait_until
+from harness import Case, Hostile, ending, read_exactly, read_to_end, reset, wait_until
 
 HEARTBEAT = 0.2
 STOPPING, MALFORMED, SILENT, NOT_LOGGED_IN, NAME_IN_USE = range(1, 6)
@@ -149,6 +149,10 @@ class Gateway(Hostile, Case):
         peer = self.connect()
         peer.sendall(order(1, 1))
         self.expect(peer, b"B", 0, bytes([NOT_LOGGED_IN]))
+
+    def test_a_refusal_is_heard_by_a_client_that_sends_on(self):
+        said = ending(self.connect(), order(1, 1) + bytes(2 << 20))
+        self.assertEqual(said, message(b"B", 0, bytes([NOT_LOGGED_IN])))
 
     def test_byte_by_byte(self):
         peer, _ = self.log_in()

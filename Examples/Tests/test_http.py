@@ -3,7 +3,7 @@ import re
 import socket
 import subprocess
 
-from harness import Case, Hostile, is_silent, read_exactly, read_to_end, read_until
+from harness import Case, Hostile, ending, is_silent, read_exactly, read_to_end, read_until
 
 HELLO = b"Hello, world!\n"
 
@@ -156,6 +156,12 @@ class Web(Hostile, Case):
         except OSError:
             pass
         self.assertIn(read_to_end(peer)[:12], (b"HTTP/1.1 413", b""))
+
+    def test_a_refusal_is_heard_by_a_client_that_sends_on(self):
+        said = ending(self.connect(), b"POST /hello HTTP/1.1\r\n\r\n" + bytes(2 << 20))
+        self.assertTrue(said.startswith(b"HTTP/1.1 400 ") and said.endswith(b"\r\n\r\n400 Bad Request\n"), said)
+        said = ending(self.connect(), b"GET /hello HTTP/1.0\r\n\r\n" + bytes(2 << 20))
+        self.assertTrue(said.startswith(b"HTTP/1.1 200 ") and said.endswith(HELLO), said)
 
     def test_not_implemented(self):
         self.expect(501, b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n")

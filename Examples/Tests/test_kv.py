@@ -3,7 +3,7 @@ import socket
 import subprocess
 import time
 
-from harness import Case, Hostile, is_silent, read_exactly, read_to_end, read_until
+from harness import Case, Hostile, ending, is_silent, read_exactly, read_to_end, read_until
 
 
 def command(*words):
@@ -120,6 +120,12 @@ class KeyValue(Hostile, Case):
                 said = b"+PONG\r\n-ERR "  # it was closed under the last bytes
             self.assertTrue(said.startswith(b"+PONG\r\n-ERR "), (bad[:30], said[:100]))
         self.check_health()
+
+    def test_a_refusal_is_heard_by_a_client_that_sends_on(self):
+        said = ending(self.connect(), command("PING") + b"*x\r\n" + bytes(2 << 20))
+        self.assertEqual(said, b"+PONG\r\n-ERR Protocol error: invalid length\r\n")
+        said = ending(self.connect(), command("QUIT") + command("PING") * 100_000)
+        self.assertEqual(said, b"+OK\r\n")
 
     def test_wrong_arguments(self):
         for words in (["GET"], ["GET", "a", "b"], ["SET", "a"], ["SET", "a", "1", "EX"], ["MSET", "a"], ["INCR"], [b""],

@@ -24,7 +24,7 @@ struct Chat: ConnectionHandler {
                 try take(Chat.printable(line.bytes), from: client)
             }
         } catch {
-            guard client.state.lines.failure != nil else { throw error }
+            guard error.operation == .framing else { throw error }
             try leaveRoom(client)
             try dismiss(client, "! a line has at most \(client.state.lines.framing.maximumByteCount) bytes")
         }

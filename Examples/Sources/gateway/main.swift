@@ -44,7 +44,7 @@ struct Gateway: ConnectionHandler {
                 }
             }
         } catch {
-            guard client.state.frames.failure != nil else { throw error }
+            guard error.operation == .framing else { throw error }
             try dismiss(client, .malformed)
         }
     }

@@ -58,7 +58,7 @@ struct WebServer: ConnectionHandler {
                 }
             }
         } catch {
-            guard client.state.heads.failure != nil || client.state.lines.failure != nil else { throw error }
+            guard error.operation == .framing else { throw error }
             refuse(&client.state, client.state.heads.failure != nil ? .headTooLarge : .badRequest)
         }
         if !replies.isEmpty { try client.send(replies) }  // one send for the replies to all that one receive brought

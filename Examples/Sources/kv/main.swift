@@ -31,7 +31,7 @@ struct KeyValueServer: ConnectionHandler {
                 }
             }
         } catch {
-            guard client.state.commands.failure != nil else { throw error }
+            guard error.operation == .framing else { throw error }
             reply("-ERR Protocol error: \(error.detail ?? error.summary)")
             client.state.isLeaving = true
         }
