@@ -14,7 +14,7 @@
 /// | thrown by | what becomes of it |
 /// |---|---|
 /// | ``started(on:)`` | ``Worker/run(_:)`` throws it: the worker ends before its first completion |
-/// | a method for a connection | the connection is aborted; ``closed(_:reason:)`` has ``CloseReason/handlerThrew(_:)`` |
+/// | a method for a connection | the connection is aborted; ``closed(_:reason:)`` has ``CloseReason/handlerThrew(_:)``. ENOTCONN behind a ``IocpContext/close()`` does not: the close goes on |
 /// | the same, for a connection that something else had ended | ``failed(_:in:on:)``, unless it is ENOTCONN: `closed` says more |
 /// | a post, timer or closure without a connection, and `stopping` | ``failed(_:in:on:)`` |
 ///

@@ -29,6 +29,24 @@ extension RealSockets {
             withExtendedLifetime((peer, other)) {}
         }
 
+        /// More bytes of the same batch are handed out after `close()`. Answering them throws ENOTCONN, which is no reason to
+        /// cut the good-bye short.
+        @Test("what is thrown behind a graceful close does not make it a reset", arguments: testedDrivers)
+        func behindClose(driver: Driver) async throws {
+            let server = try IOCPServer(configuration(driver)) { _ in Dismissive() }
+            let address = try server.listen(host: "127.0.0.1", port: 0)
+            for _ in 0..<20 {
+                let peer = try Peer.connect(port: address.port)
+                try peer.send(pattern(1 << 20, seed: 1))
+                peer.finishSending()
+                #expect(try peer.receive(100) == Array("-ERR good-bye\r\n".utf8))
+                #expect(peer.end() == .finished)
+            }
+            #expect(server.port.stats(ofWorker: 0).handlerErrors == 0)
+            server.stop()
+            try server.wait()
+        }
+
         @Test("an error without a connection goes to failed", arguments: testedDrivers, ofWorkers)
         func ofWorker(driver: Driver, method: HandlerMethod) async throws {
             let notes = Notes()
@@ -196,5 +214,12 @@ private struct Late: ConnectionHandler {
     func closed(_ connection: IocpContext<Void>, reason: CloseReason) { reasons.withLock { $0.append(reason) } }
     func failed(_ error: IOCPError, in method: HandlerMethod, on worker: Worker) {
         failures.withLock { $0.append(error) }
+    }
+}
+
+private struct Dismissive: ConnectionHandler {
+    func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
+        try connection.send("-ERR good-bye\r\n")
+        connection.close()
     }
 }
