@@ -7,39 +7,14 @@
 #include "lookup.h"
 #include "windows.h"
 
-/* A closed worker has no slots, so it finds none; nor does another thread than the owner's. */
-static iocp_slot *find_slot(const iocp_worker *worker, iocp_token connection)
-{
-    return iocp_worker_is_mine(worker) ? iocp_slot_find(&worker->table, connection) : NULL;
-}
-
-static iocp_slot *open_slot(const iocp_worker *worker, iocp_token connection)
-{
-    iocp_slot *slot = find_slot(worker, connection);
-    return slot != NULL && slot->state == IOCP_SLOT_OPEN ? slot : NULL;
-}
-
-/* Why a connection cannot be asked: by this thread, it is another worker's, or it is closed or closing. */
-static int absent(const iocp_worker *worker, iocp_token connection)
-{
-    if (iocp_worker_is_foreign(worker))
-        return -EPERM;
-    return connection != 0 && iocp_token_worker(connection) != worker->setup.index ? -EXDEV : -ENOTCONN;
-}
-
-int iocp_worker_find_open(iocp_worker *worker, iocp_token connection, iocp_slot **slot)
-{
-    *slot = open_slot(worker, connection);
-    return *slot != NULL ? 0 : absent(worker, connection);
-}
-
 /* --- receiving ---------------------------------------------------------------------------------------------- */
 
 int iocp_receive_pause(iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = open_slot(worker, connection);
-    if (slot == NULL)
-        return absent(worker, connection);
+    iocp_slot *slot;
+    const int result = iocp_worker_find_open(worker, connection, &slot);
+    if (result < 0)
+        return result;
     slot->flags |= IOCP_SLOT_PAUSED;
     iocp_worker_touch(worker, slot);
     return 0;
@@ -47,9 +22,10 @@ int iocp_receive_pause(iocp_worker *worker, iocp_token connection)
 
 int iocp_receive_resume(iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = open_slot(worker, connection);
-    if (slot == NULL)
-        return absent(worker, connection);
+    iocp_slot *slot;
+    const int result = iocp_worker_find_open(worker, connection, &slot);
+    if (result < 0)
+        return result;
     slot->flags &= ~(uint32_t)IOCP_SLOT_PAUSED;
     iocp_worker_begin_receive_window(worker, slot);
     iocp_worker_touch(worker, slot);
@@ -112,7 +88,7 @@ int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const io
 
 int iocp_connect_cancel(iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = find_slot(worker, connection);
+    iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     if (slot == NULL || slot->state != IOCP_SLOT_CONNECTING)
         return iocp_worker_is_foreign(worker) ? -EPERM : -ENOTCONN;
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true);
@@ -121,27 +97,28 @@ int iocp_connect_cancel(iocp_worker *worker, iocp_token connection)
 
 int iocp_close(iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = find_slot(worker, connection);
+    iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     if (slot == NULL || (slot->state != IOCP_SLOT_OPEN && slot->state != IOCP_SLOT_CONNECTING))
-        return absent(worker, connection);
+        return iocp_worker_absent(worker, connection);
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, false);
     return 0;
 }
 
 int iocp_abort(iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = find_slot(worker, connection);
+    iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     if (slot == NULL || slot->state >= IOCP_SLOT_DRAINING)
-        return absent(worker, connection);
+        return iocp_worker_absent(worker, connection);
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_ABORTED, 0, true);
     return 0;
 }
 
 int iocp_finish_sending(iocp_worker *worker, iocp_token connection)
 {
-    iocp_slot *slot = open_slot(worker, connection);
-    if (slot == NULL)
-        return absent(worker, connection);
+    iocp_slot *slot;
+    const int result = iocp_worker_find_open(worker, connection, &slot);
+    if (result < 0)
+        return result;
     slot->flags |= IOCP_SLOT_FINISH_WANTED;
     iocp_worker_touch(worker, slot);
     return 0;
@@ -151,7 +128,7 @@ int iocp_finish_sending(iocp_worker *worker, iocp_token connection)
 
 uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection)
 {
-    const iocp_slot *slot = find_slot(worker, connection);
+    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     IOCP_CHECK(slot != NULL || !iocp_worker_is_foreign(worker),
                "a connection was asked for its unsent bytes on another thread than its worker's");
     return slot != NULL ? slot->queue.unsent_bytes : 0;
@@ -159,9 +136,9 @@ uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection
 
 int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t key)
 {
-    iocp_slot *slot = find_slot(worker, connection);
+    iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     if (slot == NULL)
-        return absent(worker, connection);
+        return iocp_worker_absent(worker, connection);
     slot->key = key;
     return 0;
 }
@@ -169,27 +146,27 @@ int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t
 /* NULL for a connection whose socket cannot be asked: while the driver closes it, the handle may be another one's. */
 static const iocp_slot *slot_with_socket(const iocp_worker *worker, iocp_token connection)
 {
-    const iocp_slot *slot = find_slot(worker, connection);
+    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     return slot != NULL && slot->handle != IOCP_HANDLE_NONE && slot->state != IOCP_SLOT_CLOSING ? slot : NULL;
 }
 
 int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address)
 {
     const iocp_slot *slot = slot_with_socket(worker, connection);
-    return slot != NULL ? worker->operations->peer(worker->driver, slot->handle, address) : absent(worker, connection);
+    return slot != NULL ? worker->operations->peer(worker->driver, slot->handle, address) : iocp_worker_absent(worker, connection);
 }
 
 int iocp_connection_local(iocp_worker *worker, iocp_token connection, iocp_address *address)
 {
     const iocp_slot *slot = slot_with_socket(worker, connection);
-    return slot != NULL ? worker->operations->local(worker->driver, slot->handle, address) : absent(worker, connection);
+    return slot != NULL ? worker->operations->local(worker->driver, slot->handle, address) : iocp_worker_absent(worker, connection);
 }
 
 int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp_credentials *credentials)
 {
-    const iocp_slot *slot = find_slot(worker, connection);
+    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     if (slot == NULL || slot->handle == IOCP_HANDLE_NONE || slot->state == IOCP_SLOT_CLOSING)
-        return absent(worker, connection);
+        return iocp_worker_absent(worker, connection);
     struct ucred found = {0};
     const int result = worker->operations->option(worker->driver, slot->handle, SO_PEERCRED, &found, sizeof found);
     if (result < 0)
@@ -200,9 +177,9 @@ int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp
 
 int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, iocp_connection_counters *counters)
 {
-    const iocp_slot *slot = find_slot(worker, connection);
+    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     if (slot == NULL)
-        return absent(worker, connection);
+        return iocp_worker_absent(worker, connection);
     /* A silent send was counted before it ended. */
     const uint32_t uncertain_bytes = slot->flags & IOCP_SLOT_SEND_COUNTED ? slot->in_flight_bytes : 0;
     *counters = (iocp_connection_counters){.received_bytes = slot->received_bytes,

@@ -38,15 +38,13 @@ static bool may_take_chunks(const iocp_worker *worker, const iocp_slot *slot, ui
     return keeps_up(slot, count_bytes) || iocp_send_pool_spares_chunks(&worker->pool, more_bytes);
 }
 
-/* Finds a connection that takes sends. What iocp_worker_find_open does stands here again, to be inlined: every send
- * begins with it. */
-static int find_sender(iocp_worker *worker, iocp_token connection, iocp_slot **found)
+/* Finds a connection that takes sends. */
+static int find_sender(const iocp_worker *worker, iocp_token connection, iocp_slot **found)
 {
-    iocp_slot *slot = iocp_worker_is_mine(worker) ? iocp_slot_find(&worker->table, connection) : NULL;
-    if (slot == NULL || slot->state != IOCP_SLOT_OPEN)
-        return iocp_worker_find_open(worker, connection, found);
-    *found = slot;
-    return slot->flags & IOCP_SLOT_FINISH_WANTED ? -EPIPE : 0;
+    const int result = iocp_worker_find_open(worker, connection, found);
+    if (result < 0)
+        return result;
+    return (*found)->flags & IOCP_SLOT_FINISH_WANTED ? -EPIPE : 0;
 }
 
 /* Whether a connection's unsent bytes, and the worker's, may grow by so many. */
