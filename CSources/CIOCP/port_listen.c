@@ -67,19 +67,11 @@ int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_option
 
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure)
 {
-    return iocp_port_listen_all(port, address, 1, false, bound, failure);
-}
-
-int iocp_port_listen_all(iocp_port *port, const iocp_address *addresses, uint32_t address_count, bool v6_only,
-                         iocp_address *bound, iocp_failure *failure)
-{
-    iocp_endpoint endpoints[IOCP_ADDRESSES_MAX];
-    const iocp_listen_options options = {.v6_only = v6_only};
-    for (uint32_t i = 0; i < address_count && i < IOCP_ADDRESSES_MAX; i++)
-        endpoints[i] = iocp_endpoint_tcp(&addresses[i]);
-    const int result = iocp_port_listen_on(port, endpoints, address_count, &options, endpoints, failure);
-    for (uint32_t i = 0; i < address_count && result == 0; i++)
-        bound[i] = endpoints[i].address;
+    const iocp_endpoint wanted = iocp_endpoint_tcp(address);
+    iocp_endpoint found;
+    const int result = iocp_port_listen_on(port, &wanted, 1, NULL, &found, failure);
+    if (result == 0)
+        *bound = found.address;
     return result;
 }
 

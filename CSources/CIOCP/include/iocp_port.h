@@ -124,12 +124,6 @@ int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_option
  * Thread: any. */
 void iocp_port_stop_listening(iocp_port *port);
 
-/* The same on every address of a name, or on none: all on one port, which is a free one of each where it is 0. `bound`
- * has room for address_count, which is 1 to IOCP_ADDRESSES_MAX. v6_only: an IPv6 wildcard takes no IPv4 clients; it is
- * so anyhow where an IPv4 address is among them. */
-int iocp_port_listen_all(iocp_port *port, const iocp_address *addresses, uint32_t address_count, bool v6_only,
-                         iocp_address *bound, iocp_failure *failure);
-
 /* The endpoint number `index`, from 0, of those that the port listens on. Returns 0, or -ENOENT beyond the last.
  * Thread: any. */
 int iocp_port_listening(iocp_port *port, uint32_t index, iocp_endpoint *endpoint);

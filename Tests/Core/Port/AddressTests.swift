@@ -24,10 +24,10 @@ import Testing
         try #require(iocp_port_create(&configuration, &created, &failure) == 0)
         let port = try #require(created)
         defer { iocp_port_destroy(port) }
-        let addresses = [iocp_address](repeating: address, count: 17)
-        var bound = iocp_address()
+        let endpoints = [iocp_endpoint](repeating: iocp_endpoint(), count: 17)
+        var bound = endpoints
         for count in [0, 17] as [UInt32] {
-            #expect(iocp_port_listen_all(port, addresses, count, false, &bound, &failure) == -EINVAL)
+            #expect(iocp_port_listen_on(port, endpoints, count, nil, &bound, &failure) == -EINVAL)
             #expect(failure.stage == IOCP_STAGE_LISTEN)
         }
     }
