@@ -46,11 +46,11 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
-        .testTarget(name: "CoreTests", dependencies: ["CIOCPInternals"], path: "Tests/Core"),
+        .testTarget(name: "CoreTests", dependencies: ["CIOCPInternals", "SharedHarness"], path: "Tests/Core"),
         .testTarget(
             name: "APITests",
             dependencies: [
-                "IOCP", "CIOCPInternals", "ChildProcesses", "AllocationProbe", "ReadmeServer", "ReadmeLoop",
+                "IOCP", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe", "ReadmeServer", "ReadmeLoop",
                 "ReadmeFrames", "TroubledServer", "iocp-generate",
             ],
             path: "Tests/API"),
@@ -70,7 +70,7 @@ let package = Package(
         .executableTarget(
             name: "iocp-soak",
             dependencies: [
-                "IOCP", "SoakSystem",
+                "IOCP", "SoakSystem", "SharedHarness",
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Command"])),
             ],
@@ -82,6 +82,7 @@ let package = Package(
             name: "CIOCPInternals", dependencies: ["CIOCP"], path: "Tests/Support/CIOCPInternals",
             cSettings: coreSettings),
         .executableTarget(name: "iocp-generate", dependencies: ["CIOCP"], path: "Tests/Support/Generate"),
+        .target(name: "SharedHarness", path: "Tests/Support/SharedHarness"),
         .target(name: "ChildProcesses", path: "Tests/Support/ChildProcesses", swiftSettings: swiftSettings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
         .executableTarget(

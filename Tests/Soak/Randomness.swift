@@ -1,18 +1,15 @@
 #if Command
-/// SplitMix64: small, seeded, the same on every machine.
+import SharedHarness
+
+/// Random numbers that can be had again, from a seed.
 struct Randomness: RandomNumberGenerator {
-    private var state: UInt64
+    private var words: SplitMix64
 
     init(seed: UInt64) {
-        state = seed
+        words = SplitMix64(seed: seed)
     }
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var word = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
-        return word ^ (word >> 31)
-    }
+    mutating func next() -> UInt64 { words.next() }
 
     /// As many small numbers as large ones: evenly spread over the powers of two up to `most`.
     mutating func spread(upTo most: Int) -> Int {

@@ -1,4 +1,5 @@
 import IOCP
+import SharedHarness
 
 /// Each rule with each of its options, small enough that random bytes meet every bound.
 enum FramingStyle: CaseIterable {
@@ -80,19 +81,13 @@ enum FramingStyle: CaseIterable {
     }
 }
 
-/// SplitMix64: the same numbers for the same seed, everywhere.
+/// Streams and cuts that can be had again, from a seed.
 struct FramingRandom: RandomNumberGenerator {
-    private var state: UInt64
+    private var words: SplitMix64
 
-    init(seed: UInt64) { state = seed }
+    init(seed: UInt64) { words = SplitMix64(seed: seed) }
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
+    mutating func next() -> UInt64 { words.next() }
 
     mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
 

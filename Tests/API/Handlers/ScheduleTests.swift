@@ -1,4 +1,5 @@
 import IOCP
+import SharedHarness
 import Testing
 
 extension RealSockets {

@@ -189,31 +189,6 @@ private func twoWorkers(_ driver: Driver, workers: Int = 2) throws(IOCPError) ->
     return try CompletionPort(configuration)
 }
 
-/// One worker echoes on its own thread and counts what it opened, until `body` ends on another.
-private func withEcho(on port: CompletionPort, _ body: @escaping @Sendable (Locked<Int>) throws -> Void) async throws {
-    let opened = Locked(0)
-    let ready = Locked(false)
-    try await onThreads(2) { thread in
-        if thread == 0 {
-            let worker = try port.attachWorker()
-            ready.withLock { $0 = true }
-            var batch = CompletionBatch()
-            while let count = try? worker.wait(into: &batch) {
-                for index in 0..<count {
-                    if case .opened = batch[index].event { opened.withLock { $0 += 1 } }
-                    if let bytes = batch.takeBytes(at: index), let connection = batch[index].connection {
-                        try? worker.send(bytes, to: connection)
-                    }
-                }
-            }
-        } else {
-            defer { port.stop() }
-            while !ready.withLock({ $0 }) { sched_yield() }
-            try body(opened)
-        }
-    }
-}
-
 /// How many of the clients, all connected at once, have their bytes back within 5 s.
 private func served(by port: Int, clients: Int) -> Int {
     let peers = (0..<clients).compactMap { _ in try? Peer.connect(port: port) }

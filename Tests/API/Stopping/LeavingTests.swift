@@ -70,27 +70,8 @@ private func withTwoThreads(
     configuration.workers = 2
     configuration.lingerTimeout = .milliseconds(500)
     let port = try CompletionPort(configuration)
-    let opened = Locked(0)
-    let ready = Locked(false)
-    try await onThreads(2) { thread in
-        if thread == 0 {
-            let worker = try port.attachWorker()
-            ready.withLock { $0 = true }
-            var batch = CompletionBatch()
-            while let count = try? worker.wait(into: &batch) {
-                for index in 0..<count {
-                    if case .opened = batch[index].event { opened.withLock { $0 += 1 } }
-                    if let bytes = batch.takeBytes(at: index) {
-                        try worker.send(bytes, to: batch[index].connection!)
-                    }
-                }
-            }
-            #expect(worker.holdings.isEmpty)
-        } else {
-            defer { port.stop() }
-            while !ready.withLock({ $0 }) { sched_yield() }
-            try body(port, try port.listen(host: "127.0.0.1", port: 0), opened)
-        }
+    try await withEcho(on: port) { opened in
+        try body(port, try port.listen(host: "127.0.0.1", port: 0), opened)
     }
 }
 

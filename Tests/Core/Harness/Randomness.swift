@@ -1,13 +1,14 @@
 import Glibc
+import SharedHarness
 
-/// Random numbers that can be had again: SplitMix64, from a seed that is printed, or given by IOCP_TEST_SEED.
+/// Random numbers that can be had again, from a seed that is printed, or given by IOCP_TEST_SEED.
 struct Randomness: RandomNumberGenerator {
     let seed: UInt64
-    private var state: UInt64
+    private var words: SplitMix64
 
     init(seed: UInt64) {
         self.seed = seed
-        state = seed
+        words = SplitMix64(seed: seed)
     }
 
     /// A seed of the environment's, or a fresh one; printed with the name of the test.
@@ -18,13 +19,7 @@ struct Randomness: RandomNumberGenerator {
         return Randomness(seed: seed)
     }
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
+    mutating func next() -> UInt64 { words.next() }
 
     mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
     mutating func happens(oneIn chances: Int) -> Bool { below(chances) == 0 }

@@ -1,5 +1,6 @@
 import CIOCPInternals
 import Glibc
+import SharedHarness
 import Testing
 
 /// A worker belongs to the thread that opened it: a call from another one is refused, or traps where it answers nothing.
@@ -129,30 +130,5 @@ import Testing
             elsewhere { iocp_worker_close(worker.worker) }
         }
         expectMessage(result, "closed or released on another thread than the one that attached it")
-    }
-}
-
-/// Runs `body` on a thread of its own and waits for it.
-@discardableResult
-func elsewhere<Result>(_ body: () -> Result) -> Result {
-    var result: Result?
-    withoutActuallyEscaping({ result = body() }) { escaping in
-        var thread = pthread_t()
-        let call = Unmanaged.passRetained(Call(escaping))
-        precondition(pthread_create(&thread, nil, Call.enter, call.toOpaque()) == 0)
-        pthread_join(thread, nil)
-    }
-    return result!
-}
-
-private final class Call {
-    private var body: (() -> Void)?
-    init(_ body: @escaping () -> Void) { self.body = body }
-
-    static let enter: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { context in
-        let call = Unmanaged<Call>.fromOpaque(context!).takeRetainedValue()
-        call.body!()
-        call.body = nil
-        return nil
     }
 }

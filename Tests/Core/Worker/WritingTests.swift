@@ -1,5 +1,6 @@
 import CIOCPInternals
 import Glibc
+import SharedHarness
 import Testing
 
 /// Sends in parts, and sends that are written piece by piece, against the bounds of a worker and its connections.

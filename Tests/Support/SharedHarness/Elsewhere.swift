@@ -2,7 +2,7 @@ import Glibc
 
 /// Runs `body` on a thread of its own and waits for it: what a value does that was moved to another thread as a whole.
 @discardableResult
-func elsewhere<Result>(_ body: () -> Result) -> Result {
+package func elsewhere<Result>(_ body: () -> Result) -> Result {
     var result: Result?
     withoutActuallyEscaping({ result = body() }) { escaping in
         var thread = pthread_t()
