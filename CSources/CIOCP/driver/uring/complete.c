@@ -80,7 +80,7 @@ static uint32_t reap(iocp_uring *uring, iocp_event *events, uint32_t capacity)
     return count;
 }
 
-/* Busy is who finds work in more than four of five waits. */
+/* A worker is busy if more than four of five waits find work. */
 enum { BUSY = 16, BUSYNESS_MAX = 2 * BUSY, IDLENESS = 4 };
 
 static void note_busyness(iocp_uring *uring, bool found_work)
