@@ -80,19 +80,6 @@ static uint32_t reap(iocp_uring *uring, iocp_event *events, uint32_t capacity)
     return count;
 }
 
-/* A worker is busy if more than four of five waits find work. */
-enum { BUSY = 16, BUSYNESS_MAX = 2 * BUSY, IDLENESS = 4 };
-
-static void note_busyness(iocp_uring *uring, bool found_work)
-{
-    if (found_work)
-        uring->busyness += uring->busyness < BUSYNESS_MAX;
-    else
-        uring->busyness -= uring->busyness < IDLENESS ? uring->busyness : IDLENESS;
-}
-
-enum { GROWTH_LEAST = 8, MIN_WAIT_US = 20 };
-
 int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
 {
     iocp_uring *uring = iocp_uring_of(driver);
@@ -105,25 +92,13 @@ int iocp_uring_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
     const uint32_t send_count = uring->inline_count + uring->silents.tail - uring->silents.head;
     const bool submits = ring->sq.sqe_tail != io_uring_smp_load_acquire(ring->sq.khead);
     const bool pending = kernel_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
-    note_busyness(uring, pending || ready);
+    iocp_uring_note_wait(uring, pending || ready);
     int result = 0;
     if (submits || pending || (!ready && timeout_ns > 0)) {
-        uint32_t want = !ready && timeout_ns > 0 ? 1 : 0;
-        uint32_t min_wait_us = 0;
-        /* Since 6.13 one entry runs no more than max(20, want) pieces of task work. Sends that end within this
-         * submission, and say so, satisfy the wait by themselves, so their number may be wanted without sleeping for
-         * it; and on a busy worker more, or 1,000 busy connections settle in turns of a few messages. The minimum wait
-         * bounds a wrong guess. A worker that sleeps now and then has no need to gather: at a quarter of the peak that
-         * cost a fifth more CPU, and 40 us of latency. */
-        if (uring->min_wait && want > 0 && send_count > 0) {
-            if ((kernel_flags & IORING_SQ_TASKRUN) && uring->busyness >= BUSY) {
-                want = send_count + send_count / 2 + GROWTH_LEAST;
-                min_wait_us = MIN_WAIT_US;
-            } else if (uring->inline_count > 0) {
-                want = uring->inline_count;
-            }
-        }
-        result = iocp_uring_enter(uring, want, timeout_ns, min_wait_us);
+        iocp_uring_threshold threshold = {.want = 0};
+        if (!ready && timeout_ns > 0)
+            threshold = iocp_uring_gather_threshold(uring, kernel_flags & IORING_SQ_TASKRUN, send_count);
+        result = iocp_uring_enter(uring, threshold.want, timeout_ns, threshold.min_wait_us);
     } else {
         iocp_uring_publish_buffers(uring);
     }

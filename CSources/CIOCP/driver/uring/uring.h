@@ -4,6 +4,9 @@
  *   rehearsal.c whether the rings of all workers can be opened
  *   submit.c    intents become submission entries
  *   complete.c  entering the kernel; completion entries become events
+ *   gather.c    how many completions one entry waits for
+ *   ring.c      the ring itself: mapping, entering, free entries
+ *   closing.c   FIN, cancelling an operation, closing a socket
  *   silent.c    sends whose success has no completion entry
  *   command.c   ring commands: asking a socket, placing a socket in the table
  *   lockdown.c  restricting the ring to what is used
@@ -110,7 +113,7 @@ typedef struct iocp_uring {
     int32_t failure;                     /* 0, or the -errno after which nothing of the ring can be relied on */
     uint32_t enter_flags;                /* of every entry */
     uint32_t handles_held;
-    uint32_t busyness;                   /* up with each wait that found work, down with each other */
+    uint32_t busyness;                   /* how often waits find work: see gather.c */
     uint32_t inline_count;               /* prepared sends that end within their submission, and say so */
     uint32_t gather_count;
     uint32_t gather_range_count;
@@ -190,6 +193,20 @@ void iocp_uring_provide(iocp_driver *driver, uint16_t buffer);
 void iocp_uring_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_uring_cancel(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_uring_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
+
+/* gather.c */
+
+/* What an entry waits for: `want` completions, or one once min_wait_us have passed (0: not used). */
+typedef struct iocp_uring_threshold {
+    uint32_t want;
+    uint32_t min_wait_us;
+} iocp_uring_threshold;
+
+/* Before an entry: whether the worker has something to do without it. */
+void iocp_uring_note_wait(iocp_uring *uring, bool found_work);
+
+/* For an entry that may sleep, with so many sends in it or before it whose completions are to come. */
+iocp_uring_threshold iocp_uring_gather_threshold(const iocp_uring *uring, bool has_task_work, uint32_t send_count);
 
 /* complete.c */
 
