@@ -25,22 +25,22 @@ lease-leaks|connection/send_queue.c|s/iocp_receive_buffers_return\(pool->buffers
 shared-leaks-order|connection/send_queue.c|s/ranges\[count - 1\]\.start \+ ranges\[count - 1\]\.count_bytes == node->start/ranges[count - 1].start <= node->start/|ranges that are no neighbours leave as one
 starved-forgotten|worker/flush.c|s/(iocp_slot_receives\(slot\)\)\n)        iocp_worker_service_receive\(worker, slot\);/\1        ;/|a receive that found no buffer is never armed again
 starved-is-reset|worker/events.c|s/case ENOBUFS: \/\* no buffer was free: not a disconnect \*\/\n[^;]*;\n        return;/case ENOBUFS:\n        iocp_worker_fail(worker, slot, event->result);\n        return;/|no buffer counts as a disconnect
-no-rearm|worker/events.c|s/(IOCP_SLOT_RECEIVING \| IOCP_SLOT_RECEIVE_CANCELLED\);\n)        iocp_worker_touch\(worker, slot\);/\1/|a multishot that ended is not armed again
+no-rearm|worker/events.c|s/(        slot->receive = IOCP_RECEIVE_NONE;\n)        iocp_worker_touch\(worker, slot\);/\1/|a multishot that ended is not armed again
 short-send-rest-lost|worker/events.c|s/uint32_t left = sent;/uint32_t left = offered;/|what a short send left over is dropped
 short-send-repeats|connection/send_queue.c|s/node->start \+= count_bytes;/;/|a short send resumes at its start
 settle-loses-piece|connection/send_settle.c|s/pool->nodes\[queue->tail\]\.next = index;\n    queue->tail = index;\n    queue->unsent/queue->tail = index;\n    queue->unsent/|a piece that stays in its place is lost behind one that moved
-slot-reused-early|worker/service.c|s/    if \(slot->outstanding_count > 0\)\n        return;\n/    slot->outstanding_count = 0;\n/|a close does not await what is outstanding
+slot-reused-early|worker/service.c|s/    if \(iocp_slot_awaits_events\(slot\)\)\n        return;\n/    slot->receive = IOCP_RECEIVE_NONE;\n    slot->watch = IOCP_WATCH_NONE;\n    slot->send = IOCP_SEND_NONE;\n/|a close does not await what is outstanding
 closed-twice|worker/outbox.c|s/(if \(never_opened \|\| \(slot->flags & IOCP_SLOT_ANNOUNCED\)\)\n        iocp_worker_emit\(worker, last\);)/\1\n    if (slot->flags \& IOCP_SLOT_ANNOUNCED)\n        iocp_worker_emit(worker, last);/|CLOSED comes twice
-closed-early|worker/service.c|s/(    slot->state = IOCP_SLOT_CLOSING;)/    if (slot->flags \& IOCP_SLOT_ANNOUNCED)\n        iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_CLOSED);\n    slot->flags \&= ~(uint32_t)IOCP_SLOT_ANNOUNCED;\n\1/|CLOSED comes before the socket is closed
+closed-early|worker/service.c|s/(    slot->state = IOCP_SLOT_CLOSING;)/    if (slot->flags \& IOCP_SLOT_ANNOUNCED)\n        iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_CLOSED);\n    iocp_slot_clear(slot, IOCP_SLOT_ANNOUNCED);\n\1/|CLOSED comes before the socket is closed
 marks-dropped|worker/outbox.c|s/(if \(iocp_send_queue_drop\(&worker->pool, &slot->queue, &key\)\)\n)            emit_sent\(worker, slot, key, result\);/\1            ;/|SENT is not reported when the connection fails
 marks-early|worker/sends.c|s/result = iocp_send_queue_mark\(&worker->pool, &slot->queue, key\);/result = iocp_send_queue_mark(\&worker->pool, \&slot->queue, key);\n    iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_SENT, .connection = connection, .key = key});/|SENT comes at once, and again
 delivers-while-closing|worker/events.c|s/    if \(slot->state != IOCP_SLOT_OPEN\)\n        return; \/\* closing: what still arrives is dropped \*\/\n//|bytes are handed out that nobody waits for
 coalesces-over-others|connection/send_queue.c|s/if \(tail->piece == IOCP_PIECE_CHUNK &&\n[^;]*return 0;/;/|a send grows over other connections' bytes
 chunk-reused-in-flight|memory/send_chunks.c|s/(if \(chunks->references\[chunks->current\]) == 1\)\n(            chunks->current_used_bytes = 0)/\1 <= 2)\n\2/|a chunk starts over while a piece of it is unsent
-two-sends|worker/service.c|s/if \(slot->flags & \(IOCP_SLOT_SENDING \| IOCP_SLOT_SHUTTING \| IOCP_SLOT_SEND_DELAYED\)\)\n        return;/if (slot->flags \& IOCP_SLOT_SHUTTING)\n        return;/|two sends of one connection at a time
-fin-too-early|worker/service.c|s/    if \(slot->queue\.head != IOCP_NODE_NONE \|\| \(slot->flags & IOCP_SLOT_SENDING\)\)\n        return false;\n//|FIN does not await what is queued
+two-sends|worker/service.c|s/if \(slot->send != IOCP_SEND_NONE \|\| slot->finish/if (slot->finish/|two sends of one connection at a time
+fin-too-early|worker/service.c|s/    if \(slot->queue\.head != IOCP_NODE_NONE \|\| iocp_slot_is_sending\(slot\)\)\n        return false;\n//|FIN does not await what is queued
 abort-sends-fin|worker/service.c|s/slot->handle, slot->flags & IOCP_SLOT_ABORT\)/slot->handle, false)/|an abort ends with FIN
-no-linger|worker/life.c|s/(if \(abort)(\) \{\n        slot->flags \|= IOCP_SLOT_ABORT;)/\1 || reason == IOCP_CLOSE_LOCAL\2/|a graceful close sends RST
+no-linger|worker/life.c|s/(if \(abort)(\) \{\n        iocp_slot_set\(slot, IOCP_SLOT_ABORT\);)/\1 || reason == IOCP_CLOSE_LOCAL\2/|a graceful close sends RST
 linger-never-ends|worker/expiry.c|s/        slot->state = IOCP_SLOT_DRAINING;\n//|a peer that never finishes holds its slot for ever
 drain-hangs-on-failure|worker/events.c|s/        iocp_worker_touch\(worker, slot\); \/\* one that drains[^\n]*\n//|a send that fails while its connection drains
 post-taken-when-closed|worker/mailbox.c|s/return -ESHUTDOWN;/return 0;/|a post is accepted behind the close of the mailbox
@@ -48,9 +48,9 @@ post-lost-in-full-batch|worker/loop.c|s/taken < worker->out_capacity \/ 2 && has
 post-taken-before-open|worker/mailbox.c|s/atomic_init\(&mailbox->tail, UNOPENED\);/atomic_init(\&mailbox->tail, 0);/|a post is accepted that no worker is there for
 post-wakes-nobody|worker/mailbox.c|s/atomic_store_explicit\(&mailbox->asleep, true, memory_order_relaxed\);/;/|a post does not end a sleep
 silent-before-notice|connection/send_queue.c|s/index == IOCP_NODE_NONE && !has_mark/index == IOCP_NODE_NONE/|nobody hears that what was sent with a notification has left
-silent-while-closing|worker/service.c|s/slot->state == IOCP_SLOT_OPEN &&\n           !\(slot->flags & \(IOCP_SLOT_FINISH_WANTED/!(slot->flags \& (IOCP_SLOT_FINISH_WANTED/|a close waits behind a silent send
-silent-before-fin|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED \|/(IOCP_SLOT_PRESSED |/|FIN waits behind a silent send
-silent-while-pressed|worker/service.c|s/\(IOCP_SLOT_FINISH_WANTED \| IOCP_SLOT_PRESSED \|/(IOCP_SLOT_FINISH_WANTED |/|a connection that was held back waits behind a silent send
+silent-while-closing|worker/service.c|s/return slot->state == IOCP_SLOT_OPEN && slot->finish/return slot->finish/|a close waits behind a silent send
+silent-before-fin|worker/service.c|s/ && slot->finish == IOCP_FINISH_NONE &&/ \&\&/|FIN waits behind a silent send
+silent-while-pressed|worker/service.c|s/\(IOCP_SLOT_PRESSED \| IOCP_SLOT_UNSENT_NOTICE\)\) &&\n/IOCP_SLOT_UNSENT_NOTICE) \&\&\n/|a connection that was held back waits behind a silent send
 silent-counts-all|worker/events.c|s/if \(slot->flags & IOCP_SLOT_SEND_COUNTED\)\n        iocp_worker_recount_silent\(worker, slot, sent\);\n    else/if (!(slot->flags \& IOCP_SLOT_SEND_COUNTED))/|a silent send that took less counts as whole
 portion-drops-rest|worker/flush.c|s/(        service_first\(worker, &worker->traffic\);\n)/\1    worker->traffic.head = worker->traffic.tail;\n/|a flush forgets the connections beyond its portion
 closing-forgotten|worker/flush.c|s/    service_closing\(worker, left\);\n//|connections that close are never serviced
@@ -58,7 +58,7 @@ starved-served-none|worker/flush.c|s/return served < range->provided_count \? ra
 flush-while-owed|worker/loop.c|s/(            \}\n            take_events\(worker\);\n)/\1            iocp_worker_flush(worker);\n/|a flush acts on what the application has not seen yet
 buffer-freed-while-lent|memory/receive_buffers.c|s/if \(buffers->holders\[id\] != 0\)/if (buffers->holders[id] \& DRIVER_HOLDS)/|lent bytes go back to the kernel
 lease-after-done|worker/outbox.c|s/    iocp_receive_buffers_lease\(&worker->buffers, event->buffer\);\n//|received bytes are not leased
-peer-fin-twice|worker/service.c|s/!\(slot->flags & IOCP_SLOT_PEER_FINISHED\) && !held_back/!held_back/|receives again behind the peer's FIN
+peer-fin-twice|worker/service.c|s/slot->receive == IOCP_RECEIVE_NONE\)/slot->receive == IOCP_RECEIVE_NONE || slot->receive == IOCP_RECEIVE_FINISHED)/|receives again behind the peer's FIN
 half-close-ignored|worker/service.c|s/ && !worker->setup\.config->half_close\)/)/|the peer's FIN closes although half-close is on
 writable-forgotten|worker/pressure.c|s/    iocp_worker_emit_of\(worker, slot, IOCP_COMPLETION_WRITABLE\);\n//|a connection that was held back stays so
 unsent-never-falls|worker/outbox.c|s/    worker->unsent_bytes -= slot->queue.unsent_bytes;\n//|what a closed connection had queued counts for ever
@@ -76,21 +76,21 @@ admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client w
 admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
 accepts-unpaid|worker/listeners.c|s/        worker->accepting\.credit -= cost;\n//|more clients are accepted than the rate allows
 held-forgotten|worker/flush.c|s/    if \(worker->accepting\.held\.count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
-break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& (worker->table.slots[i].flags \& IOCP_SLOT_SENDING))/|a worker that fails forgets connections without a send
+break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& iocp_slot_is_sending(\&worker->table.slots[i]))/|a worker that fails forgets connections without a send
 stalled-take-all|worker/squeeze.c|s/if \(newly && iocp_worker_stalled_leave_less_than\(worker, 2\)\)/if (false)/|peers that do not read take all send memory
 stalled-in-place-uncounted|connection/send_settle.c|s/                node->piece = IOCP_PIECE_LEFT;\n[^\n]*\n/                ;\n/|shared chunks that stalled peers keep are not counted
 stalled-newcomers-stay|worker/squeeze.c|s/iocp_worker_stalled_leave_less_than\(worker, 1\) \? slot : //|what victims hold for a while is taken from the reserve without end
 stalled-bytes-uncounted|worker/stalled.c|s/ \|\|\n *worker->stalled_bytes \+ kept_bytes > cap_bytes//|peers that do not read fill the cap of unsent bytes
-stalled-twice|worker/events.c|s/        iocp_worker_unstall\(worker, slot\); \/\* before[^\n]*\n/        slot->flags \&= ~(uint32_t)IOCP_SLOT_SEND_BLOCKED;\n/|a connection stands in the list of stalled ones twice
+stalled-twice|worker/events.c|s/        iocp_worker_unstall\(worker, slot\); \/\* before[^\n]*\n/        iocp_slot_clear(slot, IOCP_SLOT_STALLED);\n/|a connection stands in the list of stalled ones twice
 progress-is-room|worker/expiry.c|s/unacknowledged > 0 \? \(uint32_t\)unacknowledged : 0/0/|a peer that reads a full socket slowly is given up
-progress-judged-in-flight|worker/expiry.c|s/if \(!\(slot->flags & IOCP_SLOT_SENDING\)\)\n        return false;/return false;/|what a send in flight took looks like silence
+progress-judged-in-flight|worker/expiry.c|s/if \(!iocp_slot_is_sending\(slot\)\)\n        return false;/return false;/|what a send in flight took looks like silence
 progress-no-answer|worker/expiry.c|s/if \(unacknowledged == -EBUSY \|\| unacknowledged == -EAGAIN\)\n/if (false)\n/|a question without an answer ends a connection
 progress-hidden-by-fin|worker/expiry.c|s/ - rest_bytes - finish_bytes/ - rest_bytes/|the first byte acknowledged after FIN looks like none
-progress-judged-at-fin|worker/expiry.c|s/    if \(slot->flags & IOCP_SLOT_SHUTTING\) \{\n        look_again\(worker, slot\);\n        return true;\n    \}\n//|a peer is judged while FIN may have left or not
-delayed-send-forgotten|worker/expiry.c|s/        slot->flags &= ~\(uint32_t\)IOCP_SLOT_SEND_DELAYED;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
+progress-judged-at-fin|worker/expiry.c|s/    if \(slot->finish == IOCP_FINISH_SUBMITTED\) \{\n        look_again\(worker, slot\);\n        return true;\n    \}\n//|a peer is judged while FIN may have left or not
+delayed-send-forgotten|worker/expiry.c|s/        slot->send = IOCP_SEND_NONE;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
 stale-timer|worker/timers.c|s/ \|\| name_of\(life, index\) != timer//|an old name cancels a new timer
 unsent-fell-forgotten|worker/pressure.c|s/(below_bytes\)\n)        iocp_worker_end_notice\(worker, slot, 0\);/\1        ;/|few unsent bytes are awaited for ever
-unsent-fell-twice|worker/outbox.c|s/    slot->flags &= ~\(uint32_t\)IOCP_SLOT_UNSENT_NOTICE;\n//|UNSENT_FELL comes again and again
+unsent-fell-twice|worker/outbox.c|s/    iocp_slot_clear\(slot, IOCP_SLOT_UNSENT_NOTICE\);\n//|UNSENT_FELL comes again and again
 unsent-fell-early|worker/pressure.c|s/ &&\n        slot->queue\.unsent_bytes < iocp_slot_terms_of\(&worker->table, slot\)->below_bytes\)/)/|UNSENT_FELL comes while more is unsent
 unsent-fell-dropped|worker/outbox.c|s/    iocp_worker_end_notice\([^;]*;\n//|a close forgets who awaits few unsent bytes
 unsent-fell-sleeps|worker/service.c|s/ \| IOCP_SLOT_UNSENT_NOTICE\)\) &&/)) \&\&/|UNSENT_FELL waits behind a silent send

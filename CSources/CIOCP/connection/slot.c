@@ -71,7 +71,7 @@ void iocp_slot_release(iocp_slot_table *table, uint32_t index)
 {
     iocp_slot *slot = &table->slots[index];
     IOCP_CHECK(slot->state != IOCP_SLOT_FREE, "a slot was released twice");
-    IOCP_CHECK(slot->outstanding_count == 0, "a slot was released with operations outstanding");
+    IOCP_CHECK(!iocp_slot_awaits_events(slot), "a slot was released with operations outstanding");
     IOCP_CHECK(slot->queue.head == IOCP_NODE_NONE, "a slot was released with unsent bytes");
     slot->state = IOCP_SLOT_FREE;
     iocp_slot_fifo_push(&table->free, table, slot);

@@ -1,7 +1,7 @@
 /* One connection's state, and the table of them.
  *
- * A slot is free, or in one life of a connection named by its generation. Slots are handed out in turn, the one that was
- * free for longest first: so a name comes back as late as it can. */
+ * A slot is free, or in one life of a connection named by its generation. Slots are handed out in turn, the one that
+ * was free for longest first: so a name comes back as late as it can. */
 #ifndef IOCP_CONNECTION_SLOT_H
 #define IOCP_CONNECTION_SLOT_H
 
@@ -29,72 +29,149 @@ typedef enum iocp_slot_state : uint8_t {
     IOCP_SLOT_HELD = 7,      /* accepted; whether it may stay is not known, as its address could not be asked yet */
 } iocp_slot_state;
 
-typedef enum iocp_slot_flag : uint32_t {
-    IOCP_SLOT_RECEIVING = 1 << 0,         /* a receive is with the driver */
-    IOCP_SLOT_RECEIVE_CANCELLED = 1 << 1, /* and its cancel was submitted */
-    IOCP_SLOT_SENDING = 1 << 2,           /* a send is with the driver */
-    IOCP_SLOT_SEND_CANCELLED = 1 << 3,
-    IOCP_SLOT_SEND_BLOCKED = 1 << 4,      /* the last send was short: the next one waits for room */
-    IOCP_SLOT_PAUSED = 1 << 5,            /* the application paused receiving */
-    IOCP_SLOT_STARVED = 1 << 6,           /* waits in the FIFO for a receive buffer */
-    IOCP_SLOT_DIRTY = 1 << 7,             /* listed for service at the next flush */
-    IOCP_SLOT_PEER_FINISHED = 1 << 8,     /* the peer's FIN arrived */
-    IOCP_SLOT_FINISH_WANTED = 1 << 9,     /* FIN is due once the queue is empty */
-    IOCP_SLOT_FINISH_SENT = 1 << 10,
-    IOCP_SLOT_ABORT = 1 << 11,            /* close with RST */
-    IOCP_SLOT_ANNOUNCED = 1 << 12,        /* OPENED was handed out, so CLOSED is owed */
-    IOCP_SLOT_LARGE_BUFFERS = 1 << 13,    /* receives into large buffers */
-    IOCP_SLOT_SHUTTING = 1 << 14,         /* a shutdown is with the driver */
-    IOCP_SLOT_CONNECTOR = 1 << 15,        /* opened by connect */
-    IOCP_SLOT_COUNTED = 1 << 16,          /* was open: counted as a connection */
-    IOCP_SLOT_PRESSED = 1 << 17,          /* unsent bytes reached the high mark: receiving pauses until the low one */
-    IOCP_SLOT_SEND_COUNTED = 1 << 18,     /* the send in flight is silent: counted as taken when submitted */
-    IOCP_SLOT_RETRIED = 1 << 19,          /* found no buffer, tried again, and has received nothing since */
-    IOCP_SLOT_SEND_MARKED = 1 << 20,      /* sent_mark_bytes is known */
-    IOCP_SLOT_IDLE_MARKED = 1 << 21,      /* idle_mark_bytes is known: at the latest look the peer was still reading */
-    IOCP_SLOT_DOUBTED = 1 << 22,          /* it is judged once the send in flight ends, which was cancelled for it */
-    IOCP_SLOT_SEND_DELAYED = 1 << 23,     /* the kernel had no memory for the last send: its deadline sends again */
-    IOCP_SLOT_WATCHED = 1 << 24,          /* a watch is with the driver: receiving is paused */
-    IOCP_SLOT_WATCH_CANCELLED = 1 << 25,
-    IOCP_SLOT_WATCH_SPENT = 1 << 26,      /* it has nothing more to tell */
-    IOCP_SLOT_UNHELD = 1 << 27,           /* its own unsent bytes do not hold its receive back */
-    IOCP_SLOT_OWN_MARKS = 1 << 28,        /* its marks are its own: see iocp_slot_terms */
-    IOCP_SLOT_UNSENT_NOTICE = 1 << 29,    /* UNSENT_FELL is owed */
-    IOCP_SLOT_LARGE_WANTED = 1 << 30,     /* fills its buffers: its next receive takes large ones */
+/* Each kind of operation has at most one with the driver. SUBMITTED and CANCELLED are the states of one that is: its
+ * terminal event is still to come, and CANCELLED means that its cancel was submitted. */
+typedef enum iocp_receive_state : uint8_t {
+    IOCP_RECEIVE_NONE = 0,
+    IOCP_RECEIVE_SUBMITTED = 1,
+    IOCP_RECEIVE_CANCELLED = 2,
+    IOCP_RECEIVE_STARVED = 3,  /* in the FIFO of those that wait for a receive buffer */
+    IOCP_RECEIVE_FINISHED = 4, /* the peer's FIN arrived: nothing more comes */
+} iocp_receive_state;
+
+/* Tells of the peer's reset while receiving is paused. */
+typedef enum iocp_watch_state : uint8_t {
+    IOCP_WATCH_NONE = 0,
+    IOCP_WATCH_SUBMITTED = 1,
+    IOCP_WATCH_CANCELLED = 2,
+    IOCP_WATCH_SPENT = 3, /* it has nothing more to tell */
+} iocp_watch_state;
+
+typedef enum iocp_send_state : uint8_t {
+    IOCP_SEND_NONE = 0,
+    IOCP_SEND_SUBMITTED = 1,
+    IOCP_SEND_CANCELLED = 2,
+    IOCP_SEND_DELAYED = 3, /* the kernel had no memory for the last one: the slot's deadline sends again */
+} iocp_send_state;
+
+/* Our FIN. */
+typedef enum iocp_finish_state : uint8_t {
+    IOCP_FINISH_NONE = 0,
+    IOCP_FINISH_WANTED = 1,    /* due once the queue is empty */
+    IOCP_FINISH_SUBMITTED = 2, /* a shutdown is with the driver */
+    IOCP_FINISH_SENT = 3,
+} iocp_finish_state;
+
+/* How the connection came to be. */
+typedef enum iocp_connect_state : uint8_t {
+    IOCP_CONNECT_NONE = 0, /* it was accepted */
+    IOCP_CONNECT_SUBMITTED = 1,
+    IOCP_CONNECT_CANCELLED = 2,
+    IOCP_CONNECT_FAILED = 3,
+    IOCP_CONNECT_OPENED = 4,
+} iocp_connect_state;
+
+/* Which buffers it receives into, where a driver fills whole ones. */
+typedef enum iocp_buffer_choice : uint8_t {
+    IOCP_BUFFERS_SMALL = 0,
+    IOCP_BUFFERS_LARGE_NEXT = 1, /* it fills small ones: its next receive takes large ones */
+    IOCP_BUFFERS_LARGE = 2,
+} iocp_buffer_choice;
+
+/* What is true of a connection beside those states. */
+typedef enum iocp_slot_flag : uint16_t {
+    IOCP_SLOT_DIRTY = 1 << 0,          /* listed for service at the next flush */
+    IOCP_SLOT_ANNOUNCED = 1 << 1,      /* OPENED was handed out, so CLOSED is owed */
+    IOCP_SLOT_ABORT = 1 << 2,          /* close with RST */
+    IOCP_SLOT_PAUSED = 1 << 3,         /* the application paused receiving */
+    IOCP_SLOT_PRESSED = 1 << 4,        /* unsent bytes reached the high mark: receiving pauses until the low one */
+    IOCP_SLOT_UNHELD = 1 << 5,         /* its own unsent bytes do not hold its receive back */
+    IOCP_SLOT_RETRIED = 1 << 6,        /* found no buffer, tried again, and has received nothing since */
+    IOCP_SLOT_STALLED = 1 << 7,        /* the last send was short: the next one waits for room */
+    IOCP_SLOT_SEND_COUNTED = 1 << 8,   /* the send in flight is silent: counted as taken when it was submitted */
+    IOCP_SLOT_SEND_MARKED = 1 << 9,    /* sent_mark_bytes is known */
+    IOCP_SLOT_IDLE_MARKED = 1 << 10,   /* idle_mark_bytes is known: at the latest look the peer was still reading */
+    IOCP_SLOT_DOUBTED = 1 << 11,       /* it is judged once the send in flight ends, which was cancelled for it */
+    IOCP_SLOT_OWN_MARKS = 1 << 12,     /* its marks are its own: see iocp_slot_terms */
+    IOCP_SLOT_UNSENT_NOTICE = 1 << 13, /* UNSENT_FELL is owed */
 } iocp_slot_flag;
 
 /* Two cache lines: the first holds what every message touches. */
 typedef struct iocp_slot {
-    uint32_t generation_low;   /* see iocp_slot_generation */
-    uint32_t handle;           /* the driver's name of the socket */
-    uint32_t flags;
-    uint32_t in_flight_bytes;  /* offered to the send in flight */
+    uint32_t generation_low;  /* see iocp_slot_generation */
+    uint32_t handle;          /* the driver's name of the socket */
+    uint32_t in_flight_bytes; /* offered to the send in flight */
     iocp_send_queue queue;
+    uint16_t flags; /* of iocp_slot_flag */
     iocp_slot_state state;
-    uint8_t outstanding_count; /* operations with the driver whose terminal event is still to come */
+    iocp_receive_state receive : 3;
+    iocp_send_state send : 2;
+    iocp_finish_state finish : 2;
+    iocp_watch_state watch : 2;
+    iocp_connect_state connect : 3;
+    iocp_buffer_choice buffers : 2;
     uint8_t close_reason;
     uint8_t generation_high;
     uint64_t key;
     uint64_t received_bytes;
     uint64_t sent_bytes;
-    uint64_t received_ns;     /* when bytes last arrived: the clock of the wait that brought them */
+    uint64_t received_ns; /* when bytes last arrived: the clock of the wait that brought them */
 
     _Alignas(IOCP_CACHE_LINE_BYTES) uint64_t opened_ns;
-    uint64_t sent_ns;              /* when a send last took bytes, or the peer was seen to have acknowledged some */
-    uint32_t sent_mark_bytes;      /* acknowledged bytes, modulo 2^32, at the latest look of the send or linger deadline */
-    uint32_t idle_mark_bytes;      /* and of the idle deadline */
-    uint64_t sent_mark_ns;         /* when the window of the send or linger deadline began */
-    uint64_t received_mark_bytes;  /* received_bytes when the window of the receive deadline began */
+    uint64_t sent_ns;         /* when a send last took bytes, or the peer was seen to have acknowledged some */
+    uint32_t sent_mark_bytes; /* acknowledged bytes, modulo 2^32, at the latest look of the send or linger deadline */
+    uint32_t idle_mark_bytes; /* and of the idle deadline */
+    uint64_t sent_mark_ns;    /* when the window of the send or linger deadline began */
+    uint64_t received_mark_bytes; /* received_bytes when the window of the receive deadline began */
     uint64_t received_mark_ns;
-    uint32_t next;                 /* free list, starved FIFO, or held clients */
+    uint32_t next; /* free list, starved FIFO, or held clients */
     int32_t close_result;
-    iocp_address_key address;      /* as which it is counted; 0: it is not */
+    iocp_address_key address; /* as which it is counted; 0: it is not */
 } iocp_slot;
 
 _Static_assert(offsetof(iocp_slot, opened_ns) == IOCP_CACHE_LINE_BYTES, "what a message touches is one cache line");
 _Static_assert(sizeof(iocp_slot) == 2 * IOCP_CACHE_LINE_BYTES, "an idle connection costs two cache lines");
 
-/* States in which bytes are received, be it to be dropped. */
+/* --- what a slot's state means ------------------------------------------------------------------------------- */
+
+static inline void iocp_slot_set(iocp_slot *slot, iocp_slot_flag flag)
+{
+    slot->flags |= flag;
+}
+
+static inline void iocp_slot_clear(iocp_slot *slot, uint32_t flags)
+{
+    slot->flags &= (uint16_t)~flags;
+}
+
+static inline bool iocp_slot_is_receiving(const iocp_slot *slot)
+{
+    return slot->receive == IOCP_RECEIVE_SUBMITTED || slot->receive == IOCP_RECEIVE_CANCELLED;
+}
+
+static inline bool iocp_slot_is_watching(const iocp_slot *slot)
+{
+    return slot->watch == IOCP_WATCH_SUBMITTED || slot->watch == IOCP_WATCH_CANCELLED;
+}
+
+static inline bool iocp_slot_is_sending(const iocp_slot *slot)
+{
+    return slot->send == IOCP_SEND_SUBMITTED || slot->send == IOCP_SEND_CANCELLED;
+}
+
+static inline bool iocp_slot_is_connecting(const iocp_slot *slot)
+{
+    return slot->connect == IOCP_CONNECT_SUBMITTED || slot->connect == IOCP_CONNECT_CANCELLED;
+}
+
+/* Whether an operation is with the driver whose terminal event is still to come, other than the close of its socket. */
+static inline bool iocp_slot_awaits_events(const iocp_slot *slot)
+{
+    return iocp_slot_is_receiving(slot) || iocp_slot_is_sending(slot) || iocp_slot_is_watching(slot) ||
+           iocp_slot_is_connecting(slot) || slot->finish == IOCP_FINISH_SUBMITTED;
+}
+
+/* States in which bytes are received, even if only to drop them. */
 static inline bool iocp_slot_receives(const iocp_slot *slot)
 {
     return slot->state == IOCP_SLOT_OPEN || slot->state == IOCP_SLOT_FLUSHING || slot->state == IOCP_SLOT_LINGERING;
@@ -103,18 +180,39 @@ static inline bool iocp_slot_receives(const iocp_slot *slot)
 /* Whether receiving pauses: the application wants it so, or unsent bytes do. */
 static inline bool iocp_slot_is_held_back(const iocp_slot *slot)
 {
-    return (slot->flags & IOCP_SLOT_PAUSED) || (slot->flags & (IOCP_SLOT_PRESSED | IOCP_SLOT_UNHELD)) == IOCP_SLOT_PRESSED;
+    return (slot->flags & IOCP_SLOT_PAUSED) ||
+           (slot->flags & (IOCP_SLOT_PRESSED | IOCP_SLOT_UNHELD)) == IOCP_SLOT_PRESSED;
 }
 
-/* What only some connections have. It lies beside the slots and is touched when it is used, so the others pay nothing. */
+/* Bytes that were counted as sent, and may not have been taken: a silent send is counted before it ends. */
+static inline uint32_t iocp_slot_uncertain_bytes(const iocp_slot *slot)
+{
+    return slot->flags & IOCP_SLOT_SEND_COUNTED ? slot->in_flight_bytes : 0;
+}
+
+/* Whether a connect ended, or ends, without a connection. */
+static inline bool iocp_slot_never_opened(const iocp_slot *slot)
+{
+    return slot->connect != IOCP_CONNECT_NONE && slot->connect != IOCP_CONNECT_OPENED;
+}
+
+/* Whether it counts as a connection: it is open, or was. */
+static inline bool iocp_slot_is_connection(const iocp_slot *slot)
+{
+    return slot->state != IOCP_SLOT_HELD && !iocp_slot_never_opened(slot);
+}
+
+/* What only some connections have. It lies beside the slots and is touched when it is used, so the others pay nothing.
+ */
 typedef struct iocp_slot_terms {
     iocp_send_marks marks; /* valid with IOCP_SLOT_OWN_MARKS */
     uint32_t below_bytes;  /* this and the key with IOCP_SLOT_UNSENT_NOTICE */
     uint64_t notice_key;
-    bool marks_changed;    /* since the slot was serviced */
+    bool marks_changed; /* since the slot was serviced */
 } iocp_slot_terms;
 
-/* A FIFO of slots, linked through `next`: those that wait for a receive buffer or for admission, or are free. A slot stands in one once. */
+/* A FIFO of slots, linked through `next`: those that wait for a receive buffer or for admission, or are free. A slot
+ * stands in one once. */
 typedef struct iocp_slot_fifo {
     uint32_t head;
     uint32_t tail;
@@ -134,7 +232,7 @@ typedef struct iocp_slot_table {
     uint32_t slot_count;
     uint32_t worker;
     iocp_slot_fifo free;
-    uint32_t untouched;  /* slots at and above this were never used */
+    uint32_t untouched; /* slots at and above this were never used */
     uint32_t used_count;
 } iocp_slot_table;
 

@@ -15,10 +15,10 @@
 static void consider_large_buffers(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
     const iocp_buffer_range *small = &worker->buffers.classes[IOCP_BUFFER_SMALL];
-    if (!worker->operations->whole_buffers || (slot->flags & (IOCP_SLOT_LARGE_BUFFERS | IOCP_SLOT_LARGE_WANTED)) ||
+    if (!worker->operations->whole_buffers || slot->buffers != IOCP_BUFFERS_SMALL ||
         (uint32_t)event->result < small->buffer_bytes)
         return;
-    slot->flags |= IOCP_SLOT_LARGE_WANTED;
+    slot->buffers = IOCP_BUFFERS_LARGE_NEXT;
     iocp_worker_touch(worker, slot);
 }
 
@@ -32,7 +32,7 @@ static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_even
 {
     slot->received_bytes += (uint32_t)event->result;
     slot->received_ns = worker->now_ns;
-    slot->flags &= ~(uint32_t)IOCP_SLOT_RETRIED;
+    iocp_slot_clear(slot, IOCP_SLOT_RETRIED);
     note_receive_bytes(worker, (uint32_t)event->result);
     IOCP_STATS_ADD(worker->stats, received_bytes, (uint32_t)event->result);
     IOCP_STATS_ADD(worker->stats, received_operations, 1);
@@ -45,7 +45,7 @@ static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_even
 
 static void peer_finished(iocp_worker *worker, iocp_slot *slot)
 {
-    slot->flags |= IOCP_SLOT_PEER_FINISHED;
+    slot->receive = IOCP_RECEIVE_FINISHED;
     /* Without half-close the service begins to close, at the next flush: bytes of this very batch are still to be
      * handed out, and their replies must find the connection open. */
     if (slot->state != IOCP_SLOT_OPEN || !worker->setup.config->half_close)
@@ -57,15 +57,14 @@ static void peer_finished(iocp_worker *worker, iocp_slot *slot)
 static void starve(iocp_worker *worker, iocp_slot *slot)
 {
     IOCP_STATS_ADD(worker->stats, starved_receives, 1);
-    slot->flags |= IOCP_SLOT_STARVED;
+    slot->receive = IOCP_RECEIVE_STARVED;
     iocp_slot_fifo_push(iocp_worker_starved(worker, slot), &worker->table, slot);
 }
 
 static void handle_receive(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
     if (!(event->flags & IOCP_EVENT_MORE)) {
-        slot->outstanding_count--;
-        slot->flags &= ~(uint32_t)(IOCP_SLOT_RECEIVING | IOCP_SLOT_RECEIVE_CANCELLED);
+        slot->receive = IOCP_RECEIVE_NONE;
         iocp_worker_touch(worker, slot);
     }
     if (event->result > 0) {
@@ -109,17 +108,17 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
 {
     const uint32_t offered = slot->in_flight_bytes;
     const uint32_t sent = event->result > 0 ? (uint32_t)event->result : 0;
-    const bool stalled = slot->flags & IOCP_SLOT_SEND_BLOCKED;
+    const bool stalled = slot->flags & IOCP_SLOT_STALLED;
     IOCP_CHECK(sent <= offered, "a driver reported more bytes sent than it was given");
     if (slot->flags & IOCP_SLOT_SEND_COUNTED)
         iocp_worker_recount_silent(worker, slot, sent);
     else
         iocp_worker_count_send(worker, slot, sent);
-    slot->outstanding_count--;
+    slot->send = IOCP_SEND_NONE;
     slot->in_flight_bytes = 0;
-    slot->flags &= ~(uint32_t)(IOCP_SLOT_SENDING | IOCP_SLOT_SEND_CANCELLED | IOCP_SLOT_SEND_COUNTED);
+    iocp_slot_clear(slot, IOCP_SLOT_SEND_COUNTED);
     if (sent > 0)
-        iocp_worker_unstall(worker, slot); /* before its bytes leave the queue; a short one stalls anew, behind others */
+        iocp_worker_unstall(worker, slot); /* before its bytes leave the queue; a short send stalls anew, at the end */
     if (event->result < 0 && !may_send_again(event->result)) {
         iocp_worker_fail(worker, slot, event->result);
         iocp_worker_touch(worker, slot); /* one that drains already waits for this very event */
@@ -140,28 +139,25 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
         if (event->result == -ENOBUFS || event->result == -ENOMEM)
             iocp_worker_delay_send(worker, slot);
     }
-    if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN ||
-        (slot->flags & (IOCP_SLOT_FINISH_WANTED | IOCP_SLOT_DOUBTED)))
+    if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN || slot->finish == IOCP_FINISH_WANTED ||
+        (slot->flags & IOCP_SLOT_DOUBTED))
         iocp_worker_touch(worker, slot);
 }
 
 static void handle_watch(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
-    const bool receives = (slot->flags & IOCP_SLOT_RECEIVING) ||
-                          (slot->flags & (IOCP_SLOT_STARVED | IOCP_SLOT_PAUSED)) == IOCP_SLOT_STARVED;
-    slot->outstanding_count--;
-    slot->flags &= ~(uint32_t)(IOCP_SLOT_WATCHED | IOCP_SLOT_WATCH_CANCELLED);
-    if (event->result == 0)
-        slot->flags |= IOCP_SLOT_WATCH_SPENT;
+    const bool starved = slot->receive == IOCP_RECEIVE_STARVED && !(slot->flags & IOCP_SLOT_PAUSED);
+    const bool receives = iocp_slot_is_receiving(slot) || starved;
+    slot->watch = event->result == 0 ? IOCP_WATCH_SPENT : IOCP_WATCH_NONE;
     /* A receive that was armed again meanwhile, or waits for a buffer, finds the error behind the bytes before it. */
-    else if (event->result != -ECANCELED && !receives)
+    if (event->result < 0 && event->result != -ECANCELED && !receives)
         iocp_worker_fail(worker, slot, event->result);
     iocp_worker_touch(worker, slot);
 }
 
 static void handle_connect(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
-    slot->outstanding_count--;
+    slot->connect = IOCP_CONNECT_FAILED; /* but for what follows */
     iocp_worker_touch(worker, slot);
     if (slot->state != IOCP_SLOT_CONNECTING)
         return; /* given up meanwhile */
@@ -169,6 +165,7 @@ static void handle_connect(iocp_worker *worker, iocp_slot *slot, const iocp_even
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_FAILED, event->result, true);
         return;
     }
+    slot->connect = IOCP_CONNECT_OPENED;
     IOCP_STATS_ADD(worker->stats, connected, 1);
     iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
     iocp_worker_opened(worker, slot);
@@ -194,15 +191,13 @@ static void handle_connection_event(iocp_worker *worker, const iocp_event *event
         handle_watch(worker, slot, event);
         return;
     case IOCP_OPERATION_SHUTDOWN:
-        slot->outstanding_count--;
         worker->shutdown_count--;
-        slot->flags &= ~(uint32_t)IOCP_SLOT_SHUTTING;
+        slot->finish = IOCP_FINISH_SENT;
         if (event->result < 0)
             iocp_worker_fail(worker, slot, event->result);
         iocp_worker_touch(worker, slot);
         return;
     case IOCP_OPERATION_CLOSE:
-        slot->outstanding_count--;
         iocp_worker_slot_release(worker, slot);
         return;
     case IOCP_OPERATION_NONE:

@@ -20,8 +20,8 @@ static void time_out(iocp_worker *worker, iocp_slot *slot, iocp_close_reason rea
 
 /* --- progress ----------------------------------------------------------------------------------------------- */
 
-/* What one look at a connection found. Progress is the peer's: what it acknowledged. Room in the socket says less: a full
- * one of some megabytes has none to report until the peer has read a third of it. */
+/* What one look at a connection found. Progress is the peer's: what it acknowledged. Room in the socket says less: a
+ * full one of some megabytes has none to report until the peer has read a third of it. */
 typedef struct look {
     bool answered;
     uint32_t unacknowledged_bytes;
@@ -33,16 +33,15 @@ static look look_at(iocp_worker *worker, const iocp_slot *slot)
     const int unacknowledged = worker->operations->unacknowledged(worker->driver, slot->handle);
     if (unacknowledged == -EBUSY || unacknowledged == -EAGAIN)
         return (look){.answered = false};
-    /* A silent send was counted before it ended. */
-    const uint32_t uncertain_bytes = slot->flags & IOCP_SLOT_SEND_COUNTED ? slot->in_flight_bytes : 0;
     /* Where the kernel cannot be asked, what the socket took has to do. */
     const uint32_t rest_bytes = unacknowledged > 0 ? (uint32_t)unacknowledged : 0;
-    /* The kernel counts FIN as a byte once it left. Here it counts from the start: otherwise it would hide the first byte
-     * that the peer acknowledges. */
-    const uint32_t finish_bytes = rest_bytes > 0 && (slot->flags & IOCP_SLOT_SHUTTING) ? 1 : 0;
+    /* The kernel counts FIN as a byte once it left. Here it counts from the start: otherwise it would hide the first
+     * byte that the peer acknowledges. */
+    const uint32_t finish_bytes = rest_bytes > 0 && slot->finish == IOCP_FINISH_SUBMITTED ? 1 : 0;
     return (look){.answered = true,
                   .unacknowledged_bytes = rest_bytes,
-                  .acknowledged_bytes = (uint32_t)slot->sent_bytes - uncertain_bytes - rest_bytes - finish_bytes};
+                  .acknowledged_bytes =
+                      (uint32_t)slot->sent_bytes - iocp_slot_uncertain_bytes(slot) - rest_bytes - finish_bytes};
 }
 
 /* No answer is no reason to end anybody. */
@@ -51,22 +50,19 @@ static void look_again(iocp_worker *worker, const iocp_slot *slot)
     iocp_worker_arm(worker, slot, worker->now_ns + IOCP_ASK_AGAIN_MS * UINT64_C(1000000));
 }
 
-/* The send in flight may have taken as many bytes as the peer acknowledged, and its event is still to come: that looks like
- * no progress. So nobody is judged while one is in flight: it is cancelled, and its end looks again. FIN counts as a byte,
- * too. So a peer is not judged before the shutdown ended: the worker looks again later. */
+/* The send in flight may have taken as many bytes as the peer acknowledged, and its event is still to come: that looks
+ * like no progress. So nobody is judged while one is in flight: it is cancelled, and its end looks again. FIN counts as
+ * a byte, too. So a peer is not judged before the shutdown ended: the worker looks again later. */
 static bool is_doubtful(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->flags & IOCP_SLOT_SHUTTING) {
+    if (slot->finish == IOCP_FINISH_SUBMITTED) {
         look_again(worker, slot);
         return true;
     }
-    if (!(slot->flags & IOCP_SLOT_SENDING))
+    if (!iocp_slot_is_sending(slot))
         return false;
-    slot->flags |= IOCP_SLOT_DOUBTED;
-    if (!(slot->flags & IOCP_SLOT_SEND_CANCELLED)) {
-        slot->flags |= IOCP_SLOT_SEND_CANCELLED;
-        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND), slot->handle);
-    }
+    iocp_slot_set(slot, IOCP_SLOT_DOUBTED);
+    iocp_worker_cancel_send(worker, slot);
     return true;
 }
 
@@ -74,7 +70,7 @@ static bool is_doubtful(iocp_worker *worker, iocp_slot *slot)
 static bool mark_sent(iocp_slot *slot, const look *found)
 {
     const bool moved = !(slot->flags & IOCP_SLOT_SEND_MARKED) || slot->sent_mark_bytes != found->acknowledged_bytes;
-    slot->flags |= IOCP_SLOT_SEND_MARKED;
+    iocp_slot_set(slot, IOCP_SLOT_SEND_MARKED);
     slot->sent_mark_bytes = found->acknowledged_bytes;
     return moved;
 }
@@ -87,9 +83,9 @@ static bool mark_idle(iocp_slot *slot, const look *found)
                                                            : found->unacknowledged_bytes > 0;
     slot->idle_mark_bytes = found->acknowledged_bytes;
     if (found->unacknowledged_bytes > 0)
-        slot->flags |= IOCP_SLOT_IDLE_MARKED;
+        iocp_slot_set(slot, IOCP_SLOT_IDLE_MARKED);
     else
-        slot->flags &= ~(uint32_t)IOCP_SLOT_IDLE_MARKED;
+        iocp_slot_clear(slot, IOCP_SLOT_IDLE_MARKED);
     return reads;
 }
 
@@ -144,8 +140,8 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
     if (!reads_on(worker, slot))
         return;
     if (config->receive_timeout_ns > 0 && worker->now_ns >= slot->received_mark_ns + config->receive_timeout_ns) {
-        const bool held_back = iocp_slot_is_held_back(slot) || (slot->flags & IOCP_SLOT_STARVED);
-        if (!held_back && !(slot->flags & IOCP_SLOT_PEER_FINISHED) &&
+        const bool held_back = iocp_slot_is_held_back(slot) || slot->receive == IOCP_RECEIVE_STARVED;
+        if (!held_back && slot->receive != IOCP_RECEIVE_FINISHED &&
             slot->received_bytes - slot->received_mark_bytes < config->receive_progress_bytes) {
             time_out(worker, slot, IOCP_CLOSE_RECEIVE_TIMEOUT);
             return;
@@ -155,9 +151,9 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_arm(worker, slot, iocp_worker_due_ns(worker, slot));
 }
 
-/* A peer that takes what is unsent, or in the socket, is waited for; one that takes nothing for as long as the connection
- * lingers is not. After FIN the kernel would go on by itself, but not for a peer that still sends: it answers such bytes
- * with RST, and the last reply is lost. */
+/* A peer that takes what is unsent, or in the socket, is waited for; one that takes nothing for as long as the
+ * connection lingers is not. After FIN the kernel would go on by itself, but not for a peer that still sends: it
+ * answers such bytes with RST, and the last reply is lost. */
 static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
 {
     if (worker->now_ns < iocp_worker_linger_due_ns(worker, slot)) {
@@ -195,8 +191,8 @@ static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
 void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
 {
     /* A slot whose socket is being closed is not listed any more: its release would find it in a list. */
-    if ((slot->flags & IOCP_SLOT_SEND_DELAYED) && slot->state != IOCP_SLOT_CLOSING) {
-        slot->flags &= ~(uint32_t)IOCP_SLOT_SEND_DELAYED;
+    if (slot->send == IOCP_SEND_DELAYED && slot->state != IOCP_SLOT_CLOSING) {
+        slot->send = IOCP_SEND_NONE;
         iocp_worker_touch(worker, slot);
     }
     switch (slot->state) {

@@ -1,8 +1,9 @@
-/* The end of a worker whose driver failed: every connection is closed with the driver's error, and nothing else goes on.
+/* The end of a worker whose driver failed: every connection is closed with the driver's error, and nothing else goes
+ * on.
  *
  * Completions were lost, so which operations are outstanding is not known any more. A new driver on the same memory is
- * no way out: what the old one still has may be written to a receive buffer, or read from a send chunk, until the kernel
- * has let go of the last of it, and nobody tells when that is (guarantee G9). */
+ * no way out: what the old one still has may be written to a receive buffer, or read from a send chunk, until the
+ * kernel has let go of the last of it, and nobody tells when that is (guarantee G9). */
 #include <errno.h>
 
 #include "failure.h"
@@ -10,6 +11,17 @@
 #include "life.h"
 #include "outbox.h"
 #include "sent.h"
+
+/* The driver is gone, so no event will end them. */
+static void forget_operations(iocp_slot *slot)
+{
+    slot->receive = IOCP_RECEIVE_NONE;
+    slot->watch = IOCP_WATCH_NONE;
+    slot->send = IOCP_SEND_NONE;
+    slot->finish = IOCP_FINISH_NONE;
+    if (iocp_slot_is_connecting(slot))
+        slot->connect = IOCP_CONNECT_FAILED;
+}
 
 static void end_connection(iocp_worker *worker, iocp_slot *slot, int32_t result)
 {
@@ -20,8 +32,8 @@ static void end_connection(iocp_worker *worker, iocp_slot *slot, int32_t result)
     if (slot->flags & IOCP_SLOT_SEND_COUNTED)
         iocp_worker_recount_silent(worker, slot, 0);
     iocp_worker_drop_queue(worker, slot);
-    slot->outstanding_count = 0;
-    slot->flags &= ~(uint32_t)(IOCP_SLOT_DIRTY | IOCP_SLOT_STARVED);
+    forget_operations(slot);
+    iocp_slot_clear(slot, IOCP_SLOT_DIRTY);
     iocp_worker_slot_release(worker, slot);
 }
 
@@ -30,8 +42,8 @@ static void forget_lists(iocp_worker *worker)
     worker->event_next = worker->event_count = 0;
     worker->traffic.head = worker->traffic.tail;
     worker->closing.head = worker->closing.tail;
-    worker->feeds_on = false;
-    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
+    worker->starved_remain = false;
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class ++)
         worker->starved[class] = worker->passed_over[class] = iocp_slot_fifo_empty();
 }
 

@@ -24,11 +24,11 @@ static iocp_slot *next_starved(iocp_worker *worker, iocp_buffer_class class)
 /* Returns whether it receives again. */
 static bool try_again(iocp_worker *worker, iocp_slot *slot)
 {
-    slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
-    slot->flags |= IOCP_SLOT_RETRIED;
+    slot->receive = IOCP_RECEIVE_NONE;
+    iocp_slot_set(slot, IOCP_SLOT_RETRIED);
     if (iocp_slot_receives(slot))
         iocp_worker_service_receive(worker, slot);
-    return slot->flags & IOCP_SLOT_RECEIVING;
+    return slot->receive == IOCP_RECEIVE_SUBMITTED;
 }
 
 /* Gives the driver free buffers, then lets the starved try again, about as many as will find room and at most
@@ -48,7 +48,7 @@ static uint32_t feed_receives(iocp_worker *worker, iocp_buffer_class class, uint
     uint32_t made = 0;
     while (made < most && iocp_worker_has_starved(worker, class))
         made += try_again(worker, next_starved(worker, class));
-    worker->feeds_on |= made < served && iocp_worker_has_starved(worker, class);
+    worker->starved_remain |= made < served && iocp_worker_has_starved(worker, class);
     return made;
 }
 
@@ -78,7 +78,7 @@ static void service_first(iocp_worker *worker, iocp_service_list *list)
 {
     iocp_slot *slot = &worker->table.slots[list->slots[list->head++ & list->mask]];
     iocp_worker_service(worker, slot);
-    slot->flags &= ~(uint32_t)IOCP_SLOT_DIRTY; /* after: a slot that closes is not listed again meanwhile */
+    iocp_slot_clear(slot, IOCP_SLOT_DIRTY); /* after: a slot that closes is not listed again meanwhile */
 }
 
 /* Services at most `most` slots with traffic; returns how many. Servicing lists no other slot. A broadcast to thousands
@@ -101,7 +101,7 @@ static void service_closing(iocp_worker *worker, uint32_t most)
 void iocp_worker_flush(iocp_worker *worker)
 {
     uint32_t left = flush_slots_max(worker);
-    worker->feeds_on = false;
+    worker->starved_remain = false;
     if (worker->accepting.held.count > 0)
         iocp_worker_admit_held(worker);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)

@@ -16,22 +16,20 @@ iocp_slot *iocp_worker_slot_take(iocp_worker *worker, uint32_t handle, iocp_slot
     slot->handle = handle;
     slot->state = state;
     if (!worker->setup.config->holds_back_receive)
-        slot->flags |= IOCP_SLOT_UNHELD;
+        iocp_slot_set(slot, IOCP_SLOT_UNHELD);
     return slot;
 }
 
 void iocp_worker_opened(iocp_worker *worker, iocp_slot *slot)
 {
     slot->state = IOCP_SLOT_OPEN;
-    slot->flags |= IOCP_SLOT_COUNTED;
     slot->opened_ns = worker->now_ns;
     slot->received_ns = worker->now_ns;
     IOCP_STATS_ADD(worker->stats, connections, 1);
     iocp_worker_arm_deadline(worker, slot);
 }
 
-void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
-                             bool abort)
+void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result, bool abort)
 {
     /* A graceful close that is cut before everything was sent says what cut it. */
     if (slot->close_reason == 0 || (abort && slot->state == IOCP_SLOT_FLUSHING)) {
@@ -56,7 +54,7 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
         return;
     }
     if (abort) {
-        slot->flags |= IOCP_SLOT_ABORT;
+        iocp_slot_set(slot, IOCP_SLOT_ABORT);
         slot->state = IOCP_SLOT_DRAINING;
         iocp_worker_unstall(worker, slot);
     } else {
@@ -64,6 +62,19 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
         iocp_worker_arm_linger(worker, slot);
     }
     iocp_worker_touch(worker, slot);
+}
+
+void iocp_worker_cancel(iocp_worker *worker, const iocp_slot *slot, iocp_operation operation)
+{
+    worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, operation), slot->handle);
+}
+
+void iocp_worker_cancel_send(iocp_worker *worker, iocp_slot *slot)
+{
+    if (slot->send != IOCP_SEND_SUBMITTED)
+        return;
+    slot->send = IOCP_SEND_CANCELLED;
+    iocp_worker_cancel(worker, slot, IOCP_OPERATION_SEND);
 }
 
 void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result)
@@ -87,11 +98,12 @@ void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result)
 void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
 {
     const uint32_t index = iocp_slot_index(&worker->table, slot);
-    IOCP_CHECK(!(slot->flags & (IOCP_SLOT_DIRTY | IOCP_SLOT_STARVED)), "a slot was released while it is still listed");
+    IOCP_CHECK(!(slot->flags & IOCP_SLOT_DIRTY) && slot->receive != IOCP_RECEIVE_STARVED,
+               "a slot was released while it is still listed");
     iocp_deadlines_disarm(&worker->deadlines, index);
     if (slot->address != 0)
         iocp_address_counts_release(worker->setup.addresses, slot->address);
-    if (slot->flags & IOCP_SLOT_COUNTED) {
+    if (iocp_slot_is_connection(slot)) {
         IOCP_STATS_ADD(worker->stats, closed, 1);
         IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
     }

@@ -14,6 +14,12 @@ void iocp_worker_opened(iocp_worker *worker, iocp_slot *slot);
 void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
                              bool abort);
 
+/* Asks the driver to end an operation; its own event tells how it ended. */
+void iocp_worker_cancel(iocp_worker *worker, const iocp_slot *slot, iocp_operation operation);
+
+/* Cancels the send in flight, if there is one that was not cancelled. */
+void iocp_worker_cancel_send(iocp_worker *worker, iocp_slot *slot);
+
 /* The transport failed: no more can be sent or received. */
 void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result);
 

@@ -64,7 +64,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* How long the driver may sleep. */
 static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
 {
-    if (worker->out_count > 0 || iocp_worker_flushes_on(worker))
+    if (worker->out_count > 0 || iocp_worker_flush_incomplete(worker))
         return 0;
     uint64_t sleep = iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns);
     if (until_ns != UINT64_MAX)
@@ -192,7 +192,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         if (worker->event_next == worker->event_count)
             take_deadlines(worker);
         /* A poll, too, hands over everything that was queued. */
-        if (result < 0 || (worker->now_ns >= until_ns && !iocp_worker_flushes_on(worker)))
+        if (result < 0 || (worker->now_ns >= until_ns && !iocp_worker_flush_incomplete(worker)))
             break;
     }
 

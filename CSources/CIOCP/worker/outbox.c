@@ -34,7 +34,7 @@ void iocp_worker_announce(iocp_worker *worker, iocp_slot *slot)
 {
     if (slot->flags & IOCP_SLOT_ANNOUNCED)
         return;
-    slot->flags |= IOCP_SLOT_ANNOUNCED;
+    iocp_slot_set(slot, IOCP_SLOT_ANNOUNCED);
     iocp_worker_emit(worker, completion_of(worker, slot, IOCP_COMPLETION_OPENED));
 }
 
@@ -61,7 +61,7 @@ void iocp_worker_emit_last(iocp_worker *worker, const iocp_slot *slot)
     iocp_completion last = completion_of(worker, slot, IOCP_COMPLETION_CLOSED);
     last.result = slot->close_result;
     last.detail = slot->close_reason;
-    const bool never_opened = (slot->flags & (IOCP_SLOT_CONNECTOR | IOCP_SLOT_COUNTED)) == IOCP_SLOT_CONNECTOR;
+    const bool never_opened = iocp_slot_never_opened(slot);
     if (never_opened) {
         last.kind = IOCP_COMPLETION_CONNECT_FAILED;
         if (last.result == 0)
@@ -90,7 +90,7 @@ void iocp_worker_end_notice(iocp_worker *worker, iocp_slot *slot, int32_t result
 {
     if (!(slot->flags & IOCP_SLOT_UNSENT_NOTICE))
         return;
-    slot->flags &= ~(uint32_t)IOCP_SLOT_UNSENT_NOTICE;
+    iocp_slot_clear(slot, IOCP_SLOT_UNSENT_NOTICE);
     iocp_completion fell = completion_of(worker, slot, IOCP_COMPLETION_UNSENT_FELL);
     fell.key = iocp_slot_terms_of(&worker->table, slot)->notice_key;
     fell.result = result;

@@ -11,7 +11,7 @@ static void relieve_pressed(iocp_worker *worker, iocp_slot *slot)
         return;
     if (iocp_slot_is_held_back(slot))
         iocp_worker_begin_receive_window(worker, slot);
-    slot->flags &= ~(uint32_t)IOCP_SLOT_PRESSED;
+    iocp_slot_clear(slot, IOCP_SLOT_PRESSED);
     iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_WRITABLE);
     iocp_worker_touch(worker, slot);
 }

@@ -15,7 +15,7 @@ int iocp_receive_pause(iocp_worker *worker, iocp_token connection)
     const int result = iocp_worker_find_open(worker, connection, &slot);
     if (result < 0)
         return result;
-    slot->flags |= IOCP_SLOT_PAUSED;
+    iocp_slot_set(slot, IOCP_SLOT_PAUSED);
     iocp_worker_touch(worker, slot);
     return 0;
 }
@@ -26,7 +26,7 @@ int iocp_receive_resume(iocp_worker *worker, iocp_token connection)
     const int result = iocp_worker_find_open(worker, connection, &slot);
     if (result < 0)
         return result;
-    slot->flags &= ~(uint32_t)IOCP_SLOT_PAUSED;
+    iocp_slot_clear(slot, IOCP_SLOT_PAUSED);
     iocp_worker_begin_receive_window(worker, slot);
     iocp_worker_touch(worker, slot);
     return 0;
@@ -56,8 +56,8 @@ int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const 
     return iocp_connect_to(worker, &to, source != NULL ? &from : NULL, timeout_ns, key, connection);
 }
 
-int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source, uint64_t timeout_ns,
-                    uint64_t key, iocp_token *connection)
+int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source,
+                    uint64_t timeout_ns, uint64_t key, iocp_token *connection)
 {
     if (timeout_ns > IOCP_TIMEOUT_NS_MAX)
         return -ERANGE;
@@ -72,14 +72,13 @@ int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const io
     if (slot == NULL)
         return -ENFILE;
     slot->key = key;
-    slot->flags |= IOCP_SLOT_CONNECTOR;
     const int result = worker->operations->connect(
         worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT), endpoint, source, &slot->handle);
     if (result < 0) {
         iocp_slot_take_back(&worker->table, iocp_slot_index(&worker->table, slot));
         return result;
     }
-    slot->outstanding_count++;
+    slot->connect = IOCP_CONNECT_SUBMITTED;
     if (timeout_ns > 0)
         iocp_worker_arm_connect(worker, slot, timeout_ns);
     *connection = iocp_slot_connection(&worker->table, slot);
@@ -119,7 +118,8 @@ int iocp_finish_sending(iocp_worker *worker, iocp_token connection)
     const int result = iocp_worker_find_open(worker, connection, &slot);
     if (result < 0)
         return result;
-    slot->flags |= IOCP_SLOT_FINISH_WANTED;
+    if (slot->finish == IOCP_FINISH_NONE)
+        slot->finish = IOCP_FINISH_WANTED;
     iocp_worker_touch(worker, slot);
     return 0;
 }
@@ -153,13 +153,15 @@ static const iocp_slot *slot_with_socket(const iocp_worker *worker, iocp_token c
 int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address)
 {
     const iocp_slot *slot = slot_with_socket(worker, connection);
-    return slot != NULL ? worker->operations->peer(worker->driver, slot->handle, address) : iocp_worker_absent(worker, connection);
+    return slot != NULL ? worker->operations->peer(worker->driver, slot->handle, address)
+                        : iocp_worker_absent(worker, connection);
 }
 
 int iocp_connection_local(iocp_worker *worker, iocp_token connection, iocp_address *address)
 {
     const iocp_slot *slot = slot_with_socket(worker, connection);
-    return slot != NULL ? worker->operations->local(worker->driver, slot->handle, address) : iocp_worker_absent(worker, connection);
+    return slot != NULL ? worker->operations->local(worker->driver, slot->handle, address)
+                        : iocp_worker_absent(worker, connection);
 }
 
 int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp_credentials *credentials)
@@ -180,10 +182,8 @@ int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, ioc
     const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     if (slot == NULL)
         return iocp_worker_absent(worker, connection);
-    /* A silent send was counted before it ended. */
-    const uint32_t uncertain_bytes = slot->flags & IOCP_SLOT_SEND_COUNTED ? slot->in_flight_bytes : 0;
     *counters = (iocp_connection_counters){.received_bytes = slot->received_bytes,
-                                           .sent_bytes = slot->sent_bytes - uncertain_bytes,
+                                           .sent_bytes = slot->sent_bytes - iocp_slot_uncertain_bytes(slot),
                                            .opened_ns = slot->opened_ns};
     return 0;
 }

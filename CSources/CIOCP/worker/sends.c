@@ -14,7 +14,7 @@ static int refuse(iocp_worker *worker, iocp_slot *slot, int result)
 {
     IOCP_STATS_ADD(worker->stats, refused_sends, 1);
     if (slot->queue.unsent_bytes > 0)
-        slot->flags |= IOCP_SLOT_PRESSED;
+        iocp_slot_set(slot, IOCP_SLOT_PRESSED);
     return result;
 }
 
@@ -22,8 +22,7 @@ static int refuse(iocp_worker *worker, iocp_slot *slot, int result)
  * and nodes that peers who do not read cannot take from those who do. */
 static bool keeps_up(const iocp_slot *slot, uint64_t count_bytes)
 {
-    return !(slot->flags & IOCP_SLOT_SEND_BLOCKED) &&
-           slot->queue.unsent_bytes + count_bytes <= IOCP_SEND_CHUNK_BYTES;
+    return !(slot->flags & IOCP_SLOT_STALLED) && slot->queue.unsent_bytes + count_bytes <= IOCP_SEND_CHUNK_BYTES;
 }
 
 static bool may_take_node(const iocp_worker *worker, const iocp_slot *slot, uint64_t count_bytes)
@@ -44,7 +43,7 @@ static int find_sender(const iocp_worker *worker, iocp_token connection, iocp_sl
     const int result = iocp_worker_find_open(worker, connection, found);
     if (result < 0)
         return result;
-    return (*found)->flags & IOCP_SLOT_FINISH_WANTED ? -EPIPE : 0;
+    return (*found)->finish != IOCP_FINISH_NONE ? -EPIPE : 0;
 }
 
 /* Whether a connection's unsent bytes, and the worker's, may grow by so many. */
@@ -88,12 +87,12 @@ static int queued(iocp_worker *worker, iocp_slot *slot, int result, uint32_t cou
     if (result < 0)
         return refuse(worker, slot, result);
     worker->unsent_bytes += count_bytes;
-    if (slot->flags & IOCP_SLOT_SEND_BLOCKED)
+    if (slot->flags & IOCP_SLOT_STALLED)
         worker->stalled_bytes += count_bytes;
     if (slot->queue.unsent_bytes == count_bytes)
         iocp_worker_begin_send_window(worker, slot);
     if (slot->queue.unsent_bytes >= iocp_worker_marks(worker, slot)->high_bytes)
-        slot->flags |= IOCP_SLOT_PRESSED;
+        iocp_slot_set(slot, IOCP_SLOT_PRESSED);
     iocp_worker_touch(worker, slot);
     return 0;
 }
@@ -102,7 +101,7 @@ static int queued(iocp_worker *worker, iocp_slot *slot, int result, uint32_t cou
 
 static bool waits_for_room(const iocp_slot *slot)
 {
-    return slot->flags & (IOCP_SLOT_SEND_BLOCKED | IOCP_SLOT_SENDING);
+    return (slot->flags & IOCP_SLOT_STALLED) || iocp_slot_is_sending(slot);
 }
 
 static int queue_copy(iocp_worker *worker, iocp_slot *slot, const uint8_t *bytes, uint32_t count_bytes)
@@ -110,7 +109,7 @@ static int queue_copy(iocp_worker *worker, iocp_slot *slot, const uint8_t *bytes
     if (!may_take_chunks(worker, slot, count_bytes, count_bytes))
         return -ENOBUFS;
     /* A connection behind a full socket keeps its bytes in chunks of its own. */
-    return iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, slot->flags & IOCP_SLOT_SEND_BLOCKED);
+    return iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, slot->flags & IOCP_SLOT_STALLED);
 }
 
 int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, size_t count_bytes)
@@ -141,7 +140,7 @@ static int queue_parts(iocp_worker *worker, iocp_slot *slot, const iocp_send_par
     if (!may_take_chunks(worker, slot, count_bytes, count_bytes))
         return -ENOBUFS;
     return iocp_send_queue_copy_parts(&worker->pool, &slot->queue, parts, part_count, count_bytes,
-                                      slot->flags & IOCP_SLOT_SEND_BLOCKED);
+                                      slot->flags & IOCP_SLOT_STALLED);
 }
 
 int iocp_send_parts(iocp_worker *worker, iocp_token connection, const iocp_send_part *parts, uint32_t part_count)
@@ -168,7 +167,7 @@ int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, 
         iocp_receive_buffers_return(&worker->buffers, lease);
         return queued(worker, slot, 0, count_bytes);
     }
-    if (slot->flags & IOCP_SLOT_SEND_BLOCKED)
+    if (slot->flags & IOCP_SLOT_STALLED)
         return refuse(worker, slot, -ENOBUFS);
     return queued(worker, slot, iocp_send_queue_lease(&worker->pool, &slot->queue, lease, bytes, count_bytes),
                   count_bytes);
@@ -206,7 +205,7 @@ int iocp_draft_open(iocp_worker *worker, iocp_token connection)
     iocp_slot *slot;
     const int result = sendable_slot(worker, connection, 0, &slot);
     if (result == 0)
-        iocp_send_draft_open(&worker->pool, connection, slot->flags & IOCP_SLOT_SEND_BLOCKED);
+        iocp_send_draft_open(&worker->pool, connection, slot->flags & IOCP_SLOT_STALLED);
     return result;
 }
 
@@ -293,7 +292,7 @@ static int may_leave(iocp_worker *worker, iocp_slot **slot)
     if (result < 0 || draft->queue.unsent_bytes == 0)
         return result;
     result = check_caps(worker, *slot, draft->queue.unsent_bytes);
-    if (result == 0 && !draft->own && ((*slot)->flags & IOCP_SLOT_SEND_BLOCKED))
+    if (result == 0 && !draft->own && ((*slot)->flags & IOCP_SLOT_STALLED))
         result = refuse(worker, *slot, -ENOBUFS);
     return result;
 }

@@ -19,7 +19,7 @@ void iocp_worker_count_send(iocp_worker *worker, iocp_slot *slot, uint32_t taken
 
 void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot)
 {
-    slot->flags |= IOCP_SLOT_SEND_COUNTED;
+    iocp_slot_set(slot, IOCP_SLOT_SEND_COUNTED);
     iocp_worker_count_send(worker, slot, slot->in_flight_bytes);
 }
 

@@ -14,45 +14,42 @@
 
 static void submit_receive(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->flags & IOCP_SLOT_LARGE_WANTED)
-        slot->flags = (slot->flags & ~(uint32_t)IOCP_SLOT_LARGE_WANTED) | IOCP_SLOT_LARGE_BUFFERS;
-    slot->flags |= IOCP_SLOT_RECEIVING;
-    slot->outstanding_count++;
+    if (slot->buffers == IOCP_BUFFERS_LARGE_NEXT)
+        slot->buffers = IOCP_BUFFERS_LARGE;
+    slot->receive = IOCP_RECEIVE_SUBMITTED;
     worker->operations->receive(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE),
                                 slot->handle, iocp_worker_buffer_class(worker, slot));
 }
 
 static void cancel_receive(iocp_worker *worker, iocp_slot *slot)
 {
-    if (!(slot->flags & IOCP_SLOT_RECEIVING) || (slot->flags & IOCP_SLOT_RECEIVE_CANCELLED))
+    if (slot->receive != IOCP_RECEIVE_SUBMITTED)
         return;
-    slot->flags |= IOCP_SLOT_RECEIVE_CANCELLED;
-    worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_RECEIVE), slot->handle);
+    slot->receive = IOCP_RECEIVE_CANCELLED;
+    iocp_worker_cancel(worker, slot, IOCP_OPERATION_RECEIVE);
 }
 
 void iocp_worker_service_receive(iocp_worker *worker, iocp_slot *slot)
 {
-    const bool held_back = iocp_slot_is_held_back(slot) && slot->state == IOCP_SLOT_OPEN;
-    const bool wanted = !(slot->flags & IOCP_SLOT_PEER_FINISHED) && !held_back;
-    if (!wanted || (slot->flags & IOCP_SLOT_LARGE_WANTED))
+    const bool wanted = !iocp_slot_is_held_back(slot) || slot->state != IOCP_SLOT_OPEN;
+    if (!wanted || slot->buffers == IOCP_BUFFERS_LARGE_NEXT)
         cancel_receive(worker, slot); /* one into small buffers ends, and is armed again with large ones */
-    if (wanted && !(slot->flags & (IOCP_SLOT_RECEIVING | IOCP_SLOT_STARVED)))
+    if (wanted && slot->receive == IOCP_RECEIVE_NONE)
         submit_receive(worker, slot);
 }
 
 /* A connection that does not receive hears of its peer's reset all the same, where no send would tell. */
 static void service_watch(iocp_worker *worker, iocp_slot *slot)
 {
-    const uint32_t otherwise = IOCP_SLOT_RECEIVING | IOCP_SLOT_PEER_FINISHED | IOCP_SLOT_WATCH_SPENT;
-    const bool wanted = slot->state == IOCP_SLOT_OPEN && (slot->flags & IOCP_SLOT_PAUSED) && !(slot->flags & otherwise);
-    const uint64_t token = iocp_slot_token(&worker->table, slot, IOCP_OPERATION_WATCH);
-    if (wanted && !(slot->flags & IOCP_SLOT_WATCHED)) {
-        slot->flags |= IOCP_SLOT_WATCHED;
-        slot->outstanding_count++;
-        worker->operations->watch(worker->driver, token, slot->handle);
-    } else if (!wanted && (slot->flags & (IOCP_SLOT_WATCHED | IOCP_SLOT_WATCH_CANCELLED)) == IOCP_SLOT_WATCHED) {
-        slot->flags |= IOCP_SLOT_WATCH_CANCELLED;
-        worker->operations->cancel(worker->driver, token, slot->handle);
+    const bool wanted = slot->state == IOCP_SLOT_OPEN && (slot->flags & IOCP_SLOT_PAUSED) &&
+                        (slot->receive == IOCP_RECEIVE_NONE || slot->receive == IOCP_RECEIVE_STARVED);
+    if (wanted && slot->watch == IOCP_WATCH_NONE) {
+        slot->watch = IOCP_WATCH_SUBMITTED;
+        worker->operations->watch(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_WATCH),
+                                  slot->handle);
+    } else if (!wanted && slot->watch == IOCP_WATCH_SUBMITTED) {
+        slot->watch = IOCP_WATCH_CANCELLED;
+        iocp_worker_cancel(worker, slot, IOCP_OPERATION_WATCH);
     }
 }
 
@@ -60,14 +57,14 @@ static void service_watch(iocp_worker *worker, iocp_slot *slot)
  * handler that was held back, and no receive that its buffers could serve. */
 static bool may_be_silent(const iocp_worker *worker, const iocp_slot *slot)
 {
-    return slot->state == IOCP_SLOT_OPEN &&
-           !(slot->flags & (IOCP_SLOT_FINISH_WANTED | IOCP_SLOT_PRESSED | IOCP_SLOT_UNSENT_NOTICE)) &&
+    return slot->state == IOCP_SLOT_OPEN && slot->finish == IOCP_FINISH_NONE &&
+           !(slot->flags & (IOCP_SLOT_PRESSED | IOCP_SLOT_UNSENT_NOTICE)) &&
            !iocp_worker_has_starved(worker, IOCP_BUFFER_SMALL) && !iocp_worker_has_starved(worker, IOCP_BUFFER_LARGE);
 }
 
 static iocp_send_mode send_mode(const iocp_worker *worker, const iocp_slot *slot, bool whole)
 {
-    if (slot->flags & IOCP_SLOT_SEND_BLOCKED)
+    if (slot->flags & IOCP_SLOT_STALLED)
         return IOCP_SEND_WAIT;
     return whole && may_be_silent(worker, slot) ? IOCP_SEND_SILENT : IOCP_SEND_NOW;
 }
@@ -75,18 +72,16 @@ static iocp_send_mode send_mode(const iocp_worker *worker, const iocp_slot *slot
 /* One send at a time: two in flight on one socket may leave in either order. */
 static void service_send(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->flags & (IOCP_SLOT_SENDING | IOCP_SLOT_SHUTTING | IOCP_SLOT_SEND_DELAYED))
+    if (slot->send != IOCP_SEND_NONE || slot->finish >= IOCP_FINISH_SUBMITTED)
         return;
     iocp_worker_take_marks(worker, slot, 0);
     iocp_range ranges[IOCP_SEND_RANGES_MAX];
-    const iocp_gathered gathered =
-        iocp_send_queue_gather(&worker->pool, &slot->queue, ranges, IOCP_SEND_RANGES_MAX);
+    const iocp_gathered gathered = iocp_send_queue_gather(&worker->pool, &slot->queue, ranges, IOCP_SEND_RANGES_MAX);
     if (gathered.range_count == 0)
         return;
     const iocp_send_mode mode = send_mode(worker, slot, gathered.whole);
-    slot->flags |= IOCP_SLOT_SENDING;
+    slot->send = IOCP_SEND_SUBMITTED;
     slot->in_flight_bytes = gathered.count_bytes;
-    slot->outstanding_count++;
     if (mode == IOCP_SEND_SILENT)
         iocp_worker_count_silent(worker, slot);
     worker->operations->send(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND), slot->handle,
@@ -96,12 +91,11 @@ static void service_send(iocp_worker *worker, iocp_slot *slot)
 /* FIN, once everything queued before it was taken. Returns whether it was or is being sent. */
 static bool service_finish(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->flags & IOCP_SLOT_FINISH_SENT)
+    if (slot->finish >= IOCP_FINISH_SUBMITTED)
         return true;
-    if (slot->queue.head != IOCP_NODE_NONE || (slot->flags & IOCP_SLOT_SENDING))
+    if (slot->queue.head != IOCP_NODE_NONE || iocp_slot_is_sending(slot))
         return false;
-    slot->flags |= IOCP_SLOT_FINISH_SENT | IOCP_SLOT_SHUTTING;
-    slot->outstanding_count++;
+    slot->finish = IOCP_FINISH_SUBMITTED;
     worker->shutdown_count++;
     worker->operations->shutdown(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SHUTDOWN),
                                  slot->handle);
@@ -110,10 +104,18 @@ static bool service_finish(iocp_worker *worker, iocp_slot *slot)
 
 static void leave_starved(iocp_worker *worker, iocp_slot *slot)
 {
-    if (!(slot->flags & IOCP_SLOT_STARVED))
+    if (slot->receive != IOCP_RECEIVE_STARVED)
         return;
     iocp_slot_fifo_remove(iocp_worker_starved(worker, slot), &worker->table, slot);
-    slot->flags &= ~(uint32_t)IOCP_SLOT_STARVED;
+    slot->receive = IOCP_RECEIVE_NONE;
+}
+
+static void cancel_connect(iocp_worker *worker, iocp_slot *slot)
+{
+    if (slot->connect != IOCP_CONNECT_SUBMITTED)
+        return;
+    slot->connect = IOCP_CONNECT_CANCELLED;
+    iocp_worker_cancel(worker, slot, IOCP_OPERATION_CONNECT);
 }
 
 /* Awaits what is outstanding, then closes. Queued memory stays until no send can read it. */
@@ -122,55 +124,48 @@ static void service_draining(iocp_worker *worker, iocp_slot *slot)
     leave_starved(worker, slot);
     cancel_receive(worker, slot);
     service_watch(worker, slot);
-    if ((slot->flags & IOCP_SLOT_SENDING) && !(slot->flags & IOCP_SLOT_SEND_CANCELLED)) {
-        slot->flags |= IOCP_SLOT_SEND_CANCELLED;
-        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_SEND), slot->handle);
-    }
-    if ((slot->flags & IOCP_SLOT_CONNECTOR) && !(slot->flags & IOCP_SLOT_COUNTED) && slot->outstanding_count > 0 &&
-        !(slot->flags & IOCP_SLOT_SEND_CANCELLED)) {
-        slot->flags |= IOCP_SLOT_SEND_CANCELLED; /* a connect is never in flight beside a send */
-        worker->operations->cancel(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT), slot->handle);
-    }
-    if (slot->outstanding_count > 0)
+    iocp_worker_cancel_send(worker, slot);
+    cancel_connect(worker, slot);
+    if (iocp_slot_awaits_events(slot))
         return;
 
     iocp_worker_drop_queue(worker, slot);
     slot->state = IOCP_SLOT_CLOSING;
-    slot->outstanding_count++;
     worker->operations->close_handle(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CLOSE),
                                      slot->handle, slot->flags & IOCP_SLOT_ABORT);
 }
 
-/* What concerns few slots and decides what they need: a peer's FIN, a deadline that waited for the end of a send, and what
- * was asked about unsent bytes. */
+/* What concerns few slots and decides what they need: a peer's FIN, a deadline that waited for the end of a send, and
+ * what was asked about unsent bytes. */
 static void service_news(iocp_worker *worker, iocp_slot *slot)
 {
-    if ((slot->flags & (IOCP_SLOT_DOUBTED | IOCP_SLOT_SENDING)) == IOCP_SLOT_DOUBTED) {
-        slot->flags &= ~(uint32_t)IOCP_SLOT_DOUBTED;
+    if ((slot->flags & IOCP_SLOT_DOUBTED) && !iocp_slot_is_sending(slot)) {
+        iocp_slot_clear(slot, IOCP_SLOT_DOUBTED);
         iocp_worker_deadline(worker, slot);
     }
-    if (slot->state == IOCP_SLOT_OPEN && (slot->flags & IOCP_SLOT_PEER_FINISHED) && !worker->setup.config->half_close)
+    if (slot->state == IOCP_SLOT_OPEN && slot->receive == IOCP_RECEIVE_FINISHED && !worker->setup.config->half_close)
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_PEER, 0, false);
     iocp_worker_relieve_asked(worker, slot);
 }
 
 void iocp_worker_service(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->flags & (IOCP_SLOT_PEER_FINISHED | IOCP_SLOT_PRESSED | IOCP_SLOT_UNSENT_NOTICE | IOCP_SLOT_DOUBTED))
+    if (slot->receive == IOCP_RECEIVE_FINISHED ||
+        (slot->flags & (IOCP_SLOT_PRESSED | IOCP_SLOT_UNSENT_NOTICE | IOCP_SLOT_DOUBTED)))
         service_news(worker, slot);
     switch (slot->state) {
     case IOCP_SLOT_OPEN:
         iocp_worker_service_receive(worker, slot);
-        if (slot->flags & (IOCP_SLOT_PAUSED | IOCP_SLOT_WATCHED))
+        if ((slot->flags & IOCP_SLOT_PAUSED) || slot->watch == IOCP_WATCH_SUBMITTED)
             service_watch(worker, slot);
         service_send(worker, slot);
-        if (slot->flags & IOCP_SLOT_FINISH_WANTED)
+        if (slot->finish == IOCP_FINISH_WANTED)
             service_finish(worker, slot);
         return;
     case IOCP_SLOT_FLUSHING:
         iocp_worker_service_receive(worker, slot); /* a peer that writes before it reads must not be held up */
         service_send(worker, slot);
-        if ((slot->flags & IOCP_SLOT_PEER_FINISHED) && slot->queue.head == IOCP_NODE_NONE) {
+        if (slot->receive == IOCP_RECEIVE_FINISHED && slot->queue.head == IOCP_NODE_NONE) {
             slot->state = IOCP_SLOT_DRAINING; /* closing sends our FIN, and nothing unread can turn it into RST */
             service_draining(worker, slot);
         } else if (service_finish(worker, slot)) {
@@ -180,7 +175,7 @@ void iocp_worker_service(iocp_worker *worker, iocp_slot *slot)
         return;
     case IOCP_SLOT_LINGERING:
         iocp_worker_service_receive(worker, slot);
-        if (slot->flags & IOCP_SLOT_PEER_FINISHED) {
+        if (slot->receive == IOCP_RECEIVE_FINISHED) {
             slot->state = IOCP_SLOT_DRAINING;
             service_draining(worker, slot);
         }

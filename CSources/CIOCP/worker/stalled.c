@@ -13,18 +13,18 @@ bool iocp_worker_stalled_leave_less_than(const iocp_worker *worker, uint32_t hal
 
 void iocp_worker_note_stalled(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->flags & IOCP_SLOT_SEND_BLOCKED)
+    if (slot->flags & IOCP_SLOT_STALLED)
         return;
-    slot->flags |= IOCP_SLOT_SEND_BLOCKED;
+    iocp_slot_set(slot, IOCP_SLOT_STALLED);
     worker->stalled_bytes += slot->queue.unsent_bytes;
     iocp_slot_list_append(&worker->stalled, iocp_slot_index(&worker->table, slot));
 }
 
 void iocp_worker_unstall(iocp_worker *worker, iocp_slot *slot)
 {
-    if (!(slot->flags & IOCP_SLOT_SEND_BLOCKED))
+    if (!(slot->flags & IOCP_SLOT_STALLED))
         return;
-    slot->flags &= ~(uint32_t)IOCP_SLOT_SEND_BLOCKED;
+    iocp_slot_clear(slot, IOCP_SLOT_STALLED);
     worker->stalled_bytes -= slot->queue.unsent_bytes;
     iocp_slot_list_remove(&worker->stalled, iocp_slot_index(&worker->table, slot));
 }

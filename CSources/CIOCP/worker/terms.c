@@ -1,4 +1,5 @@
-/* The application's calls that change the terms of one connection: marks, the hold on its receive, word of few unsent bytes. */
+/* The application's calls that change the terms of one connection: marks, the hold on its receive, word of few unsent
+ * bytes. */
 #include <errno.h>
 
 #include "lookup.h"
@@ -17,7 +18,7 @@ int iocp_notify_unsent(iocp_worker *worker, iocp_token connection, uint32_t belo
     iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
     terms->below_bytes = below_bytes;
     terms->notice_key = key;
-    slot->flags |= IOCP_SLOT_UNSENT_NOTICE;
+    iocp_slot_set(slot, IOCP_SLOT_UNSENT_NOTICE);
     iocp_worker_touch(worker, slot); /* if so few are unsent already, the next flush says it: one at most is owed */
     return 0;
 }
@@ -34,9 +35,9 @@ int iocp_connection_set_marks(iocp_worker *worker, iocp_token connection, const 
     iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
     terms->marks = *marks;
     terms->marks_changed = true;
-    slot->flags |= IOCP_SLOT_OWN_MARKS;
+    iocp_slot_set(slot, IOCP_SLOT_OWN_MARKS);
     if (slot->queue.unsent_bytes >= marks->high_bytes)
-        slot->flags |= IOCP_SLOT_PRESSED;
+        iocp_slot_set(slot, IOCP_SLOT_PRESSED);
     iocp_worker_touch(worker, slot);
     return 0;
 }
@@ -50,16 +51,17 @@ int iocp_connection_hold_back(iocp_worker *worker, iocp_token connection, bool h
     if (iocp_slot_is_held_back(slot))
         iocp_worker_begin_receive_window(worker, slot);
     if (holds_back)
-        slot->flags &= ~(uint32_t)IOCP_SLOT_UNHELD;
+        iocp_slot_clear(slot, IOCP_SLOT_UNHELD);
     else
-        slot->flags |= IOCP_SLOT_UNHELD;
+        iocp_slot_set(slot, IOCP_SLOT_UNHELD);
     iocp_worker_touch(worker, slot);
     return 0;
 }
 
 bool iocp_connection_holds_back(iocp_worker *worker, iocp_token connection)
 {
-    IOCP_CHECK(!iocp_worker_is_foreign(worker), "a connection was asked for its hold on another thread than its worker's");
+    IOCP_CHECK(!iocp_worker_is_foreign(worker),
+               "a connection was asked for its hold on another thread than its worker's");
     iocp_slot *slot;
     return iocp_worker_find_open(worker, connection, &slot) == 0 && !(slot->flags & IOCP_SLOT_UNHELD);
 }

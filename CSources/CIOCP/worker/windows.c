@@ -1,7 +1,8 @@
 /* When a connection's deadline is due. A slot has one entry in the wheel, armed for the first of all that it waits for.
  *
- * A message does not move its connection's deadline; it only leaves a time or a count behind. When the deadline is due, it
- * is looked at (expiry.c) and armed anew. So a message pays nothing, and each deadline costs one look per timeout. */
+ * A message does not move its connection's deadline; it only leaves a time or a count behind. When the deadline is due,
+ * it is looked at (expiry.c) and armed anew. So a message pays nothing, and each deadline costs one look per timeout.
+ */
 #include "windows.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -17,7 +18,7 @@ static uint64_t most(uint64_t a, uint64_t b)
 /* A slot has one deadline: the first of all that it waits for. */
 void iocp_worker_arm(iocp_worker *worker, const iocp_slot *slot, uint64_t due_ns)
 {
-    if (slot->flags & IOCP_SLOT_SEND_DELAYED)
+    if (slot->send == IOCP_SEND_DELAYED)
         due_ns = least(due_ns, worker->now_ns + IOCP_SEND_RETRY_MS * UINT64_C(1000000));
     if (due_ns == UINT64_MAX)
         return;
@@ -32,7 +33,7 @@ uint64_t iocp_worker_due_ns(const iocp_worker *worker, const iocp_slot *slot)
     if (config->idle_timeout_ns > 0)
         due = least(due, most(slot->received_ns, slot->sent_ns) + config->idle_timeout_ns);
     /* A connection whose receive the port or the application holds back is not to blame for silence. */
-    if (config->receive_timeout_ns > 0 && !(slot->flags & IOCP_SLOT_PEER_FINISHED))
+    if (config->receive_timeout_ns > 0 && slot->receive != IOCP_RECEIVE_FINISHED)
         due = least(due, slot->received_mark_ns + config->receive_timeout_ns);
     if (config->send_timeout_ns > 0 && slot->queue.unsent_bytes > 0)
         due = least(due, slot->sent_mark_ns + config->send_timeout_ns);
@@ -55,7 +56,7 @@ void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot)
 
 void iocp_worker_delay_send(iocp_worker *worker, iocp_slot *slot)
 {
-    slot->flags |= IOCP_SLOT_SEND_DELAYED;
+    slot->send = IOCP_SEND_DELAYED;
     iocp_worker_arm(worker, slot, UINT64_MAX);
 }
 
@@ -63,7 +64,7 @@ void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot)
 {
     if (worker->setup.config->send_timeout_ns == 0)
         return;
-    slot->flags &= ~(uint32_t)IOCP_SLOT_SEND_MARKED;
+    iocp_slot_clear(slot, IOCP_SLOT_SEND_MARKED);
     slot->sent_mark_ns = worker->now_ns;
     iocp_worker_arm(worker, slot, iocp_worker_due_ns(worker, slot));
 }
@@ -83,7 +84,7 @@ uint64_t iocp_worker_linger_due_ns(const iocp_worker *worker, const iocp_slot *s
 
 void iocp_worker_arm_linger(iocp_worker *worker, iocp_slot *slot)
 {
-    slot->flags &= ~(uint32_t)(IOCP_SLOT_SEND_MARKED | IOCP_SLOT_DOUBTED);
+    iocp_slot_clear(slot, IOCP_SLOT_SEND_MARKED | IOCP_SLOT_DOUBTED);
     slot->sent_mark_ns = worker->now_ns;
     iocp_worker_arm(worker, slot, iocp_worker_linger_due_ns(worker, slot));
 }

@@ -193,7 +193,7 @@ static void drop_connections(iocp_worker *worker)
             iocp_send_queue_drop(&worker->pool, &slot->queue, &key);
         if (slot->address != 0 && slot->state != IOCP_SLOT_FREE)
             iocp_address_counts_release(worker->setup.addresses, slot->address);
-        if (slot->flags & IOCP_SLOT_COUNTED && slot->state != IOCP_SLOT_FREE) {
+        if (slot->state != IOCP_SLOT_FREE && iocp_slot_is_connection(slot)) {
             IOCP_STATS_ADD(worker->stats, closed, 1);
             IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
         }

@@ -1,5 +1,5 @@
-/* A worker: its memory, its lists, and what every file of this folder may ask of it. Everything here runs on the worker's
- * own thread unless it says otherwise.
+/* A worker: its memory, its lists, and what every file of this folder may ask of it. Everything here runs on the
+ * worker's own thread unless it says otherwise.
  *
  * The files, from the top. Each calls those below it, and none above: a test says so.
  *
@@ -49,7 +49,7 @@
 /* What the port shares with its workers. */
 typedef struct iocp_worker_setup {
     iocp_port *port;
-    iocp_lifetime *lifetime;            /* of the port, and so of this worker; NULL without a port */
+    iocp_lifetime *lifetime; /* of the port, and so of this worker; NULL without a port */
     const iocp_port_config *config;
     const iocp_driver_operations *driver;
     iocp_stats_cell *stats;
@@ -58,7 +58,7 @@ typedef struct iocp_worker_setup {
     const _Atomic uint64_t *stop_at_ns; /* 0: running; else when the drain ends, monotonic */
     bool rehearsed;                     /* the driver was, by this port */
     uint32_t index;
-    uint32_t cpu;                       /* UINT32_MAX: not pinned */
+    uint32_t cpu; /* UINT32_MAX: not pinned */
     uint32_t node;
     int wake_fd;
 } iocp_worker_setup;
@@ -97,7 +97,7 @@ struct iocp_worker {
     iocp_driver *driver;
     iocp_stats_cell *stats;
     uint64_t now_ns;
-    iocp_completion *out;       /* the application's array, during a wait */
+    iocp_completion *out; /* the application's array, during a wait */
     uint32_t out_capacity;
     uint32_t out_count;
     uint32_t event_next;
@@ -109,21 +109,21 @@ struct iocp_worker {
     uint64_t posts_due;         /* where the mailbox ended when the stop was seen */
     uint32_t shutdown_count;    /* shutdowns with the driver */
     bool spins;                 /* the last sleep or spin ended soon: look again before sleeping */
-    bool feeds_on;              /* the latest flush had buffers for more of the starved, and no room */
+    bool starved_remain;        /* the latest flush had buffers for more of the starved, and no room */
     int32_t failure;            /* 0, or the -errno that the driver failed with: it is closed */
     iocp_stop stop;
-    bool finished;              /* wait has nothing more to deliver, ever */
+    bool finished; /* wait has nothing more to deliver, ever */
 
-    iocp_send_marks marks;      /* the configured ones; some connections have their own */
+    iocp_send_marks marks; /* the configured ones; some connections have their own */
     iocp_slot_table table;
     iocp_send_pool pool;
     iocp_send_chunks chunks;
     iocp_receive_buffers buffers;
     iocp_slot_fifo starved[IOCP_BUFFER_CLASS_COUNT];     /* found no buffer */
     iocp_slot_fifo passed_over[IOCP_BUFFER_CLASS_COUNT]; /* tried again in vain: before those */
-    iocp_service_list traffic;  /* open connections to service; a slot stands in one list, once */
-    iocp_service_list closing;  /* and those that close, or are to send FIN */
-    iocp_slot_list stalled;     /* behind full sockets (SEND_BLOCKED); the longest without progress first */
+    iocp_service_list traffic; /* open connections to service; a slot stands in one list, once */
+    iocp_service_list closing; /* and those that close, or are to send FIN */
+    iocp_slot_list stalled;    /* behind full sockets (IOCP_SLOT_STALLED); the longest without progress first */
     iocp_spill spill;
     iocp_deadlines deadlines;
     iocp_worker_listeners accepting;
@@ -133,7 +133,7 @@ struct iocp_worker {
     iocp_worker_setup setup;
     iocp_thread_identity thread_before;
     bool open;
-    iocp_mailbox mailbox;       /* outlives the worker's open time: others post to it */
+    iocp_mailbox mailbox; /* outlives the worker's open time: others post to it */
 };
 
 /* --- who may call --------------------------------------------------------------------------------------------- */
@@ -203,17 +203,17 @@ static inline void iocp_worker_touch(iocp_worker *worker, iocp_slot *slot)
 {
     if (slot->flags & IOCP_SLOT_DIRTY)
         return;
-    slot->flags |= IOCP_SLOT_DIRTY;
-    const bool finishes = (slot->flags & (IOCP_SLOT_FINISH_WANTED | IOCP_SLOT_FINISH_SENT)) == IOCP_SLOT_FINISH_WANTED;
-    iocp_service_list *list = slot->state == IOCP_SLOT_OPEN && !finishes ? &worker->traffic : &worker->closing;
+    iocp_slot_set(slot, IOCP_SLOT_DIRTY);
+    const bool finishes = slot->state != IOCP_SLOT_OPEN || slot->finish == IOCP_FINISH_WANTED;
+    iocp_service_list *list = finishes ? &worker->closing : &worker->traffic;
     list->slots[list->tail++ & list->mask] = iocp_slot_index(&worker->table, slot);
 }
 
 /* The buffers that a slot receives into. */
 static inline iocp_buffer_class iocp_worker_buffer_class(const iocp_worker *worker, const iocp_slot *slot)
 {
-    return worker->operations->whole_buffers && !(slot->flags & IOCP_SLOT_LARGE_BUFFERS) ? IOCP_BUFFER_SMALL
-                                                                                         : IOCP_BUFFER_LARGE;
+    const bool large = !worker->operations->whole_buffers || slot->buffers == IOCP_BUFFERS_LARGE;
+    return large ? IOCP_BUFFER_LARGE : IOCP_BUFFER_SMALL;
 }
 
 /* The list that a starved slot stands in, or is to. */
@@ -223,8 +223,8 @@ static inline iocp_slot_fifo *iocp_worker_starved(iocp_worker *worker, const ioc
     return slot->flags & IOCP_SLOT_RETRIED ? &worker->passed_over[class] : &worker->starved[class];
 }
 
-/* Whether the driver may have one more shutdown. The kernel hands each to a thread of its own, which runs on the worker's
- * CPU: with 18,000 of them at once, live connections waited for 73 ms. */
+/* Whether the driver may have one more shutdown. The kernel hands each to a thread of its own, which runs on the
+ * worker's CPU: with 18,000 of them at once, live connections waited for 73 ms. */
 static inline bool iocp_worker_may_shut_down(const iocp_worker *worker)
 {
     return worker->shutdown_count < IOCP_SHUTDOWNS_MAX;
@@ -238,9 +238,9 @@ static inline bool iocp_worker_has_dirty(const iocp_worker *worker)
 }
 
 /* Whether one flush left something for the next. */
-static inline bool iocp_worker_flushes_on(const iocp_worker *worker)
+static inline bool iocp_worker_flush_incomplete(const iocp_worker *worker)
 {
-    return iocp_worker_has_dirty(worker) || worker->feeds_on;
+    return iocp_worker_has_dirty(worker) || worker->starved_remain;
 }
 
 static inline bool iocp_worker_has_starved(const iocp_worker *worker, iocp_buffer_class class)

@@ -135,14 +135,18 @@ import Testing
         let index = try #require(table.take())
         table[index] = internals_slot(
             generation: table[index].generation, handle: 5, flags: .max, in_flight_bytes: 1,
-            queue: iocp_send_queue_empty(), state: IOCP_SLOT_CLOSING, outstanding_count: 0, close_reason: 3, key: 77,
+            queue: iocp_send_queue_empty(), state: IOCP_SLOT_CLOSING, receive: IOCP_RECEIVE_FINISHED,
+            send: IOCP_SEND_DELAYED, finish: IOCP_FINISH_SENT, watch: IOCP_WATCH_SPENT, connect: IOCP_CONNECT_OPENED,
+            buffers: IOCP_BUFFERS_LARGE, close_reason: 3, key: 77,
             received_bytes: 1, sent_bytes: 2, received_ns: 3, opened_ns: 6, sent_mark_bytes: 7, close_result: -4)
         table.release(index)
         #expect(iocp_slot_take(table.table) == Int64(index))
         let slot = table[index]
         #expect(slot.state == IOCP_SLOT_FREE) // the caller's to open
         #expect(slot.handle == .max)
-        #expect(slot.flags == 0 && slot.in_flight_bytes == 0 && slot.outstanding_count == 0)
+        #expect(slot.flags == 0 && slot.in_flight_bytes == 0)
+        #expect(slot.receive == IOCP_RECEIVE_NONE && slot.send == IOCP_SEND_NONE && slot.finish == IOCP_FINISH_NONE)
+        #expect(slot.watch == IOCP_WATCH_NONE && slot.connect == IOCP_CONNECT_NONE && slot.buffers == IOCP_BUFFERS_SMALL)
         #expect(slot.close_reason == 0 && slot.close_result == 0)
         #expect(slot.key == 0 && slot.opened_ns == 0 && slot.received_ns == 0)
         #expect(slot.received_bytes == 0 && slot.sent_bytes == 0 && slot.sent_mark_bytes == 0)
@@ -197,7 +201,7 @@ import Testing
         let result = await #expect(processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]) {
             let table = SlotTable(slots: 2)
             let index = table.take()!
-            table[index].outstanding_count = 1
+            table[index].receive = IOCP_RECEIVE_CANCELLED
             table.release(index)
         }
         expectMessage(result, "a slot was released with operations outstanding")

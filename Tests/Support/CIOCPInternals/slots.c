@@ -7,7 +7,12 @@
         (to)->in_flight_bytes = (from)->in_flight_bytes; \
         (to)->queue = (from)->queue;                 \
         (to)->state = (from)->state;                 \
-        (to)->outstanding_count = (from)->outstanding_count; \
+        (to)->receive = (from)->receive;             \
+        (to)->send = (from)->send;                   \
+        (to)->finish = (from)->finish;               \
+        (to)->watch = (from)->watch;                 \
+        (to)->connect = (from)->connect;             \
+        (to)->buffers = (from)->buffers;             \
         (to)->close_reason = (from)->close_reason;   \
         (to)->key = (from)->key;                     \
         (to)->received_bytes = (from)->received_bytes; \

@@ -8,11 +8,16 @@
 typedef struct internals_slot {
     uint64_t generation;
     uint32_t handle;
-    uint32_t flags;
+    uint16_t flags;
     uint32_t in_flight_bytes;
     iocp_send_queue queue;
     iocp_slot_state state;
-    uint8_t outstanding_count;
+    iocp_receive_state receive;
+    iocp_send_state send;
+    iocp_finish_state finish;
+    iocp_watch_state watch;
+    iocp_connect_state connect;
+    iocp_buffer_choice buffers;
     uint8_t close_reason;
     uint64_t key;
     uint64_t received_bytes;
