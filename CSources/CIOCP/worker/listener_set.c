@@ -183,8 +183,8 @@ typedef struct iocp_wish {
     int inherited;
 } iocp_wish;
 
-/* All on the port that the first one gets. Listening starts when all are bound: a client must not reach a group that may
- * still be given up. */
+/* All on the port that the first one gets. Listening starts when all are bound: a client must not reach a group that
+ * may still be given up. */
 static int open_listeners(iocp_listener_set *set, iocp_listener **places, const iocp_wish *wish)
 {
     int result = 0;
@@ -215,7 +215,8 @@ static void publish(iocp_listener_set *set, iocp_listener **places, uint32_t cou
 
 static bool wants_any_port(const iocp_wish *wish)
 {
-    return wish->inherited < 0 && wish->endpoints[0].kind == IOCP_ENDPOINT_TCP && wish->endpoints[0].address.port_be == 0;
+    return wish->inherited < 0 && wish->endpoints[0].kind == IOCP_ENDPOINT_TCP &&
+           wish->endpoints[0].address.port_be == 0;
 }
 
 static int add_listeners(iocp_listener_set *set, const iocp_wish *wish, iocp_endpoint *bound)
@@ -272,11 +273,19 @@ int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t index, iocp_endp
     return result;
 }
 
+/* A descriptor that is closed may leave its socket listening for a while: an accept that a ring still takes apart holds
+ * it, and so does a child between fork and exec. Clients that come meanwhile would wait for nobody, and be reset. So a
+ * socket that is the worker's alone is shut first. */
 static void close_worker(iocp_listener_set *set, uint32_t worker)
 {
     const uint32_t count = atomic_load(&set->count);
-    for (uint32_t i = 0; i < count; i++)
-        unbind_once(set, &set->listeners[i].sockets[worker]);
+    for (uint32_t i = 0; i < count; i++) {
+        iocp_listener *listener = &set->listeners[i];
+        const int fd = atomic_load(&listener->sockets[worker]);
+        if (fd >= 0 && !listener->bound.shared)
+            set->operations->end(fd);
+        unbind_once(set, &listener->sockets[worker]);
+    }
 }
 
 static int join(iocp_listener_set *set, uint32_t worker)

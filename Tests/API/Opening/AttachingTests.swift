@@ -42,6 +42,21 @@ extension RealSockets {
             }
         }
 
+        @Test("clients that come when a worker has just gone reach the other one", arguments: testedDrivers)
+        func gone(driver: Driver) async throws {
+            for _ in 0..<5 {
+                let port = try twoWorkers(driver)
+                let address = try port.listen(host: "127.0.0.1", port: 0)
+                try await withEcho(on: port) { _ in
+                    let worker = try port.attachWorker()
+                    var batch = CompletionBatch()
+                    _ = try worker.wait(into: &batch, timeout: .zero)  // an accept waits in its ring
+                    _ = consume worker
+                    #expect(served(by: address.port, clients: 40) == 40)
+                }
+            }
+        }
+
         @Test("a worker that attaches after listening ended has no share in it", arguments: testedDrivers)
         func afterListeningEnded(driver: Driver) async throws {
             let port = try twoWorkers(driver)
@@ -194,7 +209,7 @@ private func served(by port: Int, clients: Int) -> Int {
     let peers = (0..<clients).compactMap { _ in try? Peer.connect(port: port) }
     for peer in peers { try? peer.send([1, 2, 3]) }
     let end = ContinuousClock.now + .seconds(5)
-    return peers.count { $0.answers(within: max(.zero, end - .now)) }
+    return peers.count { $0.answers(within: max(.zero, end - .now)) && (try? $0.receive(3)) == [1, 2, 3] }
 }
 
 private func isRefused(by port: Int) -> Bool {
