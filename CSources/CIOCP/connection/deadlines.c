@@ -4,13 +4,17 @@
 #include "../base/limits.h"
 
 /* Half of the ticks that 32 bits count: a deadline within it is never taken for one that passed. */
-_Static_assert(IOCP_DEADLINE_NS_MAX < (UINT64_C(1) << 31) * IOCP_TICK_NS, "the horizon is told from the past");
+_Static_assert(IOCP_DEADLINE_NS_MAX < UINT64_C(1) << (31 + IOCP_COARSE_TICK_BITS), "the horizon is told from the past");
 _Static_assert(IOCP_TIMEOUT_NS_MAX <= IOCP_DEADLINE_NS_MAX, "every timeout is within the horizon");
 
-int iocp_deadlines_open(iocp_deadlines *deadlines, uint32_t node, uint32_t entry_count, uint64_t now_ns)
+int iocp_deadlines_open(iocp_deadlines *deadlines, uint32_t node, uint32_t entry_count, uint32_t tick_bits,
+                        uint64_t now_ns)
 {
-    *deadlines = (iocp_deadlines){
-        .entry_count = entry_count, .start_ns = now_ns, .current_tick = 1, .cursor = IOCP_DEADLINE_NONE};
+    *deadlines = (iocp_deadlines){.entry_count = entry_count,
+                                  .tick_bits = tick_bits,
+                                  .start_ns = now_ns,
+                                  .current_tick = 1,
+                                  .cursor = IOCP_DEADLINE_NONE};
     for (uint32_t i = 0; i < IOCP_WHEEL_BUCKETS; i++)
         deadlines->heads[i] = IOCP_DEADLINE_NONE;
     const int result = iocp_arena_open(&deadlines->arena, (size_t)entry_count * sizeof(iocp_deadline), node);
@@ -24,10 +28,15 @@ void iocp_deadlines_close(iocp_deadlines *deadlines)
     *deadlines = (iocp_deadlines){0};
 }
 
-/* 32 bits of 8 ms last 397 days; the difference of two ticks is compared signed, so that the count may wrap. */
+static uint64_t tick_ns(const iocp_deadlines *deadlines)
+{
+    return UINT64_C(1) << deadlines->tick_bits;
+}
+
+/* 32 bits of coarse ticks last 417 days; the difference of two is compared signed, so that the count may wrap. */
 static uint32_t tick_at(const iocp_deadlines *deadlines, uint64_t ns)
 {
-    return (uint32_t)((ns - deadlines->start_ns) / IOCP_TICK_NS) + 1;
+    return (uint32_t)((ns - deadlines->start_ns) >> deadlines->tick_bits) + 1;
 }
 
 static void unlink_entry(iocp_deadlines *deadlines, uint32_t entry)
@@ -55,7 +64,7 @@ void iocp_deadlines_arm(iocp_deadlines *deadlines, uint32_t entry, uint64_t due_
         unlink_entry(deadlines, entry);
 
     /* Rounded up: never early. A bucket already swept would wait a whole turn, so the next one is the earliest. */
-    uint32_t due_tick = tick_at(deadlines, due_ns + IOCP_TICK_NS - 1);
+    uint32_t due_tick = tick_at(deadlines, due_ns + tick_ns(deadlines) - 1);
     if ((int32_t)(due_tick - deadlines->current_tick) <= 0)
         due_tick = deadlines->current_tick + 1;
     const uint32_t bucket = due_tick % IOCP_WHEEL_BUCKETS;
@@ -106,7 +115,7 @@ uint32_t iocp_deadlines_pop(iocp_deadlines *deadlines, uint64_t now_ns)
 static uint32_t buckets_ahead(const iocp_deadlines *deadlines)
 {
     const uint32_t first = (deadlines->current_tick + 1) % IOCP_WHEEL_BUCKETS;
-    for (uint32_t step = 0; step <= IOCP_WHEEL_BUCKETS; ) {
+    for (uint32_t step = 0; step <= IOCP_WHEEL_BUCKETS;) {
         const uint32_t bucket = (first + step) % IOCP_WHEEL_BUCKETS;
         const uint64_t word = deadlines->occupied[bucket / 64] >> (bucket % 64);
         if (word != 0)
@@ -126,5 +135,5 @@ uint64_t iocp_deadlines_wait_ns(const iocp_deadlines *deadlines, uint64_t now_ns
     const int32_t ticks = (int32_t)(deadlines->current_tick + buckets_ahead(deadlines) - tick_at(deadlines, now_ns));
     if (ticks <= 0)
         return 0;
-    return (uint64_t)ticks * IOCP_TICK_NS - (now_ns - deadlines->start_ns) % IOCP_TICK_NS;
+    return ((uint64_t)ticks << deadlines->tick_bits) - ((now_ns - deadlines->start_ns) & (tick_ns(deadlines) - 1));
 }

@@ -18,7 +18,7 @@ int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_ad
                  iocp_token *connection);
 
 /* The same with a limit: a peer that has not answered timeout_ns from now ends it in CONNECT_FAILED with -ETIMEDOUT, at
- * most one tick (8 ms) late and never early. 0 is no limit but the kernel's, about two minutes
+ * most one tick (8.4 ms) late and never early. 0 is no limit but the kernel's, about two minutes
  * (net.ipv4.tcp_syn_retries). -ERANGE: more than one day. */
 int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const iocp_address *source,
                         uint64_t timeout_ns, uint64_t key, iocp_token *connection);

@@ -55,7 +55,8 @@ uint64_t iocp_worker_now_ns(const iocp_worker *worker);
 /* Names a timer until its TIMER completion; 0 is never one. */
 typedef uint64_t iocp_timer;
 
-/* Starts a timer: ends in one TIMER completion carrying `key`, at most one tick (8 ms) after delay_ns, however long.
+/* Starts a timer: ends in one TIMER completion carrying `key` after delay_ns, however long: never early, and at most
+ * half a millisecond later than the driver's sleep ends (which epoll rounds up to whole ms).
  * `connection` may be 0. A timer of a connection that has closed ends with result -ECANCELED and connection 0.
  * -ENOBUFS: timers_per_worker are armed already; -EXDEV: the connection is another worker's. Thread: owner. O(1). */
 int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer);

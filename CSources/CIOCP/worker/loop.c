@@ -39,12 +39,22 @@ static void take_posts(iocp_worker *worker)
         IOCP_STATS_ADD(worker->stats, posts, taken);
 }
 
+static void take_timers(iocp_worker *worker)
+{
+    while (has_room(worker)) {
+        const uint32_t index = iocp_deadlines_pop(&worker->timers.wheel, worker->now_ns);
+        if (index == IOCP_DEADLINE_NONE)
+            return;
+        iocp_worker_timer_due(worker, index);
+    }
+}
+
 static void take_deadlines(iocp_worker *worker)
 {
     while (has_room(worker)) {
         const uint32_t entry = iocp_deadlines_pop(&worker->deadlines, worker->now_ns);
         if (entry == IOCP_DEADLINE_NONE)
-            return;
+            break;
         if (entry < worker->table.slot_count)
             iocp_worker_deadline(worker, &worker->table.slots[entry]);
         else if (entry < iocp_worker_first_timer_deadline(worker))
@@ -52,6 +62,7 @@ static void take_deadlines(iocp_worker *worker)
         else
             iocp_worker_timer_due(worker, entry - iocp_worker_first_timer_deadline(worker));
     }
+    take_timers(worker); /* after those that have just become near */
 }
 
 /* --- the wait ----------------------------------------------------------------------------------------------- */
@@ -66,7 +77,8 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
 {
     if (worker->out_count > 0 || iocp_worker_flush_incomplete(worker))
         return 0;
-    uint64_t sleep = iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns);
+    uint64_t sleep = least(iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns),
+                           iocp_deadlines_wait_ns(&worker->timers.wheel, worker->now_ns));
     if (until_ns != UINT64_MAX)
         sleep = least(sleep, until_ns > worker->now_ns ? until_ns - worker->now_ns : 0);
     if (worker->accepting.held.count > 0)

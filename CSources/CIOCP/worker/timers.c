@@ -1,4 +1,8 @@
-/* User timers: started, fired, cancelled. */
+/* User timers: started, fired, cancelled.
+ *
+ * A timer waits on two wheels, one after the other. While it is far away it stands in the worker's coarse wheel, beside
+ * the deadlines of connections. When it is near it moves to a fine one. So it is at most half a millisecond late, and a
+ * thousand heartbeats of a minute are not passed over thirty times each. */
 #include "timers.h"
 
 #include <errno.h>
@@ -17,16 +21,19 @@ static iocp_timer name_of(uint64_t life, uint32_t index)
     return life << INDEX_BITS | index;
 }
 
-int iocp_timers_open(iocp_timers *timers, uint32_t node, uint32_t entry_count)
+int iocp_timers_open(iocp_timers *timers, uint32_t node, uint32_t entry_count, uint64_t now_ns)
 {
     *timers = (iocp_timers){.entry_count = entry_count, .free_head = TIMER_NONE};
-    const int result = iocp_arena_open(&timers->arena, (size_t)entry_count * sizeof *timers->entries, node);
+    int result = iocp_arena_open(&timers->arena, (size_t)entry_count * sizeof *timers->entries, node);
+    if (result == 0)
+        result = iocp_deadlines_open(&timers->wheel, node, entry_count, IOCP_FINE_TICK_BITS, now_ns);
     timers->entries = (iocp_timer_entry *)timers->arena.start;
     return result;
 }
 
 void iocp_timers_close(iocp_timers *timers)
 {
+    iocp_deadlines_close(&timers->wheel);
     iocp_arena_close(&timers->arena);
     *timers = (iocp_timers){0};
 }
@@ -36,12 +43,29 @@ static uint32_t deadline_of(const iocp_worker *worker, uint32_t index)
     return iocp_worker_first_timer_deadline(worker) + index;
 }
 
-/* The wheel looks so far ahead and no further: a timer beyond that is armed for the horizon, and then again. */
+/* A timer is near within half a turn of the fine wheel. One that is further away comes to the fine wheel a quarter of a
+ * turn before it is due: many coarse ticks, so that it is not late. */
+enum { NEAR_NS = 1 << (IOCP_FINE_TICK_BITS + 11), AHEAD_NS = NEAR_NS / 2 };
+
+_Static_assert((int64_t)NEAR_NS * 2 == (int64_t)IOCP_WHEEL_BUCKETS << IOCP_FINE_TICK_BITS, "no entry is passed over");
+_Static_assert(AHEAD_NS >= 8 << IOCP_COARSE_TICK_BITS, "the coarse wheel hands over in time");
+
+/* The coarse wheel looks so far ahead and no further: a timer beyond that is armed for the horizon, and then again. */
 static void arm(iocp_worker *worker, uint32_t index, uint64_t now_ns)
 {
     const uint64_t horizon_ns = now_ns + IOCP_DEADLINE_NS_MAX;
     const uint64_t due_ns = worker->timers.entries[index].due_ns;
-    iocp_deadlines_arm(&worker->deadlines, deadline_of(worker, index), due_ns < horizon_ns ? due_ns : horizon_ns);
+    if (due_ns <= now_ns + NEAR_NS)
+        iocp_deadlines_arm(&worker->timers.wheel, index, due_ns);
+    else
+        iocp_deadlines_arm(&worker->deadlines, deadline_of(worker, index),
+                           due_ns < horizon_ns ? due_ns - AHEAD_NS : horizon_ns);
+}
+
+static void disarm_both(iocp_worker *worker, uint32_t index)
+{
+    iocp_deadlines_disarm(&worker->timers.wheel, index);
+    iocp_deadlines_disarm(&worker->deadlines, deadline_of(worker, index));
 }
 
 /* Starts the timer of a free entry, whose key is the caller's to set. */
@@ -153,7 +177,7 @@ static int disarm(iocp_worker *worker, iocp_timer timer, uint32_t *disarmed)
     const uint64_t life = worker->timers.entries[index].life;
     if ((life & 1) == 0 || name_of(life, index) != timer)
         return -ENOENT;
-    iocp_deadlines_disarm(&worker->deadlines, deadline_of(worker, index));
+    disarm_both(worker, index);
     *disarmed = index;
     return 0;
 }
@@ -181,7 +205,7 @@ void iocp_worker_cancel_timers(iocp_worker *worker)
     for (uint32_t index = 0; index < worker->timers.untouched; index++) {
         if ((worker->timers.entries[index].life & 1) == 0)
             continue;
-        iocp_deadlines_disarm(&worker->deadlines, deadline_of(worker, index));
+        disarm_both(worker, index);
         end(worker, index, -ECANCELED);
     }
 }

@@ -5,15 +5,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../connection/deadlines.h"
 #include "../memory/arena.h"
 
 typedef struct iocp_timer_entry {
     uint64_t connection;
     uint64_t key;
     uint64_t due_ns;
-    uint64_t life;  /* odd while armed; in the timer's name, so that an old name finds nothing */
-    uint32_t next;  /* free list */
-    bool named;     /* by iocp_timer_start_named */
+    uint64_t life; /* odd while armed; in the timer's name, so that an old name finds nothing */
+    uint32_t next; /* free list */
+    bool named;    /* by iocp_timer_start_named */
 } iocp_timer_entry;
 
 typedef struct iocp_timers {
@@ -23,14 +24,15 @@ typedef struct iocp_timers {
     uint32_t free_head;
     uint32_t untouched;
     uint32_t armed_count;
+    iocp_deadlines wheel; /* of those that are near */
 } iocp_timers;
 
 struct iocp_worker;
 
-int iocp_timers_open(iocp_timers *timers, uint32_t node, uint32_t entry_count);
+int iocp_timers_open(iocp_timers *timers, uint32_t node, uint32_t entry_count, uint64_t now_ns);
 void iocp_timers_close(iocp_timers *timers);
 
-/* A timer's deadline came, or the horizon for which it was armed. */
+/* A timer is due, or near, or it has come to the horizon for which it was armed. */
 void iocp_worker_timer_due(struct iocp_worker *worker, uint32_t index);
 
 /* Ends every armed timer with -ECANCELED: the worker stops. */

@@ -56,9 +56,8 @@ static int open_memory(iocp_worker *worker, const char **detail)
     const uint32_t node_count = reserve_count + slot_count * 2 + config->send_chunks_per_worker;
     /* Spilled at worst: every mark, OPENED, WRITABLE, UNSENT_FELL and CLOSED of every slot, every timer, STOPPING,
      * and one batch of events. */
-    const uint32_t spill_count =
-        round_up_power_of_two(node_count + 4 * slot_count + config->timers_per_worker + 1 +
-                              IOCP_DRIVER_EVENTS_MAX * IOCP_COMPLETIONS_PER_EVENT_MAX);
+    const uint32_t spill_count = round_up_power_of_two(node_count + 4 * slot_count + config->timers_per_worker + 1 +
+                                                       IOCP_DRIVER_EVENTS_MAX * IOCP_COMPLETIONS_PER_EVENT_MAX);
     int result;
 
     *detail = "connection slots";
@@ -75,11 +74,12 @@ static int open_memory(iocp_worker *worker, const char **detail)
                                       &worker->buffers)) < 0)
         return result;
     *detail = "deadlines";
-    if ((result = iocp_deadlines_open(&worker->deadlines, node, slot_count + IOCP_LISTENERS_MAX + config->timers_per_worker,
-                                      worker->now_ns)) < 0)
+    if ((result =
+             iocp_deadlines_open(&worker->deadlines, node, slot_count + IOCP_LISTENERS_MAX + config->timers_per_worker,
+                                 IOCP_COARSE_TICK_BITS, worker->now_ns)) < 0)
         return result;
     *detail = "timers";
-    if ((result = iocp_timers_open(&worker->timers, node, config->timers_per_worker)) < 0)
+    if ((result = iocp_timers_open(&worker->timers, node, config->timers_per_worker, worker->now_ns)) < 0)
         return result;
     *detail = "the list of stalled slots";
     if ((result = iocp_slot_list_open(&worker->stalled, node, slot_count)) < 0)
@@ -125,7 +125,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
     worker->marks = (iocp_send_marks){.low_bytes = setup->config->send_low_bytes,
                                       .high_bytes = setup->config->send_high_bytes,
                                       .cap_bytes = setup->config->send_cap_bytes};
-    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class ++)
         worker->starved[class] = worker->passed_over[class] = iocp_slot_fifo_empty();
     iocp_worker_open_accepting(worker);
 
@@ -234,8 +234,9 @@ void iocp_worker_close(iocp_worker *worker)
 
 void iocp_worker_lease_late(iocp_worker *worker, uint16_t lease)
 {
-    IOCP_CHECK(!iocp_worker_is_foreign(worker),
-               "received bytes were dropped on another thread than their worker's: copy them out, and send the copy there");
+    IOCP_CHECK(
+        !iocp_worker_is_foreign(worker),
+        "received bytes were dropped on another thread than their worker's: copy them out, and send the copy there");
     iocp_lifetime *lifetime = worker->setup.lifetime;
     pthread_mutex_lock(&late_leases);
     iocp_receive_buffers_return(&worker->buffers, lease);
@@ -294,7 +295,7 @@ iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker)
         .leases = worker->buffers.lease_count,
         .send_nodes = worker->pool.used_count,
         .send_chunks = iocp_send_chunks_held(&worker->chunks),
-        .deadlines = worker->deadlines.armed_count,
+        .deadlines = worker->deadlines.armed_count + worker->timers.wheel.armed_count,
         .driver_handles = worker->failure == 0 ? worker->operations->handles_held(worker->driver) : 0,
     };
 }
@@ -305,11 +306,12 @@ int iocp_worker_pages(const iocp_worker *worker, uint64_t *resident, uint64_t *o
     if (refusal < 0)
         return refusal;
     const iocp_arena *arenas[] = {&worker->table.arena, &worker->buffers.arena, &worker->chunks.arena,
-                                  &worker->pool.arena,  &worker->deadlines.arena};
+                                  &worker->pool.arena, &worker->deadlines.arena};
     *resident = 0;
     *on_node = 0;
     for (size_t i = 0; i < sizeof arenas / sizeof *arenas; i++) {
-        const int result = iocp_memory_pages(arenas[i]->start, arenas[i]->size_bytes, worker->setup.node, resident, on_node);
+        const int result =
+            iocp_memory_pages(arenas[i]->start, arenas[i]->size_bytes, worker->setup.node, resident, on_node);
         if (result < 0)
             return result;
     }

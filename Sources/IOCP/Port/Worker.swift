@@ -101,7 +101,7 @@ public final class Worker {
     /// - Parameters:
     ///   - source: the local address to connect from, or nil to let the kernel choose.
     ///   - timeout: how long the peer has to answer, at most one day; nil leaves it to the kernel, about two minutes
-    ///     (`net.ipv4.tcp_syn_retries`). Over it `connectFailed` tells ETIMEDOUT, up to 8 ms late and never early.
+    ///     (`net.ipv4.tcp_syn_retries`). Over it `connectFailed` tells ETIMEDOUT, up to 9 ms late and never early.
     /// - Throws: ENFILE when every connection slot is taken, ESHUTDOWN once the port has stopped, ERANGE for a timeout of
     ///   more than one day, or what the system refused.
     @discardableResult

@@ -10,7 +10,7 @@ import Musl
 
 /// Wakes the workers of an open loop when their next message is due.
 ///
-/// A thread of its own, since a worker's timers are up to 8 ms late, which would be most of a latency.
+/// A thread of its own, since a worker's timers are up to 1 ms late, which would be most of a latency.
 final class LoadPacer: Sendable {
     private let next: [Next]
     private let ended = Atomic(false)

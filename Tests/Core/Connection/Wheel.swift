@@ -3,10 +3,12 @@ import CIOCPInternals
 /// The deadline wheel of the core's, in virtual time, closed with its owner.
 final class Wheel {
     private let wheel: OpaquePointer
-    static let tick = UInt64(IOCP_TICK_NS)
-    static let turn = UInt64(IOCP_TICK_NS) * UInt64(IOCP_WHEEL_BUCKETS)
+    static let tick = UInt64(1) << IOCP_COARSE_TICK_BITS
+    /// Of user timers, once they are near.
+    static let fineTick = UInt64(1) << IOCP_FINE_TICK_BITS
+    static let turn = tick * UInt64(IOCP_WHEEL_BUCKETS)
 
-    init(entries: UInt32, now: UInt64) { wheel = internals_wheel_create(entries, now)! }
+    init(entries: UInt32, now: UInt64) { wheel = internals_wheel_create(entries, UInt32(IOCP_COARSE_TICK_BITS), now)! }
     deinit { internals_wheel_destroy(wheel) }
 
     func arm(_ entry: UInt32, due: UInt64) { internals_wheel_arm(wheel, entry, due) }

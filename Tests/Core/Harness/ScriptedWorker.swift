@@ -55,6 +55,10 @@ final class ScriptedWorker {
     func pass(_ ns: UInt64) { internals_worker_pass(script, ns) }
     var now: UInt64 { internals_worker_now_ns(script) }
 
+    /// From here on a wait that may sleep does: time passes by its timeout.
+    func letSleep() { internals_worker_let_sleep(script) }
+    var sleeps: UInt32 { internals_worker_sleep_count(script) }
+
     /// What sockets answer when they are asked for unacknowledged bytes, or -errno.
     func answerUnacknowledged(_ result: Int32) { internals_worker_set_unacknowledged(script, result) }
     var questions: UInt32 { internals_worker_question_count(script) }

@@ -33,6 +33,38 @@ import Testing
         #expect(iocp_timer_cancel(worker.worker, timer) == -ENOENT) // its name is nobody's
     }
 
+    /// The worker sleeps as long as it may, and wakes in time: for short timers, at the border of near and far, and beyond
+    /// the horizon of the wheels.
+    @Test(arguments: [
+        1, 300_000, 500_000, millisecond, 3 * millisecond, 100 * millisecond, 1_073 * millisecond, 1_074 * millisecond,
+        2_200 * millisecond, 34_000 * millisecond, 61_234 * millisecond, 86_400_000 * millisecond, 300 * 86_400_000 * millisecond,
+    ])
+    func aTimerIsAtMostHalfAMillisecondLate(delay: UInt64) {
+        let worker = ScriptedWorker()
+        worker.letSleep()
+        worker.pass(777_777)
+        _ = worker.settle()
+        let due = worker.now + delay
+        #expect(start(worker, after: delay, key: 9).result == 0)
+        #expect(fired(worker.poll(sleepingUpTo: .max)) == [9])
+        #expect(worker.now >= due && worker.now <= due + Wheel.fineTick, "\(worker.now - due) ns late")
+        #expect(worker.sleeps <= 8 + UInt32(delay / Wheel.turn), "it wakes for nothing")
+        #expect(worker.holdsNothing)
+    }
+
+    @Test func aTimerIsCancelledOnEitherWheel() {
+        let worker = ScriptedWorker()
+        for delay in [Self.millisecond, 60_000 * Self.millisecond] {
+            let (_, timer) = start(worker, after: delay, key: 7)
+            #expect(worker.holdings.deadlines == 1)
+            #expect(iocp_timer_cancel(worker.worker, timer) == 0)
+            #expect(worker.holdings.deadlines == 0)
+            #expect(worker.settle().map(\.result) == [-ECANCELED])
+        }
+        worker.pass(120_000 * Self.millisecond)
+        #expect(worker.settle().isEmpty && worker.holdsNothing)
+    }
+
     @Test func aCancelledTimerEndsInOneCompletion() {
         let worker = ScriptedWorker()
         let (_, timer) = start(worker, after: 100 * Self.millisecond, key: 7)

@@ -6,10 +6,10 @@ struct internals_wheel {
     iocp_deadlines deadlines;
 };
 
-internals_wheel *internals_wheel_create(uint32_t entry_count, uint64_t now_ns)
+internals_wheel *internals_wheel_create(uint32_t entry_count, uint32_t tick_bits, uint64_t now_ns)
 {
     internals_wheel *wheel = malloc(sizeof *wheel);
-    if (wheel != NULL && iocp_deadlines_open(&wheel->deadlines, 0, entry_count, now_ns) < 0) {
+    if (wheel != NULL && iocp_deadlines_open(&wheel->deadlines, 0, entry_count, tick_bits, now_ns) < 0) {
         free(wheel);
         return NULL;
     }

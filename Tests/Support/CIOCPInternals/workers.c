@@ -40,6 +40,8 @@ struct internals_worker {
     uint64_t now_ns;
     uint64_t wait_ns;
     bool stops_in_wait;
+    bool sleeps;
+    uint32_t sleep_count;
     uint64_t longest_wait_ns; /* since a stop in a wait was asked for */
 };
 
@@ -169,6 +171,10 @@ static int script_wait(iocp_driver *driver, iocp_event *events, uint32_t capacit
     uint32_t count = 0;
     while (count < capacity && count < self->batch && self->event_head != self->event_tail)
         events[count++] = self->events[self->event_head++ % QUEUE_MAX];
+    if (count == 0 && self->sleeps && timeout_ns > 0 && timeout_ns != UINT64_MAX) {
+        self->now_ns += timeout_ns;
+        self->sleep_count++;
+    }
     return (int)count;
 }
 
@@ -315,6 +321,16 @@ void internals_worker_stop(internals_worker *self, uint64_t drain_ns)
 int internals_worker_post(internals_worker *self, iocp_token connection, uint64_t value)
 {
     return iocp_mailbox_put(&self->worker.mailbox, &(iocp_letter){.connection = connection, .value = value});
+}
+
+void internals_worker_let_sleep(internals_worker *worker)
+{
+    worker->sleeps = true;
+}
+
+uint32_t internals_worker_sleep_count(const internals_worker *worker)
+{
+    return worker->sleep_count;
 }
 
 void internals_worker_pass(internals_worker *self, uint64_t ns)

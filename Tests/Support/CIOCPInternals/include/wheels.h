@@ -7,7 +7,7 @@
 typedef struct internals_wheel internals_wheel;
 
 /* NULL without memory. */
-internals_wheel *internals_wheel_create(uint32_t entry_count, uint64_t now_ns);
+internals_wheel *internals_wheel_create(uint32_t entry_count, uint32_t tick_bits, uint64_t now_ns);
 void internals_wheel_destroy(internals_wheel *wheel);
 void internals_wheel_arm(internals_wheel *wheel, uint32_t entry, uint64_t due_ns);
 void internals_wheel_disarm(internals_wheel *wheel, uint32_t entry);

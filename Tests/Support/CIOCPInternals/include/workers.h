@@ -76,6 +76,12 @@ void internals_worker_stop_in_wait(internals_worker *worker);
 void internals_worker_pass(internals_worker *worker, uint64_t ns);
 uint64_t internals_worker_now_ns(const internals_worker *worker);
 
+/* From here on a wait that may sleep, and finds nothing, sleeps as long as it may: the clock goes on by its timeout. */
+void internals_worker_let_sleep(internals_worker *worker);
+
+/* How many waits slept. */
+uint32_t internals_worker_sleep_count(const internals_worker *worker);
+
 /* The address that every socket's peer has from here on; before, none can be asked. */
 void internals_worker_set_peer(internals_worker *worker, const iocp_address *address);
 
