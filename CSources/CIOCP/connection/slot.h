@@ -93,7 +93,8 @@ typedef enum iocp_slot_flag : uint16_t {
     IOCP_SLOT_IDLE_MARKED = 1 << 10,   /* idle_mark_bytes is known: at the latest look the peer was still reading */
     IOCP_SLOT_DOUBTED = 1 << 11,       /* it is judged once the send in flight ends, which was cancelled for it */
     IOCP_SLOT_OWN_MARKS = 1 << 12,     /* its marks are its own: see iocp_slot_terms */
-    IOCP_SLOT_UNSENT_NOTICE = 1 << 13, /* UNSENT_FELL is owed */
+    IOCP_SLOT_OWN_TIMEOUTS = 1 << 13,  /* and its timeouts */
+    IOCP_SLOT_UNSENT_NOTICE = 1 << 14, /* UNSENT_FELL is owed */
 } iocp_slot_flag;
 
 /* Two cache lines: the first holds what every message touches. */
@@ -208,7 +209,8 @@ typedef struct iocp_slot_terms {
     iocp_send_marks marks; /* valid with IOCP_SLOT_OWN_MARKS */
     uint32_t below_bytes;  /* this and the key with IOCP_SLOT_UNSENT_NOTICE */
     uint64_t notice_key;
-    bool marks_changed; /* since the slot was serviced */
+    iocp_timeouts timeouts; /* valid with IOCP_SLOT_OWN_TIMEOUTS */
+    bool marks_changed;     /* since the slot was serviced */
 } iocp_slot_terms;
 
 /* A FIFO of slots, linked through `next`: those that wait for a receive buffer or for admission, or are free. A slot

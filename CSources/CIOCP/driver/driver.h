@@ -22,6 +22,7 @@
 
 #include "../base/token.h"
 #include "../include/iocp_endpoint.h"
+#include "../include/iocp_socket.h"
 #include "../include/iocp_system.h"
 #include "../memory/range.h"
 #include "../memory/receive_buffers.h"
@@ -135,9 +136,13 @@ typedef struct iocp_driver_operations {
     void (*close_handle)(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
     /* Returns 0 or -errno; -EBUSY, -EAGAIN: not now, and after a wait perhaps; -EAFNOSUPPORT: its peer has no address. */
     int (*peer)(iocp_driver *driver, uint32_t handle, iocp_address *address);
-    /* Reads a socket option of level SOL_SOCKET, of exactly so many bytes. Returns 0 or -errno, as peer. */
-    int (*option)(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes);
-    /* The same, of this end of the connection. */
+    /* As getsockopt(2): reads up to *count_bytes, and tells how many there are. As setsockopt(2). Each returns 0 or -errno,
+     * as peer; -EOPNOTSUPP: this driver cannot ask for that here. */
+    int (*get_option)(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, void *value,
+                      uint32_t *count_bytes);
+    int (*set_option)(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, const void *value,
+                      uint32_t count_bytes);
+    /* As peer, of this end of the connection. */
     int (*local)(iocp_driver *driver, uint32_t handle, iocp_address *address);
     /* Bytes that the socket took and its peer has not acknowledged; FIN counts as one. -EBUSY or -EAGAIN: not now;
      * any other -errno: it cannot be asked. */

@@ -14,6 +14,7 @@
 #include "iocp_endpoint.h"
 #include "iocp_port.h"
 #include "iocp_sim.h"
+#include "iocp_socket.h"
 #include "iocp_stats.h"
 #include "iocp_system.h"
 #include "iocp_worker.h"

@@ -25,11 +25,11 @@ int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const 
 
 /* The same to an endpoint of any kind. A source of a Unix connect is a name to bind. A Unix connect ends at once: with
  * -EAGAIN if the server's backlog is full. */
-int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source, uint64_t timeout_ns,
-                    uint64_t key, iocp_token *connection);
+int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source,
+                    uint64_t timeout_ns, uint64_t key, iocp_token *connection);
 
-/* Gives up a connect that has not ended: CONNECT_FAILED with -ECANCELED follows. -ENOTCONN once it has opened or failed;
- * iocp_close and iocp_abort, which give up a connect as well, would end the connection. */
+/* Gives up a connect that has not ended: CONNECT_FAILED with -ECANCELED follows. -ENOTCONN once it has opened or
+ * failed; iocp_close and iocp_abort, which give up a connect as well, would end the connection. */
 int iocp_connect_cancel(iocp_worker *worker, iocp_token connection);
 
 /* Queues a copy of bytes[0, count), sent by the next wait in one piece with its neighbours.
@@ -111,8 +111,8 @@ void iocp_draft_discard(iocp_worker *worker);
  * the connection failed first (result -errno). */
 int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key);
 
-/* Asks for one UNSENT_FELL completion once fewer than `below_bytes` are unsent (result 0; by the next wait where that is
- * so already), or the connection closed first (result -errno). -EINVAL for 0; -EALREADY while one is outstanding: a
+/* Asks for one UNSENT_FELL completion once fewer than `below_bytes` are unsent (result 0; by the next wait where that
+ * is so already), or the connection closed first (result -errno). -EINVAL for 0; -EALREADY while one is outstanding: a
  * connection has one at a time. */
 int iocp_notify_unsent(iocp_worker *worker, iocp_token connection, uint32_t below_bytes, uint64_t key);
 
@@ -128,10 +128,22 @@ typedef struct iocp_send_marks {
  * -EINVAL when they are out of order, or the cap is above the port's send_cap_bytes. */
 int iocp_connection_set_marks(iocp_worker *worker, iocp_token connection, const iocp_send_marks *marks);
 
+/* When a connection ends for silence, as the port's configuration says it for all. 0: never. */
+typedef struct iocp_timeouts {
+    uint64_t idle_ns;                /* nothing received, sent or acknowledged for this long */
+    uint64_t receive_ns;             /* fewer than receive_progress_bytes received in it */
+    uint64_t send_ns;                /* unsent bytes, and the peer acknowledged nothing in it */
+    uint32_t receive_progress_bytes; /* at least 1 */
+} iocp_timeouts;
+
+/* Gives a connection timeouts of its own, each of which begins now. -EINVAL when one is over a day, or the progress is
+ * 0. */
+int iocp_connection_set_timeouts(iocp_worker *worker, iocp_token connection, const iocp_timeouts *timeouts);
+
 /* Whether the receive of a connection pauses while its own unsent bytes are above the marks (at first as the port's
- * holds_back_receive says). That is right for a server whose replies pile up. For a relay it is not: what is unsent here
- * was received on another connection, whose receive is to pause instead. WRITABLE comes in either case. The second traps
- * on another thread than the owner's, and is false for a stale token. */
+ * holds_back_receive says). That is right for a server whose replies pile up. For a relay it is not: what is unsent
+ * here was received on another connection, whose receive is to pause instead. WRITABLE comes in either case. The second
+ * traps on another thread than the owner's, and is false for a stale token. */
 int iocp_connection_hold_back(iocp_worker *worker, iocp_token connection, bool holds_back);
 bool iocp_connection_holds_back(iocp_worker *worker, iocp_token connection);
 
@@ -144,9 +156,9 @@ uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection
 int iocp_receive_pause(iocp_worker *worker, iocp_token connection);
 int iocp_receive_resume(iocp_worker *worker, iocp_token connection);
 
-/* Closes gracefully: what is queued is sent, then FIN; waits for the peer's FIN up to linger_timeout_ns, and as much again
- * whenever it acknowledged something. CLOSED(local) follows; CLOSED(send_timeout) when it took nothing for that long, and
- * another reason when that cut the close short. Receives no more. */
+/* Closes gracefully: what is queued is sent, then FIN; waits for the peer's FIN up to linger_timeout_ns, and as much
+ * again whenever it acknowledged something. CLOSED(local) follows; CLOSED(send_timeout) when it took nothing for that
+ * long, and another reason when that cut the close short. Receives no more. */
 int iocp_close(iocp_worker *worker, iocp_token connection);
 
 /* Closes at once: drops what is queued, sends RST. CLOSED(aborted) follows. */
@@ -157,25 +169,6 @@ int iocp_finish_sending(iocp_worker *worker, iocp_token connection);
 
 /* The key carried by every completion of the connection; 0 at first. */
 int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t key);
-
-/* The peer's address, asked of the kernel once per call. -EOPNOTSUPP on kernels without ring socket commands
- * (before 6.7); -EBUSY when the completion queue is full, -EAGAIN when the kernel is short of memory: ask again after
- * the next wait. */
-int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address);
-
-/* Who is at the other end of a Unix socket, as of its connect or socketpair (SO_PEERCRED, unix(7)). */
-typedef struct iocp_credentials {
-    int32_t process;
-    uint32_t user;
-    uint32_t group;
-} iocp_credentials;
-
-/* -EAFNOSUPPORT: it is no Unix socket; otherwise as iocp_connection_peer. */
-int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp_credentials *credentials);
-
-/* This end's address, asked of the kernel once per call. With io_uring the socket gets an fd for that long: -EMFILE when
- * the process has none left, -EOPNOTSUPP before Linux 6.8. -EBUSY and -EAGAIN as for the peer's. */
-int iocp_connection_local(iocp_worker *worker, iocp_token connection, iocp_address *address);
 
 typedef struct iocp_connection_counters {
     uint64_t received_bytes;

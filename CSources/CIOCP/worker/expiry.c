@@ -93,13 +93,13 @@ static bool mark_idle(iocp_slot *slot, const look *found)
 
 static bool idle_is_due(const iocp_worker *worker, const iocp_slot *slot)
 {
-    const uint64_t timeout_ns = worker->setup.config->idle_timeout_ns;
+    const uint64_t timeout_ns = iocp_worker_timeouts(worker, slot)->idle_ns;
     return timeout_ns > 0 && worker->now_ns >= most(slot->received_ns, slot->sent_ns) + timeout_ns;
 }
 
 static bool send_is_due(const iocp_worker *worker, const iocp_slot *slot)
 {
-    const uint64_t timeout_ns = worker->setup.config->send_timeout_ns;
+    const uint64_t timeout_ns = iocp_worker_timeouts(worker, slot)->send_ns;
     return timeout_ns > 0 && slot->queue.unsent_bytes > 0 && worker->now_ns >= slot->sent_mark_ns + timeout_ns;
 }
 
@@ -136,13 +136,13 @@ static bool reads_on(iocp_worker *worker, iocp_slot *slot)
 
 static void open_deadline(iocp_worker *worker, iocp_slot *slot)
 {
-    const iocp_port_config *config = worker->setup.config;
+    const iocp_timeouts *timeouts = iocp_worker_timeouts(worker, slot);
     if (!reads_on(worker, slot))
         return;
-    if (config->receive_timeout_ns > 0 && worker->now_ns >= slot->received_mark_ns + config->receive_timeout_ns) {
+    if (timeouts->receive_ns > 0 && worker->now_ns >= slot->received_mark_ns + timeouts->receive_ns) {
         const bool held_back = iocp_slot_is_held_back(slot) || slot->receive == IOCP_RECEIVE_STARVED;
         if (!held_back && slot->receive != IOCP_RECEIVE_FINISHED &&
-            slot->received_bytes - slot->received_mark_bytes < config->receive_progress_bytes) {
+            slot->received_bytes - slot->received_mark_bytes < timeouts->receive_progress_bytes) {
             time_out(worker, slot, IOCP_CLOSE_RECEIVE_TIMEOUT);
             return;
         }

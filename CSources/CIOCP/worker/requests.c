@@ -1,7 +1,6 @@
 /* The application's calls on one connection, but for sends: they check and list the slot. None enters the kernel,
- * except connect (a socket is created), peer and local (the kernel is asked). */
+ * except connect (a socket is created). */
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "life.h"
 #include "lookup.h"
@@ -141,40 +140,6 @@ int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t
         return iocp_worker_absent(worker, connection);
     slot->key = key;
     return 0;
-}
-
-/* NULL for a connection whose socket cannot be asked: while the driver closes it, the handle may be another one's. */
-static const iocp_slot *slot_with_socket(const iocp_worker *worker, iocp_token connection)
-{
-    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
-    return slot != NULL && slot->handle != IOCP_HANDLE_NONE && slot->state != IOCP_SLOT_CLOSING ? slot : NULL;
-}
-
-int iocp_connection_peer(iocp_worker *worker, iocp_token connection, iocp_address *address)
-{
-    const iocp_slot *slot = slot_with_socket(worker, connection);
-    return slot != NULL ? worker->operations->peer(worker->driver, slot->handle, address)
-                        : iocp_worker_absent(worker, connection);
-}
-
-int iocp_connection_local(iocp_worker *worker, iocp_token connection, iocp_address *address)
-{
-    const iocp_slot *slot = slot_with_socket(worker, connection);
-    return slot != NULL ? worker->operations->local(worker->driver, slot->handle, address)
-                        : iocp_worker_absent(worker, connection);
-}
-
-int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp_credentials *credentials)
-{
-    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
-    if (slot == NULL || slot->handle == IOCP_HANDLE_NONE || slot->state == IOCP_SLOT_CLOSING)
-        return iocp_worker_absent(worker, connection);
-    struct ucred found = {0};
-    const int result = worker->operations->option(worker->driver, slot->handle, SO_PEERCRED, &found, sizeof found);
-    if (result < 0)
-        return result;
-    *credentials = (iocp_credentials){.process = found.pid, .user = found.uid, .group = found.gid};
-    return found.pid == 0 ? -EAFNOSUPPORT : 0; /* what other sockets say */
 }
 
 int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, iocp_connection_counters *counters)

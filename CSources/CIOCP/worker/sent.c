@@ -13,7 +13,7 @@ void iocp_worker_count_send(iocp_worker *worker, iocp_slot *slot, uint32_t taken
 {
     count_taken(worker, slot, taken_bytes);
     IOCP_STATS_ADD(worker->stats, sent_operations, 1);
-    if (worker->setup.config->idle_timeout_ns > 0 && taken_bytes > 0)
+    if (worker->counts_idle && taken_bytes > 0)
         slot->sent_ns = worker->now_ns;
 }
 

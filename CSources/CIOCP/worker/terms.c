@@ -42,6 +42,22 @@ int iocp_connection_set_marks(iocp_worker *worker, iocp_token connection, const 
     return 0;
 }
 
+int iocp_connection_set_timeouts(iocp_worker *worker, iocp_token connection, const iocp_timeouts *timeouts)
+{
+    iocp_slot *slot;
+    const int result = iocp_worker_find_open(worker, connection, &slot);
+    if (result < 0)
+        return result;
+    if (timeouts->idle_ns > IOCP_TIMEOUT_NS_MAX || timeouts->receive_ns > IOCP_TIMEOUT_NS_MAX ||
+        timeouts->send_ns > IOCP_TIMEOUT_NS_MAX || timeouts->receive_progress_bytes == 0)
+        return -EINVAL;
+    iocp_slot_terms_of(&worker->table, slot)->timeouts = *timeouts;
+    iocp_slot_set(slot, IOCP_SLOT_OWN_TIMEOUTS);
+    worker->counts_idle |= timeouts->idle_ns > 0;
+    iocp_worker_begin_windows(worker, slot);
+    return 0;
+}
+
 int iocp_connection_hold_back(iocp_worker *worker, iocp_token connection, bool holds_back)
 {
     iocp_slot *slot;

@@ -28,15 +28,15 @@ void iocp_worker_arm(iocp_worker *worker, const iocp_slot *slot, uint64_t due_ns
 /* When the first of an open connection's deadlines is due; UINT64_MAX where none is configured. */
 uint64_t iocp_worker_due_ns(const iocp_worker *worker, const iocp_slot *slot)
 {
-    const iocp_port_config *config = worker->setup.config;
+    const iocp_timeouts *timeouts = iocp_worker_timeouts(worker, slot);
     uint64_t due = UINT64_MAX;
-    if (config->idle_timeout_ns > 0)
-        due = least(due, most(slot->received_ns, slot->sent_ns) + config->idle_timeout_ns);
+    if (timeouts->idle_ns > 0)
+        due = least(due, most(slot->received_ns, slot->sent_ns) + timeouts->idle_ns);
     /* A connection whose receive the port or the application holds back is not to blame for silence. */
-    if (config->receive_timeout_ns > 0 && slot->receive != IOCP_RECEIVE_FINISHED)
-        due = least(due, slot->received_mark_ns + config->receive_timeout_ns);
-    if (config->send_timeout_ns > 0 && slot->queue.unsent_bytes > 0)
-        due = least(due, slot->sent_mark_ns + config->send_timeout_ns);
+    if (timeouts->receive_ns > 0 && slot->receive != IOCP_RECEIVE_FINISHED)
+        due = least(due, slot->received_mark_ns + timeouts->receive_ns);
+    if (timeouts->send_ns > 0 && slot->queue.unsent_bytes > 0)
+        due = least(due, slot->sent_mark_ns + timeouts->send_ns);
     return due;
 }
 
@@ -54,6 +54,13 @@ void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_arm(worker, slot, iocp_worker_due_ns(worker, slot));
 }
 
+void iocp_worker_begin_windows(iocp_worker *worker, iocp_slot *slot)
+{
+    iocp_slot_clear(slot, IOCP_SLOT_SEND_MARKED | IOCP_SLOT_IDLE_MARKED);
+    iocp_worker_begin_receive_window(worker, slot);
+    iocp_worker_arm_deadline(worker, slot);
+}
+
 void iocp_worker_delay_send(iocp_worker *worker, iocp_slot *slot)
 {
     slot->send = IOCP_SEND_DELAYED;
@@ -62,7 +69,7 @@ void iocp_worker_delay_send(iocp_worker *worker, iocp_slot *slot)
 
 void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot)
 {
-    if (worker->setup.config->send_timeout_ns == 0)
+    if (iocp_worker_timeouts(worker, slot)->send_ns == 0)
         return;
     iocp_slot_clear(slot, IOCP_SLOT_SEND_MARKED);
     slot->sent_mark_ns = worker->now_ns;

@@ -19,6 +19,9 @@ void iocp_worker_arm_connect(iocp_worker *worker, iocp_slot *slot, uint64_t time
 /* Begins the windows of a connection that opened, where timeouts are configured. */
 void iocp_worker_arm_deadline(iocp_worker *worker, iocp_slot *slot);
 
+/* The same for one that is open already. */
+void iocp_worker_begin_windows(iocp_worker *worker, iocp_slot *slot);
+
 /* Bytes were queued where none were: the send window begins. */
 void iocp_worker_begin_send_window(iocp_worker *worker, iocp_slot *slot);
 

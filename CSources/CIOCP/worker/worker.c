@@ -122,6 +122,11 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
     worker->operations = setup->driver;
     worker->stats = setup->stats;
     worker->now_ns = iocp_worker_clock_ns(worker);
+    worker->timeouts = (iocp_timeouts){.idle_ns = setup->config->idle_timeout_ns,
+                                       .receive_ns = setup->config->receive_timeout_ns,
+                                       .send_ns = setup->config->send_timeout_ns,
+                                       .receive_progress_bytes = setup->config->receive_progress_bytes};
+    worker->counts_idle = worker->timeouts.idle_ns > 0;
     worker->marks = (iocp_send_marks){.low_bytes = setup->config->send_low_bytes,
                                       .high_bytes = setup->config->send_high_bytes,
                                       .cap_bytes = setup->config->send_cap_bytes};

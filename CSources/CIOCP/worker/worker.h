@@ -5,7 +5,7 @@
  *
  *   loop.c        wait: flush, driver wait, posts, events, deadlines
  *   sends.c       the application's sends on one connection;  terms.c  its calls that change the terms
- *   requests.c    its other calls
+ *   requests.c    its other calls;  inquiries.c  what a socket is asked and told
  *   worker.c      opening, closing, what it holds
  *   failure.c     the end of a worker whose driver failed
  *   flush.c       which slots are serviced now, and which starved receives try again
@@ -115,6 +115,8 @@ struct iocp_worker {
     bool finished; /* wait has nothing more to deliver, ever */
 
     iocp_send_marks marks; /* the configured ones; some connections have their own */
+    iocp_timeouts timeouts;     /* likewise */
+    bool counts_idle;           /* some connection has an idle timeout */
     iocp_slot_table table;
     iocp_send_pool pool;
     iocp_send_chunks chunks;
@@ -194,6 +196,11 @@ static inline uint32_t iocp_worker_first_timer_deadline(const iocp_worker *worke
 static inline const iocp_send_marks *iocp_worker_marks(const iocp_worker *worker, const iocp_slot *slot)
 {
     return slot->flags & IOCP_SLOT_OWN_MARKS ? &iocp_slot_terms_of(&worker->table, slot)->marks : &worker->marks;
+}
+
+static inline const iocp_timeouts *iocp_worker_timeouts(const iocp_worker *worker, const iocp_slot *slot)
+{
+    return slot->flags & IOCP_SLOT_OWN_TIMEOUTS ? &iocp_slot_terms_of(&worker->table, slot)->timeouts : &worker->timeouts;
 }
 
 /* --- lists --------------------------------------------------------------------------------------------------- */

@@ -40,6 +40,9 @@ static void opened(ledger *ledger, const iocp_completion *completion)
     life->connecting = false;
     life->opened_ns = iocp_worker_now_ns(ledger->worker);
     life->holds_back = ledger->config->holds_back_receive;
+    life->timeouts = (iocp_timeouts){.idle_ns = ledger->config->idle_timeout_ns,
+                                     .receive_ns = ledger->config->receive_timeout_ns,
+                                     .send_ns = ledger->config->send_timeout_ns};
     life->marks = (iocp_send_marks){.low_bytes = ledger->config->send_low_bytes,
                                     .high_bytes = ledger->config->send_high_bytes,
                                     .cap_bytes = ledger->config->send_cap_bytes};
@@ -143,11 +146,10 @@ static bool abort_is_justified(const ledger *ledger, const ledger_life *life)
 /* Whether its peer acknowledged nothing for as long as a timeout that judges it. */
 static bool was_silent(const ledger *ledger, const ledger_life *life)
 {
-    const iocp_port_config *config = ledger->config;
     const uint64_t last_ns = iocp_sim_now_ns(ledger->sim) - life->acknowledged_ns;
     const uint64_t silence_ns = last_ns > life->longest_silence_ns ? last_ns : life->longest_silence_ns;
-    return silence_ns >= config->linger_timeout_ns ||
-           (config->send_timeout_ns > 0 && silence_ns >= config->send_timeout_ns);
+    return silence_ns >= ledger->config->linger_timeout_ns ||
+           (life->timeouts.send_ns > 0 && silence_ns >= life->timeouts.send_ns);
 }
 
 /* A peer is judged by an answer, and by what the worker knew when it came. */
@@ -187,15 +189,15 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
         justified = life->aborted;
         break;
     case IOCP_CLOSE_IDLE_TIMEOUT:
-        justified = config->idle_timeout_ns > 0;
+        justified = life->timeouts.idle_ns > 0;
         check_question(ledger, life, completion);
         break;
     case IOCP_CLOSE_RECEIVE_TIMEOUT:
-        justified = config->receive_timeout_ns > 0;
+        justified = life->timeouts.receive_ns > 0;
         break;
     case IOCP_CLOSE_SEND_TIMEOUT:
         /* Or a graceful close, whose peer took nothing for as long as it lingers. */
-        justified = config->send_timeout_ns > 0 || abort_is_justified(ledger, life);
+        justified = life->timeouts.send_ns > 0 || abort_is_justified(ledger, life);
         LEDGER_REQUIRE(ledger, ledger->unasked || was_silent(ledger, life), "G7",
                        "a peer that reads steadily was given up", life->token);
         check_question(ledger, life, completion);

@@ -136,7 +136,7 @@ bool ledger_may_end(const ledger *ledger, const ledger_life *life)
         return true;
     if (life->taken_bytes < life->lent_bytes)
         return true;
-    if (config->idle_timeout_ns > 0 || config->receive_timeout_ns > 0 || config->send_timeout_ns > 0)
+    if (life->timeouts.idle_ns > 0 || life->timeouts.receive_ns > 0 || life->timeouts.send_ns > 0)
         return true;
     /* The peer's FIN begins a close, too, which its peer has to let end in time. */
     return !config->half_close && iocp_sim_now_ns(ledger->sim) - life->opened_ns >= config->linger_timeout_ns;

@@ -67,6 +67,7 @@ typedef struct ledger_life {
     bool paused;
     bool holds_back;      /* its own unsent bytes hold its receive back */
     iocp_send_marks marks;
+    iocp_timeouts timeouts;
     ledger_notice notices[2]; /* UNSENT_FELL is owed: one, and one behind another that is on its way already */
     uint32_t notice_count;
     bool peer_finished;

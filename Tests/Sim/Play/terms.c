@@ -37,6 +37,26 @@ static void set_marks(application *application, ledger_life *life)
         ledger_press(life);
 }
 
+static uint64_t any_timeout(sim_random *random)
+{
+    return random_one_in(random, 2) ? 0 : (1 + (uint64_t)random_magnitude(random, 2000)) * 1000000;
+}
+
+static void set_timeouts(application *application, ledger_life *life)
+{
+    sim_random *random = &application->random;
+    const iocp_timeouts timeouts = {.idle_ns = any_timeout(random),
+                                    .receive_ns = any_timeout(random),
+                                    .send_ns = any_timeout(random),
+                                    .receive_progress_bytes = random_below(random, 3)};
+    const int result = iocp_connection_set_timeouts(application->worker, life->token, &timeouts);
+    LEDGER_REQUIRE(application->ledger,
+                   result == -ENOTCONN || result == (timeouts.receive_progress_bytes > 0 ? 0 : -EINVAL), "G6",
+                   "timeouts out of bounds were taken, or others not", life->token);
+    if (result == 0)
+        life->timeouts = timeouts;
+}
+
 static void notice(application *application, ledger_life *life)
 {
     const uint64_t key = application->next_key++;
@@ -52,7 +72,10 @@ static void notice(application *application, ledger_life *life)
 
 void application_use_terms(application *application, ledger_life *life)
 {
-    switch (random_below(&application->random, 4)) {
+    switch (random_below(&application->random, 5)) {
+    case 4:
+        set_timeouts(application, life);
+        return;
     case 0:
         hold_back(application, life);
         return;

@@ -132,7 +132,10 @@ void iocp_epoll_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_epoll_cancel(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_epoll_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
 int iocp_epoll_peer(iocp_driver *driver, uint32_t handle, iocp_address *address);
-int iocp_epoll_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes);
+int iocp_epoll_get_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, void *value,
+                          uint32_t *count_bytes);
+int iocp_epoll_set_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, const void *value,
+                          uint32_t count_bytes);
 int iocp_epoll_local(iocp_driver *driver, uint32_t handle, iocp_address *address);
 int iocp_epoll_unacknowledged(iocp_driver *driver, uint32_t handle);
 void iocp_epoll_provide(iocp_driver *driver, uint16_t buffer);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../../system/socket_address.h"
+#include "../../system/socket_option.h"
 #include "epoll.h"
 
 /* --- opening ------------------------------------------------------------------------------------------------ */
@@ -199,10 +200,16 @@ int iocp_epoll_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
     return iocp_sockaddr_read(&storage, address);
 }
 
-int iocp_epoll_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes)
+int iocp_epoll_get_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, void *value,
+                          uint32_t *count_bytes)
 {
-    socklen_t length = count_bytes;
-    return getsockopt(iocp_epoll_of(driver)->sockets[handle].fd, SOL_SOCKET, (int)option, value, &length) < 0 ? -errno : 0;
+    return iocp_socket_get_option(iocp_epoll_of(driver)->sockets[handle].fd, option, value, count_bytes);
+}
+
+int iocp_epoll_set_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, const void *value,
+                          uint32_t count_bytes)
+{
+    return iocp_socket_set_option(iocp_epoll_of(driver)->sockets[handle].fd, option, value, count_bytes);
 }
 
 int iocp_epoll_local(iocp_driver *driver, uint32_t handle, iocp_address *address)

@@ -231,7 +231,10 @@ void iocp_sim_shutdown(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_sim_cancel(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_sim_close_handle(iocp_driver *driver, uint64_t token, uint32_t handle, bool abort);
 int iocp_sim_peer_address(iocp_driver *driver, uint32_t handle, iocp_address *address);
-int iocp_sim_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes);
+int iocp_sim_get_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, void *value,
+                        uint32_t *count_bytes);
+int iocp_sim_set_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, const void *value,
+                        uint32_t count_bytes);
 int iocp_sim_local_address(iocp_driver *driver, uint32_t handle, iocp_address *address);
 int iocp_sim_unacknowledged(iocp_driver *driver, uint32_t handle);
 void iocp_sim_provide(iocp_driver *driver, uint16_t buffer);

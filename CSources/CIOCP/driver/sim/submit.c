@@ -270,13 +270,27 @@ static int unacknowledged(iocp_sim *sim, const iocp_sim_socket *socket)
     return (int)socket->peer.unread_bytes + (socket->finish_sent && socket->peer.unread_bytes > 0);
 }
 
-int iocp_sim_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes)
+/* No socket of the sim has options. */
+int iocp_sim_get_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, void *value,
+                        uint32_t *count_bytes)
 {
-    (void)handle;
     (void)option;
     (void)value;
     (void)count_bytes;
-    return iocp_sim_fail(iocp_sim_of(driver), "option", -EOPNOTSUPP);
+    iocp_sim *sim = iocp_sim_of(driver);
+    const int refusal = refuse_question(sim, handle, "option");
+    return refusal < 0 ? refusal : iocp_sim_fail(sim, "option", -EOPNOTSUPP);
+}
+
+int iocp_sim_set_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, const void *value,
+                        uint32_t count_bytes)
+{
+    (void)option;
+    (void)value;
+    (void)count_bytes;
+    iocp_sim *sim = iocp_sim_of(driver);
+    const int refusal = refuse_question(sim, handle, "option");
+    return refusal < 0 ? refusal : iocp_sim_fail(sim, "option", -EOPNOTSUPP);
 }
 
 int iocp_sim_unacknowledged(iocp_driver *driver, uint32_t handle)

@@ -1,20 +1,14 @@
-/* Ring commands: questions to a socket, and placing a socket in the table of direct descriptors.
+/* Ring commands: asking a socket, giving it an fd, and placing one in the table of direct descriptors.
  *
  * A command is executed within its submission, but its completion may be seen much later: while the kernel's overflow
  * list is not empty, every new completion goes to the end of that list. So nothing here waits for an answer. The kernel
  * is asked to empty its list as far as the completion queue has room; where the answer is not among what came, the
  * caller hears -EBUSY, and the command keeps its memory and its fd until its completion is reaped. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../../system/socket_address.h"
 #include "uring.h"
-
-#ifndef SO_PEERNAME
-#define SO_PEERNAME 28
-#endif
 
 /* --- the pool ----------------------------------------------------------------------------------------------- */
 
@@ -197,8 +191,8 @@ int iocp_uring_ask(iocp_uring *uring, uint32_t handle, const iocp_uring_question
     entry->fd = (int32_t)handle;
     entry->cmd_op = question->command;
     entry->addr = question->level | (uint64_t)question->option << 32; /* level, optname */
-    entry->file_index = question->answer_bytes;                        /* optlen */
-    entry->addr3 = (uint64_t)(uintptr_t)command->answer;               /* optval */
+    entry->file_index = question->answer_bytes;                       /* optlen */
+    entry->addr3 = (uint64_t)(uintptr_t)command->answer;              /* optval */
     const int result = run(uring, command, entry);
     if (result >= 0 && question->answer_bytes > 0)
         memcpy(answer, command->answer, question->answer_bytes);
@@ -206,37 +200,8 @@ int iocp_uring_ask(iocp_uring *uring, uint32_t handle, const iocp_uring_question
     return result;
 }
 
-int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
+int iocp_uring_install(iocp_uring *uring, uint32_t handle)
 {
-    iocp_uring *uring = iocp_uring_of(driver);
-    iocp_uring_question question = {.command = IOCP_URING_SOCKET_OP_GETSOCKOPT,
-                                    .level = SOL_SOCKET,
-                                    .option = SO_PEERNAME,
-                                    .answer_bytes = sizeof(struct sockaddr_in)};
-    struct sockaddr_storage storage = {0};
-    /* SO_PEERNAME refuses a length beyond the address' own, so the shorter kind tells which kind it is. */
-    int result = iocp_uring_ask(uring, handle, &question, &storage);
-    if (result >= 0 && storage.ss_family == AF_INET6) {
-        question.answer_bytes = sizeof(struct sockaddr_in6);
-        result = iocp_uring_ask(uring, handle, &question, &storage);
-    }
-    return result < 0 ? result : iocp_sockaddr_read(&storage, address);
-}
-
-int iocp_uring_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes)
-{
-    const iocp_uring_question question = {.command = IOCP_URING_SOCKET_OP_GETSOCKOPT,
-                                          .level = SOL_SOCKET,
-                                          .option = option,
-                                          .answer_bytes = count_bytes};
-    const int result = iocp_uring_ask(iocp_uring_of(driver), handle, &question, value);
-    return result < 0 ? result : 0;
-}
-
-/* A direct descriptor has no name for getsockname(2), so it gets an fd for as long as that takes. */
-int iocp_uring_local(iocp_driver *driver, uint32_t handle, iocp_address *address)
-{
-    iocp_uring *uring = iocp_uring_of(driver);
     if (!iocp_capabilities_get()->fd_install)
         return -EOPNOTSUPP;
     /* Alone in its submission and with an empty overflow list, the command is answered within it. An fd of which nobody
@@ -253,15 +218,5 @@ int iocp_uring_local(iocp_driver *driver, uint32_t handle, iocp_address *address
     entry->fd = (int32_t)handle;
     const int fd = run(uring, command, entry);
     give_back(command);
-    if (fd < 0)
-        return fd;
-    const int result = iocp_socket_name(fd, address);
-    close(fd);
-    return result;
-}
-
-int iocp_uring_unacknowledged(iocp_driver *driver, uint32_t handle)
-{
-    static const iocp_uring_question question = {.command = IOCP_URING_SOCKET_OP_SIOCOUTQ};
-    return iocp_uring_ask(iocp_uring_of(driver), handle, &question, NULL);
+    return fd;
 }

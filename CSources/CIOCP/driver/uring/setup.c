@@ -142,7 +142,7 @@ static uint32_t uring_handles_held(const iocp_driver *driver)
         .close = uring_close, .accept = iocp_uring_accept, .connect = iocp_uring_connect,                          \
         .receive = iocp_uring_receive, .watch = iocp_uring_watch, .send = iocp_uring_send,                         \
         .shutdown = iocp_uring_shutdown, .cancel = iocp_uring_cancel, .close_handle = iocp_uring_close_handle,     \
-        .peer = iocp_uring_peer, .option = iocp_uring_option, .local = iocp_uring_local,                           \
+        .peer = iocp_uring_peer, .get_option = iocp_uring_get_option, .set_option = iocp_uring_set_option, .local = iocp_uring_local,                           \
         .unacknowledged = iocp_uring_unacknowledged,                                                               \
         .provide = iocp_uring_provide, .wait = iocp_uring_wait, .handles_held = uring_handles_held,                \
     }

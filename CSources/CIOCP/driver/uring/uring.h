@@ -8,7 +8,8 @@
  *   ring.c      the ring itself: mapping, entering, free entries
  *   closing.c   FIN, cancelling an operation, closing a socket
  *   silent.c    sends whose success has no completion entry
- *   command.c   ring commands: asking a socket, placing a socket in the table
+ *   command.c   ring commands: their memory, their answers
+ *   asking.c    what a socket is asked and told
  *   lockdown.c  restricting the ring to what is used
  *   probe.c     what this kernel can do, by trial */
 #ifndef IOCP_DRIVER_URING_URING_H
@@ -249,8 +250,17 @@ typedef struct iocp_uring_question {
  * what the command answers: the length of an option, or the value of SIOCOUTQ; -EOPNOTSUPP on kernels without such
  * commands (before 6.7); or as iocp_uring_command_run. */
 int iocp_uring_ask(iocp_uring *uring, uint32_t handle, const iocp_uring_question *question, void *answer);
+
+/* Gives a socket an fd beside its direct descriptor; it is the caller's to close. Returns it or -errno: -EOPNOTSUPP before
+ * Linux 6.8, -EMFILE, or as iocp_uring_command_run. */
+int iocp_uring_install(iocp_uring *uring, uint32_t handle);
+
+/* asking.c */
 int iocp_uring_peer(iocp_driver *driver, uint32_t handle, iocp_address *address);
-int iocp_uring_option(iocp_driver *driver, uint32_t handle, uint32_t option, void *value, uint32_t count_bytes);
+int iocp_uring_get_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, void *value,
+                          uint32_t *count_bytes);
+int iocp_uring_set_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, const void *value,
+                          uint32_t count_bytes);
 int iocp_uring_local(iocp_driver *driver, uint32_t handle, iocp_address *address);
 int iocp_uring_unacknowledged(iocp_driver *driver, uint32_t handle);
 

@@ -1,0 +1,18 @@
+/* Socket options of a descriptor, and what TCP knows about a connection. */
+#ifndef IOCP_SYSTEM_SOCKET_OPTION_H
+#define IOCP_SYSTEM_SOCKET_OPTION_H
+
+#include "../include/iocp_socket.h"
+
+/* As getsockopt(2) and setsockopt(2). Each returns 0 or -errno. Thread: any. */
+int iocp_socket_get_option(int fd, const iocp_socket_option *option, void *value, uint32_t *count_bytes);
+int iocp_socket_set_option(int fd, const iocp_socket_option *option, const void *value, uint32_t count_bytes);
+
+/* Room for the kernel's struct tcp_info, also that of later kernels. */
+enum { IOCP_TCP_INFO_BYTES_MAX = 512 };
+
+/* The option TCP_INFO, and how its first count_bytes are read; what an older kernel does not tell is 0. */
+iocp_socket_option iocp_tcp_info_option(void);
+iocp_connection_info iocp_tcp_info_read(const uint8_t *bytes, uint32_t count_bytes);
+
+#endif
