@@ -88,6 +88,7 @@ progress-no-answer|worker/expiry.c|s/if \(unacknowledged == -EBUSY \|\| unacknow
 progress-hidden-by-fin|worker/expiry.c|s/ - rest_bytes - finish_bytes/ - rest_bytes/|the first byte acknowledged after FIN looks like none
 progress-judged-at-fin|worker/expiry.c|s/    if \(slot->finish == IOCP_FINISH_SUBMITTED\) \{\n        look_again\(worker, slot\);\n        return true;\n    \}\n//|a peer is judged while FIN may have left or not
 delayed-send-forgotten|worker/expiry.c|s/        slot->send = IOCP_SEND_NONE;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
+timer-stays-armed|worker/timers.c|s/    iocp_deadlines_disarm\(&worker->timers\.wheel, index\);\n//|a cancelled timer fires
 stale-timer|worker/timers.c|s/ \|\| name_of\(life, index\) != timer//|an old name cancels a new timer
 unsent-fell-forgotten|worker/pressure.c|s/(below_bytes\)\n)        iocp_worker_end_notice\(worker, slot, 0\);/\1        ;/|few unsent bytes are awaited for ever
 unsent-fell-twice|worker/outbox.c|s/    iocp_slot_clear\(slot, IOCP_SLOT_UNSENT_NOTICE\);\n//|UNSENT_FELL comes again and again
@@ -96,6 +97,7 @@ unsent-fell-dropped|worker/outbox.c|s/    iocp_worker_end_notice\([^;]*;\n//|a c
 unsent-fell-sleeps|worker/service.c|s/ \| IOCP_SLOT_UNSENT_NOTICE\)\) &&/)) \&\&/|UNSENT_FELL waits behind a silent send
 switch-ignored|connection/slot.h|s/\(slot->flags & \(IOCP_SLOT_PRESSED \| IOCP_SLOT_UNHELD\)\) == IOCP_SLOT_PRESSED/(slot->flags \& IOCP_SLOT_PRESSED)/|a receive is held back that was not to be
 own-cap-ignored|worker/sends.c|s/iocp_worker_marks\(worker, slot\)->cap_bytes/worker->marks.cap_bytes/|a connection goes over the cap that it was given
+own-timeouts-ignored|worker/worker.h|s/return slot->flags & IOCP_SLOT_OWN_TIMEOUTS \?[^;]*;/return \&worker->timeouts;/|a connection ends by a timeout that it does not have
 paused-is-deaf|worker/service.c|s/const bool wanted = slot->state == IOCP_SLOT_OPEN && \(slot->flags & IOCP_SLOT_PAUSED\)/const bool wanted = false/|a paused connection does not hear of its peer's reset
 watch-not-drained|worker/service.c|s/    cancel_receive\(worker, slot\);\n    service_watch\(worker, slot\);/    cancel_receive(worker, slot);/|a close waits for ever for a watch
 lent-freed-early|worker/worker.c|s/const bool lent = worker->buffers\.lease_count > 0;/const bool lent = false;/|a worker that closes takes lent bytes away

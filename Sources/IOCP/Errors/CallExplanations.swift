@@ -186,6 +186,16 @@ extension Explanation {
         }
     }
 
+    static func setTimeouts(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EINVAL:
+            Explanation(
+                "the timeouts are out of bounds", nil,
+                "each is more than zero and at most one day, receiveProgressBytes at least 1")
+        default: ofConnection(error)
+        }
+    }
+
     // MARK: The rest of a connection's life
 
     static func receive(_ error: IOCPError) -> Explanation? { ofConnection(error) }
@@ -212,6 +222,22 @@ extension Explanation {
                 "raise the limit (ulimit -n)")
         case EOPNOTSUPP: Explanation("this kernel cannot answer", "it takes Linux 6.8, or the epoll driver")
         default: peerAddress(error)
+        }
+    }
+
+    static func socketOption(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EINVAL: Explanation("the socket does not take this value", "it is out of the option's range, or SO_LINGER")
+        case ENOPROTOOPT: Explanation("the socket has no such option", "it is of another kind, or the kernel is older")
+        case EOPNOTSUPP:
+            Explanation(
+                "the socket cannot be asked", "it is of another kind, or the ring needs Linux 6.8",
+                "ask TCP connections only, or use the epoll driver")
+        case EPERM:
+            Explanation(
+                "this is not permitted", "the option needs a capability, or this is another thread than the worker's",
+                "see capabilities(7)")
+        default: localAddress(error)
         }
     }
 

@@ -53,6 +53,8 @@ struct Explanation {
         case .transport: transport(error)
         case .notifyWhenUnsent: notifyWhenUnsent(error)
         case .setWatermarks: setWatermarks(error)
+        case .setTimeouts: setTimeouts(error)
+        case .socketOption: socketOption(error)
         case .framing: framing(error)
         }
     }
@@ -109,6 +111,8 @@ extension IOCPError.Operation {
         case .transport: "the connection"
         case .notifyWhenUnsent: "waiting for few unsent bytes"
         case .setWatermarks: "setting watermarks"
+        case .setTimeouts: "setting timeouts"
+        case .socketOption: "the socket option"
         case .framing: "cutting frames"
         }
     }

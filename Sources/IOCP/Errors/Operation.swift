@@ -67,6 +67,10 @@ extension IOCPError {
         case setWatermarks = 46
         /// ``IocpContext/localAddress()``.
         case localAddress = 47
+        /// Giving a connection timeouts of its own.
+        case setTimeouts = 48
+        /// ``IocpContext/option(_:)``, ``IocpContext/setOption(_:to:)`` and ``IocpContext/info()``.
+        case socketOption = 49
 
         // Steps above the calls.
 

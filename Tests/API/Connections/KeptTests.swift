@@ -33,6 +33,10 @@ extension RealSockets {
                 #expect(refusal { () throws(IOCPError) in _ = try context.peerAddress() }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in _ = try context.localAddress() }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in _ = try context.counters() }?.name == "ENOTCONN")
+                #expect(refusal { () throws(IOCPError) in _ = try context.option(.noDelay) }?.name == "ENOTCONN")
+                #expect(refusal { () throws(IOCPError) in try context.setOption(.noDelay, to: true) }?.name == "ENOTCONN")
+                #expect(refusal { () throws(IOCPError) in _ = try context.info() }?.name == "ENOTCONN")
+                #expect(refusal { () throws(IOCPError) in try context.setTimeouts(.init()) }?.name == "ENOTCONN")
                 context.close()
                 context.abort()
                 // The bytes are where they were, and go back once: by a send that is refused, or dropped.

@@ -287,6 +287,15 @@ enum ErrorSentences {
             .setWatermarks,
             [(EINVAL, "the watermarks are out of bounds (EINVAL): use 0 <= low < high <= cap <= sendCap")]
                 + ofConnection)
+        + of(
+            .setTimeouts,
+            [
+                (
+                    EINVAL,
+                    "the timeouts are out of bounds (EINVAL): each is more than zero and at most one day, "
+                        + "receiveProgressBytes at least 1"
+                )
+            ] + ofConnection)
         + of(.receive, ofConnection)
         + of(.close, ofConnection)
         + of(
@@ -325,6 +334,36 @@ enum ErrorSentences {
                         + "takes: raise the limit (ulimit -n)"
                 ),
             ] + ofConnection)
+        + of(
+            .socketOption,
+            [
+                (
+                    EINVAL,
+                    "the socket does not take this value (EINVAL): it is out of the option's range, or SO_LINGER"
+                ),
+                (
+                    ENOPROTOOPT,
+                    "the socket has no such option (ENOPROTOOPT): it is of another kind, or the kernel is older"
+                ),
+                (
+                    EOPNOTSUPP,
+                    "the socket cannot be asked (EOPNOTSUPP): it is of another kind, or the ring needs Linux 6.8: ask "
+                        + "TCP connections only, or use the epoll driver"
+                ),
+                (
+                    EPERM,
+                    "this is not permitted (EPERM): the option needs a capability, or this is another thread than the "
+                        + "worker's: see capabilities(7)"
+                ),
+                (EBUSY, "the completion queue is too full to ask now (EBUSY): ask after the next wait"),
+                (EAGAIN, "the kernel is too short of memory to answer now (EAGAIN): ask after the next wait"),
+                (
+                    EMFILE,
+                    "no file descriptor is left to ask with (EMFILE): io_uring needs one for as long as the question "
+                        + "takes: raise the limit (ulimit -n)"
+                ),
+                (ENOTCONN, closed), (EXDEV, foreign),
+            ])
         + of(
             .inquiry,
             ofConnection.filter { $0.0 != EPERM } + [

@@ -24,6 +24,49 @@ extension RealSockets {
             try worker.expectNothingHeld()
         }
 
+        @Test("a connection's own timeouts take the place of the port's, from now on", arguments: testedDrivers)
+        func ownTimeouts(driver: Driver) throws {
+            let worker = try FaultyWorker(driver) { $0.idle_timeout_ns = 60_000_000_000 }
+            let (peer, connection) = try worker.open()
+            let (patientPeer, patient) = try worker.open()
+            var own = iocp_timeouts(idle_ns: 0, receive_ns: 20_000_000_000, send_ns: 0, receive_progress_bytes: 1)
+            worker.pass(milliseconds: 50_000)
+            #expect(iocp_connection_set_timeouts(worker.worker, connection, &own) == 0)
+            own.receive_ns = 0
+            #expect(iocp_connection_set_timeouts(worker.worker, patient, &own) == 0)
+            worker.pass(milliseconds: 15_000)
+            #expect(worker.closed.isEmpty, "begun anew, and no longer idle")
+            try peer.send([1])
+            try worker.until("received") { worker.received.last == 1 }
+            worker.pass(milliseconds: 15_000)
+            #expect(worker.closed.isEmpty, "it made progress in its window")
+            worker.pass(milliseconds: 41_000)
+            try worker.expectClosed(connection, IOCP_CLOSE_RECEIVE_TIMEOUT, nil)
+            #expect(peer.end() == .reset)
+            worker.pass(milliseconds: 600_000)
+            try worker.expectAlive(patient, patientPeer)
+            // And one of a connection in a port that has none.
+            own.idle_ns = 5_000_000_000
+            #expect(iocp_connection_set_timeouts(worker.worker, patient, &own) == 0)
+            worker.pass(milliseconds: 5_100)
+            try worker.expectClosed(patient, IOCP_CLOSE_IDLE_TIMEOUT, nil)
+            try worker.expectNothingHeld()
+        }
+
+        @Test("timeouts out of bounds are refused", arguments: testedDrivers)
+        func refusedTimeouts(driver: Driver) throws {
+            let worker = try FaultyWorker(driver)
+            let (_, connection) = try worker.open()
+            let day: UInt64 = 86_400_000_000_000
+            for (idle, receive, send, progress): (UInt64, UInt64, UInt64, UInt32) in [
+                (day + 1, 0, 0, 1), (0, day + 1, 0, 1), (0, 0, day + 1, 1), (0, 0, 0, 0),
+            ] {
+                var own = iocp_timeouts(
+                    idle_ns: idle, receive_ns: receive, send_ns: send, receive_progress_bytes: progress)
+                #expect(iocp_connection_set_timeouts(worker.worker, connection, &own) == -EINVAL)
+            }
+        }
+
         @Test("a timer of a connection that closed before it was due says so", arguments: testedDrivers)
         func timer(driver: Driver) throws {
             let worker = try FaultyWorker(driver)
