@@ -51,7 +51,7 @@ let package = Package(
             name: "APITests",
             dependencies: [
                 "IOCP", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe", "ReadmeServer", "ReadmeLoop",
-                "ReadmeFrames", "TroubledServer", "iocp-generate",
+                "ReadmeFrames", "GuideServer", "TroubledServer", "iocp-generate",
             ],
             path: "Tests/API"),
         .testTarget(
@@ -91,6 +91,7 @@ let package = Package(
         .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/Support/ReadmeServer"),
         .executableTarget(name: "ReadmeLoop", dependencies: ["IOCP"], path: "Tests/Support/ReadmeLoop"),
         .executableTarget(name: "ReadmeFrames", dependencies: ["IOCP"], path: "Tests/Support/ReadmeFrames"),
+        .executableTarget(name: "GuideServer", dependencies: ["IOCP"], path: "Tests/Support/GuideServer"),
         .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/Support/TroubledServer"),
         .executableTarget(name: "FaultyServer", path: "Tests/Support/FaultyServer", swiftSettings: swiftSettings),
     ],
