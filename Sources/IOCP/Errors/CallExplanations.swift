@@ -241,6 +241,20 @@ extension Explanation {
         }
     }
 
+    static func upstream(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EINVAL: Explanation("the pool's limits are out of order", error.detail)
+        case ENOBUFS:
+            Explanation(
+                "too many wait for a connection", error.detail ?? "all of the pool's are lent",
+                "raise maximum or waiting, or give connections back sooner")
+        case ETIMEDOUT:
+            Explanation("no connection came in time", error.detail ?? "all of the pool's are lent")
+        case ESHUTDOWN: Explanation("the pool is closed")
+        default: nil
+        }
+    }
+
     static func inquiry(_ error: IOCPError) -> Explanation? {
         switch error.code {
         case EPERM, EACCES, ENOSYS:

@@ -55,6 +55,7 @@ struct Explanation {
         case .setWatermarks: setWatermarks(error)
         case .setTimeouts: setTimeouts(error)
         case .socketOption: socketOption(error)
+        case .upstream: upstream(error)
         case .framing: framing(error)
         }
     }
@@ -113,6 +114,7 @@ extension IOCPError.Operation {
         case .setWatermarks: "setting watermarks"
         case .setTimeouts: "setting timeouts"
         case .socketOption: "the socket option"
+        case .upstream: "taking a connection"
         case .framing: "cutting frames"
         }
     }

@@ -71,6 +71,8 @@ extension IOCPError {
         case setTimeouts = 48
         /// ``IocpContext/option(_:)``, ``IocpContext/setOption(_:to:)`` and ``IocpContext/info()``.
         case socketOption = 49
+        /// Taking a connection of an ``UpstreamPool``, or making one.
+        case upstream = 50
 
         // Steps above the calls.
 

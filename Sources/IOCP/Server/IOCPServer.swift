@@ -1,4 +1,5 @@
-/// A TCP server: a completion port, its workers on threads of their own, and a handler value for each.
+/// A server: a completion port, its workers on threads of their own, and a handler value for each. It may connect, too:
+/// ``Connecting`` has its connects.
 ///
 /// ```swift
 /// import IOCP
@@ -18,7 +19,7 @@
 ///
 /// Releasing the server stops it, and waits until its workers have ended. Released by a handler, of this server or of
 /// another one, it waits for nobody: its workers end by themselves.
-public final class IOCPServer<Handler: ConnectionHandler>: Sendable {
+public final class IOCPServer<Handler: ConnectionHandler>: Connecting {
     @usableFromInline let threads: WorkerThreads
 
     /// Opens the port and starts its workers; no connection is accepted before ``listen(host:port:options:)``.

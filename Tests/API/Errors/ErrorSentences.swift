@@ -365,6 +365,18 @@ enum ErrorSentences {
                 (ENOTCONN, closed), (EXDEV, foreign),
             ])
         + of(
+            .upstream,
+            [
+                (EINVAL, "the pool's limits are out of order (EINVAL): DETAIL"),
+                (
+                    ENOBUFS,
+                    "too many wait for a connection (ENOBUFS): all of the pool's are lent: raise maximum or waiting, "
+                        + "or give connections back sooner"
+                ),
+                (ETIMEDOUT, "no connection came in time (ETIMEDOUT): all of the pool's are lent"),
+                (ESHUTDOWN, "the pool is closed (ESHUTDOWN)"),
+            ])
+        + of(
             .inquiry,
             ofConnection.filter { $0.0 != EPERM } + [
                 (

@@ -1,25 +1,12 @@
-import CIOCP
-
-/// Outgoing connections on a completion port: the same workers and handlers as a server's, without listeners.
+/// What opens outgoing connections: ``IOCPClient``, and ``IOCPServer`` beside those that it accepts. Accepted and connected ones
+/// come to the same handler; the connected ones carry the key that was given here.
 ///
-/// Thread: every method may be called from any thread. Releasing the client stops it, as releasing a server does.
-public final class IOCPClient<Handler: ConnectionHandler>: Sendable {
-    @usableFromInline let threads: WorkerThreads
+/// Thread: every method may be called from any thread.
+public protocol Connecting: Sendable {
+    var port: CompletionPort { get }
+}
 
-    /// - Parameter handler: makes one handler for each worker, called on that worker's thread.
-    @inlinable
-    public init(
-        _ configuration: PortConfiguration = PortConfiguration(),
-        handler: @escaping @Sendable (Worker) throws(IOCPError) -> Handler
-    ) throws(IOCPError) {
-        threads = try WorkerThreads(configuration) { worker throws(IOCPError) in
-            var handler = try handler(worker)
-            try worker.run(&handler)
-        }
-    }
-
-    public var port: CompletionPort { threads.port }
-
+extension Connecting {
     /// Asks a worker to connect. The handler's `opened` or `connectFailed` follows.
     ///
     /// On the worker's own thread ``Worker/connect(to:from:key:timeout:)`` does the same without a post.
@@ -86,15 +73,5 @@ public final class IOCPClient<Handler: ConnectionHandler>: Sendable {
             throw error
         }
         return attempt
-    }
-
-    /// As ``IOCPServer/stop(drainingFor:)``.
-    public func stop(drainingFor drain: Duration = .zero) {
-        threads.port.stop(drainingFor: drain)
-    }
-
-    /// As ``IOCPServer/wait()``.
-    public func wait() throws(IOCPError) {
-        try threads.wait()
     }
 }
