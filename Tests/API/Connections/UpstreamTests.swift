@@ -91,7 +91,7 @@ extension RealSockets {
 
             func becomes(_ expected: String) async throws {
                 for _ in 0..<2_000 {
-                    if try await state() == expected { return }
+                    if try await state().contains(expected) { return }
                     try await Task.sleep(for: .milliseconds(5))
                 }
                 Issue.record("not \(expected), but \(try await state())")
@@ -142,7 +142,7 @@ extension RealSockets {
             try await setup.becomes("0 idle, 0 lent, 0 waiting, ECONNREFUSED")
             let peers = try (0..<3).map { _ in try Peer.connect(port: setup.port) }
             for peer in peers.prefix(2) { try peer.send("x\n".utf8) }
-            try await eventually("both wait") { try await setup.state().contains("2 waiting") }
+            try await setup.becomes("2 waiting")
             try ask(peers[2], "one too many\n", "! ENOBUFS\n")
             for peer in peers.prefix(2) {
                 #expect(try peer.receive(12) == Array("! ETIMEDOUT\n".utf8))
