@@ -25,7 +25,7 @@ enum {
     IOCP_SEND_CHUNKS_MAX = 1 << 20,
     IOCP_SEND_RANGES_MAX = 64,          /* ranges one send may gather; IOV_MAX is 1,024 */
     IOCP_SEND_BYTES_MAX = 0x7fffffff,   /* a send's result is an int32 */
-    IOCP_SEND_RESERVE_SHARE = 4,        /* the reserve of send memory: one byte in so many, */
+    IOCP_SEND_RESERVE_SHARE = 4,        /* the reserve of send memory: this part of it, */
     IOCP_SEND_RESERVE_NODES = 2,        /* and queue nodes that every connection can have, whatever others queue */
 
     IOCP_COMPLETION_QUEUE_MIN = 64,

@@ -18,7 +18,7 @@ void iocp_send_queue_remove_head(iocp_send_pool *pool, iocp_send_queue *queue);
 /* By how much the tail piece can grow in place: at the fill mark of the current chunk, or in a chunk of its own. */
 uint32_t iocp_send_queue_tail_room_bytes(const iocp_send_pool *pool, const iocp_send_queue *queue);
 
-/* Whether there are chunks and nodes for so many more bytes. */
+/* Whether there are chunks and nodes for count_bytes more. */
 bool iocp_send_queue_has_room(const iocp_send_pool *pool, const iocp_send_queue *queue, uint32_t count_bytes, bool own);
 
 #endif

@@ -9,7 +9,7 @@
  *     deliver any number of events before it.
  *   - Submissions cannot fail at the call; failures are events. (connect may refuse: it creates a socket.)
  *   - Events of one handle come in the order of its stream. Across handles any order is right.
- *   - A cancel ends the operation it names on that operation's own terminal event, be it -ECANCELED or not. It has no event
+ *   - A cancel ends the operation it names on that operation's own terminal event, whether that is -ECANCELED or not. It has no event
  *     of its own.
  *   - close ends every effect of the handle on the peer with FIN, or RST when aborting. It is called when no other
  *     operation of the handle is outstanding, and the handle's name is free again after its event.
@@ -48,7 +48,7 @@ typedef struct iocp_driver_config {
     uint64_t *enters;                  /* counts kernel entries; the stats page's own counter */
     uint64_t *queue_overflows;
     bool lockdown;                     /* refuse every operation of the kernel interface that is not needed */
-    uint32_t busy_poll_us;             /* 0: none; else a wait polls the network card's queues for so long */
+    uint32_t busy_poll_us;             /* 0: none; else a wait polls the network card's queues for this time */
     bool rehearsed;                    /* so the kernel may still owe what the rehearsal gave back (see rehearse) */
     int wake_fd;                       /* an eventfd: while readable, a wait ends at once and empties it */
     iocp_receive_buffers *buffers;     /* for their addresses; who holds them is the worker's to know */
@@ -65,7 +65,7 @@ typedef struct iocp_driver_rehearsal {
 typedef enum iocp_send_mode : uint8_t {
     IOCP_SEND_NOW,    /* takes what fits at once, or ends with -EAGAIN */
     IOCP_SEND_SILENT, /* as NOW; nobody waits for its success, which need not end a wait: its event comes with whatever
-                       * ends the wait that submitted it, be it the timeout, or else keeps later waits from sleeping */
+                       * ends the wait that submitted it, even if that is the timeout, or else keeps later waits from sleeping */
     IOCP_SEND_WAIT,   /* waits for room */
 } iocp_send_mode;
 
@@ -106,7 +106,7 @@ typedef struct iocp_driver_operations {
     const iocp_listening_operations *listening;
     bool whole_buffers; /* spends a whole buffer on each receive, so it wants small ones too */
 
-    /* Opens what so many instances will hold of memory that the kernel bounds, all of it at once, and closes it again.
+    /* Opens all memory that this number of instances will hold and that the kernel bounds, at once, and closes it again.
      * Returns 0 or -errno and fills failure. Thread: any. NULL: it needs no such memory. */
     int (*rehearse)(const iocp_driver_rehearsal *rehearsal, iocp_failure *failure);
     /* Opens on the owner's thread. Returns 0 or -errno and fills failure. */

@@ -35,7 +35,7 @@ static inline iocp_endpoint iocp_endpoint_tcp(const iocp_address *address)
  * to accepted sockets. 0, false and "" leave a choice to the system, unless it is said. */
 typedef struct iocp_listen_options {
     uint32_t backlog;                /* clients that wait to be accepted, per worker; 0: the port's listen_backlog */
-    uint32_t keep_alive_idle_s;      /* SO_KEEPALIVE after so long in silence; 0: none */
+    uint32_t keep_alive_idle_s;      /* SO_KEEPALIVE after this time in silence; 0: none */
     uint32_t keep_alive_interval_s;
     uint32_t keep_alive_count;
     uint32_t send_buffer_bytes;      /* SO_SNDBUF: the system doubles it, and no longer tunes it */

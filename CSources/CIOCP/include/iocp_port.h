@@ -43,8 +43,8 @@ typedef struct iocp_port_config {
     uint32_t connections_per_address;      /* 0: no limit; IPv6 peers are counted by /64; over all workers;
                                             * a ring needs Linux 6.7 for it */
     uint32_t accepts_per_second;           /* 0: no limit; over all workers; clients beyond it wait in the backlog */
-    uint64_t spin_ns;                      /* 0: none; else a busy worker looks so long before it sleeps; <= 10 ms */
-    uint32_t busy_poll_us;                 /* 0: none; else a wait polls the network card's queue for so long (NAPI) */
+    uint64_t spin_ns;                      /* 0: none; else a busy worker looks for this time before it sleeps; <= 10 ms */
+    uint32_t busy_poll_us;                 /* 0: none; else a wait polls the network card's queue for this time (NAPI) */
     iocp_overflow_policy overflow_policy;
     bool lockdown;                         /* the ring refuses every operation that this library does not use */
     bool holds_back_receive;               /* at the high mark a connection's receive pauses; see iocp_connection_hold_back */

@@ -32,7 +32,7 @@ static bool try_again(iocp_worker *worker, iocp_slot *slot)
 }
 
 /* Gives the driver free buffers, then lets the starved try again, about as many as will find room and at most
- * `attempts`, in the order in which they ran dry. One receive may take every buffer, so who tries in vain keeps its
+ * `attempts`, in the order in which they ran dry. One receive may take every buffer, so one that tries in vain keeps its
  * place: behind whoever took them, which runs dry in the same turn, some would never have one. Returns the attempts
  * made. */
 static uint32_t feed_receives(iocp_worker *worker, iocp_buffer_class class, uint32_t attempts)

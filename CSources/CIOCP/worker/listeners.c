@@ -1,4 +1,4 @@
-/* Accepting on one worker: when a listener is armed, how it backs off, and who is let in. */
+/* Accepting on one worker: when a listener is armed, how it backs off, and which clients are let in. */
 #include "listeners.h"
 
 #include <errno.h>
@@ -76,7 +76,7 @@ void iocp_worker_open_accepting(iocp_worker *worker)
     const iocp_port_config *config = worker->setup.config;
     worker->accepting.held = iocp_slot_fifo_empty();
     worker->accepting.refilled_ns = worker->now_ns;
-    /* If there are fewer accepts in a second than workers, so many workers begin with one, and the others with none. */
+    /* If the rate is lower than the number of workers, the first ones begin with one accept, and the others with none. */
     if (config->accepts_per_second >= config->worker_count || worker->setup.index < config->accepts_per_second)
         worker->accepting.credit = bucket_depth(worker);
 }

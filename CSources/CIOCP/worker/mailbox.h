@@ -38,7 +38,7 @@ bool iocp_mailbox_wake_due(iocp_mailbox *mailbox);
 
 /* Thread: the consumer, for all below. */
 
-/* Somebody is there who takes letters out. Once; a mailbox that was closed stays so. */
+/* From here on letters are taken. Once; a mailbox that was closed stays closed. */
 void iocp_mailbox_open(iocp_mailbox *mailbox);
 
 bool iocp_mailbox_take(iocp_mailbox *mailbox, iocp_letter *letter);

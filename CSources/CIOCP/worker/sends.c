@@ -46,7 +46,7 @@ static int find_sender(const iocp_worker *worker, iocp_token connection, iocp_sl
     return (*found)->finish != IOCP_FINISH_NONE ? -EPIPE : 0;
 }
 
-/* Whether a connection's unsent bytes, and the worker's, may grow by so many. */
+/* Whether a connection's unsent bytes, and the worker's, may grow by count_bytes. */
 static int check_caps(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
 {
     const iocp_port_config *config = worker->setup.config;

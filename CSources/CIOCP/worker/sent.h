@@ -4,7 +4,7 @@
 
 #include "worker.h"
 
-/* A send ended; the transport took so many of its bytes. */
+/* A send ended, of which the transport took taken_bytes. */
 void iocp_worker_count_send(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes);
 
 /* Counts the send in flight, a silent one, as having taken all it was offered: its event may come after a sleep, and

@@ -226,7 +226,7 @@ void iocp_worker_close(iocp_worker *worker)
     iocp_thread_restore(&worker->thread_before);
 
     pthread_mutex_lock(&late_leases);
-    /* Who holds received bytes may go on reading them: the buffers, and the port, go with the last lease. */
+    /* Received bytes that are still held may be read: the buffers, and the port, go with the last lease. */
     const bool lent = worker->buffers.lease_count > 0;
     if (!lent)
         iocp_receive_buffers_close(&worker->buffers);

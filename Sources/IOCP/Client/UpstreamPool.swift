@@ -250,7 +250,7 @@ public final class UpstreamPool<State> {
     }
 }
 
-/// Who waits, in the order in which they came and are due: each waits equally long.
+/// Waiting users, in the order in which they came and are due: each waits equally long.
 private struct Waiters<User> {
     private var entries: [(user: User, due: Duration)?] = []
     private var head = 0

@@ -49,7 +49,7 @@ extension SocketOption where Value == Bool {
 }
 
 extension SocketOption where Value == Int {
-    /// TCP_KEEPIDLE: after so many seconds of silence, 1...32,767.
+    /// TCP_KEEPIDLE: the silence in seconds after which a peer is asked, 1...32,767.
     public static var keepAliveIdleSeconds: Self { Self(level: Int32(IPPROTO_TCP), name: TCP_KEEPIDLE) }
     /// TCP_KEEPINTVL: seconds between two questions, 1...32,767.
     public static var keepAliveIntervalSeconds: Self { Self(level: Int32(IPPROTO_TCP), name: TCP_KEEPINTVL) }

@@ -1,13 +1,13 @@
 #if Command
 /// What a load does with its connections.
 enum LoadMode: Sendable, Equatable {
-    /// A closed loop: every active connection keeps so many messages outstanding.
+    /// A closed loop: every active connection keeps this number of messages outstanding.
     case echo(depth: Int)
-    /// An open loop: so many messages a second over all active connections, whatever becomes of them.
+    /// An open loop: messages a second over all active connections, whatever becomes of them.
     case rate(Int)
     /// Every connection opens, echoes one message, closes, and opens again.
     case churn
-    /// One more connection publishes frames, so many outstanding; the others receive each of them.
+    /// One more connection publishes frames, this number outstanding; the others receive each of them.
     case fanOut(depth: Int)
 
     /// What the figures count.

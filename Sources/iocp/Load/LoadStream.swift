@@ -23,7 +23,7 @@ struct LoadStream {
     }
 
     enum Received {
-        /// As due; so many messages were completed by it.
+        /// As due, with the number of messages completed by it.
         case echoes(Int)
         /// The first thing that differs, in words.
         case wrong(String)

@@ -1,7 +1,7 @@
 #if Command
 import IOCP
 
-/// Sends each frame of so many bytes that a connection sent to every other connection, on all workers.
+/// Sends each frame that a connection sent, of a fixed size, to every other connection on all workers.
 ///
 /// A frame is copied once, out of the receive buffer; all receivers share that copy. A receiver whose unsent bytes are
 /// at their cap, or a worker whose mailbox or send queues are full, does without the frame: it is dropped whole and counted as a refused
@@ -22,7 +22,7 @@ struct FanOutHandler: ConnectionHandler, Handles.Opened, Handles.Closed, Handles
     /// So many frames may be queued on a worker, all receivers together: 25 for each of 10,000.
     private static let piecesPerWorker = 1 << 18
 
-    /// - Parameter configuration: changed so that a connection may have so many frames unsent.
+    /// - Parameter configuration: changed so that a connection may have that number of frames unsent.
     static func configure(_ configuration: inout PortConfiguration, frameBytes: Int) {
         let unsentMax = max(1 << 20, 16 * frameBytes)
         configuration.overflowPolicy = .refuse

@@ -130,7 +130,7 @@ extension RealSockets {
             try server.wait()
         }
 
-        @Test("a destination that is away is tried again, and users wait for it so long and no longer", arguments: testedDrivers)
+        @Test("a destination that is away is tried again, and users wait for it until their time is over", arguments: testedDrivers)
         func away(driver: Driver) async throws {
             let (first, port) = try destination(driver)
             var limits = UpstreamPool<PooledProxy.Link>.Limits(minimum: 1, maximum: 2, waiting: 2)

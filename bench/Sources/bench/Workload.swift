@@ -4,13 +4,13 @@
 struct Workload {
     /// What is done with the connections; each has a mode of `iocp stress`.
     enum Kind: Equatable {
-        /// A closed loop: each busy connection keeps so many messages outstanding.
+        /// A closed loop: each busy connection keeps this number of messages outstanding.
         case echo(depth: Int)
         /// An open loop at this share of the closed-loop peak of the reference contender.
         case rate(share: Double)
         /// Connections that open, echo one message and close, over and over.
         case churn
-        /// A publisher whose frames go to every connection, so many outstanding.
+        /// A publisher whose frames go to every connection, this number outstanding.
         case fanOut(depth: Int)
     }
 

@@ -138,7 +138,7 @@ static void put_armed_first(iocp_epoll *epoll)
         list->entries[list->tail++ & list->mask] = list->entries[list->head++ & list->mask];
 }
 
-/* One read for each listed socket, so that none holds up the others; who has more goes to the end of the list. */
+/* One read for each listed socket, so that none holds up the others; one that has more goes to the end of the list. */
 static void receive_listed(iocp_epoll *epoll, output *out)
 {
     iocp_epoll_list *list = &epoll->readable;

@@ -39,9 +39,9 @@ enum {
 
 enum {
     IOCP_URING_SQ_ENTRIES = 1024,
-    IOCP_URING_MEMORY_AGAIN_NS = 1000 * 1000, /* a ring that finds no memory is opened again after so long, */
-    IOCP_URING_MEMORY_NS = 250 * 1000 * 1000, /* for so long where epoll will do as well, */
-    IOCP_URING_REHEARSED_NS = 1000 * 1000 * 1000, /* and for so long where there was enough in the rehearsal */
+    IOCP_URING_MEMORY_AGAIN_NS = 1000 * 1000, /* a ring that finds no memory is opened again after this time, */
+    IOCP_URING_MEMORY_NS = 250 * 1000 * 1000, /* up to this time in all where epoll will do as well, */
+    IOCP_URING_REHEARSED_NS = 1000 * 1000 * 1000, /* and this where there was enough in the rehearsal */
     IOCP_URING_GATHERS_MAX = 256,      /* gathered sends between two submissions */
     IOCP_URING_GATHER_RANGES = 4096,   /* and ranges in them */
     IOCP_URING_SILENT_MAX = 512,       /* silent sends whose events are due; a power of two */
@@ -206,7 +206,7 @@ typedef struct iocp_uring_threshold {
 /* Before an entry: whether the worker has something to do without it. */
 void iocp_uring_note_wait(iocp_uring *uring, bool found_work);
 
-/* For an entry that may sleep, with so many sends in it or before it whose completions are to come. */
+/* For an entry that may sleep. send_count: sends in it or before it whose completions are to come. */
 iocp_uring_threshold iocp_uring_gather_threshold(const iocp_uring *uring, bool has_task_work, uint32_t send_count);
 
 /* complete.c */
