@@ -176,8 +176,14 @@ extension RealSockets {
                 Limits(waitTimeout: .zero), Limits(connectTimeout: .seconds(-1)),
             ]
             for limits in wrong {
+                let endpoint = Endpoint.tcp(try SocketAddress(host: "127.0.0.1", port: 1))
+                // Made on the worker's thread, so the server ends with what it throws.
                 let error = refusal { () throws(IOCPError) in
-                    do { _ = try Setup(driver, to: 1, limits) } catch let error as IOCPError { throw error } catch {}
+                    let server = try IOCPServer(oneWorker(driver)) { worker throws(IOCPError) in
+                        PooledProxy(
+                            upstream: try UpstreamPool(to: [endpoint], on: worker, key: 7, limits: limits), seen: Locked([]))
+                    }
+                    try server.wait()
                 }
                 #expect(error?.name == "EINVAL" && error?.operation == .upstream)
             }

@@ -52,7 +52,7 @@ extension RealSockets {
             for round in 0..<300 {
                 let peer = try open(port)
                 if round % 2 == 0 {
-                    try peer.send(pattern(257).map { $0 == 10 ? 11 : $0 })  // a line that is too long
+                    try peer.send(pattern(300).map { $0 == 10 ? 11 : $0 })  // a line that is too long
                 } else {
                     peer.resetOnClose()
                     try peer.send("vote x".utf8)

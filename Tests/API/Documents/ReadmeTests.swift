@@ -23,7 +23,7 @@ private func blocks(_ path: String) throws -> [String] {
     {
         let text = line.drop { $0 == " " }
         let content =
-            text.hasPrefix("///")
+            path.hasSuffix(".swift") && text.hasPrefix("///")
             ? String(text.dropFirst(3).hasPrefix(" ") ? text.dropFirst(4) : text.dropFirst(3))
             : String(line)
         let fence = content.drop { $0 == " " }

@@ -160,6 +160,9 @@ final class FaultyWorker {
     func close(_ connection: iocp_token) -> Int32 { iocp_close(worker, connection) }
     func giveUp(_ connection: iocp_token) -> Int32 { iocp_connect_cancel(worker, connection) }
     func abort(_ connection: iocp_token) -> Int32 { iocp_abort(worker, connection) }
+    func setTimeouts(_ connection: iocp_token, _ timeouts: iocp_timeouts) -> Int32 {
+        withUnsafePointer(to: timeouts) { iocp_connection_set_timeouts(worker, connection, $0) }
+    }
     func stop() { iocp_port_stop(port, 1_000_000_000) }
 
     func peer(_ connection: iocp_token) -> Int32 {

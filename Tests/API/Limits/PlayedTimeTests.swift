@@ -31,9 +31,9 @@ extension RealSockets {
             let (patientPeer, patient) = try worker.open()
             var own = iocp_timeouts(idle_ns: 0, receive_ns: 20_000_000_000, send_ns: 0, receive_progress_bytes: 1)
             worker.pass(milliseconds: 50_000)
-            #expect(iocp_connection_set_timeouts(worker.worker, connection, &own) == 0)
+            #expect(worker.setTimeouts(connection, own) == 0)
             own.receive_ns = 0
-            #expect(iocp_connection_set_timeouts(worker.worker, patient, &own) == 0)
+            #expect(worker.setTimeouts(patient, own) == 0)
             worker.pass(milliseconds: 15_000)
             #expect(worker.closed.isEmpty, "begun anew, and no longer idle")
             try peer.send([1])
@@ -44,12 +44,14 @@ extension RealSockets {
             try worker.expectClosed(connection, IOCP_CLOSE_RECEIVE_TIMEOUT, nil)
             #expect(peer.end() == .reset)
             worker.pass(milliseconds: 600_000)
-            try worker.expectAlive(patient, patientPeer)
-            // And one of a connection in a port that has none.
+            try patientPeer.send([2])
+            try worker.until("received") { worker.received.last == 2 }
+            // And one of a connection that had none.
             own.idle_ns = 5_000_000_000
-            #expect(iocp_connection_set_timeouts(worker.worker, patient, &own) == 0)
+            #expect(worker.setTimeouts(patient, own) == 0)
             worker.pass(milliseconds: 5_100)
-            try worker.expectClosed(patient, IOCP_CLOSE_IDLE_TIMEOUT, nil)
+            try worker.until("closed") { worker.closed.count == 2 }
+            #expect(worker.closed[1].connection == patient && worker.closed[1].detail == IOCP_CLOSE_IDLE_TIMEOUT.rawValue)
             try worker.expectNothingHeld()
         }
 
@@ -61,9 +63,9 @@ extension RealSockets {
             for (idle, receive, send, progress): (UInt64, UInt64, UInt64, UInt32) in [
                 (day + 1, 0, 0, 1), (0, day + 1, 0, 1), (0, 0, day + 1, 1), (0, 0, 0, 0),
             ] {
-                var own = iocp_timeouts(
+                let own = iocp_timeouts(
                     idle_ns: idle, receive_ns: receive, send_ns: send, receive_progress_bytes: progress)
-                #expect(iocp_connection_set_timeouts(worker.worker, connection, &own) == -EINVAL)
+                #expect(worker.setTimeouts(connection, own) == -EINVAL)
             }
         }
 
