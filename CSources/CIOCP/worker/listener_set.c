@@ -1,109 +1,8 @@
-/* Binds, joins and gives up the port's listening sockets, so that only an open worker has clients in a backlog. */
+/* What the port listens on: places for endpoints, taken by a call to listen and free again when they ended. */
 #include "listener_set.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-static void unbind_once(const iocp_listener_set *set, _Atomic int *socket)
-{
-    const int fd = atomic_exchange(socket, -1);
-    if (fd >= 0)
-        set->operations->unbind(fd);
-}
-
-/* --- one listener ------------------------------------------------------------------------------------------- */
-
-static bool any_member(const iocp_listener_set *set, iocp_membership membership)
-{
-    for (uint32_t i = 0; i < set->worker_count; i++)
-        if (atomic_load_explicit(&set->members[i], memory_order_relaxed) == membership)
-            return true;
-    return false;
-}
-
-static void remove_path(const iocp_listener_set *set, iocp_listener *listener)
-{
-    if (atomic_exchange(&listener->has_path, false))
-        set->operations->remove(&listener->bound);
-}
-
-static void close_sockets(const iocp_listener_set *set, iocp_listener *listener)
-{
-    remove_path(set, listener);
-    unbind_once(set, &listener->holder);
-    for (uint32_t i = 0; i < set->worker_count; i++)
-        unbind_once(set, &listener->sockets[i]);
-}
-
-/* Once made, the places of a listener's sockets stay: workers look at them without the lock. */
-static int make_places(iocp_listener *listener, uint32_t worker_count)
-{
-    if (listener->sockets != NULL)
-        return 0;
-    listener->sockets = malloc(worker_count * sizeof *listener->sockets);
-    if (listener->sockets == NULL)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < worker_count; i++)
-        atomic_init(&listener->sockets[i], -1);
-    return 0;
-}
-
-static int bind_one(const iocp_listener_set *set, iocp_listener *listener, iocp_bind_role role, int sibling)
-{
-    return set->operations->bind(&listener->bound, &listener->options, role, sibling);
-}
-
-static int bind_all(const iocp_listener_set *set, iocp_listener *listener, int claim)
-{
-    if (any_member(set, IOCP_MEMBER_NOT_YET)) {
-        const int holder = bind_one(set, listener, IOCP_BIND_HOLD, claim);
-        if (holder < 0)
-            return holder;
-        atomic_store(&listener->holder, holder);
-    }
-    for (uint32_t i = 0; i < set->worker_count; i++) {
-        if (atomic_load_explicit(&set->members[i], memory_order_relaxed) != IOCP_MEMBER_JOINED)
-            continue;
-        const int fd = bind_one(set, listener, IOCP_BIND_SHARE, claim);
-        if (fd < 0)
-            return fd;
-        atomic_store(&listener->sockets[i], fd);
-    }
-    return 0;
-}
-
-static int listen_all(const iocp_listener_set *set, const iocp_listener *listener)
-{
-    for (uint32_t i = 0; i < set->worker_count; i++) {
-        const int fd = atomic_load(&listener->sockets[i]);
-        const int result = fd >= 0 ? set->operations->listen(fd, listener->options.backlog) : 0;
-        if (result < 0)
-            return result;
-    }
-    return 0;
-}
-
-static int bind_listener(iocp_listener_set *set, const iocp_endpoint *endpoint, const iocp_listen_options *options,
-                         int inherited, iocp_listener *listener)
-{
-    atomic_store(&listener->holder, -1);
-    listener->bound = (iocp_bound){.endpoint = *endpoint};
-    listener->options = *options;
-    int result = make_places(listener, set->worker_count);
-    if (result < 0)
-        return result;
-    const int claim = bind_one(set, listener, IOCP_BIND_CLAIM, inherited);
-    if (claim < 0)
-        return claim;
-    atomic_store(&listener->has_path, listener->bound.file_number != 0);
-    result = bind_all(set, listener, claim);
-    set->operations->unbind(claim);
-    if (result < 0)
-        close_sockets(set, listener);
-    return result;
-}
-
-/* --- the set ------------------------------------------------------------------------------------------------ */
 
 void iocp_listener_set_open(iocp_listener_set *set, const iocp_listening_operations *operations, uint32_t worker_count,
                             uint32_t backlog)
@@ -117,7 +16,7 @@ void iocp_listener_set_open(iocp_listener_set *set, const iocp_listening_operati
 void iocp_listener_set_close(iocp_listener_set *set)
 {
     for (uint32_t i = 0; i < IOCP_LISTENERS_MAX && set->listeners[i].sockets != NULL; i++) {
-        close_sockets(set, &set->listeners[i]);
+        iocp_listener_close(set, &set->listeners[i]);
         free(set->listeners[i].sockets);
         set->listeners[i].sockets = NULL;
     }
@@ -125,29 +24,18 @@ void iocp_listener_set_close(iocp_listener_set *set)
     pthread_mutex_destroy(&set->lock);
 }
 
-static void close_holders(iocp_listener_set *set)
+void iocp_listener_set_close_holders(iocp_listener_set *set)
 {
     const uint32_t count = atomic_load(&set->count);
     for (uint32_t i = 0; i < count; i++)
-        unbind_once(set, &set->listeners[i].holder);
+        iocp_listener_unbind(set, &set->listeners[i].holder);
 }
 
-static void remove_paths(iocp_listener_set *set)
+void iocp_listener_set_remove_paths(iocp_listener_set *set)
 {
     const uint32_t count = atomic_load(&set->count);
     for (uint32_t i = 0; i < count; i++)
-        remove_path(set, &set->listeners[i]);
-}
-
-/* Whether every worker has closed its socket of a listener that ended. */
-static bool is_vacant(const iocp_listener_set *set, const iocp_listener *listener)
-{
-    if (!atomic_load(&listener->ended))
-        return false;
-    for (uint32_t i = 0; i < set->worker_count; i++)
-        if (atomic_load(&listener->sockets[i]) >= 0)
-            return false;
-    return true;
+        iocp_listener_remove_path(set, &set->listeners[i]);
 }
 
 /* Fills `places` with the first that are free. Returns 0, or -ENOSPC where there are fewer. */
@@ -156,7 +44,7 @@ static int find_places(iocp_listener_set *set, iocp_listener **places, uint32_t 
     const uint32_t count = atomic_load(&set->count);
     uint32_t found = 0;
     for (uint32_t i = 0; i < IOCP_LISTENERS_MAX && found < wanted; i++)
-        if (i >= count || is_vacant(set, &set->listeners[i]))
+        if (i >= count || iocp_listener_is_vacant(set, &set->listeners[i]))
             places[found++] = &set->listeners[i];
     return found == wanted ? 0 : -ENOSPC;
 }
@@ -193,13 +81,13 @@ static int open_listeners(iocp_listener_set *set, iocp_listener **places, const 
         iocp_endpoint endpoint = wish->endpoints[bound_count];
         if (endpoint.address.port_be == 0 && bound_count > 0)
             endpoint.address.port_be = places[0]->bound.endpoint.address.port_be;
-        result = bind_listener(set, &endpoint, &wish->options, wish->inherited, places[bound_count]);
+        result = iocp_listener_bind(set, &endpoint, &wish->options, wish->inherited, places[bound_count]);
         bound_count += result == 0;
     }
     for (uint32_t i = 0; i < wish->count && result == 0; i++)
-        result = listen_all(set, places[i]);
+        result = iocp_listener_listen(set, places[i]);
     for (uint32_t i = 0; i < bound_count && result < 0; i++)
-        close_sockets(set, places[i]);
+        iocp_listener_close(set, places[i]);
     return result;
 }
 
@@ -226,7 +114,7 @@ static int add_listeners(iocp_listener_set *set, const iocp_wish *wish, iocp_end
     int result = find_places(set, places, wish->count);
     if (result < 0)
         return result;
-    if (!any_member(set, IOCP_MEMBER_NOT_YET) && !any_member(set, IOCP_MEMBER_JOINED))
+    if (!iocp_listener_set_has(set, IOCP_MEMBER_NOT_YET) && !iocp_listener_set_has(set, IOCP_MEMBER_JOINED))
         return -ESHUTDOWN;
     /* A port that is free of one address may be taken of another, or meanwhile: any other will do as well. */
     result = open_listeners(set, places, wish);
@@ -239,8 +127,8 @@ static int add_listeners(iocp_listener_set *set, const iocp_wish *wish, iocp_end
     /* A stop that came meanwhile did not see these, or it is seen here: sequential consistency. */
     publish(set, places, wish->count);
     if (atomic_load(&set->stopped)) {
-        close_holders(set);
-        remove_paths(set);
+        iocp_listener_set_close_holders(set);
+        iocp_listener_set_remove_paths(set);
     }
     return 0;
 }
@@ -273,105 +161,18 @@ int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t index, iocp_endp
     return result;
 }
 
-/* A descriptor that is closed may leave its socket listening for a while: an accept that a ring still takes apart holds
- * it, and so does a child between fork and exec. Clients that come meanwhile would wait for nobody, and be reset. So a
- * socket that is the worker's alone is shut first. */
-static void close_worker(iocp_listener_set *set, uint32_t worker)
-{
-    const uint32_t count = atomic_load(&set->count);
-    for (uint32_t i = 0; i < count; i++) {
-        iocp_listener *listener = &set->listeners[i];
-        const int fd = atomic_load(&listener->sockets[worker]);
-        if (fd >= 0 && !listener->bound.shared)
-            set->operations->end(fd);
-        unbind_once(set, &listener->sockets[worker]);
-    }
-}
-
-static int join(iocp_listener_set *set, uint32_t worker)
-{
-    const uint32_t count = atomic_load(&set->count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (atomic_load(&set->listeners[i].ended))
-            continue;
-        iocp_listener *listener = &set->listeners[i];
-        const int fd = bind_one(set, listener, IOCP_BIND_SHARE, atomic_load(&listener->holder));
-        if (fd < 0)
-            return fd;
-        atomic_store(&set->listeners[i].sockets[worker], fd);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const int fd = atomic_load(&set->listeners[i].sockets[worker]);
-        const int result = fd >= 0 ? set->operations->listen(fd, set->listeners[i].options.backlog) : 0;
-        if (result < 0)
-            return result;
-    }
-    return 0;
-}
-
-int iocp_listener_set_join(iocp_listener_set *set, uint32_t worker)
-{
-    pthread_mutex_lock(&set->lock);
-    int result = 0;
-    /* After a stop it would accept from none of them. */
-    if (!atomic_load(&set->stopped))
-        result = join(set, worker);
-    if (result < 0)
-        close_worker(set, worker);
-    else
-        atomic_store(&set->members[worker], IOCP_MEMBER_JOINED);
-    if (!any_member(set, IOCP_MEMBER_NOT_YET))
-        close_holders(set);
-    pthread_mutex_unlock(&set->lock);
-    return result;
-}
-
-void iocp_listener_set_leave(iocp_listener_set *set, uint32_t worker)
-{
-    if (atomic_load(&set->members[worker]) == IOCP_MEMBER_LEFT)
-        return;
-    pthread_mutex_lock(&set->lock);
-    atomic_store(&set->members[worker], IOCP_MEMBER_LEFT);
-    close_worker(set, worker);
-    if (!any_member(set, IOCP_MEMBER_NOT_YET) && !any_member(set, IOCP_MEMBER_JOINED))
-        remove_paths(set);
-    pthread_mutex_unlock(&set->lock);
-}
-
-/* Shut, a socket listens no more at once, whatever its worker does; accepts that wait there end with EINVAL. */
-static void end_listener(const iocp_listener_set *set, iocp_listener *listener)
-{
-    atomic_store(&listener->ended, true);
-    remove_path(set, listener);
-    unbind_once(set, &listener->holder);
-    for (uint32_t i = 0; i < set->worker_count; i++) {
-        const int fd = atomic_load(&listener->sockets[i]);
-        if (fd >= 0)
-            set->operations->end(fd);
-    }
-}
-
 void iocp_listener_set_end(iocp_listener_set *set)
 {
     pthread_mutex_lock(&set->lock);
     const uint32_t count = atomic_load(&set->count);
     for (uint32_t i = 0; i < count; i++)
-        end_listener(set, &set->listeners[i]);
-    pthread_mutex_unlock(&set->lock);
-}
-
-void iocp_listener_set_withdraw(iocp_listener_set *set, uint32_t listener, uint32_t worker)
-{
-    pthread_mutex_lock(&set->lock);
-    /* It may have been given to another address meanwhile. */
-    if (atomic_load(&set->listeners[listener].ended))
-        unbind_once(set, &set->listeners[listener].sockets[worker]);
+        iocp_listener_end(set, &set->listeners[i]);
     pthread_mutex_unlock(&set->lock);
 }
 
 void iocp_listener_set_stop(iocp_listener_set *set)
 {
     atomic_store(&set->stopped, true);
-    close_holders(set);
-    remove_paths(set);
+    iocp_listener_set_close_holders(set);
+    iocp_listener_set_remove_paths(set);
 }

@@ -1,4 +1,8 @@
-/* The port's listening sockets: for each address one of every open worker, which join and leave while others serve. */
+/* The port's listening sockets: for each address one of every open worker, which join and leave while others serve.
+ *
+ *   listener_members.c   workers join and leave
+ *   listener_set.c       endpoints come and end
+ *   listener_sockets.c   the sockets of one endpoint */
 #ifndef IOCP_WORKER_LISTENER_SET_H
 #define IOCP_WORKER_LISTENER_SET_H
 
@@ -8,18 +12,7 @@
 #include <stdint.h>
 
 #include "../base/limits.h"
-#include "../driver/driver.h"
-#include "../include/iocp_port.h"
-
-/* One endpoint, with a socket of each worker that joined, or its descriptor of a shared one: -1 for the others. */
-typedef struct iocp_listener {
-    iocp_bound bound;
-    iocp_listen_options options;
-    _Atomic bool has_path; /* which is removed when it ends */
-    _Atomic bool ended; /* its sockets are shut; each worker closes its own, and then it can be used for another address */
-    _Atomic int holder; /* bound, and does not listen: keeps the address for workers that may still join; -1: none */
-    _Atomic int *sockets;
-} iocp_listener;
+#include "listener_sockets.h"
 
 /* A worker goes through these in order. */
 typedef enum iocp_membership : uint8_t {
@@ -29,7 +22,7 @@ typedef enum iocp_membership : uint8_t {
 } iocp_membership;
 
 /* Workers read the entries below `count` without the lock; everything else is done under it. */
-typedef struct iocp_listener_set {
+struct iocp_listener_set {
     pthread_mutex_t lock; /* never taken on the message path */
     const iocp_listening_operations *operations;
     uint32_t worker_count;
@@ -38,7 +31,18 @@ typedef struct iocp_listener_set {
     _Atomic uint32_t count;
     _Atomic bool stopped;
     _Atomic iocp_membership members[IOCP_WORKERS_MAX];
-} iocp_listener_set;
+};
+
+/* Whether any worker is where it says. */
+static inline bool iocp_listener_set_has(const iocp_listener_set *set, iocp_membership membership)
+{
+    for (uint32_t i = 0; i < set->worker_count; i++)
+        if (atomic_load_explicit(&set->members[i], memory_order_relaxed) == membership)
+            return true;
+    return false;
+}
+
+/* --- listener_set.c ------------------------------------------------------------------------------------------ */
 
 void iocp_listener_set_open(iocp_listener_set *set, const iocp_listening_operations *operations, uint32_t worker_count,
                             uint32_t backlog);
@@ -54,6 +58,21 @@ int iocp_listener_set_add(iocp_listener_set *set, const iocp_endpoint *endpoints
 /* The endpoint number `index` of those that are listened on; -ENOENT beyond the last. Thread: any. */
 int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t index, iocp_endpoint *endpoint);
 
+/* Ends every listener: clients are refused when this returns, and those in a backlog are reset. Each worker then closes
+ * its sockets by iocp_listener_set_withdraw. Thread: any. */
+void iocp_listener_set_end(iocp_listener_set *set);
+
+/* The port stops: no address is kept for workers still to come. Thread: any; async-signal-safe. */
+void iocp_listener_set_stop(iocp_listener_set *set);
+
+/* No worker is to come: nothing needs to keep the addresses for it. Async-signal-safe, as the next. */
+void iocp_listener_set_close_holders(iocp_listener_set *set);
+
+/* Nobody will accept any more: the paths of Unix sockets go. */
+void iocp_listener_set_remove_paths(iocp_listener_set *set);
+
+/* --- listener_members.c -------------------------------------------------------------------------------------- */
+
 /* An open worker gets its socket of every address, or of none. Returns 0 or -errno. Thread: the worker's. */
 int iocp_listener_set_join(iocp_listener_set *set, uint32_t worker);
 
@@ -62,14 +81,7 @@ int iocp_listener_set_join(iocp_listener_set *set, uint32_t worker);
  * with no accept outstanding. */
 void iocp_listener_set_leave(iocp_listener_set *set, uint32_t worker);
 
-/* Ends every listener: clients are refused when this returns, and those in a backlog are reset. Each worker then closes
- * its sockets by iocp_listener_set_withdraw. Thread: any. */
-void iocp_listener_set_end(iocp_listener_set *set);
-
 /* Closes a worker's socket of a listener that has ended. Thread: the worker's, with no accept outstanding there. */
 void iocp_listener_set_withdraw(iocp_listener_set *set, uint32_t listener, uint32_t worker);
-
-/* The port stops: no address is kept for workers still to come. Thread: any; async-signal-safe. */
-void iocp_listener_set_stop(iocp_listener_set *set);
 
 #endif

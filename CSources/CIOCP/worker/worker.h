@@ -23,7 +23,7 @@
  *   stalled.c     the list of connections behind full sockets
  *   windows.c     when a connection's deadline is due
  *   mailbox.c     posts
- *   listener_set.c  the port's listening sockets, which workers join and leave
+ *   listener_members.c, listener_set.c, listener_sockets.c  the port's listening sockets, which workers join and leave
  *   owner.c       which thread may call;  lifetime.h  who keeps the port's memory */
 #ifndef IOCP_WORKER_WORKER_H
 #define IOCP_WORKER_WORKER_H
