@@ -22,14 +22,28 @@ static uint64_t reservation(const iocp_worker *worker, bool many)
     return many ? (uint64_t)worker->setup.config->listen_backlog + 1 : 1;
 }
 
-static bool has_room_for(const iocp_worker *worker, bool many)
+static bool has_room(const iocp_worker *worker)
 {
-    return free_slots(worker) >= worker->accepting.reserved_count + reservation(worker, many);
+    return free_slots(worker) > worker->accepting.reserved_count;
 }
 
+/* Listeners without an accept, which may all be due one. Places of closed listeners count, too: there are 64 at most. */
+static uint32_t unarmed_count(const iocp_worker *worker)
+{
+    return atomic_load_explicit(&worker->setup.listeners->count, memory_order_acquire) - worker->accepting.armed_count;
+}
+
+/* Whether a multishot accept leaves a slot for every other listener. */
 static bool many_fit(const iocp_worker *worker)
 {
-    return worker->setup.config->accepts_per_second == 0 && has_room_for(worker, true);
+    return worker->setup.config->accepts_per_second == 0 &&
+           free_slots(worker) >= worker->accepting.reserved_count + reservation(worker, true) + unarmed_count(worker) - 1;
+}
+
+/* Otherwise one listener that no client comes to would keep those of another waiting. */
+static bool is_crowded(const iocp_worker *worker)
+{
+    return free_slots(worker) < worker->accepting.reserved_count + unarmed_count(worker);
 }
 
 static void reserve(iocp_worker *worker, bool many)
@@ -117,7 +131,7 @@ static bool pay_for_accept(iocp_worker *worker, uint32_t listener)
 /* Says once that clients wait because every slot is taken. */
 static bool has_slot(iocp_worker *worker, iocp_accept_state *state)
 {
-    const bool room = has_room_for(worker, false);
+    const bool room = has_room(worker);
     if (!room && !state->full)
         IOCP_STATS_ADD(worker->stats, delayed_accepts, 1);
     state->full = !room;
@@ -153,8 +167,7 @@ static void service_listener(iocp_worker *worker, uint32_t index)
     const int listening_socket = atomic_load_explicit(
         &worker->setup.listeners->listeners[index].sockets[worker->setup.index], memory_order_relaxed);
     if (state->armed) {
-        const bool crowded = state->many && free_slots(worker) < worker->accepting.reserved_count;
-        if ((ends || crowded) && !state->cancelled) {
+        if ((ends || (state->many && is_crowded(worker))) && !state->cancelled) {
             state->cancelled = true;
             worker->operations->cancel(worker->driver, accept_token(index), 0);
         }
