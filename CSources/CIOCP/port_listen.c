@@ -25,8 +25,9 @@ static const char *listening(const iocp_port *port, const iocp_endpoint *endpoin
 }
 
 static int listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t count, const iocp_listen_options *options,
-                     int inherited, iocp_endpoint *bound, iocp_failure *failure)
+                     int inherited, iocp_endpoint *bound, iocp_listener_id *listener, iocp_failure *failure)
 {
+    iocp_listener_id unwanted;
     static const iocp_listen_options none;
     const bool is_unix = inherited < 0 && endpoints[0].kind == IOCP_ENDPOINT_UNIX;
     const iocp_stage stage = is_unix ? IOCP_STAGE_LISTEN_UNIX : IOCP_STAGE_LISTEN;
@@ -36,7 +37,8 @@ static int listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t c
     int result = -ESHUTDOWN;
     if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
         iocp_port_fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
-    else if ((result = iocp_listener_set_add(&port->listeners, endpoints, count, options, inherited, bound)) < 0)
+    else if ((result = iocp_listener_set_add(&port->listeners, endpoints, count, options, inherited, bound,
+                                             listener != NULL ? listener : &unwanted)) < 0)
         iocp_port_fail(failure, result, stage, listening(port, &endpoints[0], result));
     pthread_mutex_unlock(&port->lock);
     if (result == 0)
@@ -45,7 +47,8 @@ static int listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t c
 }
 
 int iocp_port_listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t endpoint_count,
-                        const iocp_listen_options *options, iocp_endpoint *bound, iocp_failure *failure)
+                        const iocp_listen_options *options, iocp_endpoint *bound, iocp_listener_id *listener,
+                        iocp_failure *failure)
 {
     if (endpoint_count == 0 || endpoint_count > IOCP_ADDRESSES_MAX)
         return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN, "1 to 16 endpoints can be listened on at once");
@@ -53,25 +56,33 @@ int iocp_port_listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_
         if (endpoints[i].kind == IOCP_ENDPOINT_UNIX &&
             (endpoints[i].name_bytes == 0 || endpoints[i].name_bytes > IOCP_UNIX_NAME_BYTES_MAX))
             return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN_UNIX, "the name of a Unix socket has 1 to 108 bytes");
-    return listen_on(port, endpoints, endpoint_count, options, -1, bound, failure);
+    return listen_on(port, endpoints, endpoint_count, options, -1, bound, listener, failure);
 }
 
 int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_options *options, iocp_endpoint *bound,
-                               iocp_failure *failure)
+                               iocp_listener_id *listener, iocp_failure *failure)
 {
     if (fd < 0)
         return iocp_port_fail(failure, -EBADF, IOCP_STAGE_LISTEN, "an inherited descriptor is 0 or more");
     const iocp_endpoint any = {.kind = IOCP_ENDPOINT_UNIX};
-    return listen_on(port, &any, 1, options, fd, bound, failure);
+    return listen_on(port, &any, 1, options, fd, bound, listener, failure);
 }
 
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure)
 {
     const iocp_endpoint wanted = iocp_endpoint_tcp(address);
     iocp_endpoint found;
-    const int result = iocp_port_listen_on(port, &wanted, 1, NULL, &found, failure);
+    const int result = iocp_port_listen_on(port, &wanted, 1, NULL, &found, NULL, failure);
     if (result == 0)
         *bound = found.address;
+    return result;
+}
+
+static int change(iocp_port *port, iocp_listener_id listener, iocp_listener_state state)
+{
+    const int result = iocp_listener_set_change(&port->listeners, listener, state);
+    if (result == 0)
+        iocp_port_wake_all(port);
     return result;
 }
 
@@ -81,7 +92,28 @@ void iocp_port_stop_listening(iocp_port *port)
     iocp_port_wake_all(port);
 }
 
-int iocp_port_listening(iocp_port *port, uint32_t index, iocp_endpoint *endpoint)
+int iocp_port_listener_close(iocp_port *port, iocp_listener_id listener)
 {
-    return iocp_listener_set_endpoint(&port->listeners, index, endpoint);
+    return change(port, listener, IOCP_LISTENER_CLOSED);
+}
+
+int iocp_port_listener_pause(iocp_port *port, iocp_listener_id listener)
+{
+    return change(port, listener, IOCP_LISTENER_PAUSED);
+}
+
+int iocp_port_listener_resume(iocp_port *port, iocp_listener_id listener)
+{
+    return change(port, listener, IOCP_LISTENER_LISTENING);
+}
+
+iocp_listener_state iocp_port_listener_state(iocp_port *port, iocp_listener_id listener)
+{
+    return iocp_listener_set_state(&port->listeners, listener);
+}
+
+int iocp_port_listening(iocp_port *port, uint32_t place, iocp_endpoint *endpoint, iocp_listener_id *listener)
+{
+    iocp_listener_id unwanted;
+    return iocp_listener_set_endpoint(&port->listeners, place, endpoint, listener != NULL ? listener : &unwanted);
 }

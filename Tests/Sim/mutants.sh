@@ -76,6 +76,12 @@ admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client w
 admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
 accepts-unpaid|worker/listeners.c|s/        worker->accepting\.credit -= cost;\n//|more clients are accepted than the rate allows
 held-forgotten|worker/flush.c|s/    if \(worker->accepting\.held\.count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
+pause-accepts-on|worker/listeners.c|s/const bool rests = ends \|\| wanted == IOCP_LISTENER_PAUSED;/const bool rests = ends;/|a listener that pauses goes on accepting
+pauses-once|worker/listeners.c|s/\*state = \(iocp_accept_state\)\{\.armed = true, \.many = many_fit\(worker\)\};/state->armed = true;\n    state->many = many_fit(worker);/|a listener that was resumed does not pause again
+pause-drops-late|worker/listeners.c|s/(        )(arrived\(worker, index, \(uint32_t\)result\);)/\1if (state_of(worker, index) == IOCP_LISTENER_PAUSED)\n            worker->operations->close_handle(worker->driver, 0, (uint32_t)result, false);\n        else\n            \2/|a client that was accepted while its listener paused is let go
+closed-keeps-socket|worker/listeners.c|s/listening_socket >= 0 && state_of\(worker, index\) == IOCP_LISTENER_CLOSED/false/|a listener that is closed keeps its place
+origin-mistaken|worker/listeners.c|s/listeners\[listener\]\.id\)/listeners[0].id)/|a client is told to come from another listener
+idle-listener-starves|worker/listeners.c|s/ \+ unarmed_count\(worker\);/;/|a listener without clients keeps those of another waiting
 break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& iocp_slot_is_sending(\&worker->table.slots[i]))/|a worker that fails forgets connections without a send
 stalled-take-all|worker/squeeze.c|s/if \(newly && iocp_worker_stalled_leave_less_than\(worker, 2\)\)/if (false)/|peers that do not read take all send memory
 stalled-in-place-uncounted|connection/send_settle.c|s/                node->piece = IOCP_PIECE_LEFT;\n[^\n]*\n/                ;\n/|shared chunks that stalled peers keep are not counted

@@ -125,8 +125,9 @@ typedef struct iocp_slot {
     uint64_t sent_mark_ns;    /* when the window of the send or linger deadline began */
     uint64_t received_mark_bytes; /* received_bytes when the window of the receive deadline began */
     uint64_t received_mark_ns;
-    uint32_t next; /* free list, starved FIFO, or held clients */
-    int32_t close_result;
+    uint32_t next;        /* free list, starved FIFO, or held clients */
+    int16_t close_result; /* 0 or -errno */
+    uint16_t listener;    /* the short name of the one that it came from; 0: it connected */
     iocp_address_key address; /* as which it is counted; 0: it is not */
 } iocp_slot;
 

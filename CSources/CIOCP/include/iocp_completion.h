@@ -41,7 +41,8 @@ static inline uint64_t iocp_token_generation(iocp_token token)
 
 /* Append only: the values are visible to Swift and to recorded traces. */
 typedef enum iocp_completion_kind : uint8_t {
-    IOCP_COMPLETION_OPENED = 1,         /* a connection was accepted or connected; its first completion   */
+    IOCP_COMPLETION_OPENED = 1,         /* a connection was accepted or connected; its first completion; detail = the low 16
+                                         * bits of its listener's name, 0 for one that connected           */
     IOCP_COMPLETION_CONNECT_FAILED = 2, /* terminal of iocp_connect; result = -errno; key = its key       */
     IOCP_COMPLETION_RECEIVED = 3,       /* result bytes at `bytes`, leased until iocp_lease_return        */
     IOCP_COMPLETION_PEER_FINISHED = 4,  /* the peer sent FIN and half_close is on; sending still works    */
@@ -78,7 +79,7 @@ typedef struct iocp_completion {
     uint64_t key;          /* the connection's key (iocp_connection_set_key), or the value named by the kind */
     const uint8_t *bytes;  /* RECEIVED: the first byte, in the worker's receive arena; POSTED: the letter's reference */
     int32_t result;        /* bytes, 0, or -errno */
-    uint16_t detail;       /* RECEIVED: the lease to return; CLOSED: iocp_close_reason; POSTED: iocp_letter_kind; TIMER:
+    uint16_t detail;       /* OPENED: the listener's short name; RECEIVED: the lease to return; CLOSED: iocp_close_reason; POSTED: iocp_letter_kind; TIMER:
                             * IOCP_TIMER_NAMED or 0 */
     iocp_completion_kind kind;
     uint8_t reserved;

@@ -26,6 +26,23 @@ typedef struct iocp_endpoint {
     iocp_address address;                /* TCP */
 } iocp_endpoint;
 
+/* Names what one call listens on, be it one endpoint or several: its listener. 0 is none. Names are given in turn and never
+ * come back. Connections and completions carry the low 16 bits, which come back after 65,535 later listeners; two listeners of
+ * a port that have sockets never share them. */
+typedef uint64_t iocp_listener_id;
+
+/* Append only. */
+typedef enum iocp_listener_state : uint8_t {
+    IOCP_LISTENER_LISTENING = 0,
+    IOCP_LISTENER_PAUSED = 1, /* clients wait in the backlog */
+    IOCP_LISTENER_CLOSED = 2, /* clients are refused, for good */
+} iocp_listener_state;
+
+static inline uint16_t iocp_listener_short(iocp_listener_id listener)
+{
+    return (uint16_t)listener;
+}
+
 static inline iocp_endpoint iocp_endpoint_tcp(const iocp_address *address)
 {
     return (iocp_endpoint){.kind = IOCP_ENDPOINT_TCP, .address = *address};

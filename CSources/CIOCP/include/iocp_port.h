@@ -109,14 +109,16 @@ int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address 
  *
  * A Unix socket is one for all workers, which accept from it in turn. A path that nobody listens on any more is replaced,
  * and one that is in use refused (-EADDRINUSE); it is removed when listening ends, unless another server took it over.
- * `bound` has room for endpoint_count, which is 1 to IOCP_ADDRESSES_MAX. Thread: as iocp_port_listen. */
+ * `bound` has room for endpoint_count, which is 1 to IOCP_ADDRESSES_MAX. They are one listener, whose name is written to
+ * `listener` (NULL: it is not wanted) before any client is accepted. Thread: as iocp_port_listen. */
 int iocp_port_listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t endpoint_count,
-                        const iocp_listen_options *options, iocp_endpoint *bound, iocp_failure *failure);
+                        const iocp_listen_options *options, iocp_endpoint *bound, iocp_listener_id *listener,
+                        iocp_failure *failure);
 
 /* Listens on a stream socket that another process, or an earlier one, has bound: it may listen already. The descriptor
  * stays the caller's, which may close it. The socket becomes non-blocking. -EPROTOTYPE: it is no stream socket. */
 int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_options *options, iocp_endpoint *bound,
-                               iocp_failure *failure);
+                               iocp_listener_id *listener, iocp_failure *failure);
 
 /* Stops listening on every address and goes on serving. When it returns new clients are refused, even by a worker whose
  * handler stalls; clients in a backlog are reset, unless net.ipv4.tcp_migrate_req hands them on. A client that was
@@ -124,9 +126,22 @@ int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_option
  * Thread: any. */
 void iocp_port_stop_listening(iocp_port *port);
 
-/* The endpoint number `index`, from 0, of those that the port listens on. Returns 0, or -ENOENT beyond the last.
- * Thread: any. */
-int iocp_port_listening(iocp_port *port, uint32_t index, iocp_endpoint *endpoint);
+/* The same for one listener. Returns 0, or -ENOENT if it is closed already, or was never this port's. Thread: any. */
+int iocp_port_listener_close(iocp_port *port, iocp_listener_id listener);
+
+/* Accepts no more clients of one listener, or accepts them again. Meanwhile they connect and wait in the backlog; when it is
+ * full, TCP tries again for them. A client that a worker was accepting just then still opens. Workers that open later
+ * pause, too. Returns 0, also where nothing changes, or -ENOENT as above. Thread: any. */
+int iocp_port_listener_pause(iocp_port *port, iocp_listener_id listener);
+int iocp_port_listener_resume(iocp_port *port, iocp_listener_id listener);
+
+/* CLOSED, too, for a name that is no listener's of this port, and once the port stops. Thread: any. */
+iocp_listener_state iocp_port_listener_state(iocp_port *port, iocp_listener_id listener);
+
+/* What the port listens on, place by place: the first at or behind `place`, which is 0 at first, and then one more than was
+ * returned. `listener` (NULL: not wanted) is the one that it belongs to. Returns its place, or -ENOENT behind the last, and
+ * once the port stops. Thread: any. */
+int iocp_port_listening(iocp_port *port, uint32_t place, iocp_endpoint *endpoint, iocp_listener_id *listener);
 
 /* Posts `value` to a worker: delivered exactly once as a POSTED completion, or refused here.
  * `connection` is passed along unchecked and may be 0.

@@ -72,8 +72,8 @@ void iocp_sim_use(iocp_sim *sim);
 /* No more clients. Everything else goes on as before. */
 void iocp_sim_stop_clients(iocp_sim *sim);
 
-/* The weather clears: no faults from here on, no clients, and every peer that is still there reads and writes all it
- * has. */
+/* The weather clears: no faults from here on, no clients but those that wait in a backlog, and every peer that is still there
+ * reads and writes all it has. */
 void iocp_sim_clear(iocp_sim *sim);
 
 /* A dam: from here on no peer reads but that of `reader`, which reads all it has; no clients, no faults, and everything
@@ -87,6 +87,18 @@ bool iocp_sim_settled(const iocp_sim *sim, iocp_token *connection);
 /* How many accepted connections have names and the peer network of this one, itself among them; 0 for one that
  * connected. */
 uint32_t iocp_sim_accepted_with(const iocp_sim *sim, iocp_token connection);
+
+/* The port, in network order, of the socket that accepted a connection; 0 for one that connected, or is closed. */
+uint16_t iocp_sim_accepted_at(const iocp_sim *sim, iocp_token connection);
+
+/* How many clients were handed to the worker so far. */
+uint64_t iocp_sim_clients_accepted(const iocp_sim *sim);
+
+/* How many accepts the worker has outstanding, how many sockets of listeners are not closed, and how many clients wait in
+ * their backlogs. */
+uint32_t iocp_sim_accepting(const iocp_sim *sim);
+uint32_t iocp_sim_bound_sockets(const iocp_sim *sim);
+uint32_t iocp_sim_clients_waiting(const iocp_sim *sim);
 
 /* Whether the FIN of a connection's peer is at its socket, received or not. */
 bool iocp_sim_peer_finished(const iocp_sim *sim, iocp_token connection);

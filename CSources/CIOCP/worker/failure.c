@@ -27,7 +27,7 @@ static void end_connection(iocp_worker *worker, iocp_slot *slot, int32_t result)
 {
     if (slot->close_reason == 0) {
         slot->close_reason = IOCP_CLOSE_FAILED;
-        slot->close_result = result;
+        slot->close_result = (int16_t)result;
     }
     if (slot->flags & IOCP_SLOT_SEND_COUNTED)
         iocp_worker_recount_silent(worker, slot, 0);

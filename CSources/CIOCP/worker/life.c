@@ -34,7 +34,7 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
     /* A graceful close that is cut before everything was sent says what cut it. */
     if (slot->close_reason == 0 || (abort && slot->state == IOCP_SLOT_FLUSHING)) {
         slot->close_reason = reason;
-        slot->close_result = result;
+        slot->close_result = (int16_t)result;
     }
     switch (slot->state) {
     case IOCP_SLOT_CONNECTING:

@@ -20,7 +20,7 @@ static int join(iocp_listener_set *set, uint32_t worker)
 {
     const uint32_t count = atomic_load(&set->count);
     for (uint32_t i = 0; i < count; i++) {
-        if (atomic_load(&set->listeners[i].ended))
+        if (atomic_load(&set->listeners[i].state) == IOCP_LISTENER_CLOSED)
             continue;
         iocp_listener *listener = &set->listeners[i];
         const int fd = iocp_listener_bind_one(set, listener, IOCP_BIND_SHARE, atomic_load(&listener->holder));
@@ -70,7 +70,7 @@ void iocp_listener_set_withdraw(iocp_listener_set *set, uint32_t listener, uint3
 {
     pthread_mutex_lock(&set->lock);
     /* It may have been given to another address meanwhile. */
-    if (atomic_load(&set->listeners[listener].ended))
+    if (atomic_load(&set->listeners[listener].state) == IOCP_LISTENER_CLOSED)
         iocp_listener_unbind(set, &set->listeners[listener].sockets[worker]);
     pthread_mutex_unlock(&set->lock);
 }

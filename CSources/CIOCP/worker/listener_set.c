@@ -91,11 +91,32 @@ static int open_listeners(iocp_listener_set *set, iocp_listener **places, const 
     return result;
 }
 
-/* Workers see a place once it is counted, or once it has not ended. */
-static void publish(iocp_listener_set *set, iocp_listener **places, uint32_t count)
+/* Whether a listener that has sockets is called so, in short. */
+static bool is_named(const iocp_listener_set *set, uint16_t name)
 {
+    const uint32_t count = atomic_load(&set->count);
     for (uint32_t i = 0; i < count; i++)
-        atomic_store(&places[i]->ended, false);
+        if (iocp_listener_short(set->listeners[i].id) == name && !iocp_listener_is_vacant(set, &set->listeners[i]))
+            return true;
+    return false;
+}
+
+static iocp_listener_id next_id(iocp_listener_set *set)
+{
+    uint16_t name;
+    do
+        name = iocp_listener_short(++set->last_id);
+    while (name == 0 || is_named(set, name));
+    return set->last_id;
+}
+
+/* Workers see a place once it is counted, or once it is not closed. */
+static void publish(iocp_listener_set *set, iocp_listener **places, uint32_t count, iocp_listener_id id)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        places[i]->id = id;
+        atomic_store(&places[i]->state, IOCP_LISTENER_LISTENING);
+    }
     const uint32_t end = (uint32_t)(places[count - 1] - set->listeners) + 1;
     if (end > atomic_load(&set->count))
         atomic_store(&set->count, end);
@@ -107,7 +128,7 @@ static bool wants_any_port(const iocp_wish *wish)
            wish->endpoints[0].address.port_be == 0;
 }
 
-static int add_listeners(iocp_listener_set *set, const iocp_wish *wish, iocp_endpoint *bound)
+static int add_listeners(iocp_listener_set *set, const iocp_wish *wish, iocp_endpoint *bound, iocp_listener_id *id)
 {
     enum { TRIES = 16 };
     iocp_listener *places[IOCP_ADDRESSES_MAX];
@@ -125,7 +146,8 @@ static int add_listeners(iocp_listener_set *set, const iocp_wish *wish, iocp_end
     for (uint32_t i = 0; i < wish->count; i++)
         bound[i] = places[i]->bound.endpoint;
     /* A stop that came meanwhile did not see these, or it is seen here: sequential consistency. */
-    publish(set, places, wish->count);
+    *id = next_id(set);
+    publish(set, places, wish->count, *id);
     if (atomic_load(&set->stopped)) {
         iocp_listener_set_close_holders(set);
         iocp_listener_set_remove_paths(set);
@@ -134,27 +156,68 @@ static int add_listeners(iocp_listener_set *set, const iocp_wish *wish, iocp_end
 }
 
 int iocp_listener_set_add(iocp_listener_set *set, const iocp_endpoint *endpoints, uint32_t endpoint_count,
-                          const iocp_listen_options *options, int inherited, iocp_endpoint *bound)
+                          const iocp_listen_options *options, int inherited, iocp_endpoint *bound, iocp_listener_id *id)
 {
     iocp_wish wish = {.endpoints = endpoints, .count = endpoint_count, .options = *options, .inherited = inherited};
     wish.options.v6_only |= has_v4(endpoints, endpoint_count);
     if (wish.options.backlog == 0)
         wish.options.backlog = set->backlog;
     pthread_mutex_lock(&set->lock);
-    const int result = add_listeners(set, &wish, bound);
+    const int result = add_listeners(set, &wish, bound, id);
     pthread_mutex_unlock(&set->lock);
     return result;
 }
 
-int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t index, iocp_endpoint *endpoint)
+/* --- what is listened on -------------------------------------------------------------------------------------- */
+
+static bool is_closed(const iocp_listener *listener)
+{
+    return atomic_load(&listener->state) == IOCP_LISTENER_CLOSED;
+}
+
+int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t place, iocp_endpoint *endpoint, iocp_listener_id *id)
+{
+    pthread_mutex_lock(&set->lock);
+    const uint32_t count = atomic_load(&set->stopped) ? 0 : atomic_load(&set->count);
+    while (place < count && is_closed(&set->listeners[place]))
+        place++;
+    if (place < count) {
+        *endpoint = set->listeners[place].bound.endpoint;
+        *id = set->listeners[place].id;
+    }
+    pthread_mutex_unlock(&set->lock);
+    return place < count ? (int)place : -ENOENT;
+}
+
+iocp_listener_state iocp_listener_set_state(iocp_listener_set *set, iocp_listener_id id)
+{
+    iocp_listener_state state = IOCP_LISTENER_CLOSED;
+    pthread_mutex_lock(&set->lock);
+    const uint32_t count = atomic_load(&set->stopped) ? 0 : atomic_load(&set->count);
+    for (uint32_t i = 0; i < count && state == IOCP_LISTENER_CLOSED; i++)
+        if (set->listeners[i].id == id)
+            state = atomic_load(&set->listeners[i].state);
+    pthread_mutex_unlock(&set->lock);
+    return state;
+}
+
+static void change(const iocp_listener_set *set, iocp_listener *listener, iocp_listener_state state)
+{
+    if (state == IOCP_LISTENER_CLOSED)
+        iocp_listener_end(set, listener);
+    else
+        atomic_store(&listener->state, state);
+}
+
+int iocp_listener_set_change(iocp_listener_set *set, iocp_listener_id id, iocp_listener_state state)
 {
     int result = -ENOENT;
     pthread_mutex_lock(&set->lock);
     const uint32_t count = atomic_load(&set->count);
-    for (uint32_t i = 0; i < count && result != 0; i++) {
-        if (atomic_load(&set->listeners[i].ended) || index-- > 0)
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_closed(&set->listeners[i]) || set->listeners[i].id != id)
             continue;
-        *endpoint = set->listeners[i].bound.endpoint;
+        change(set, &set->listeners[i], state);
         result = 0;
     }
     pthread_mutex_unlock(&set->lock);

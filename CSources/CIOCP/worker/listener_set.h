@@ -27,6 +27,7 @@ struct iocp_listener_set {
     const iocp_listening_operations *operations;
     uint32_t worker_count;
     uint32_t backlog;
+    iocp_listener_id last_id;
     iocp_listener listeners[IOCP_LISTENERS_MAX];
     _Atomic uint32_t count;
     _Atomic bool stopped;
@@ -50,16 +51,22 @@ void iocp_listener_set_close(iocp_listener_set *set);
 
 /* Listens on each endpoint, or on none, with a socket of every worker that joined, and keeps the endpoints for those still
  * to come; until the first one joins, clients are refused. Port 0 is one free port for all. At most IOCP_ADDRESSES_MAX.
- * `inherited`: a descriptor that was bound already, taken as the one endpoint; -1: none. `bound` receives what is in force.
- * Returns 0 or -errno; -ESHUTDOWN when all have left. Thread: any. */
+ * `inherited`: a descriptor that was bound already, taken as the one endpoint; -1: none. `bound` receives what is in force,
+ * `id` the name. Returns 0 or -errno; -ESHUTDOWN when all have left. Thread: any. */
 int iocp_listener_set_add(iocp_listener_set *set, const iocp_endpoint *endpoints, uint32_t endpoint_count,
-                          const iocp_listen_options *options, int inherited, iocp_endpoint *bound);
+                          const iocp_listen_options *options, int inherited, iocp_endpoint *bound, iocp_listener_id *id);
 
-/* The endpoint number `index` of those that are listened on; -ENOENT beyond the last. Thread: any. */
-int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t index, iocp_endpoint *endpoint);
+/* As iocp_port_listening. Thread: any. */
+int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t place, iocp_endpoint *endpoint, iocp_listener_id *id);
 
-/* Ends every listener: clients are refused when this returns, and those in a backlog are reset. Each worker then closes
- * its sockets by iocp_listener_set_withdraw. Thread: any. */
+/* As iocp_port_listener_state. Thread: any. */
+iocp_listener_state iocp_listener_set_state(iocp_listener_set *set, iocp_listener_id id);
+
+/* Changes the state of a listener that is not closed; workers look at it when they flush. CLOSED: clients are refused when this returns, and those in a backlog are reset. Each worker then closes its sockets by
+ * iocp_listener_set_withdraw. Returns 0, or -ENOENT if there is none. Thread: any. */
+int iocp_listener_set_change(iocp_listener_set *set, iocp_listener_id id, iocp_listener_state state);
+
+/* Closes every listener. Thread: any. */
 void iocp_listener_set_end(iocp_listener_set *set);
 
 /* The port stops: no address is kept for workers still to come. Thread: any; async-signal-safe. */

@@ -97,7 +97,7 @@ int iocp_listener_bind(iocp_listener_set *set, const iocp_endpoint *endpoint, co
 
 bool iocp_listener_is_vacant(const iocp_listener_set *set, const iocp_listener *listener)
 {
-    if (!atomic_load(&listener->ended))
+    if (atomic_load(&listener->state) != IOCP_LISTENER_CLOSED)
         return false;
     for (uint32_t i = 0; i < set->worker_count; i++)
         if (atomic_load(&listener->sockets[i]) >= 0)
@@ -107,7 +107,7 @@ bool iocp_listener_is_vacant(const iocp_listener_set *set, const iocp_listener *
 
 void iocp_listener_end(const iocp_listener_set *set, iocp_listener *listener)
 {
-    atomic_store(&listener->ended, true);
+    atomic_store(&listener->state, IOCP_LISTENER_CLOSED);
     iocp_listener_remove_path(set, listener);
     iocp_listener_unbind(set, &listener->holder);
     for (uint32_t i = 0; i < set->worker_count; i++) {

@@ -16,7 +16,9 @@ typedef struct iocp_listener {
     iocp_bound bound;
     iocp_listen_options options;
     _Atomic bool has_path; /* which is removed when it ends */
-    _Atomic bool ended; /* its sockets are shut; each worker closes its own, and then it can be used for another address */
+    iocp_listener_id id; /* of the listener that it belongs to; kept until another takes the place over */
+    _Atomic iocp_listener_state state; /* CLOSED: its sockets are shut; each worker closes its own, and then the place can be
+                                        * used for another endpoint */
     _Atomic int holder; /* bound, and does not listen: keeps the address for workers that may still join; -1: none */
     _Atomic int *sockets;
 } iocp_listener;

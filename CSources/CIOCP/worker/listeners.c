@@ -143,9 +143,9 @@ static uint64_t accept_token(uint32_t listener)
     return iocp_token_make(IOCP_OPERATION_ACCEPT, listener, 1);
 }
 
-static bool has_ended(const iocp_worker *worker, uint32_t listener)
+static iocp_listener_state state_of(const iocp_worker *worker, uint32_t listener)
 {
-    return atomic_load_explicit(&worker->setup.listeners->listeners[listener].ended, memory_order_acquire);
+    return atomic_load_explicit(&worker->setup.listeners->listeners[listener].state, memory_order_acquire);
 }
 
 /* Nothing is armed any more: the socket may go. */
@@ -156,18 +156,20 @@ static void give_up(iocp_worker *worker, uint32_t index, int listening_socket)
         state->backing_off = false;
         iocp_deadlines_disarm(&worker->deadlines, iocp_worker_first_listener_deadline(worker) + index);
     }
-    if (listening_socket >= 0 && has_ended(worker, index))
+    if (listening_socket >= 0 && state_of(worker, index) == IOCP_LISTENER_CLOSED)
         iocp_listener_set_withdraw(worker->setup.listeners, index, worker->setup.index);
 }
 
 static void service_listener(iocp_worker *worker, uint32_t index)
 {
     iocp_accept_state *state = &worker->accepting.states[index];
-    const bool ends = worker->stop != IOCP_STOP_NONE || has_ended(worker, index);
+    const iocp_listener_state wanted = state_of(worker, index);
+    const bool ends = worker->stop != IOCP_STOP_NONE || wanted == IOCP_LISTENER_CLOSED;
+    const bool rests = ends || wanted == IOCP_LISTENER_PAUSED;
     const int listening_socket = atomic_load_explicit(
         &worker->setup.listeners->listeners[index].sockets[worker->setup.index], memory_order_relaxed);
     if (state->armed) {
-        if ((ends || (state->many && is_crowded(worker))) && !state->cancelled) {
+        if ((rests || (state->many && is_crowded(worker))) && !state->cancelled) {
             state->cancelled = true;
             worker->operations->cancel(worker->driver, accept_token(index), 0);
         }
@@ -177,7 +179,7 @@ static void service_listener(iocp_worker *worker, uint32_t index)
         give_up(worker, index, listening_socket);
         return;
     }
-    if (state->backing_off || !has_slot(worker, state) || !pay_for_accept(worker, index))
+    if (rests || state->backing_off || !has_slot(worker, state) || !pay_for_accept(worker, index))
         return;
     *state = (iocp_accept_state){.armed = true, .many = many_fit(worker)};
     reserve(worker, state->many);
@@ -266,7 +268,9 @@ void iocp_worker_admit_held(iocp_worker *worker)
         admit_or_hold(worker, iocp_slot_fifo_pop(held, &worker->table));
 }
 
-static void arrived(iocp_worker *worker, uint32_t handle)
+/* Clients that a cancel found accepted already still come, of a listener that pauses or is closed, too: its place is no
+ * other's while this accept is outstanding. */
+static void arrived(iocp_worker *worker, uint32_t listener, uint32_t handle)
 {
     iocp_slot *slot = iocp_worker_slot_take(worker, handle, IOCP_SLOT_HELD);
     if (slot == NULL) {
@@ -274,6 +278,7 @@ static void arrived(iocp_worker *worker, uint32_t handle)
         worker->operations->close_handle(worker->driver, 0, handle, false);
         return;
     }
+    slot->listener = iocp_listener_short(worker->setup.listeners->listeners[listener].id);
     if (worker->setup.config->connections_per_address == 0) {
         let_in(worker, slot, 0);
         return;
@@ -291,17 +296,17 @@ void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, b
         give_up_reservation(worker, state->many);
     }
     if (result >= 0) {
-        arrived(worker, (uint32_t)result);
+        arrived(worker, index, (uint32_t)result);
         return;
     }
     switch (-result) {
-    case ECANCELED:    /* ours: near the limit, or the end of listening */
+    case ECANCELED:    /* ours: near the limit, or a pause or the end of listening */
     case ECONNABORTED: /* the client left the backlog before it was accepted; the next one may still be there */
     case EINTR:
     case EAGAIN:
         return;
     default:
-        if (has_ended(worker, index))
+        if (state_of(worker, index) == IOCP_LISTENER_CLOSED)
             return;
         /* EMFILE, ENFILE, ENOBUFS, ENOMEM and what the network passes on (accept(2)): the clients stay in the
          * backlog, and asking again at once would spin. */

@@ -35,7 +35,9 @@ void iocp_worker_announce(iocp_worker *worker, iocp_slot *slot)
     if (slot->flags & IOCP_SLOT_ANNOUNCED)
         return;
     iocp_slot_set(slot, IOCP_SLOT_ANNOUNCED);
-    iocp_worker_emit(worker, completion_of(worker, slot, IOCP_COMPLETION_OPENED));
+    iocp_completion opened = completion_of(worker, slot, IOCP_COMPLETION_OPENED);
+    opened.detail = slot->listener;
+    iocp_worker_emit(worker, opened);
 }
 
 void iocp_worker_emit_received(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)

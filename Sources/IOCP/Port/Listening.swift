@@ -44,7 +44,7 @@ extension CompletionPort {
         var raw = try options.raw()
         var bound = iocp_endpoint()
         var failure = unsafe iocp_failure()
-        guard unsafe iocp_port_listen_inherited(self.raw, descriptor, &raw, &bound, &failure) >= 0 else {
+        guard unsafe iocp_port_listen_inherited(self.raw, descriptor, &raw, &bound, nil, &failure) >= 0 else {
             throw unsafe IOCPError(failure, .listen)
         }
         return Endpoint(raw: bound)
@@ -55,7 +55,7 @@ extension CompletionPort {
         var wanted = endpoints.map(\.raw)
         var bound = wanted
         var failure = unsafe iocp_failure()
-        let result = unsafe iocp_port_listen_on(self.raw, &wanted, UInt32(wanted.count), &raw, &bound, &failure)
+        let result = unsafe iocp_port_listen_on(self.raw, &wanted, UInt32(wanted.count), &raw, &bound, nil, &failure)
         guard result >= 0 else { throw unsafe IOCPError(failure, .listen) }
         return Endpoint(raw: bound[0])
     }
@@ -64,10 +64,12 @@ extension CompletionPort {
     public var listeningEndpoints: [Endpoint] {
         var endpoints: [Endpoint] = []
         var endpoint = iocp_endpoint()
-        while unsafe iocp_port_listening(raw, UInt32(endpoints.count), &endpoint) == 0 {
+        var place: Int32 = -1
+        while true {
+            place = unsafe iocp_port_listening(raw, UInt32(place + 1), &endpoint, nil)
+            guard place >= 0 else { return endpoints }
             endpoints.append(Endpoint(raw: endpoint))
         }
-        return endpoints
     }
 
     /// Every IP address that the port listens on.

@@ -27,7 +27,7 @@ import Testing
         let endpoints = [iocp_endpoint](repeating: iocp_endpoint(), count: 17)
         var bound = endpoints
         for count in [0, 17] as [UInt32] {
-            #expect(iocp_port_listen_on(port, endpoints, count, nil, &bound, &failure) == -EINVAL)
+            #expect(iocp_port_listen_on(port, endpoints, count, nil, &bound, nil, &failure) == -EINVAL)
             #expect(failure.stage == IOCP_STAGE_LISTEN)
         }
     }

@@ -98,6 +98,7 @@ static void connect_one(application *application)
     if (iocp_connect_within(application->worker, &address, NULL, timeout_ns, key, &token) < 0)
         return;
     ledger_life *life = ledger_life_of(application->ledger, token);
+    application->ledger->connect_count++;
     life->connecting = true;
     life->key = key;
     life->connect_due_ns = due_ns;
@@ -263,6 +264,10 @@ static void act_once(application *application)
         return;
     case 3:
         use_timer(application);
+        return;
+    case 4:
+        if (random_below(random, 64) < habits->listen)
+            application_use_listeners(application);
         return;
     default:
         break;

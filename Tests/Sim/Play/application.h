@@ -22,6 +22,7 @@ typedef struct application_habits {
     uint32_t notify;         /* of 16 */
     uint32_t close;          /* of 256: closes, aborts, finishes */
     uint32_t pause;          /* of 256 */
+    uint32_t listen;         /* of 64: listeners that come, pause and end */
     uint32_t terms;          /* of 256: marks, the hold on receives, notifications of few unsent bytes */
     uint32_t send_bytes_max;
 } application_habits;
@@ -79,6 +80,15 @@ void application_flood(application *application, const ledger_life *reader);
 bool application_reads(const application *application, const ledger_life *reader);
 /* The reader, which has nothing unsent, sends a little: it is never refused for what others hold. */
 void application_send_as_reader(application *application, ledger_life *reader);
+
+/* --- listening.c -------------------------------------------------------------------------------------------- */
+
+/* Listens on one to three endpoints. */
+void application_listen(application *application);
+/* Pauses, resumes, closes or asks about any listener, or listens anew; as another thread would, too. */
+void application_use_listeners(application *application);
+void application_stop_listening(application *application);
+void application_resume_listeners(application *application);
 
 /* --- terms.c ------------------------------------------------------------------------------------------------ */
 

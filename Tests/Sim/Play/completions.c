@@ -36,6 +36,7 @@ static void opened(ledger *ledger, const iocp_completion *completion)
     LEDGER_REQUIRE(ledger, !life->opened && !life->over, "G3", "OPENED twice", completion->connection);
     LEDGER_REQUIRE(ledger, !life->given_up, "G1", "a connect opened that was given up", completion->connection);
     check_key(ledger, life, completion);
+    ledger_check_origin(ledger, completion, life->connecting);
     life->opened = true;
     life->connecting = false;
     life->opened_ns = iocp_worker_now_ns(ledger->worker);

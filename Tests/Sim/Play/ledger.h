@@ -2,6 +2,7 @@
  *
  *   ledger.c        lives: who is who, what was queued, what was taken
  *   completions.c   each completion against what was asked
+ *   listening.c     where clients come from, and whether they are let in
  *   kernel_side.c   what the played kernel saw the worker do */
 #ifndef SIM_LEDGER_H
 #define SIM_LEDGER_H
@@ -17,6 +18,7 @@ enum {
     LEDGER_LEASES_MAX = 256,
     LEDGER_POSTS_MAX = 256, /* accepted and still to come; a power of two above every mailbox */
     LEDGER_TIMERS_MAX = 32,
+    LEDGER_LISTENERS_MAX = 256, /* one after the other */
     LEDGER_NAMES = 6, /* of each slot, remembered: names may come back after seven lives, in a build with 3 bits for them */
 };
 
@@ -114,6 +116,14 @@ typedef struct ledger_timer {
     bool bound; /* to a connection */
 } ledger_timer;
 
+/* What one call listened on. */
+typedef struct ledger_listener {
+    iocp_listener_id id;
+    iocp_listener_state state;
+    uint16_t port_be;
+    uint32_t endpoint_count;
+} ledger_listener;
+
 typedef struct ledger {
     struct scenario *scenario; /* whose it is */
     uint64_t seed;
@@ -134,6 +144,10 @@ typedef struct ledger {
     uint32_t post_head;
     uint32_t post_tail;
     ledger_timer timers[LEDGER_TIMERS_MAX];
+    ledger_listener listeners[LEDGER_LISTENERS_MAX];
+    uint32_t listener_count;
+    uint32_t closed_lately;  /* endpoints closed since the latest wait: the worker may still have their sockets */
+    uint64_t connect_count;  /* connects that began */
     int failure;             /* 0, or what the driver failed with */
     bool stopped;            /* a stop was asked for */
     bool said_stopping;      /* and STOPPING came */
@@ -202,6 +216,17 @@ void ledger_check_step(const ledger *ledger);
 const char *ledger_owed(const ledger *ledger, iocp_token *connection);
 /* Holds true when everything was closed. */
 void ledger_check_end(const ledger *ledger);
+
+/* --- listening.c -------------------------------------------------------------------------------------------- */
+
+/* A connection that opened came from where it says. */
+void ledger_check_origin(const ledger *ledger, const iocp_completion *opened, bool connected);
+/* How many endpoints are listened on, those included that pause. */
+uint32_t ledger_endpoints(const ledger *ledger);
+/* Holds true in clear weather, once the worker is quiet. */
+void ledger_check_listeners(const ledger *ledger);
+/* Whether clients wait that a worker has room for, and no listener pauses. */
+bool ledger_owes_clients(const ledger *ledger);
 
 /* --- completions.c ------------------------------------------------------------------------------------------ */
 

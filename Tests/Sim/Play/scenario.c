@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "application.h"
 #include "ledger.h"
@@ -98,6 +97,7 @@ static application_habits draw_habits(sim_random *random)
         .notify = random_below(random, 8),
         .close = random_magnitude(random, 48),
         .pause = random_magnitude(random, 48),
+        .listen = random_one_in(random, 2) ? random_below(random, 64) : 0,
         .terms = random_magnitude(random, 64),
         .send_bytes_max = 1u << random_below(random, 16),
     };
@@ -115,8 +115,11 @@ static void require(const scenario *scenario, int result, const char *what)
 
 static void meanwhile(void *context)
 {
-    scenario *scenario = ((ledger *)context)->scenario;
-    application_post(&scenario->application);
+    application *application = &((ledger *)context)->scenario->application;
+    if (random_below(&application->random, 256) < application->habits.listen && !application->posts_no_more)
+        application_use_listeners(application);
+    else
+        application_post(application);
 }
 
 static bool choose(void *context, uint32_t bound, uint32_t *choice)
@@ -142,23 +145,7 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
 
     iocp_failure failure = {0};
     require(scenario, iocp_port_create(&scenario->config, &scenario->port, &failure), "iocp_port_create");
-    /* The one real socket, to which nobody connects. An address of this process' own: others pick ports, too. */
-    const uint32_t process = (uint32_t)getpid();
-    const iocp_address address = {.bytes = {127, (uint8_t)(process >> 16), (uint8_t)(process >> 8), (uint8_t)process}};
-    iocp_address bound;
-    const bool listens_first = random_one_in(random, 2);
-    if (listens_first)
-        require(scenario, iocp_port_listen(scenario->port, &address, &bound, &failure), "iocp_port_listen");
-    LEDGER_REQUIRE(ledger, iocp_port_post(scenario->port, 0, 0, 1) == -ENXIO, "G5",
-                   "a post was accepted that no worker is there for", 0);
-    require(scenario, iocp_port_attach(scenario->port, &scenario->worker, &failure), "iocp_port_attach");
-    if (!listens_first)
-        require(scenario, iocp_port_listen(scenario->port, &address, &bound, &failure), "iocp_port_listen");
-    ledger->worker = scenario->worker;
-    ledger->opened_ns = iocp_worker_now_ns(scenario->worker);
-
     scenario->application = (application){.port = scenario->port,
-                                          .worker = scenario->worker,
                                           .ledger = ledger,
                                           .random = {random_next(random), random->input},
                                           .habits = draw_habits(random),
@@ -166,6 +153,18 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
                                           .next_key = 1,
                                           .next_post = 1};
     require(scenario, scenario->application.shared != NULL ? 0 : -ENOMEM, "shared bytes");
+    const bool listens_first = random_one_in(random, 2);
+    if (listens_first)
+        application_listen(&scenario->application);
+    LEDGER_REQUIRE(ledger, iocp_port_post(scenario->port, 0, 0, 1) == -ENXIO, "G5",
+                   "a post was accepted that no worker is there for", 0);
+    require(scenario, iocp_port_attach(scenario->port, &scenario->worker, &failure), "iocp_port_attach");
+    scenario->application.worker = scenario->worker;
+    if (!listens_first)
+        application_listen(&scenario->application);
+    ledger->worker = scenario->worker;
+    ledger->opened_ns = iocp_worker_now_ns(scenario->worker);
+
     iocp_sim_stream_copy(APPLICATION_SHARED_STREAM, 0, iocp_shared_bytes_start(scenario->application.shared),
                          APPLICATION_SHARED_BYTES);
 }
@@ -196,6 +195,7 @@ static int turn(scenario *scenario, uint64_t timeout_ns)
     const uint32_t capacity =
         IOCP_WAIT_CAPACITY_MIN + random_below(&application->random, BATCH_MAX - IOCP_WAIT_CAPACITY_MIN + 1);
     ledger_note_pressure(scenario->ledger);
+    scenario->ledger->closed_lately = 0;
     const int count = iocp_worker_wait(scenario->worker, completions, capacity, timeout_ns);
     for (int i = 0; i < count; i++) {
         ledger_completed(scenario->ledger, &completions[i]);
@@ -281,15 +281,21 @@ static void settle(scenario *scenario)
     uint32_t quiet = 0;
     for (uint32_t i = 0; i < SETTLING_TURNS_MAX && (quiet < 3 || i <= DEAF_TURNS); i++) {
         application_return_leases(&scenario->application);
-        if (i >= DEAF_TURNS)
+        if (i >= DEAF_TURNS) {
             application_resume_all(&scenario->application);
+            application_resume_listeners(&scenario->application);
+        }
         application_give_up_unlimited(&scenario->application);
         const int count = turn(scenario, milliseconds(1));
         ledger_check_deaf(scenario->ledger);
         owed = ledger_owed(scenario->ledger, &connection);
         if (owed == NULL && !iocp_sim_settled(scenario->sim, &connection))
             owed = "bytes never arrive";
+        if (owed == NULL && ledger_owes_clients(scenario->ledger))
+            owed = "a client waits for ever";
         quiet = count < 0 && owed == NULL ? quiet + 1 : 0;
+        if (quiet >= 3)
+            ledger_check_listeners(scenario->ledger);
     }
     if (quiet < 3)
         ledger_violated(scenario->ledger, "G2", owed != NULL ? owed : "the worker is never quiet", connection);
@@ -331,6 +337,8 @@ static void close_all(scenario *scenario)
     application *application = &scenario->application;
     application->posts_no_more = true;
     iocp_sim_stop_clients(scenario->sim);
+    if (random_one_in(&application->random, 2))
+        application_stop_listening(application);
     for (uint32_t i = 0; i < ENDING_TURNS_MAX; i++) {
         application_close_all(application);
         application_return_leases(application);
@@ -341,7 +349,8 @@ static void close_all(scenario *scenario)
             return;
         }
         const iocp_worker_holdings held = iocp_worker_hold(scenario->worker);
-        if (held.connections == 0 && held.driver_handles == 0 && held.deadlines <= 1 &&
+        if (held.connections == 0 && held.driver_handles == 0 &&
+            held.deadlines <= ledger_endpoints(scenario->ledger) &&
             scenario->ledger->post_head == scenario->ledger->post_tail)
             break;
     }

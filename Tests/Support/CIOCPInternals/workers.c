@@ -282,7 +282,8 @@ int internals_worker_listen(internals_worker *self)
     const iocp_endpoint loopback = {.kind = IOCP_ENDPOINT_TCP, .address = {.bytes = {127, 0, 0, 1}}};
     const iocp_listen_options options = {0};
     iocp_endpoint bound;
-    return iocp_listener_set_add(&self->listeners, &loopback, 1, &options, -1, &bound);
+    iocp_listener_id id;
+    return iocp_listener_set_add(&self->listeners, &loopback, 1, &options, -1, &bound, &id);
 }
 
 bool internals_worker_next_request(internals_worker *self, internals_request *request, iocp_range *ranges)

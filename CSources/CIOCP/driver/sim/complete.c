@@ -17,8 +17,8 @@ static void step(iocp_sim *sim)
 {
     enum { OTHER_THREADS = 40 };
     sim->now_ns += 1 + iocp_sim_below(sim, sim->pace_ns);
-    if (!sim->clients_stopped && sim->backlog_count < IOCP_SIM_BACKLOG_MAX && iocp_sim_chance(sim, sim->weather.client))
-        sim->backlog_count++;
+    if (!sim->clients_stopped && iocp_sim_chance(sim, sim->weather.client))
+        iocp_sim_client_comes(sim);
     for (uint32_t i = 0; i < sim->listener_count; i++)
         iocp_sim_listener_progress(sim, &sim->listeners[i]);
     const uint32_t handle = iocp_sim_below(sim, sim->config.handle_count);
@@ -161,6 +161,7 @@ static void hand_over_listener(iocp_sim *sim, iocp_sim_listener *listener, outpu
            !iocp_sim_chance(sim, sim->weather.delay)) {
         iocp_event *event = &listener->events[listener->queue.head++ & (IOCP_SIM_ACCEPT_EVENTS - 1)];
         sim->waiting_count--;
+        sim->accepted_count += event->result >= 0;
         give(sim, out, event, false);
         if (!(event->flags & IOCP_EVENT_MORE))
             listener->accept.stage = IOCP_SIM_IDLE;

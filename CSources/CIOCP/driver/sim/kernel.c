@@ -349,18 +349,24 @@ void iocp_sim_listener_progress(iocp_sim *sim, iocp_sim_listener *listener)
         put_accepted(sim, listener, -ECANCELED, false);
         return;
     }
+    iocp_sim_bound *bound = iocp_sim_bound_find(sim, listener->socket);
+    if (bound == NULL || bound->ended) {
+        put_accepted(sim, listener, -EINVAL, false);
+        return;
+    }
     if (iocp_sim_chance(sim, sim->weather.refuse / 4)) {
         put_accepted(sim, listener, -ANY_OF(sim, failures), false);
         return;
     }
-    if (sim->backlog_count == 0)
+    if (bound->waiting_count == 0)
         return;
-    sim->backlog_count--;
+    bound->waiting_count--;
     const uint32_t handle = iocp_sim_socket_open(sim, true);
     if (handle == UINT32_MAX) { /* the client is dropped */
         put_accepted(sim, listener, -ENFILE, false);
         return;
     }
+    sim->sockets[handle].port_be = bound->port_be;
     IOCP_SIM_SAY(sim, "    a client: handle %u, stream %u", handle, sim->sockets[handle].stream);
     const bool ends = !listener->many || iocp_sim_chance(sim, sim->weather.end_multishot) || overflows(sim);
     put_accepted(sim, listener, (int32_t)handle, !ends);

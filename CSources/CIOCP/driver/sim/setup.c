@@ -1,6 +1,5 @@
 /* The simulated driver from the outside: opening it, closing it, and the table of its functions. */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "sim.h"
@@ -78,44 +77,13 @@ static uint64_t sim_now_ns(const iocp_driver *driver)
     return (driver != NULL ? iocp_sim_of(driver) : iocp_sim_current())->now_ns;
 }
 
-/* --- listeners: made up, so that a simulated port needs no sockets ------------------------------------------- */
-
-static int sim_bind(iocp_bound *bound, const iocp_listen_options *options, iocp_bind_role role, int sibling)
-{
-    static _Atomic int last;
-    (void)options;
-    (void)sibling;
-    const int listener = atomic_fetch_add(&last, 1) & INT32_MAX;
-    if (role == IOCP_BIND_CLAIM && bound->endpoint.address.port_be == 0)
-        bound->endpoint.address.port_be = (uint16_t)(1 + listener % UINT16_MAX);
-    return listener;
-}
-
-static int sim_listen(int listener, uint32_t backlog)
-{
-    (void)listener;
-    (void)backlog;
-    return 0;
-}
-
-static void sim_let_go(int listener)
-{
-    (void)listener;
-}
-
-static void sim_remove(const iocp_bound *bound)
-{
-    (void)bound;
-}
-
-static const iocp_listening_operations listening = {
-    .bind = sim_bind, .listen = sim_listen, .end = sim_let_go, .unbind = sim_let_go, .remove = sim_remove};
+/* --- the table ---------------------------------------------------------------------------------------------- */
 
 #define OPERATIONS(whole)                       \
     {                                           \
         .name = "sim",                          \
         .kind = IOCP_DRIVER_SIM,                \
-        .listening = &listening,                \
+        .listening = &iocp_sim_listening,       \
         .whole_buffers = (whole),               \
         .open = sim_open,                       \
         .close = sim_close,                     \

@@ -3,6 +3,7 @@
  *   world.c     creating, the random sequence, the weather, what a test asks
  *   streams.c   the bytes that peers send
  *   setup.c     a worker's opening and closing
+ *   listening.c sockets that listen, and the clients that wait there
  *   submit.c    intents, and whether the worker may have them now
  *   kernel.c    operations make progress, and end
  *   peer.c      what the other ends do
@@ -22,7 +23,8 @@ enum {
     IOCP_SIM_OUTBOUND_EVENTS = 4,  /* a connect or send, a watch, a shutdown, a close */
     IOCP_SIM_ACCEPT_EVENTS = 8,
     IOCP_SIM_ENDED_NAMES = 16,     /* connections that ended, remembered for late events of theirs */
-    IOCP_SIM_BACKLOG_MAX = 6,
+    IOCP_SIM_BACKLOG_MAX = 6,       /* clients that wait at one socket */
+    IOCP_SIM_BOUND_MAX = 2 * IOCP_LISTENERS_MAX + 1, /* one of the worker's and a holder for each, and a claim */
     IOCP_SIM_ALWAYS = 1024,        /* chances are given in 1,024ths */
     IOCP_SIM_HANDLES_MAX = 1024,
 };
@@ -88,6 +90,7 @@ typedef struct iocp_sim_socket {
     iocp_buffer_class class;   /* of the buffers its receive takes */
     int32_t error;             /* reported to the first operation that looks, as by a kernel's sk_err */
     uint32_t stream;
+    uint16_t port_be;          /* where it was accepted; 0: it connected */
     iocp_token connection;     /* 0 until an operation named it */
     iocp_sim_peer peer;
     iocp_sim_operation operations[IOCP_SIM_KIND_COUNT];
@@ -100,8 +103,18 @@ typedef struct iocp_sim_socket {
     iocp_range ranges[IOCP_SEND_RANGES_MAX];
 } iocp_sim_socket;
 
+/* A socket that is bound, and listens or not yet. */
+typedef struct iocp_sim_bound {
+    int name;
+    uint16_t port_be;
+    bool listens;
+    bool ended;
+    uint32_t waiting_count; /* clients in its backlog */
+} iocp_sim_bound;
+
 typedef struct iocp_sim_listener {
     iocp_sim_operation accept;
+    int socket;
     bool many;
     iocp_sim_queue queue;
     iocp_event events[IOCP_SIM_ACCEPT_EVENTS];
@@ -153,6 +166,7 @@ struct iocp_sim {
     uint64_t now_ns;
     uint64_t crowded_until_ns;
     uint64_t event_count;
+    uint64_t accepted_count;    /* clients handed to the worker */
     bool whole_buffers;
     bool cannot_be_asked;       /* what peers have not acknowledged: an old kernel */
     bool clear;
@@ -166,12 +180,14 @@ struct iocp_sim {
     iocp_sim_weather weather;
     iocp_sim_observer observer;
 
+    iocp_sim_bound bound[IOCP_SIM_BOUND_MAX];
+    uint32_t bound_count;
+
     /* while a worker is open */
     bool driver_open;
     iocp_driver_config config;
     uint32_t handles_held;
     uint32_t stream_count;
-    uint32_t backlog_count;
     uint32_t waiting_count;     /* events not handed over yet */
     uint64_t wait_count;        /* waits begun */
     iocp_sim_socket *sockets;
@@ -215,6 +231,15 @@ static inline uint32_t iocp_sim_host_of(const iocp_sim *sim, const iocp_sim_sock
 {
     return (1 + socket->stream % sim->address_count) | (socket->stream % 5 == 0 ? 0x100 : 0);
 }
+
+/* listening.c */
+extern const iocp_listening_operations iocp_sim_listening;
+/* NULL for one that is closed. */
+iocp_sim_bound *iocp_sim_bound_find(iocp_sim *sim, int name);
+/* Somebody connects somewhere. */
+void iocp_sim_client_comes(iocp_sim *sim);
+/* Those that wait go away. */
+void iocp_sim_clients_go(iocp_sim *sim);
 
 /* setup.c */
 const iocp_driver_operations *iocp_sim_operations(bool whole_buffers);

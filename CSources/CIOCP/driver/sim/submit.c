@@ -51,12 +51,12 @@ static iocp_sim_socket *begin_on_socket(iocp_driver *driver, uint64_t token, uin
 
 void iocp_sim_accept(iocp_driver *driver, uint64_t token, int listener, bool many)
 {
-    (void)listener; /* its clients are made up */
     iocp_sim *sim = iocp_sim_of(driver);
     const uint32_t index = iocp_token_slot(token);
     IOCP_SIM_SAY(sim, "  accept %s", many ? "many" : "one");
     begin(sim, &sim->listeners[index].accept, token);
     sim->listeners[index].many = many;
+    sim->listeners[index].socket = listener;
     if (sim->listener_count <= index)
         sim->listener_count = index + 1;
 }

@@ -129,12 +129,12 @@ const iocp_driver_operations *iocp_driver_sim(void)
 void iocp_sim_stop_clients(iocp_sim *sim)
 {
     sim->clients_stopped = true;
-    sim->backlog_count = 0;
+    iocp_sim_clients_go(sim);
 }
 
 void iocp_sim_clear(iocp_sim *sim)
 {
-    iocp_sim_stop_clients(sim);
+    sim->clients_stopped = true; /* those that wait stay */
     sim->clear = true;
     sim->crowded_until_ns = 0;
     sim->dam_reader = 0;
@@ -144,6 +144,7 @@ void iocp_sim_clear(iocp_sim *sim)
 void iocp_sim_dam(iocp_sim *sim, iocp_token reader)
 {
     iocp_sim_clear(sim);
+    iocp_sim_clients_go(sim);
     sim->dam_reader = reader;
 }
 
@@ -188,6 +189,32 @@ uint32_t iocp_sim_accepted_with(const iocp_sim *sim, iocp_token connection)
         count += has_name(&sim->sockets[i]) && sim->sockets[i].accepted &&
                  iocp_sim_host_of(sim, &sim->sockets[i]) == iocp_sim_host_of(sim, named);
     return count;
+}
+
+uint16_t iocp_sim_accepted_at(const iocp_sim *sim, iocp_token connection)
+{
+    for (uint32_t i = 0; i < sim->config.handle_count; i++)
+        if (has_name(&sim->sockets[i]) && sim->sockets[i].connection == connection)
+            return sim->sockets[i].port_be;
+    return 0;
+}
+
+uint32_t iocp_sim_accepting(const iocp_sim *sim)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sim->listener_count; i++)
+        count += sim->listeners[i].accept.stage != IOCP_SIM_IDLE;
+    return count;
+}
+
+uint64_t iocp_sim_clients_accepted(const iocp_sim *sim)
+{
+    return sim->accepted_count;
+}
+
+uint32_t iocp_sim_bound_sockets(const iocp_sim *sim)
+{
+    return sim->bound_count;
 }
 
 bool iocp_sim_peer_finished(const iocp_sim *sim, iocp_token connection)
