@@ -50,8 +50,8 @@ public struct Arguments: Sendable {
 }
 
 /// Prints the line that scripts wait for. A pipe would keep it until there is more, hence the flush.
-public func announce(_ address: SocketAddress) {
-    print("listening on \(address)")
+public func announce(_ listener: Listener) {
+    print("listening on \(listener)")
     fflush(nil)
 }
 

@@ -46,7 +46,7 @@ public struct ConnectionPool<State>: ~Copyable {
     }
 
     @usableFromInline
-    mutating func add(_ token: iocp_token, key: UInt64, state: State) -> IocpContext<State> {
+    mutating func add(_ token: iocp_token, key: UInt64, listener: UInt16, state: State) -> IocpContext<State> {
         let slot = Int(iocp_token_slot(token))
         while untouched <= slot {
             unsafe (contexts + untouched).initialize(to: nil)
@@ -55,10 +55,10 @@ public struct ConnectionPool<State>: ~Copyable {
         count += 1
         // A context that somebody kept stays with its closed connection.
         if unsafe isKnownUniquelyReferenced(&contexts[slot]), let context = unsafe contexts[slot] {
-            context.reuse(token: token, key: key, state: state)
+            context.reuse(token: token, key: key, listener: listener, state: state)
             return context
         }
-        let context = IocpContext(worker, token: token, key: key, state: state)
+        let context = IocpContext(worker, token: token, key: key, listener: listener, state: state)
         unsafe contexts[slot] = context
         return context
     }

@@ -21,15 +21,18 @@ public final class IocpContext<State> {
     /// of that was 2 % of a busy worker's own instructions.
     @exclusivity(unchecked) @usableFromInline var uncheckedToken: iocp_token
     @usableFromInline var lifetimeState: State?
+    /// The short name of the listener; 0: it connected.
+    private var listenerName: UInt16
     /// The key given to ``Worker/connect(to:from:key:timeout:)``; 0 for an accepted connection.
     public internal(set) var key: UInt64
 
-    init(_ worker: Worker, token: iocp_token, key: UInt64, state: State) {
+    init(_ worker: Worker, token: iocp_token, key: UInt64, listener: UInt16, state: State) {
         unsafe raw = worker.raw
         home = worker.home
         lastToken = token
         unsafe uncheckedToken = token
         self.key = key
+        listenerName = listener
         lifetimeState = state
     }
 
@@ -40,10 +43,11 @@ public final class IocpContext<State> {
     }
 
     /// A later connection takes this context over.
-    func reuse(token: iocp_token, key: UInt64, state: State) {
+    func reuse(token: iocp_token, key: UInt64, listener: UInt16, state: State) {
         lastToken = token
         self.token = token
         self.key = key
+        listenerName = listener
         lifetimeState = state
     }
 
@@ -72,6 +76,20 @@ public final class IocpContext<State> {
     public var worker: Worker {
         guard let worker = home.worker else { IocpContextMisuse.workerAfterItsRelease() }
         return worker
+    }
+
+    /// Where the client came from; nil for a connection that ``Worker/connect(to:from:key:timeout:)`` or
+    /// ``IOCPClient`` made. It stays the same when the listener or the connection has closed. Takes a lock of the port's for a
+    /// moment: ask in `opened`, and not for each message.
+    ///
+    /// ```swift
+    /// func opened(_ connection: IocpContext<Void>) throws(IOCPError) {
+    ///     guard case .unix = connection.listener?.endpoint else { return }
+    ///     try connection.send("control: ")
+    /// }
+    /// ```
+    public var listener: Listener? {
+        listenerName == 0 ? nil : home.port.listener(Listener.ID(name: listenerName))
     }
 
     // MARK: Receiving

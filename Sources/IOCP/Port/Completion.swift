@@ -44,6 +44,12 @@ public struct Completion {
         unsafe raw.connection == 0 ? nil : Connection(token: raw.connection)
     }
 
+    /// For `opened`, the listener that a client came from: ``CompletionPort/listener(_:)`` has the rest. nil for a connection
+    /// that ``Worker/connect(to:from:key:timeout:)`` made, and for every other event.
+    public var listener: Listener.ID? {
+        unsafe raw.kind == IOCP_COMPLETION_OPENED && raw.detail != 0 ? Listener.ID(name: raw.detail) : nil
+    }
+
     /// The connection's key, the posted value, or the key given to connect or to the notification.
     public var key: UInt64 { unsafe raw.key }
 

@@ -15,6 +15,7 @@ public final class CompletionPort: @unchecked Sendable {
     // @unchecked: the core guards its own state; each of its "any thread" functions says so in its header.
     @usableFromInline let raw: OpaquePointer
     @usableFromInline let lookups = HostLookups()
+    let knownListeners = KnownListeners()
 
     /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
     /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.

@@ -13,71 +13,83 @@ extension CompletionPort {
     /// - Parameters:
     ///   - host: a numeric address or a name (resolving may block).
     ///   - port: 0...65535; 0 takes one that is free at every address.
-    /// - Returns: the first address in force, with the port that was chosen; ``listeningEndpoints`` has all.
+    /// - Returns: one listener for all addresses. ``Listener/address`` has the port that was chosen.
     /// - Throws: EADDRINUSE when another socket listens there, ENOSPC beyond 64 endpoints, ERANGE for an option out of its
     ///   bounds, what ``SocketAddress/all(host:port:)`` throws, or what the system refused.
     @discardableResult
-    public func listen(host: String, port: Int, options: ListenOptions = ListenOptions()) throws(IOCPError) -> SocketAddress {
+    public func listen(host: String, port: Int, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
         let wanted = try SocketAddress.all(host: host, port: port)
-        guard case .tcp(let first) = try listen(on: wanted.map(Endpoint.tcp), options) else {
-            preconditionFailure("a TCP endpoint was bound as something else")
-        }
-        return first
+        return try listen(on: wanted.map(Endpoint.tcp), options)
     }
 
     /// Listens on a Unix socket. It is one for all workers, which accept from it in turn.
+    ///
+    /// Clients are refused until the first worker attaches. Afterwards the socket listens as long as a worker is open or still
+    /// to attach: while all that attached have left, clients connect and wait for the next one, and their connections end
+    /// without a word if the port stops before.
     ///
     /// A path that a server left behind is replaced if nobody listens there any more, and removed when listening ends,
     /// unless another server took it over meanwhile.
     /// - Throws: EADDRINUSE when a server listens there, or the path is a file and no socket; ENOENT or EACCES for a folder
     ///   that is not there or may not be written; ERANGE for an option out of its bounds.
-    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError) {
-        _ = try listen(on: [.unix(address)], options)
+    @discardableResult
+    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
+        try listen(on: [.unix(address)], options)
     }
 
     /// Listens on a stream socket that another process has bound, as systemd does (sd_listen_fds(3)); it may listen
     /// already. The descriptor stays yours, and may be closed. The socket becomes non-blocking.
-    /// - Returns: what it is bound to.
+    /// - Returns: a listener whose ``Listener/endpoint`` tells what it is bound to.
     /// - Throws: EBADF or ENOTSOCK for a descriptor that is no socket, EPROTOTYPE for one of another type.
     @discardableResult
-    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Endpoint {
+    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
         var raw = try options.raw()
-        var bound = iocp_endpoint()
-        var failure = unsafe iocp_failure()
-        guard unsafe iocp_port_listen_inherited(self.raw, descriptor, &raw, &bound, nil, &failure) >= 0 else {
-            throw unsafe IOCPError(failure, .listen)
+        let known = try knownListeners.add { () throws(IOCPError) in
+            var bound = iocp_endpoint()
+            var id: iocp_listener_id = 0
+            var failure = unsafe iocp_failure()
+            guard unsafe iocp_port_listen_inherited(self.raw, descriptor, &raw, &bound, &id, &failure) >= 0 else {
+                throw unsafe IOCPError(failure, .listen)
+            }
+            return KnownListener(id: id, endpoints: [Endpoint(raw: bound)])
         }
-        return Endpoint(raw: bound)
+        return Listener(port: self, known: known)
     }
 
-    private func listen(on endpoints: [Endpoint], _ options: ListenOptions) throws(IOCPError) -> Endpoint {
+    private func listen(on endpoints: [Endpoint], _ options: ListenOptions) throws(IOCPError) -> Listener {
         var raw = try options.raw()
         var wanted = endpoints.map(\.raw)
-        var bound = wanted
-        var failure = unsafe iocp_failure()
-        let result = unsafe iocp_port_listen_on(self.raw, &wanted, UInt32(wanted.count), &raw, &bound, nil, &failure)
-        guard result >= 0 else { throw unsafe IOCPError(failure, .listen) }
-        return Endpoint(raw: bound[0])
+        let known = try knownListeners.add { () throws(IOCPError) in
+            var bound = wanted
+            var id: iocp_listener_id = 0
+            var failure = unsafe iocp_failure()
+            let result = unsafe iocp_port_listen_on(
+                self.raw, &wanted, UInt32(wanted.count), &raw, &bound, &id, &failure)
+            guard result >= 0 else { throw unsafe IOCPError(failure, .listen) }
+            return KnownListener(id: id, endpoints: bound.map(Endpoint.init(raw:)))
+        }
+        return Listener(port: self, known: known)
     }
 
-    /// Everything that the port listens on.
-    public var listeningEndpoints: [Endpoint] {
-        var endpoints: [Endpoint] = []
+    /// What the port listens on, those included that pause; none once the port stops.
+    public var listeners: [Listener] {
+        var ids: [iocp_listener_id] = []
         var endpoint = iocp_endpoint()
+        var id: iocp_listener_id = 0
         var place: Int32 = -1
         while true {
-            place = unsafe iocp_port_listening(raw, UInt32(place + 1), &endpoint, nil)
-            guard place >= 0 else { return endpoints }
-            endpoints.append(Endpoint(raw: endpoint))
+            place = unsafe iocp_port_listening(raw, UInt32(place + 1), &endpoint, &id)
+            guard place >= 0 else { return ids.compactMap { listener(Listener.ID(name: iocp_listener_short($0))) } }
+            if !ids.contains(id) { ids.append(id) }
         }
     }
 
-    /// Every IP address that the port listens on.
-    public var listeningAddresses: [SocketAddress] {
-        listeningEndpoints.compactMap { if case .tcp(let address) = $0 { address } else { nil } }
+    /// The listener of a name, as ``Completion/listener`` has it, also if it is closed. nil for the name of another port's.
+    public func listener(_ id: Listener.ID) -> Listener? {
+        knownListeners[id.name].map { Listener(port: self, known: $0) }
     }
 
-    /// Stops listening on every endpoint, and goes on serving the connections that are open.
+    /// Closes every listener, and goes on serving the connections that are open: see ``Listener/close()``.
     ///
     /// When it returns, new clients are refused, even where a worker's handler stalls. Clients that wait in a backlog are
     /// reset, unless the sysctl `net.ipv4.tcp_migrate_req` hands them on; one that was accepted already still opens.

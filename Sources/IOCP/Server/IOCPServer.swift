@@ -11,8 +11,8 @@
 /// }
 ///
 /// let server = try IOCPServer { _ in Echo() }  // one worker per CPU, one handler per worker
-/// let address = try server.listen(host: "127.0.0.1", port: 4666)
-/// print("listening on \(address)")
+/// let listener = try server.listen(host: "127.0.0.1", port: 4666)
+/// print("listening on \(listener)")
 /// try server.wait()
 /// ```
 /// Thread: every method may be called from any thread, handlers included.
@@ -41,32 +41,30 @@ public final class IOCPServer<Handler: ConnectionHandler>: Connecting {
 
     /// Listens and accepts; may be called for several addresses.
     /// - Parameters: as of ``CompletionPort/listen(host:port:options:)``.
-    /// - Returns: the first address in force; ``listeningEndpoints`` has all.
+    /// - Returns: the listener; ``Listener/address`` has the port that was chosen.
     @discardableResult
     public func listen(host: String = "0.0.0.0", port: Int, options: ListenOptions = ListenOptions()) throws(IOCPError)
-        -> SocketAddress
+        -> Listener
     {
         try threads.port.listen(host: host, port: port, options: options)
     }
 
     /// Listens on a Unix socket: see ``CompletionPort/listen(unix:options:)``.
-    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError) {
+    @discardableResult
+    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
         try threads.port.listen(unix: address, options: options)
     }
 
     /// Listens on a socket that was bound elsewhere: see ``CompletionPort/listen(onDescriptor:options:)``.
     @discardableResult
-    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Endpoint {
+    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
         try threads.port.listen(onDescriptor: descriptor, options: options)
     }
 
-    /// Everything that the server listens on.
-    public var listeningEndpoints: [Endpoint] { threads.port.listeningEndpoints }
+    /// What the server listens on: see ``CompletionPort/listeners``.
+    public var listeners: [Listener] { threads.port.listeners }
 
-    /// Every IP address that the server listens on.
-    public var listeningAddresses: [SocketAddress] { threads.port.listeningAddresses }
-
-    /// Accepts no more and goes on serving: see ``CompletionPort/stopListening()``.
+    /// Closes every listener and goes on serving: see ``CompletionPort/stopListening()``.
     public func stopListening() {
         threads.port.stopListening()
     }

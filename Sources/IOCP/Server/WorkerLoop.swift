@@ -100,7 +100,9 @@ extension Worker {
             }
         }
         if completion.event == .opened {
-            let context = pool.add(unsafe record.connection, key: unsafe record.key, state: handler.makeState())
+            let context = pool.add(
+                unsafe record.connection, key: unsafe record.key, listener: unsafe record.detail,
+                state: handler.makeState())
             do throws(IOCPError) {
                 try handler.opened(context)
             } catch {

@@ -109,18 +109,18 @@ struct Serve: ParsableCommand {
     ) throws {
         let server = try IOCPServer(configuration, handler: handler)
         server.port.warnAboutFallback()
+        let listener: Listener
         do {
             if let unix {
-                try server.listen(unix: unix)
+                listener = try server.listen(unix: unix)
             } else {
-                try server.listen(host: host, port: port)
+                listener = try server.listen(host: host, port: port)
             }
         } catch {
             throw CommandFailure("cannot listen on \(unix.map(\.description) ?? "\(host):\(port)"): \(error)")
         }
         try user?.become()
-        let endpoints = server.listeningEndpoints.map(\.description).joined(separator: " and ")
-        Console.say("listening on \(endpoints) workers=\(server.port.workerCount) driver=\(server.port.driver)")
+        Console.say("listening on \(listener) workers=\(server.port.workerCount) driver=\(server.port.driver)")
         signals.wait()
         server.stop(drainingFor: .seconds(2))
         try server.wait()

@@ -43,7 +43,7 @@ extension RealSockets {
                 try connection.send(bytes)
             }
             try await withServer(driver, { _ in }, behaviour) { server, _, _ in
-                let port = try server.listen(host: host, port: 0).port
+                let port = try server.listen(host: host, port: 0).address!.port
                 let before = openDescriptors()
                 let peer = try Peer.connect(port: port)
                 try peer.send([1, 2, 3])

@@ -12,7 +12,7 @@ extension RealSockets {
                 let shelf = Shelf()
                 do {
                     let port = try CompletionPort(oneWorker(driver))
-                    let address = try port.listen(host: "127.0.0.1", port: 0)
+                    let address = try port.listen(host: "127.0.0.1", port: 0).address!
                     let worker = try port.attachWorker()
                     let peer = try Peer.connect(port: address.port)
                     try peer.send("kept bytes".utf8)
@@ -56,7 +56,7 @@ extension RealSockets {
                 var index = 0
                 do {
                     let port = try CompletionPort(oneWorker(driver))
-                    let address = try port.listen(host: "127.0.0.1", port: 0)
+                    let address = try port.listen(host: "127.0.0.1", port: 0).address!
                     let worker = try port.attachWorker()
                     let peer = try Peer.connect(port: address.port)
                     try peer.send("left in a batch".utf8)
@@ -109,7 +109,7 @@ extension RealSockets {
                 let (first, second) = (try CompletionPort(oneWorker(driver)), try CompletionPort(oneWorker(driver)))
                 let (left, right) = (try first.attachWorker(), try second.attachWorker())
                 let peers = try [first, second].map {
-                    try Peer.connect(port: $0.listen(host: "127.0.0.1", port: 0).port)
+                    try Peer.connect(port: $0.listen(host: "127.0.0.1", port: 0).address!.port)
                 }
                 var batch = CompletionBatch()
                 try peers[1].send("hello".utf8)
@@ -134,7 +134,7 @@ extension RealSockets {
                     let shelf = Shelf()
                     do {
                         let port = try CompletionPort(oneWorker(.epoll))
-                        let address = try port.listen(host: "127.0.0.1", port: 0)
+                        let address = try port.listen(host: "127.0.0.1", port: 0).address!
                         let worker = try port.attachWorker()
                         let peer = try Peer.connect(port: address.port)
                         try peer.send("x".utf8)
@@ -155,7 +155,7 @@ extension RealSockets {
                 try await onThreads(1) { _ in
                     let shelf = Shelf()
                     let port = try CompletionPort(oneWorker(.epoll))
-                    let address = try port.listen(host: "127.0.0.1", port: 0)
+                    let address = try port.listen(host: "127.0.0.1", port: 0).address!
                     let worker = try port.attachWorker()
                     let peer = try Peer.connect(port: address.port)
                     try peer.send("x".utf8)

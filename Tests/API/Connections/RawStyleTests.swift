@@ -11,7 +11,7 @@ extension RealSockets {
             configuration.workers = 1
             configuration.pinsWorkers = false
             let port = try CompletionPort(configuration)
-            let address = try port.listen(host: "127.0.0.1", port: 0)
+            let address = try port.listen(host: "127.0.0.1", port: 0).address!
             let attached = Locked(false)
             try await onThreads(2) { thread in
                 if thread == 0 {
@@ -36,7 +36,7 @@ extension RealSockets {
             configuration.workers = 1
             configuration.pinsWorkers = false
             let port = try CompletionPort(configuration)
-            let address = try port.listen(host: "127.0.0.1", port: 0)
+            let address = try port.listen(host: "127.0.0.1", port: 0).address!
             try await onThreads(1) { _ in
                 let worker = try port.attachWorker()
                 var batch = CompletionBatch(capacity: 16)

@@ -79,7 +79,7 @@ extension RealSockets {
                             backoff: Backoff(initial: .milliseconds(5), maximum: .milliseconds(20))),
                         seen: seen)
                 }
-                port = try proxy.listen(host: "127.0.0.1", port: 0).port
+                port = try proxy.listen(host: "127.0.0.1", port: 0).address!.port
             }
 
             func state() async throws -> String {
@@ -105,7 +105,7 @@ extension RealSockets {
 
         private func destination(_ driver: Driver, port: Int = 0) throws -> (IOCPServer<EchoLines>, port: Int) {
             let server = try IOCPServer(oneWorker(driver)) { _ in EchoLines() }
-            return (server, try server.listen(host: "127.0.0.1", port: port).port)
+            return (server, try server.listen(host: "127.0.0.1", port: port).address!.port)
         }
 
         private func ask(_ peer: Peer, _ line: String, _ answer: String? = nil) throws {

@@ -73,7 +73,7 @@ extension RealSockets.Faults {
             configuration.workers = 2
             let closed = Locked<[CloseReason]>([])
             let server = try IOCPServer(configuration) { _ throws(IOCPError) in FailsAtFirstBytes(closed: closed) }
-            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let peer = try Peer.connect(port: Int(address.port))
             try peer.send([1])
             let failure = Locked<IOCPError?>(nil)

@@ -243,7 +243,7 @@ extension RealSockets {
         @Test("why nobody can listen there", arguments: testedDrivers)
         func listening(driver: Driver) async throws {
             try await withServer(driver) { server, port, _ in
-                let both = try server.listen(host: "::", port: 0).port
+                let both = try server.listen(host: "::", port: 0).address!.port
                 let own = refusal { () throws(IOCPError) in try server.listen(host: "0.0.0.0", port: both) }
                 Self.expect(own, .listen, "EADDRINUSE")
                 #expect(own?.cause?.contains("this server listens there itself") == true, "\(String(describing: own))")

@@ -14,7 +14,7 @@ extension RealSockets {
                 asker.ask("before")  // no handler runs yet; its completions are the handler's all the same
                 return asker
             }
-            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let peer = try Peer.connect(port: address.port)
             try peer.send("echo".utf8)
             #expect(try peer.receive(4) == Array("echo".utf8))
@@ -33,7 +33,7 @@ extension RealSockets {
                 let notes = Locked<[String]>([])
                 let port = try CompletionPort(oneWorker(driver))
                 let worker = try port.attachWorker()
-                let address = try port.listen(host: "127.0.0.1", port: 0)
+                let address = try port.listen(host: "127.0.0.1", port: 0).address!
                 let peer = try Peer.connect(port: address.port)
                 try peer.send("stop".utf8)
                 var handler = Nested(worker: worker, notes: notes)
@@ -65,7 +65,7 @@ extension RealSockets {
             try await onThreads(1) { _ in
                 let port = try CompletionPort(oneWorker(driver))
                 let worker = try port.attachWorker()
-                let address = try port.listen(host: "127.0.0.1", port: 0)
+                let address = try port.listen(host: "127.0.0.1", port: 0).address!
                 let peer = try Peer.connect(port: address.port)
                 try peer.send("home".utf8)
                 let names = elsewhere {
@@ -128,7 +128,7 @@ extension RealSockets {
                 try await onThreads(1) { _ in
                     let port = try CompletionPort(oneWorker(.epoll))
                     let worker = try port.attachWorker()
-                    let connection = try worker.connect(to: try port.listen(host: "127.0.0.1", port: 0))
+                    let connection = try worker.connect(to: try port.listen(host: "127.0.0.1", port: 0).address!)
                     elsewhere { worker.abort(connection) }
                 }
             }

@@ -23,7 +23,7 @@ extension RealSockets {
             // after the process has ended.
             let next = try CompletionPort()
             try await eventually("the port is free") {
-                (try? next.listen(host: "127.0.0.1", port: server.port))?.port == server.port
+                (try? next.listen(host: "127.0.0.1", port: server.port).address!)?.port == server.port
             }
         }
 

@@ -45,7 +45,7 @@ extension RealSockets {
             configuration.deliversHalfClose = true
             let handler = FrameServer(closed: Locked([]), failures: Locked([]))
             let server = try IOCPServer(configuration) { _ in handler }
-            let port = try server.listen(host: "127.0.0.1", port: 0).port
+            let port = try server.listen(host: "127.0.0.1", port: 0).address!.port
             do { try await body(port, handler) } catch {
                 server.stop()
                 try server.wait()

@@ -14,7 +14,7 @@ extension RealSockets {
         func ofConnection(driver: Driver, method: HandlerMethod) async throws {
             let notes = Notes()
             let server = try IOCPServer(configuration(driver)) { _ in Thrower(method: method, notes: notes) }
-            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let peer = try Peer.connect(port: address.port)
             if method != .opened { try peer.send([1]) }
             if method == .peerFinished { peer.finishSending() }
@@ -34,7 +34,7 @@ extension RealSockets {
         @Test("what is thrown behind a graceful close does not make it a reset", arguments: testedDrivers)
         func behindClose(driver: Driver) async throws {
             let server = try IOCPServer(configuration(driver)) { _ in Dismissive() }
-            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let address = try server.listen(host: "127.0.0.1", port: 0).address!
             for _ in 0..<20 {
                 let peer = try Peer.connect(port: address.port)
                 try peer.send(pattern(1 << 20, seed: 1))
@@ -86,7 +86,7 @@ extension RealSockets {
             let server = try IOCPServer(configuration(driver)) { _ in
                 Late(before: before, reasons: reasons, failures: failures)
             }
-            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let peer = try Peer.connect(port: address.port)
             try peer.send([1])
             try await eventually("closed") { reasons.withLock { $0.count == 1 } }

@@ -14,7 +14,7 @@ extension RealSockets {
         @Test("a handler whose methods are checked is an ordinary one", arguments: testedDrivers)
         func greeter(driver: Driver) throws {
             let server = try IOCPServer(oneWorker(driver)) { _ in Greeter() }
-            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).port)
+            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port)
             try peer.send([1])
             #expect(try peer.receive(6) == Array("hello".utf8) + [1])
             server.stop()

@@ -147,7 +147,7 @@ func withServer(
         let server = try AuditedServer(configuration) {
             AuditedHandler(behaviour: behaviour, ledger: ledger, worker: $0)
         }
-        let address = try server.listen(host: "127.0.0.1", port: 0)
+        let address = try server.listen(host: "127.0.0.1", port: 0).address!
         let result: Result<Void, any Error>
         do {
             try await body(server, address.port, ledger)

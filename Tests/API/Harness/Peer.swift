@@ -42,6 +42,22 @@ final class Peer: Sendable {
         return peer
     }
 
+    /// Whether a client is refused at once.
+    static func isRefused(by port: Int) -> Bool {
+        let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        defer { Glibc.close(fd) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        return result < 0 && errno == ECONNREFUSED
+    }
+
     deinit { Glibc.close(fd) }
 
     func send(_ bytes: some Collection<UInt8>) throws {

@@ -186,7 +186,7 @@ extension RealSockets {
                     $0.listenBacklog = 7
                 }, behaviour
             ) { server, port, _ in
-                let other = try server.listen(host: "127.0.0.1", port: 0).port
+                let other = try server.listen(host: "127.0.0.1", port: 0).address!.port
                 let first = try Peer.connect(port: port)
                 try first.send([1])
                 #expect(try first.receive(1) == [1])

@@ -47,7 +47,7 @@ extension RealSockets {
             try await onThreads(1) { _ in
                 let port = try CompletionPort(oneWorker(driver))
                 let worker = try port.attachWorker()
-                let connection = try worker.connect(to: try port.listen(host: "127.0.0.1", port: 0))
+                let connection = try worker.connect(to: try port.listen(host: "127.0.0.1", port: 0).address!)
                 var batch = CompletionBatch()
                 var opened = false
                 while !opened {

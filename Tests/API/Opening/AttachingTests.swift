@@ -9,9 +9,9 @@ extension RealSockets {
         @Test("every client is served while one of two workers is open", arguments: testedDrivers, [true, false])
         func oneOfTwo(driver: Driver, listensFirst: Bool) async throws {
             let port = try twoWorkers(driver)
-            let early = listensFirst ? try port.listen(host: "127.0.0.1", port: 0) : nil
+            let early = listensFirst ? try port.listen(host: "127.0.0.1", port: 0).address! : nil
             try await withEcho(on: port) { _ in
-                let address = try early ?? port.listen(host: "127.0.0.1", port: 0)
+                let address = try early ?? port.listen(host: "127.0.0.1", port: 0).address!
                 #expect(served(by: address.port, clients: 40) == 40)
             }
         }
@@ -19,10 +19,10 @@ extension RealSockets {
         @Test("a worker that attaches later has its share of the clients", arguments: testedDrivers)
         func later(driver: Driver) async throws {
             let port = try twoWorkers(driver)
-            let first = try port.listen(host: "127.0.0.1", port: 0)
+            let first = try port.listen(host: "127.0.0.1", port: 0).address!
             try await withEcho(on: port) { opened in
                 #expect(served(by: first.port, clients: 20) == 20)
-                let second = try port.listen(host: "127.0.0.1", port: 0)
+                let second = try port.listen(host: "127.0.0.1", port: 0).address!
                 let worker = try port.attachWorker()
                 #expect(worker.index == 1)
                 for address in [first, second] {
@@ -46,7 +46,7 @@ extension RealSockets {
         func gone(driver: Driver) async throws {
             for _ in 0..<5 {
                 let port = try twoWorkers(driver)
-                let address = try port.listen(host: "127.0.0.1", port: 0)
+                let address = try port.listen(host: "127.0.0.1", port: 0).address!
                 try await withEcho(on: port) { _ in
                     let worker = try port.attachWorker()
                     var batch = CompletionBatch()
@@ -60,12 +60,12 @@ extension RealSockets {
         @Test("a worker that attaches after listening ended has no share in it", arguments: testedDrivers)
         func afterListeningEnded(driver: Driver) async throws {
             let port = try twoWorkers(driver)
-            let ended = try port.listen(host: "127.0.0.1", port: 0)
+            let ended = try port.listen(host: "127.0.0.1", port: 0).address!
             try await withEcho(on: port) { _ in
                 port.stopListening()
-                while !isRefused(by: ended.port) { usleep(1000) }
+                while !Peer.isRefused(by: ended.port) { usleep(1000) }
                 let worker = try port.attachWorker()
-                #expect(isRefused(by: ended.port))
+                #expect(Peer.isRefused(by: ended.port))
                 _ = consume worker
             }
         }
@@ -87,8 +87,8 @@ extension RealSockets {
         @Test("listening before the first attach keeps the address, and clients are refused", arguments: testedDrivers)
         func keepsAddress(driver: Driver) async throws {
             let port = try twoWorkers(driver)
-            let address = try port.listen(host: "127.0.0.1", port: 0)
-            #expect(isRefused(by: address.port))
+            let address = try port.listen(host: "127.0.0.1", port: 0).address!
+            #expect(Peer.isRefused(by: address.port))
             let other = try twoWorkers(driver)
             for _ in 0..<2 {
                 let error = refusal { () throws(IOCPError) in try other.listen(host: "127.0.0.1", port: address.port) }
@@ -97,10 +97,10 @@ extension RealSockets {
             try await onThreads(1) { _ in
                 do {
                     let worker = try port.attachWorker()
-                    #expect(!isRefused(by: address.port))
+                    #expect(!Peer.isRefused(by: address.port))
                     _ = consume worker
                 }
-                #expect(isRefused(by: address.port), "it took its sockets along")
+                #expect(Peer.isRefused(by: address.port), "it took its sockets along")
                 let error = refusal { () throws(IOCPError) in try other.listen(host: "127.0.0.1", port: address.port) }
                 #expect(error?.name == "EADDRINUSE", "the second worker may still come")
             }
@@ -110,9 +110,9 @@ extension RealSockets {
         @Test("a stop gives up the address of a port without workers", arguments: testedDrivers)
         func stopped(driver: Driver) throws {
             let port = try twoWorkers(driver)
-            let address = try port.listen(host: "127.0.0.1", port: 0)
+            let address = try port.listen(host: "127.0.0.1", port: 0).address!
             port.stop()
-            #expect(try twoWorkers(driver).listen(host: "127.0.0.1", port: address.port) == address)
+            #expect(try twoWorkers(driver).listen(host: "127.0.0.1", port: address.port).address! == address)
             #expect(refusal { () throws(IOCPError) in try port.listen(host: "127.0.0.1", port: 0) }?.name == "ESHUTDOWN")
         }
 
@@ -157,10 +157,10 @@ extension RealSockets {
                 #expect(result == -ENOBUFS && failure.stage == IOCP_STAGE_LISTEN && worker == nil)
                 #expect(openDescriptors() == before)
                 #expect(iocp_port_post(port, 0, 0, 1) == -ENXIO)
-                #expect(isRefused(by: listeningPort))
+                #expect(Peer.isRefused(by: listeningPort))
             }
             #expect(internals_port_attach(port, &worker, &failure) == 0)
-            #expect(iocp_worker_index(worker) == 0 && !isRefused(by: listeningPort))
+            #expect(iocp_worker_index(worker) == 0 && !Peer.isRefused(by: listeningPort))
             iocp_worker_close(worker)
         }
 
@@ -173,8 +173,8 @@ extension RealSockets {
                     switch thread {
                     case 0, 1:
                         for _ in 0..<8 {
-                            guard let address = try? port.listen(host: "127.0.0.1", port: 0) else { return }
-                            _ = isRefused(by: address.port)
+                            guard let address = try? port.listen(host: "127.0.0.1", port: 0).address! else { return }
+                            _ = Peer.isRefused(by: address.port)
                         }
                     case 2:
                         for _ in 0..<(round * 10) { sched_yield() }
@@ -210,20 +210,4 @@ private func served(by port: Int, clients: Int) -> Int {
     for peer in peers { try? peer.send([1, 2, 3]) }
     let end = ContinuousClock.now + .seconds(5)
     return peers.count { $0.answers(within: max(.zero, end - .now)) && (try? $0.receive(3)) == [1, 2, 3] }
-}
-
-private func isRefused(by port: Int) -> Bool {
-    let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    defer { close(fd) }
-    return withLoopback(port) { connect(fd, $0, $1) } != 0 && errno == ECONNREFUSED
-}
-
-private func withLoopback(_ port: Int, _ call: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = UInt16(port).bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    return withUnsafePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { call($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
-    }
 }

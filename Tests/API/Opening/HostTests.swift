@@ -10,11 +10,11 @@ extension RealSockets {
         func everyAddress(driver: Driver) async throws {
             internals_name_set("both.test", "::1 127.0.0.1 ::1", 0, 0)
             try await withServer(driver) { server, _, ledger in
-                let first = try server.listen(host: "both.test", port: 0)
+                let first = try server.listen(host: "both.test", port: 0).address!
                 #expect(first.isIPv6)
-                let all = Array(server.listeningAddresses.dropFirst())
+                let all = server.listeners[1].endpoints
                 let second = try SocketAddress(host: "127.0.0.1", port: first.port)
-                #expect(all == [first, second])
+                #expect(server.listeners.count == 2 && all == [.tcp(first), .tcp(second)])
                 for address in all {
                     let client = try IOCPClient { _ in Quiet() }
                     let before = ledger.snapshot.opened
@@ -38,9 +38,9 @@ extension RealSockets {
                     let error = refusal { () throws(IOCPError) in try server.listen(host: host, port: port) }
                     #expect(error?.name == name)
                 }
-                #expect(openDescriptors() == before && server.listeningAddresses.count == 1)
+                #expect(openDescriptors() == before && server.listeners.count == 1)
                 // ::1 was free and is free again.
-                let free = try server.listen(host: "::1", port: port)
+                let free = try server.listen(host: "::1", port: port).address!
                 #expect(free.port == port)
             }
         }
@@ -55,25 +55,25 @@ extension RealSockets {
             // The first address' claim and holder; then the second's claim is refused.
             internals_fault_arm(INTERNALS_FAULT_BIND, EADDRINUSE, 2, 1)
             internals_faults_inside(true)
-            let address = try? port.listen(host: "both.test", port: 0)
+            let address = try? port.listen(host: "both.test", port: 0).address!
             internals_faults_inside(false)
             #expect(internals_faults_struck(INTERNALS_FAULT_BIND) == 1)
             internals_faults_end()
             let first = try #require(address)
-            #expect(port.listeningAddresses.map(\.port) == [first.port, first.port])
+            #expect(try port.listeners.map(\.endpoints) == [[.tcp(first), .tcp(SocketAddress(host: "127.0.0.1", port: first.port))]])
         }
 
         @Test("an IPv6 wildcard takes IPv4 clients, or leaves them to a socket of their own", arguments: testedDrivers)
         func wildcards(driver: Driver) async throws {
             internals_name_set("any.test", ":: 0.0.0.0", 0, 0)
             try await withServer(driver) { server, _, ledger in
-                let dual = try server.listen(host: "::", port: 0)
+                let dual = try server.listen(host: "::", port: 0).address!
                 var options = ListenOptions()
                 options.ipv6Only = true
-                let alone = try server.listen(host: "::", port: 0, options: options)
-                let beside = try server.listen(host: "0.0.0.0", port: alone.port)
+                let alone = try server.listen(host: "::", port: 0, options: options).address!
+                let beside = try server.listen(host: "0.0.0.0", port: alone.port).address!
                 #expect(beside.port == alone.port)
-                let any = try server.listen(host: "any.test", port: 0)
+                let any = try server.listen(host: "any.test", port: 0).address!
                 let taken = refusal { () throws(IOCPError) in try server.listen(host: "0.0.0.0", port: dual.port) }
                 #expect(taken?.name == "EADDRINUSE")
                 var count = 0

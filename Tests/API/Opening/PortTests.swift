@@ -99,7 +99,7 @@ extension RealSockets {
                 if try connection.peerAddress().isIPv6 { finished.append(1) }
             }
             try await withServer(driver, { _ in }, behaviour) { server, _, _ in
-                let address = try server.listen(host: "::1", port: 0)
+                let address = try server.listen(host: "::1", port: 0).address!
                 #expect(address.description == "[::1]:\(address.port)")
                 let client = try IOCPClient { _ in Quiet() }
                 try client.connect(to: address)

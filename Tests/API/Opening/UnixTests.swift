@@ -11,7 +11,7 @@ extension RealSockets {
             let address = try UnixAddress(path: folder.path + "/echo.sock")
             try await withServer(driver) { server, _, ledger in
                 try server.listen(unix: address)
-                #expect(server.listeningEndpoints.contains(.unix(address)))
+                #expect(server.listeners.last?.endpoints == [.unix(address)])
                 try await onThreads(4) { thread in
                     let peers = try (0..<500).map { _ in try Peer.connect(unix: address) }
                     for (index, peer) in peers.enumerated() { try peer.send(pattern(300, seed: UInt64(thread * 500 + index))) }
@@ -140,7 +140,7 @@ extension RealSockets {
             let unix = try Peer.bound(address)
             defer { close(unix) }
             try await withServer(driver) { server, _, _ in
-                #expect(try server.listen(onDescriptor: unix) == .unix(address))
+                #expect(try server.listen(onDescriptor: unix).endpoint == .unix(address))
                 let peer = try Peer.connect(unix: address)
                 try peer.send([1])
                 #expect(try peer.receive(1) == [1])
@@ -200,62 +200,5 @@ private struct UnixClient: ConnectionHandler {
 
     func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {
         answers.withLock { $0.append("\(key) \(error.name)") }
-    }
-}
-
-/// Removed with all that is in it.
-private final class TemporaryFolder {
-    let path: String
-
-    init() throws {
-        path = NSTemporaryDirectory() + "iocp-unix-\(UUID().uuidString.prefix(8))"
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    var isEmpty: Bool { (try? FileManager.default.contentsOfDirectory(atPath: path).isEmpty) ?? true }
-}
-
-extension Peer {
-    static func connect(unix address: UnixAddress, expecting expected: Int32 = 0) throws -> Peer {
-        let fd = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        try #require(fd >= 0)
-        let peer = Peer(fd)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        let error = withName(address) { Glibc.connect(fd, $0, $1) == 0 ? 0 : errno }
-        if expected != 0 {
-            #expect(error == expected)
-            throw Refused()
-        }
-        try #require(error == 0, "connect: \(String(cString: strerror(error)))")
-        return peer
-    }
-
-    /// A socket that is bound there and does not listen.
-    static func bound(_ address: UnixAddress) throws -> Int32 {
-        let fd = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        try #require(fd >= 0 && withName(address) { bind(fd, $0, $1) } == 0)
-        return fd
-    }
-
-    /// As a server that died leaves it: the file, and nobody behind it.
-    static func leaveStale(_ address: UnixAddress) throws {
-        Glibc.close(try bound(address))
-    }
-
-    private struct Refused: Error {}
-
-    private static func withName(_ address: UnixAddress, _ call: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        var name = sockaddr_un()
-        name.sun_family = sa_family_t(AF_UNIX)
-        let bytes = (address.isAbstract ? [0] : []) + address.bytes
-        withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: bytes) }
-        let length = socklen_t(MemoryLayout<sockaddr_un>.offset(of: \.sun_path)! + bytes.count)
-        return withUnsafePointer(to: &name) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { call($0, length) }
-        }
     }
 }

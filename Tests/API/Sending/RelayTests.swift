@@ -71,7 +71,7 @@ extension RealSockets {
             let port = try CompletionPort(configuration)
             try await onThreads(1) { _ in
                 let worker = try port.attachWorker()
-                let peer = try Peer.connect(port: port.listen(host: "127.0.0.1", port: 0).port)
+                let peer = try Peer.connect(port: port.listen(host: "127.0.0.1", port: 0).address!.port)
                 var batch = CompletionBatch()
                 #expect(try worker.wait(into: &batch) == 1)
                 let connection = batch[0].connection!
@@ -118,7 +118,7 @@ extension RealSockets {
         func aborted(driver: Driver) async throws {
             let log = Locked<[String]>([])
             let server = try IOCPServer(relayConfiguration(driver)) { _ in Impatient(log: log) }
-            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).port, receiveBufferBytes: 4096)
+            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port, receiveBufferBytes: 4096)
             try peer.send([1])
             try await eventually("closed") { log.withLock { $0.contains("closed") } }
             #expect(log.withLock { $0 } == ["false", "true", "false", "unsentFell 3 ECANCELED", "closed"])
@@ -159,7 +159,7 @@ private func withRelay(_ driver: Driver, _ body: (Listener, Int, Seen) async thr
     let peak = Locked(0)
     let address = try SocketAddress(host: "127.0.0.1", port: listener.port)
     let relay = try IOCPServer(relayConfiguration(driver)) { Relay(worker: $0, server: address, peak: peak) }
-    let port = try relay.listen(host: "127.0.0.1", port: 0).port
+    let port = try relay.listen(host: "127.0.0.1", port: 0).address!.port
     let seen = Seen(
         peak: { peak.withLock { $0 } }, unsent: { [port = relay.port] in Int(port.stats(ofWorker: $0).unsentBytes) })
     try await body(listener, port, seen)

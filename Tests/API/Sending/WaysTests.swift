@@ -148,7 +148,7 @@ func withRawWorker(
             return try peer(Peer.connect(port: address.withLock { $0!.port }))
         }
         let worker = try port.attachWorker()
-        let listening = try port.listen(host: "127.0.0.1", port: 0)
+        let listening = try port.listen(host: "127.0.0.1", port: 0).address!
         address.withLock { $0 = listening }
         var batch = CompletionBatch()
         var isOpen = true

@@ -17,7 +17,7 @@ extension RealSockets {
                 let made = try IOCPServer(configuration) { _ in
                     Releasing(ended: ended) { server.withLock { $0.take() } }
                 }
-                let address = try made.listen(host: "127.0.0.1", port: 0)
+                let address = try made.listen(host: "127.0.0.1", port: 0).address!
                 server.withLock { $0 = made }
                 return (made.port, address.port)
             }
@@ -54,7 +54,7 @@ extension RealSockets {
                     return other.withLock { $0.take() }
                 }
             }
-            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).port)
+            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port)
             try peer.send("release".utf8)
             try await eventually("both ended") { ended.withLock { $0 } == 2 }
             try peer.send("echo".utf8)
@@ -102,7 +102,7 @@ extension RealSockets {
                 }
             }
             box.withLock { $0 = server }
-            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).port)
+            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port)
             try peer.send("wait".utf8)
             #expect(try peer.receive(4) == Array("wait".utf8))  // it stops only when this has left
             try server.wait()

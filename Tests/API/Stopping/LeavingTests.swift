@@ -36,7 +36,7 @@ extension RealSockets {
                 for peer in peers { #expect(peer.end() == .finished) }
                 try echoed(by: address.port, clients: 40)
                 // Listening begins without it as well.
-                try echoed(by: port.listen(host: "127.0.0.1", port: 0).port, clients: 20)
+                try echoed(by: port.listen(host: "127.0.0.1", port: 0).address!.port, clients: 20)
                 _ = consume worker
                 #expect(threadIdentity() == mine)
             }
@@ -71,7 +71,7 @@ private func withTwoThreads(
     configuration.lingerTimeout = .milliseconds(500)
     let port = try CompletionPort(configuration)
     try await withEcho(on: port) { opened in
-        try body(port, try port.listen(host: "127.0.0.1", port: 0), opened)
+        try body(port, try port.listen(host: "127.0.0.1", port: 0).address!, opened)
     }
 }
 

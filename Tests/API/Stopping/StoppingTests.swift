@@ -9,7 +9,7 @@ extension RealSockets {
         func order(driver: Driver) async throws {
             let log = Locked<[String]>([])
             let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log) }
-            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let peers = try (0..<8).map { _ in try Peer.connect(port: address.port) }
             for peer in peers {
                 try peer.send([1])
@@ -34,7 +34,7 @@ extension RealSockets {
         func fromHandler(driver: Driver) async throws {
             let log = Locked<[String]>([])
             let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log) }
-            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let stays = try Peer.connect(port: address.port)
             try stays.send([1])
             #expect(try stays.receive(1) == [1])
@@ -57,7 +57,7 @@ extension RealSockets {
             let log = Locked<[String]>([])
             let gate = Locked(false)
             let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log, gate: gate) }
-            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let peer = try Peer.connect(port: address.port)
             try peer.send(Array("stall".utf8))
             try await eventually("stalled") { log.withLock { $0 } == ["stalls"] }
@@ -75,7 +75,7 @@ extension RealSockets {
             let port = try CompletionPort(configuration(driver))
             try await onThreads(1) { _ in
                 let worker = try port.attachWorker()
-                let address = try port.listen(host: "127.0.0.1", port: 0)
+                let address = try port.listen(host: "127.0.0.1", port: 0).address!
                 var batch = CompletionBatch()
                 worker.leave(drainingFor: .seconds(1))
                 #expect(try worker.wait(into: &batch) == 1)
@@ -95,7 +95,7 @@ extension RealSockets {
             let port = try CompletionPort(configuration(driver))
             try await onThreads(1) { _ in
                 let worker = try port.attachWorker()
-                let address = try port.listen(host: "127.0.0.1", port: 0)
+                let address = try port.listen(host: "127.0.0.1", port: 0).address!
                 let peer = try Peer.connect(port: address.port)
                 var batch = CompletionBatch()
                 var events: [Completion.Event] = []
@@ -133,11 +133,11 @@ extension RealSockets {
                 for round in 0..<100 { // more often than a port has places for listeners
                     server.stopListening()
                     server.stopListening()
-                    #expect(isRefused(port))
+                    #expect(Peer.isRefused(by: port))
                     try peer.send([UInt8(round)])
                     #expect(try peer.receive(1) == [UInt8(round)])
                     try await eventually("its sockets are closed") { openDescriptors() < descriptors }
-                    #expect(try server.listen(host: "127.0.0.1", port: port).port == port)
+                    #expect(try server.listen(host: "127.0.0.1", port: port).address!.port == port)
                     for _ in 0..<4 {
                         let later = try Peer.connect(port: port)
                         try later.send([7])
@@ -146,7 +146,7 @@ extension RealSockets {
                 }
                 #expect((0..<2).map { server.port.stats(ofWorker: $0).acceptFailures } == [0, 0])
                 server.stopListening()
-                #expect(isRefused(port))
+                #expect(Peer.isRefused(by: port))
                 server.stop(drainingFor: .seconds(5))
                 server.stopListening()
                 peer.finishSending()
@@ -158,16 +158,16 @@ extension RealSockets {
             let log = Locked<[String]>([])
             let gate = Locked(false)
             let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log, gate: gate) }
-            let first = try server.listen(host: "127.0.0.1", port: 0), second = try server.listen(host: "127.0.0.1", port: 0)
+            let first = try server.listen(host: "127.0.0.1", port: 0).address!, second = try server.listen(host: "127.0.0.1", port: 0).address!
             let peer = try Peer.connect(port: first.port)
             try peer.send(Array("stall".utf8))
             try await eventually("stalled") { log.withLock { $0 } == ["stalls"] }
             let waiting = try Peer.connect(port: second.port) // in the backlog
             server.stopListening()
-            #expect(isRefused(first.port) && isRefused(second.port))
+            #expect(Peer.isRefused(by: first.port) && Peer.isRefused(by: second.port))
             #expect(waiting.end() == .reset)
             // Its place is not free yet.
-            #expect(try server.listen(host: "127.0.0.1", port: first.port).port == first.port)
+            #expect(try server.listen(host: "127.0.0.1", port: first.port).address!.port == first.port)
             gate.withLock { $0 = true }
             try peer.send([9])
             #expect(try peer.receive(1) == [9])
@@ -183,11 +183,11 @@ extension RealSockets {
             let log = Locked<[String]>([])
             let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log) }
             server.stopListening() // nothing listens
-            let address = try server.listen(host: "127.0.0.1", port: 0)
+            let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let peer = try Peer.connect(port: address.port)
             try peer.send(Array("deaf".utf8))
             #expect(try peer.receive(4) == Array("deaf".utf8))
-            #expect(isRefused(address.port))
+            #expect(Peer.isRefused(by: address.port))
             server.stop()
             try server.wait()
         }
@@ -202,20 +202,6 @@ extension RealSockets {
                 refusal { () throws(IOCPError) in try port.listen(host: "127.0.0.1", port: 0) }?.name == "ESHUTDOWN")
         }
     }
-}
-
-/// Whether a client is refused at once.
-private func isRefused(_ port: Int) -> Bool {
-    let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    defer { close(fd) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = UInt16(port).bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    let result = withUnsafePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
-    }
-    return result < 0 && errno == ECONNREFUSED
 }
 
 private func configuration(_ driver: Driver) -> PortConfiguration {

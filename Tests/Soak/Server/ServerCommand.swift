@@ -53,7 +53,7 @@ struct ServerCommand: ParsableCommand {
         let server = try IOCPServer(configuration) { worker throws(IOCPError) in
             try SoakHandler(worker, reports, floodBytes: floodBytes, asksPeer: asksPeer)
         }
-        let address = try server.listen(host: "127.0.0.1", port: 0)
+        let address = try server.listen(host: "127.0.0.1", port: 0).address!
         say("listening on \(address.port)")
         while let order = readLine() {
             switch order {

@@ -118,7 +118,7 @@ func measure<Handler: ConnectionHandler>(_ make: @escaping @Sendable () -> Handl
     var configuration = PortConfiguration()
     configuration.workers = 1
     let server = try IOCPServer(configuration) { _ in make() }
-    let port = try server.listen(host: "127.0.0.1", port: 0).port
+    let port = try server.listen(host: "127.0.0.1", port: 0).address!.port
     let peers = (0..<50).map { _ in connected(to: port) }
     defer { for peer in peers { close(peer) } }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 64)

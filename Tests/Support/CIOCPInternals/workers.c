@@ -20,6 +20,7 @@ struct internals_worker {
     iocp_worker worker;
     iocp_stats_cell stats;
     iocp_listener_set listeners;
+    iocp_listener_id listener; /* the latest */
     iocp_port_config config;
     _Atomic uint64_t stop_at_ns;
     iocp_driver_operations operations;
@@ -282,8 +283,12 @@ int internals_worker_listen(internals_worker *self)
     const iocp_endpoint loopback = {.kind = IOCP_ENDPOINT_TCP, .address = {.bytes = {127, 0, 0, 1}}};
     const iocp_listen_options options = {0};
     iocp_endpoint bound;
-    iocp_listener_id id;
-    return iocp_listener_set_add(&self->listeners, &loopback, 1, &options, -1, &bound, &id);
+    return iocp_listener_set_add(&self->listeners, &loopback, 1, &options, -1, &bound, &self->listener);
+}
+
+int internals_worker_change_listener(internals_worker *self, iocp_listener_state state)
+{
+    return iocp_listener_set_change(&self->listeners, self->listener, state);
 }
 
 bool internals_worker_next_request(internals_worker *self, internals_request *request, iocp_range *ranges)

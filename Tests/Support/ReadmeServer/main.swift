@@ -8,7 +8,7 @@ struct Echo: ConnectionHandler {
 }
 
 let server = try IOCPServer { _ in Echo() }  // one worker per CPU, one handler per worker
-let address = try server.listen(host: "127.0.0.1", port: Int(CommandLine.arguments[1])!)
-print("listening on \(address)")
+let listener = try server.listen(host: "127.0.0.1", port: Int(CommandLine.arguments[1])!)
+print("listening on \(listener)")
 fflush(nil)  // for the test
 try server.wait()

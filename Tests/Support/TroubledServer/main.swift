@@ -17,6 +17,6 @@ var configuration = PortConfiguration()
 configuration.workers = 2
 configuration.driver = CommandLine.arguments[1] == "epoll" ? .epoll : .uring
 let server = try IOCPServer(configuration) { _ in Troubled() }
-print(try server.listen(host: "127.0.0.1", port: 0).port)
+print(try server.listen(host: "127.0.0.1", port: 0).address!.port)
 fflush(nil)  // a pipe's reader waits for it
 try server.wait()

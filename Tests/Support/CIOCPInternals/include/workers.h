@@ -47,6 +47,9 @@ void internals_worker_destroy(internals_worker *worker);
 /* Listens on a free port of 127.0.0.1, so that accepts are asked for. Returns 0 or -errno. */
 int internals_worker_listen(internals_worker *worker);
 
+/* Changes the state of its latest listener, as another thread would. Returns 0 or -ENOENT. */
+int internals_worker_change_listener(internals_worker *worker, iocp_listener_state state);
+
 iocp_worker *internals_worker_get(internals_worker *worker);
 const iocp_port_config *internals_worker_config(const internals_worker *worker);
 
