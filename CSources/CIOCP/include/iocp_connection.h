@@ -147,6 +147,10 @@ int iocp_connection_set_timeouts(iocp_worker *worker, iocp_token connection, con
 int iocp_connection_hold_back(iocp_worker *worker, iocp_token connection, bool holds_back);
 bool iocp_connection_holds_back(iocp_worker *worker, iocp_token connection);
 
+/* Whether a connection is open: false once its end has begun, gracefully or not, as calls answer -ENOTCONN from then on, and for
+ * a stale token. Traps on another thread than the owner's. */
+bool iocp_connection_is_open(const iocp_worker *worker, iocp_token connection);
+
 /* Bytes queued and not yet taken by the transport; 0 for a stale token. Traps on another thread than the owner's. */
 uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection);
 

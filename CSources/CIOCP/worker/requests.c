@@ -39,6 +39,13 @@ void iocp_lease_return(iocp_worker *worker, uint16_t lease)
         iocp_worker_lease_late(worker, lease);
 }
 
+bool iocp_connection_is_open(const iocp_worker *worker, iocp_token connection)
+{
+    IOCP_CHECK(!iocp_worker_is_foreign(worker), "a connection was asked whether it is open on another thread than its worker's");
+    iocp_slot *slot;
+    return iocp_worker_find_open(worker, connection, &slot) == 0;
+}
+
 /* --- opening and closing ------------------------------------------------------------------------------------ */
 
 int iocp_connect(iocp_worker *worker, const iocp_address *address, const iocp_address *source, uint64_t key,

@@ -31,7 +31,7 @@ struct Relay: ConnectionHandler {
             latestKey += 1
             try worker.connect(to: upstream, key: latestKey, timeout: .seconds(10))
             waiting[latestKey] = connection
-        } else if let client = waiting.removeValue(forKey: connection.key), client.isOpen {
+        } else if let client = waiting.removeValue(forKey: connection.key), !client.isClosing {
             (client.state.other, connection.state.other) = (connection, client)
             try client.resumeReceiving()
         } else {
@@ -55,7 +55,7 @@ struct Relay: ConnectionHandler {
     func unsentFell(key: UInt64, error: IOCPError?, on connection: IocpContext<Leg>) throws(IOCPError) {
         guard error == nil, let source = connection.state.other else { return }
         source.state.isHeld = false
-        if !source.state.hasFinished { try source.resumeReceiving() }  // otherwise it may be closing by now
+        if !source.isClosing { try source.resumeReceiving() }
     }
 
     func peerFinished(_ connection: IocpContext<Leg>) throws(IOCPError) {

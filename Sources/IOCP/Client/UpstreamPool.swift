@@ -136,9 +136,9 @@ public final class UpstreamPool<State> {
         grow()
     }
 
-    /// Gives a connection back, for the next user. Harmless for one that has closed, or is not lent.
+    /// Gives a connection back, for the next user. Harmless for one that closes or has closed, or is not lent.
     public func giveBack(_ connection: IocpContext<State>) {
-        guard lent.removeValue(forKey: connection.connection) != nil, connection.isOpen else { return }
+        guard !connection.isClosing, lent.removeValue(forKey: connection.connection) != nil else { return }
         offer(connection)
     }
 
@@ -183,7 +183,7 @@ public final class UpstreamPool<State> {
 
     private func nextIdle() -> IocpContext<State>? {
         while let connection = idle.popLast() {
-            if connection.isOpen { return connection }
+            if !connection.isClosing { return connection }
         }
         return nil
     }

@@ -65,8 +65,13 @@ public final class IocpContext<State> {
         }
     }
 
-    /// Whether the connection's `closed` is still to come.
+    /// Whether the connection's `closed` is still to come. It may be closing all the same: see ``isClosing``.
     public var isOpen: Bool { lifetimeState != nil }
+
+    /// Whether the connection's end has begun: by ``close()`` or ``abort()``, by its peer, a timeout or a stop. From then on its
+    /// calls throw ENOTCONN, also after `closed`. A handler that calls another connection than its own asks first, as a relay
+    /// does: what it throws would end its own.
+    public var isClosing: Bool { unsafe !iocp_connection_is_open(raw, token) }
 
     /// The connection's name, for tables and other threads. It stays the same when the connection has closed.
     public var connection: Connection { Connection(token: lastToken) }

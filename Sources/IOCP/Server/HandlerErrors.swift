@@ -42,16 +42,10 @@ extension Worker {
             // A call on a connection that something else ended, or that closes gracefully, is refused for that reason alone,
             // of which `closed` tells more. Bytes of the batch in which `close()` was called are handed out behind it, and
             // to answer them must not turn the close into a reset.
-            if error.code == ENOTCONN, isClosing(connection.token) { return }
+            if unsafe error.code == ENOTCONN && !iocp_connection_is_open(raw, connection.token) { return }
             if end(connection.token, by: error) { return }
         }
         handler.tell(error, in: method, on: self)
-    }
-
-    /// Whether the connection is open no more. Nothing is sent.
-    @usableFromInline
-    func isClosing(_ connection: iocp_token) -> Bool {
-        unsafe iocp_send(raw, connection, nil, 0) == -ENOTCONN
     }
 
     /// Returns whether the connection ends by this error, and not by something that came before.

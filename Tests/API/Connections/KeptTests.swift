@@ -22,7 +22,7 @@ extension RealSockets {
                 }
                 let context = try #require(shelf.context)
                 let name = try #require(shelf.name)
-                #expect(context.connection == name && !context.isOpen)
+                #expect(context.connection == name && !context.isOpen && context.isClosing)
                 #expect(context.unsentByteCount == 0)
                 #expect(refusal { () throws(IOCPError) in try context.send([1]) }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in try context.send("a") }?.name == "ENOTCONN")

@@ -32,7 +32,7 @@ struct Relay: ConnectionHandler {
             waiting[nextKey] = connection
             try worker.connect(to: server, key: nextKey)
             nextKey += 1
-        } else if let client = waiting.removeValue(forKey: connection.key), client.isOpen {
+        } else if let client = waiting.removeValue(forKey: connection.key), !client.isClosing {
             (client.state.other, connection.state.other) = (connection, client)
             try client.resumeReceiving()
         } else {
@@ -56,7 +56,7 @@ struct Relay: ConnectionHandler {
     }
 
     func unsentFell(key: UInt64, error: IOCPError?, on connection: IocpContext<Leg>) throws(IOCPError) {
-        guard error == nil, let source = connection.state.other, source.isOpen else { return }
+        guard error == nil, let source = connection.state.other, !source.isClosing else { return }
         source.state.isHeld = false
         try source.resumeReceiving()
     }

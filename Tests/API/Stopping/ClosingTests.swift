@@ -53,6 +53,28 @@ extension RealSockets {
             #expect(received.bytes == [1, 2, 3])
         }
 
+        @Test("a connection says that its end has begun, and that its closed is still to come", arguments: testedDrivers)
+        func isClosing(driver: Driver) async throws {
+            let kept = Locked<[Bool]>([])
+            var behaviour = Behaviour()
+            behaviour.received = { bytes, connection throws(IOCPError) in
+                var states = [connection.isClosing]
+                try connection.send(bytes)
+                connection.close()
+                states += [connection.isClosing, connection.isOpen]
+                #expect(refusal { () throws(IOCPError) in try connection.resumeReceiving() }?.name == "ENOTCONN")
+                kept.withLock { $0 += states }
+            }
+            try await withServer(driver, { _ in }, behaviour) { _, port, ledger in
+                let peer = try Peer.connect(port: port)
+                try peer.send([1])
+                #expect(try peer.receive(2) == [1])
+                peer.finishSending()
+                try await eventually("closed") { ledger.snapshot.closed == [.local] }
+            }
+            #expect(kept.withLock { $0 } == [false, true, true])
+        }
+
         @Test("a reset by the peer is a reset here", arguments: testedDrivers)
         func peerResets(driver: Driver) async throws {
             try await withServer(driver) { _, port, ledger in

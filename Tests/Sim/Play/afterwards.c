@@ -28,7 +28,7 @@ static void try_connection(application *application, iocp_token connection)
                 iocp_notify_unsent(worker, connection, 1, 1) == -ENOTCONN &&
                 iocp_connection_hold_back(worker, connection, true) == -ENOTCONN &&
                 iocp_connection_set_marks(worker, connection, &(iocp_send_marks){0, 1, 1}) == -ENOTCONN &&
-                !iocp_connection_holds_back(worker, connection) && iocp_connection_unsent_bytes(worker, connection) == 0,
+                !iocp_connection_is_open(worker, connection) && !iocp_connection_holds_back(worker, connection) && iocp_connection_unsent_bytes(worker, connection) == 0,
             "a closed worker knows a connection", connection);
 }
 

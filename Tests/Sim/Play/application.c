@@ -181,7 +181,7 @@ static void try_stale(application *application)
         result = iocp_draft_open(worker, token);
         break;
     default:
-        result = iocp_connection_unsent_bytes(worker, token) == 0 ? -ENOTCONN : 0;
+        result = iocp_connection_unsent_bytes(worker, token) == 0 && !iocp_connection_is_open(worker, token) ? -ENOTCONN : 0;
         break;
     }
     LEDGER_REQUIRE(ledger, result == -ENOTCONN, "G4", "a name of a connection that ended was accepted", token);
