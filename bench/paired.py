@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Compares the server CPU per message of two builds of `iocp serve` in neighbouring slices of time.
+"""Compares the server CPU per message of two builds of `iocp serve`, or of one with a baseline server, in neighbouring
+slices of time.
 
 Both servers are up at once, and their loads take turns of --slice-ms (`turns.py`). Each pair of slices gives one ratio,
-after over before; the medians with their quartiles are printed. The load is the `after` build's, for both.
+after over before; the medians with their quartiles are printed. The load is the `after` build's, for both, and its
+counters tell the messages. A server that is not named iocp is started as a baseline is: with --port or --unix alone.
 
   bench/paired.py --before ../before/.build/release/iocp --after .build/release/iocp
   bench/paired.py --before ... --after ... --only echo-1000 --pairs 200 --driver epoll
+  bench/paired.py --before bench/.build/release/echo-epoll --after .build/release/iocp --only unix-1000
 
 Needs two CPUs. Exit status: 0, 1 when a server or a load failed, 2 for bad usage.
 """
@@ -18,7 +21,7 @@ import sys
 
 import turns
 
-# The load's options, and which counter of the server counts its messages, divided by what.
+# The load's options, and which counter of the load counts its messages, divided by what. Those on a Unix socket say so.
 WORKLOADS = {
     "echo-1": (["--connections", "1"], "received_bytes", 64),
     "echo-100": (["--connections", "100"], "received_bytes", 64),
@@ -26,6 +29,8 @@ WORKLOADS = {
     "active-100": (["--connections", "18000", "--active", "100"], "received_bytes", 64),
     "pipelined-16": (["--connections", "100", "--depth", "16"], "received_bytes", 64),
     "echo-4k": (["--connections", "100", "--size", "4096"], "received_bytes", 4096),
+    "unix-1000": (["--connections", "1000"], "received_bytes", 64),
+    "unix-pipelined-16": (["--connections", "100", "--depth", "16"], "received_bytes", 64),
     "echo-64k": (["--connections", "100", "--size", "65536"], "received_bytes", 65536),
     "churn": (["--connections", "100", "--churn"], "closed", 1),
 }
@@ -35,39 +40,52 @@ SHORT = ["echo-100", "echo-1000", "active-100", "pipelined-16"]
 class Build(turns.Side):
     """A build's server and its load."""
 
-    def __init__(self, name, server, load, driver, options, counter, unit, cpus):
-        self.iocp, self.counter, self.unit = server, counter, unit
-        command = ["taskset", "-c", cpus[0], server, "serve", "--port", "0", "--workers", "1", "--driver", driver]
+    def __init__(self, name, server, load, workload, driver, cpus):
+        options, self.counter, self.unit = WORKLOADS[workload]
+        self.iocp = load
+        is_unix = workload.startswith("unix-")
+        # An abstract name leaves no file behind.
+        address = ["--unix", f"@iocp-paired-{os.getpid()}-{name}"] if is_unix else ["--port", "0"]
+        command = ["taskset", "-c", cpus[0], server]
+        if os.path.basename(server) == "iocp":
+            command += ["serve", "--workers", "1", "--driver", driver]
+        command += address
         super().__init__(name, subprocess.Popen(command, stdout=subprocess.PIPE, text=True), None)
         line = self.server.stdout.readline()
         if not line.startswith("listening on "):
             self.end()
             raise turns.Failure(f"the server '{name}' did not start")
-        port = line.split()[2].rsplit(":", 1)[1].rstrip(",;")
+        if not is_unix:
+            address = ["--port", line.split()[2].rsplit(":", 1)[1].rstrip(",;")]
         self.load = subprocess.Popen(
-            ["taskset", "-c", cpus[1], load, "stress", "--port", port, "--duration", "3600"] + options,
+            ["taskset", "-c", cpus[1], load, "stress", "--duration", "3600"] + address + options,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.settled = False
+
+    def settle(self):
+        super().settle()
+        self.settled = True
 
     def count(self):
-        text = subprocess.run([self.iocp, "stats", "--json", "--pid", str(self.server.pid)],
+        text = subprocess.run([self.iocp, "stats", "--json", "--pid", str(self.load.pid)],
                               capture_output=True, text=True)
+        if text.returncode != 0 and not self.settled:
+            return 0  # it has not opened its port yet; `settle` sees whether it ends
         if text.returncode != 0:
-            raise turns.Failure(f"the server '{self.name}' is gone: {text.stderr.strip()}")
+            raise turns.Failure(f"the load of '{self.name}' is gone: {text.stderr.strip()}")
         return json.loads(text.stdout)["total"][self.counter] / self.unit
 
 
 def compare(workload, arguments):
-    options, counter, unit = WORKLOADS[workload]
     sides = []
     try:
         for name, server in (("before", arguments.before), ("after", arguments.after)):
-            sides.append(Build(name, server, arguments.after, arguments.driver, options, counter, unit,
-                               arguments.cpus.split(",")))
+            sides.append(Build(name, server, arguments.after, workload, arguments.driver, arguments.cpus.split(",")))
             sides[-1].settle()
         taken = turns.take_turns(sides, arguments.pairs, arguments.slice_ms / 1000)
         low, middle, high = turns.ratios(turns.cpu_ns, taken["after"], taken["before"])
         before, after = (statistics.median(map(turns.cpu_ns, taken[name])) / 1000 for name in ("before", "after"))
-        print(f"{workload:14} {arguments.driver:6} {middle:6.3f}  ({low:.3f} to {high:.3f}, {len(taken['after'])} pairs)"
+        print(f"{workload:17} {arguments.driver:6} {middle:6.3f}  ({low:.3f} to {high:.3f}, {len(taken['after'])} pairs)"
               f"   {before:8.2f} us {after:8.2f} us", flush=True)
     finally:
         for side in sides:
@@ -76,7 +94,7 @@ def compare(workload, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--before", required=True, help="the iocp command to compare with")
+    parser.add_argument("--before", required=True, help="the iocp command, or the baseline server, to compare with")
     parser.add_argument("--after", required=True, help="the iocp command in question")
     parser.add_argument("--only", action="append", choices=sorted(WORKLOADS), help="default: " + ", ".join(SHORT))
     parser.add_argument("--driver", default="uring", choices=["uring", "epoll"])
@@ -89,7 +107,7 @@ def main():
             parser.error(f"{path} is no program: build it with swift build -c release --product iocp")
     if arguments.pairs < 4 or arguments.slice_ms < 20:
         parser.error("--pairs takes 4 or more, --slice-ms 20 or more")
-    print("workload       driver  after/before CPU per message (quartiles)       before       after")
+    print("workload          driver  after/before CPU per message (quartiles)       before       after")
     try:
         for workload in arguments.only or SHORT:
             compare(workload, arguments)

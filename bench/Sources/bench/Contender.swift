@@ -1,7 +1,8 @@
 /// A server that takes part: how it is started and how many connections it can hold.
 ///
 /// A new contender is one entry in `all`. Its program accepts `--host` and `--port`, prints `listening on HOST:PORT ...`
-/// when it is ready, echoes every byte, and ends with status 0 on SIGTERM.
+/// when it is ready, echoes every byte, and ends with status 0 on SIGTERM. With `--unix @NAME` in their place it listens on
+/// that abstract name, and says so.
 struct Contender: Sendable {
     let name: String
     let summary: String
@@ -11,6 +12,8 @@ struct Contender: Sendable {
     var threadPerConnection = false
     /// Whether it understands `--fan-out`.
     var fansOut = false
+    /// Whether it understands `--unix`.
+    var listensOnUnix = false
     /// Whether its work grows with the connections that it holds, so that most workloads would only show that again.
     var scansConnections = false
     /// What its own counter of kernel entries counts; `nil` where there is no such counter to read.
@@ -28,6 +31,7 @@ struct Contender: Sendable {
     /// What a contender's command line may depend on.
     struct Launch: Sendable {
         var programs: Programs
+        var transport: Workload.Transport
         var connections: Int
         var limits: Limits
     }
@@ -53,18 +57,18 @@ struct Contender: Sendable {
     static let all: [Contender] = [
         Contender(
             name: "iocp", summary: "this library on io_uring",
-            boundByDescriptors: false, fansOut: true, countedEntries: "kernel entries",
+            boundByDescriptors: false, fansOut: true, listensOnUnix: true, countedEntries: "kernel entries",
             command: { iocpServe($0) }),
         Contender(
             name: "iocp-epoll", summary: "this library on its epoll driver, the twin",
             // That driver's counter knows the loop's waits only.
-            fansOut: true, countedEntries: "epoll_wait calls",
+            fansOut: true, listensOnUnix: true, countedEntries: "epoll_wait calls",
             command: { iocpServeOnEpoll($0) }),
         Contender(
-            name: "uring", summary: "C, one thread, bare io_uring", fansOut: true,
+            name: "uring", summary: "C, one thread, bare io_uring", fansOut: true, listensOnUnix: true,
             command: { baseline("echo-uring", $0) }),
         Contender(
-            name: "epoll", summary: "C, one thread, epoll", fansOut: true,
+            name: "epoll", summary: "C, one thread, epoll", fansOut: true, listensOnUnix: true,
             command: { baseline("echo-epoll", $0) }),
         Contender(
             name: "nio", summary: "Swift, SwiftNIO with channel handlers", fansOut: true,
@@ -105,12 +109,12 @@ struct Contender: Sendable {
 
     @Sendable
     private static func baseline(_ executable: String, _ launch: Launch) -> [String] {
-        ["\(launch.programs.baselines)/\(executable)", "--host", host, "--port", "0"]
+        ["\(launch.programs.baselines)/\(executable)"] + ServerAddress.listening(on: launch.transport)
     }
 
     @Sendable
     private static func peer(_ executable: String, _ launch: Launch) -> [String] {
-        ["\(launch.programs.peers)/\(executable)", "--host", host, "--port", "0"]
+        ["\(launch.programs.peers)/\(executable)"] + ServerAddress.listening(on: launch.transport)
     }
 
     /// One worker for the one CPU it gets; more only where its rings' tables, each bounded by the
@@ -119,16 +123,13 @@ struct Contender: Sendable {
     private static func iocpServe(_ launch: Launch) -> [String] {
         let perWorker = max(1, launch.limits.descriptors - 1_000)
         let workers = (launch.connections + perWorker - 1) / perWorker
-        return [
-            launch.programs.iocp, "serve", "--host", host, "--port", "0", "--workers", "\(workers)",
-        ]
+        return [launch.programs.iocp, "serve"] + ServerAddress.listening(on: launch.transport)
+            + ["--workers", "\(workers)"]
     }
 
     @Sendable
     private static func iocpServeOnEpoll(_ launch: Launch) -> [String] {
-        [
-            launch.programs.iocp, "serve", "--host", host, "--port", "0", "--workers", "1",
-            "--driver", "epoll",
-        ]
+        [launch.programs.iocp, "serve"] + ServerAddress.listening(on: launch.transport)
+            + ["--workers", "1", "--driver", "epoll"]
     }
 }

@@ -15,9 +15,9 @@ struct CountingRun {
     let iocp: String
     let placement: Placement
     let workload: Workload
-    /// The server's, and the load's for a port.
+    /// The server's, and the load's for its address.
     let serverCommand: [String]
-    let loadCommand: (_ port: Int) -> [String]
+    let loadCommand: (_ address: ServerAddress) -> [String]
     let seconds: Int
 
     private static let connectWithin: Duration = .seconds(LoadGenerator.connectSeconds + 5)
@@ -27,7 +27,7 @@ struct CountingRun {
     func perform() throws -> Counts {
         let counter = try MallocCounter()
         let server = try counter.preloaded { try ServerProcess(command: serverCommand, cpu: placement.server) }
-        let load = try ChildProcess(command: loadCommand(server.port), cpu: placement.load)
+        let load = try ChildProcess(command: loadCommand(server.address), cpu: placement.load)
         defer { load.stop() }
 
         try awaitLine("connections established:", of: load, server: server, within: Self.connectWithin)

@@ -8,7 +8,7 @@ import Foundation
 struct InstructionCount {
     let placement: Placement
     let entry: Schedule.Entry
-    let loadCommand: (_ port: Int, _ connections: Int, _ seconds: Int) -> [String]
+    let loadCommand: (_ address: ServerAddress, _ connections: Int, _ seconds: Int) -> [String]
 
     static let valgrind = "/usr/bin/valgrind"
     private static let strip = "/usr/bin/strip"
@@ -62,7 +62,7 @@ struct InstructionCount {
         let server: ServerProcess
         do {
             server = try ServerProcess(
-                command: command + entry.serverCommand.dropFirst(), cpu: placement.server,
+                command: command + ServerAddress.fresh(entry.serverCommand).dropFirst(), cpu: placement.server,
                 readyWithin: Self.readyWithin)
         } catch let failure as Failure {
             throw Failure("valgrind does not carry this server: \(failure)")
@@ -74,7 +74,7 @@ struct InstructionCount {
 
     private func load(_ server: ServerProcess, _ seconds: Int) throws -> Int {
         let load = try ChildProcess(
-            command: loadCommand(server.port, connections, seconds), cpu: placement.load)
+            command: loadCommand(server.address, connections, seconds), cpu: placement.load)
         defer { load.stop() }
         let deadline = ContinuousClock.now + .seconds(seconds + LoadGenerator.connectSeconds) + Self.endWithin
         var printed = ""
@@ -116,9 +116,9 @@ extension Schedule {
         for entry in entries {
             let name = "\(entry.workload.name)  \(entry.contender.name)"
             progress.step("instructions  " + name)
-            let count = InstructionCount(placement: placement, entry: entry) { port, connections, seconds in
+            let count = InstructionCount(placement: placement, entry: entry) { address, connections, seconds in
                 LoadGenerator(program: programs.iocp).command(
-                    for: entry.workload, connections: connections, rate: nil, port: "\(port)", seconds: seconds)
+                    for: entry.workload, connections: connections, rate: nil, at: address, seconds: seconds)
             }
             do {
                 guard entry.isBuilt else { throw Failure(Contender.notBuilt) }

@@ -9,13 +9,18 @@ struct LoadGenerator {
     /// Seconds within which all connections must be up.
     static let connectSeconds = 20
 
-    /// - Parameter rate: messages a second, for an open loop.
+    /// - Parameters:
+    ///   - rate: messages a second, for an open loop.
+    ///   - address: the server's; `nil` in a report.
     func command(
-        for workload: Workload, connections: Int, rate: Int?, port: String, seconds: Int
+        for workload: Workload, connections: Int, rate: Int?, at address: ServerAddress?, seconds: Int
     ) -> [String] {
         let rings = (connections + Self.connectionsPerRing - 1) / Self.connectionsPerRing
         var command = [
-            program, "stress", "--host", Contender.host, "--port", port,
+            program, "stress",
+        ]
+        command += ServerAddress.loading(address, workload.transport)
+        command += [
             "--connections", "\(connections)", "--size", "\(workload.messageBytes)",
             "--duration", "\(seconds)", "--workers", "\(rings)",
             "--connect-timeout", "\(Self.connectSeconds)",

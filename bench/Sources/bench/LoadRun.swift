@@ -159,7 +159,7 @@ struct LoadRun {
         private func sampleHolding() throws -> Holding {
             let pid = server.child.pid
             return Holding(
-                connectionsInBacklog: try ProcessSample.connectionsInBacklog(ofPort: server.port),
+                connectionsInBacklog: try ProcessSample.connectionsInBacklog(of: server.address),
                 residentBytes: try ProcessSample.residentBytes(of: pid),
                 kernelBytes: try ProcessSample.kernelBytes(),
                 openDescriptors: try ProcessSample.openDescriptors(of: pid),

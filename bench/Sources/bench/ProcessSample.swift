@@ -53,17 +53,22 @@ enum ProcessSample {
         return try sizes.reduce(0, +) + tcp("mem") * Int(getpagesize())
     }
 
-    /// TCP sockets that are not closed yet, on the whole machine.
-    static func tcpSocketsInUse() throws -> Int {
-        try tcp("inuse")
+    /// TCP and Unix stream sockets that are not closed yet, on the whole machine.
+    static func socketsInUse() throws -> Int {
+        // Lines of: name, size, sockets ...
+        let rows = try text("/proc/net/protocols").split(separator: "\n").map { $0.split(separator: " ") }
+        return rows.filter { ["TCP", "TCPv6", "UNIX", "UNIX-STREAM"].contains($0[0]) }
+            .reduce(0) { $0 + (Int($1[2]) ?? 0) }
     }
 
-    /// Connections on `port` that are established for their clients but not accepted yet.
+    /// Connections to `address` that are established for their clients but not accepted yet.
     ///
     /// A client cannot tell them from accepted ones, so without this a server that stopped
     /// accepting would seem to hold them. For a listening socket, the receive queue is the number
-    /// of those; servers with several listeners on the port have a line for each.
-    static func connectionsInBacklog(ofPort port: Int) throws -> Int {
+    /// of those; servers with several listeners on the port have a line for each. /proc does not tell it of a Unix
+    /// socket, so there it is 0.
+    static func connectionsInBacklog(of address: ServerAddress) throws -> Int {
+        guard case .port(let port) = address else { return 0 }
         // Listening sockets come first, so one read is enough and none walks all connections.
         guard let file = FileHandle(forReadingAtPath: "/proc/net/tcp") else {
             throw Failure("cannot read /proc/net/tcp")

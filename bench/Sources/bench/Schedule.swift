@@ -109,20 +109,20 @@ struct Schedule {
     private func entry(of workload: Workload, contender: Contender) -> Entry {
         let asked = min(workload.connections, contender.connectionsMax(within: limits))
         let launch = Contender.Launch(
-            programs: programs, connections: asked, limits: limits)
+            programs: programs, transport: workload.transport, connections: asked, limits: limits)
         let command = contender.command(launch) + workload.serverOptions
         return Entry(
             workload: workload, contender: contender, connectionsAsked: asked, serverCommand: command,
             isBuilt: FileManager.default.isExecutableFile(atPath: command[0]),
-            loadCommand: loadCommand(workload, connections: asked, rate: nil, port: "PORT"))
+            loadCommand: loadCommand(workload, connections: asked, rate: nil, at: nil))
     }
 
     /// - Parameter seconds: `nil` for a timed run's.
     private func loadCommand(
-        _ workload: Workload, connections: Int, rate: Int?, port: String, seconds: Int? = nil
+        _ workload: Workload, connections: Int, rate: Int?, at address: ServerAddress?, seconds: Int? = nil
     ) -> [String] {
         LoadGenerator(program: programs.iocp).command(
-            for: workload, connections: connections, rate: rate, port: port,
+            for: workload, connections: connections, rate: rate, at: address,
             seconds: seconds ?? self.seconds)
     }
 
@@ -151,22 +151,22 @@ struct Schedule {
         let rate = max(1, Int(peak.messagesPerSecond * share))
         entry.rate = rate
         entry.loadCommand = loadCommand(
-            entry.workload, connections: entry.connectionsAsked, rate: rate, port: "PORT")
+            entry.workload, connections: entry.connectionsAsked, rate: rate, at: nil)
     }
 
     // MARK: One run
 
     private func measure(_ entry: Entry) throws -> Measurement {
-        let socketsBefore = try ProcessSample.tcpSocketsInUse()
+        let socketsBefore = try ProcessSample.socketsInUse()
         defer { settle(to: socketsBefore) }
 
-        let server = try ServerProcess(command: entry.serverCommand, cpu: placement.server)
+        let server = try ServerProcess(command: ServerAddress.fresh(entry.serverCommand), cpu: placement.server)
         let residentBefore = try ProcessSample.residentBytes(of: server.child.pid)
         let kernelBefore = try ProcessSample.kernelBytes()
         let run = try LoadRun.perform(
             command: loadCommand(
                 entry.workload, connections: entry.connectionsAsked, rate: entry.rate,
-                port: "\(server.port)"),
+                at: server.address),
             placement: placement, server: server, seconds: seconds)
         try server.stop()
         return Measurement(
@@ -175,14 +175,14 @@ struct Schedule {
     }
 
     private func count(_ entry: Entry) throws -> Counts {
-        let socketsBefore = try ProcessSample.tcpSocketsInUse()
+        let socketsBefore = try ProcessSample.socketsInUse()
         defer { settle(to: socketsBefore) }
         return try CountingRun(
             iocp: programs.iocp, placement: placement, workload: entry.workload,
-            serverCommand: entry.serverCommand,
-            loadCommand: { port in
+            serverCommand: ServerAddress.fresh(entry.serverCommand),
+            loadCommand: { address in
                 loadCommand(
-                    entry.workload, connections: entry.connectionsAsked, rate: entry.rate, port: "\(port)",
+                    entry.workload, connections: entry.connectionsAsked, rate: entry.rate, at: address,
                     seconds: min(seconds, Self.countedSecondsMax))
             },
             seconds: min(seconds, Self.countedSecondsMax)
@@ -196,7 +196,7 @@ struct Schedule {
         var bytes = Int.max
         while ContinuousClock.now < deadline {
             usleep(25_000)
-            guard let sockets = try? ProcessSample.tcpSocketsInUse(),
+            guard let sockets = try? ProcessSample.socketsInUse(),
                 let bytesNow = try? ProcessSample.kernelBytes()
             else { return }
             let stillFalling = bytesNow < bytes - Self.settledBytes

@@ -1,15 +1,15 @@
 import Foundation
 
-/// A server under test: started, ready on a port of the kernel's choice, and stopped.
+/// A server under test: started, ready on a port of the kernel's choice or an abstract name, and stopped.
 final class ServerProcess {
     let child: ChildProcess
-    let port: Int
+    let address: ServerAddress
 
-    /// Returns once the server printed its ready line, `listening on HOST:PORT ...`.
+    /// Returns once the server printed its ready line, `listening on HOST:PORT ...` or `listening on @NAME ...`.
     init(command: [String], cpu: Int, readyWithin: Duration = .seconds(10)) throws {
         let child = try ChildProcess(command: command, cpu: cpu)
         do {
-            port = try Self.awaitReady(child, within: readyWithin)
+            address = try Self.awaitReady(child, within: readyWithin)
         } catch {
             child.stop()
             throw error
@@ -35,15 +35,15 @@ final class ServerProcess {
         return Failure("server ended during the run: \(ending)" + Self.words(child))
     }
 
-    private static func awaitReady(_ child: ChildProcess, within readyWithin: Duration) throws -> Int {
+    private static func awaitReady(_ child: ChildProcess, within readyWithin: Duration) throws -> ServerAddress {
         let deadline = ContinuousClock.now + readyWithin
         while true {
             switch try ChildProcess.nextEvent(of: [child], before: deadline) {
             case .line(_, .output, let line):
-                guard let port = port(inReadyLine: line) else {
+                guard let address = ServerAddress(readyLine: line) else {
                     throw Failure("not a ready line: '\(line)'")
                 }
-                return port
+                return address
             case .line(_, .errors, _):
                 continue
             case .closed:
@@ -53,14 +53,6 @@ final class ServerProcess {
                 throw Failure("server was not ready within \(readyWithin)")
             }
         }
-    }
-
-    private static func port(inReadyLine line: String) -> Int? {
-        let prefix = "listening on "
-        guard line.hasPrefix(prefix) else { return nil }
-        let address = line.dropFirst(prefix.count).prefix { $0 != " " }
-        guard let colon = address.lastIndex(of: ":") else { return nil }
-        return Int(address[address.index(after: colon)...])
     }
 
     private static func words(_ child: ChildProcess) -> String {

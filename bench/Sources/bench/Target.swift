@@ -24,6 +24,7 @@ struct Target {
         Target(workloads: ["pipelined-16"], figure: .cpu, over: "epoll", atMost: 0.70),
         Target(workloads: ["pipelined-16"], figure: .cpu, over: "nio", atMost: 0.50),
         Target(workloads: ["echo-64k", "stream-1m"], figure: .cpu, over: "epoll", atMost: 0.95),
+        Target(workloads: ["unix-1000", "unix-pipelined-16"], figure: .cpu, over: "epoll", atMost: 0.80),
         Target(workloads: ["fan-out-10000"], figure: .cpu, over: "epoll", atMost: 0.80),
         Target(workloads: ["fan-out-10000"], figure: .cpu, over: "nio", atMost: 0.45),
         Target(workloads: ["churn"], figure: .cpu, over: "epoll", atMost: 0.95),

@@ -14,6 +14,13 @@ struct Workload {
         case fanOut(depth: Int)
     }
 
+    enum Transport {
+        /// The loopback network.
+        case tcp
+        /// Unix stream sockets.
+        case unix
+    }
+
     /// Stable: `--only`, the JSON report and the documents use it.
     let name: String
     let summary: String
@@ -22,6 +29,7 @@ struct Workload {
     var active: Int? = nil
     var messageBytes = 64
     var kind = Kind.echo(depth: 1)
+    var transport = Transport.tcp
     /// Names of contenders, in the order in which they take turns.
     var contenders = scalable
     /// Those of them in the short selection, which is what runs unless more is asked for; `nil` where the workload is
@@ -82,6 +90,13 @@ struct Workload {
             name: "stream-1m", summary: "10 connections, each echoing a stream, 2 MiB ahead in pieces of 1 MiB",
             connections: 10, messageBytes: 1 << 20, kind: .echo(depth: 2)),
         Workload(
+            name: "unix-1000", summary: "1,000 connections on a Unix socket, all busy, 64-byte echo",
+            connections: 1_000, transport: .unix, contenders: names(where: \.listensOnUnix)),
+        Workload(
+            name: "unix-pipelined-16",
+            summary: "100 connections on a Unix socket, each 16 messages of 64 bytes ahead",
+            connections: 100, kind: .echo(depth: 16), transport: .unix, contenders: names(where: \.listensOnUnix)),
+        Workload(
             name: "fan-out-10000",
             summary: "a publisher and 10,000 subscribers, frames of 1 KiB to each of them",
             connections: 10_000, messageBytes: 1 << 10, kind: .fanOut(depth: 1),
@@ -129,6 +144,7 @@ struct Workload {
             name: "peak-\(connections)-\(messageBytes)", summary: summary, connections: connections)
         loop.active = active
         loop.messageBytes = messageBytes
+        loop.transport = transport
         return loop
     }
 }

@@ -1,4 +1,4 @@
-/* The command line of a baseline: --host, --port and, where it fans out, --fan-out. */
+/* The command line of a baseline: --host and --port, or --unix, and --fan-out where it fans out. */
 #define _GNU_SOURCE
 #include "baseline.h"
 
@@ -6,10 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 static _Noreturn void usage(const char *problem, const char *argument)
 {
-    fprintf(stderr, "%s: %s '%s' (usage: --host HOST --port PORT [--fan-out BYTES])\n",
+    fprintf(stderr, "%s: %s '%s' (usage: --host HOST --port PORT | --unix PATH|@NAME [--fan-out BYTES])\n",
             program_invocation_short_name, problem, argument);
     exit(BASELINE_EXIT_USAGE);
 }
@@ -18,6 +19,12 @@ static bool is_port(const char *text)
 {
     size_t digits = strspn(text, "0123456789");
     return digits > 0 && digits <= 5 && text[digits] == '\0' && atoi(text) <= 65535;
+}
+
+static bool is_unix_name(const char *text)
+{
+    size_t bytes = strlen(text);
+    return bytes >= (text[0] == '@' ? 2 : 1) && bytes < sizeof((struct sockaddr_un *)NULL)->sun_path;
 }
 
 /* Understands "--name VALUE" and "--name=VALUE"; moves *index past what it took. */
@@ -59,6 +66,10 @@ baseline_options baseline_options_parse(int argc, char **argv, baseline_work wor
             if (!is_port(value))
                 usage("not a port", value);
             options.port = value;
+        } else if ((value = value_of("--unix", argc, argv, &index)) != NULL) {
+            if (!is_unix_name(value))
+                usage("not a path, or @NAME, of 1 to 107 bytes", value);
+            options.unix_name = value;
         } else if ((value = value_of("--fan-out", argc, argv, &index)) != NULL) {
             if (work == BASELINE_ECHO_ONLY)
                 usage("this server only echoes; it does not understand", "--fan-out");

@@ -21,6 +21,7 @@ enum { BASELINE_ACCEPT_BATCH = 256 };
 typedef struct baseline_options {
     const char *host;
     const char *port;
+    const char *unix_name; /* NULL: TCP. Otherwise the path of a Unix socket, or "@NAME" for an abstract name. */
     size_t fan_out_bytes; /* 0: echo. Otherwise each frame of so many bytes goes to every other connection. */
 } baseline_options;
 
@@ -32,8 +33,8 @@ typedef enum baseline_work {
     BASELINE_ECHO_OR_FAN_OUT,
 } baseline_work;
 
-/* Reads --host and --port (default 127.0.0.1 and 0) and, for a server that fans out, --fan-out. Prints one line and
- * exits with 64 on bad usage. */
+/* Reads --host and --port (default 127.0.0.1 and 0), --unix in their place and, for a server that fans out, --fan-out.
+ * Prints one line and exits with 64 on bad usage. */
 baseline_options baseline_options_parse(int argc, char **argv, baseline_work work);
 
 /* Raises the soft descriptor limit to the hard one, lets SIGINT and SIGTERM end the process with
@@ -43,11 +44,11 @@ size_t baseline_process_prepare(void);
 /* Prints "NAME: what: reason" for `error` (an errno value) on stderr and exits with 1. */
 _Noreturn void baseline_fail(const char *what, int error);
 
-/* Opens the listening socket (SO_REUSEADDR, TCP_NODELAY which accepted sockets inherit, backlog
- * 4,096). Exits with 1 and one line when it cannot. */
+/* Opens the listening socket (backlog 4,096; for TCP, SO_REUSEADDR and TCP_NODELAY, which accepted sockets inherit).
+ * Exits with 1 and one line when it cannot: where a path exists already, for one. */
 int baseline_listen(baseline_options options, bool nonblocking);
 
-/* Prints the ready line with the port the kernel chose. Call once, when clients may come. */
+/* Prints the ready line, for TCP with the port the kernel chose. Call once, when clients may come. */
 void baseline_announce(int listener);
 
 /* Results of baseline_accept below zero. */
