@@ -29,6 +29,11 @@ public final class SharedBytes: @unchecked Sendable {
         try unsafe self.init(bytes.span.bytes)
     }
 
+    /// Copies a string's UTF-8, once.
+    public convenience init(_ text: String) throws(IOCPError) {
+        try unsafe self.init(text.utf8Span.span.bytes)
+    }
+
     deinit {
         unsafe iocp_shared_bytes_release(raw)
     }

@@ -8,7 +8,6 @@
 /// /// One byte of type, one byte of length, the payload.
 /// struct TypeLengthValue: Framing {
 ///     let maximumByteCount = 257  // the type and the length are part of the frame
-///     let overheadByteCount = 0
 ///
 ///     func search(_ bytes: RawSpan, from searched: Int) throws(FramingError) -> FrameSearch {
 ///         guard bytes.byteCount >= 2 else { return .unknown(searched: 0) }
@@ -21,7 +20,8 @@ public protocol Framing: Sendable {
     /// The most bytes of a frame without header and delimiter. ``FrameBuffer`` refuses a larger one.
     var maximumByteCount: Int { get }
 
-    /// The most bytes that header and delimiter add to a frame. ``FrameBuffer`` keeps at most the sum of both.
+    /// The most bytes that header and delimiter add to a frame: 0 unless the rule says otherwise. ``FrameBuffer`` keeps at
+    /// most the sum of both.
     var overheadByteCount: Int { get }
 
     /// Looks for the first frame.
@@ -35,6 +35,9 @@ public protocol Framing: Sendable {
 }
 
 extension Framing {
+    @inlinable
+    public var overheadByteCount: Int { 0 }
+
     /// The most bytes that ``FrameBuffer`` keeps: the sum of both bounds, at least 1.
     @inlinable
     var encodedByteCountMax: Int {

@@ -6,7 +6,6 @@ import Testing
 /// One byte of type, one byte of length, the payload.
 struct TypeLengthValue: Framing {
     let maximumByteCount = 257  // the type and the length are part of the frame
-    let overheadByteCount = 0
 
     func search(_ bytes: RawSpan, from searched: Int) throws(FramingError) -> FrameSearch {
         guard bytes.byteCount >= 2 else { return .unknown(searched: 0) }
@@ -91,13 +90,76 @@ struct TypeLengthValue: Framing {
     }
 
     @Test func reading() {
-        let stream = Array("1,2".utf8)
+        let stream = Array("1,2 and ".utf8) + [0, 0, 0, 0, 0, 0, 0, 7]
         let bytes = stream.span.bytes
         let isReply = bytes.byte(at: 0) == 1
         let comma = bytes.firstOffset(of: 0x2C)
+        let price = bytes.bigEndian(UInt64.self, at: 8)
         let later = bytes.firstOffset(of: 0x2C, from: 2)
         let behind = bytes.firstOffset(of: 0x2C, from: 9)
         let none = bytes.extracting(first: 0).firstOffset(of: 0x2C)
-        #expect(!isReply && comma == 1 && later == nil && behind == nil && none == nil)
+        #expect(bytes.first == 0x31 && bytes.extracting(first: 0).first == nil)
+        #expect(!isReply && comma == 1 && later == nil && behind == nil && none == nil && price == 7)
+    }
+
+    @Test func integers() {
+        let stream = [UInt8](0..<8) + [0xFF, 0xFE, 0, 0, 0, 0, 0, 7]
+        let bytes = stream.span.bytes
+        #expect(bytes.bigEndian(UInt64.self, at: 8) == 0xFFFE_0000_0000_0007)
+        #expect(bytes.bigEndian(UInt16.self, at: 1) == 0x0102 && bytes.littleEndian(UInt16.self, at: 1) == 0x0201)
+        #expect(bytes.bigEndian(Int16.self, at: 8) == -2 && bytes.littleEndian(Int32.self, at: 6) == -0x100_F8FA)
+        #expect(bytes.bigEndian(UInt8.self, at: 15) == 7 && bytes.littleEndian(UInt8.self, at: 15) == 7)
+    }
+
+    @Test func integersThatAreNotAllThere() async {
+        await #expect(processExitsWith: .failure) { _ = [UInt8](0..<8).span.bytes.bigEndian(UInt64.self, at: 1) }
+        await #expect(processExitsWith: .failure) { _ = [UInt8](0..<8).span.bytes.littleEndian(UInt16.self, at: -1) }
+    }
+
+    @Test func text() {
+        var length: Int?
+        let header = Array("Content-Length: 42\t ".utf8)
+        let line = header.span.bytes
+        var rest = line  // "Content-Length: 42"
+        if let name = rest.take(upTo: UInt8(ascii: ":")), name.isEqualIgnoringCase(to: "content-length") {
+            length = rest.trimmingSpaces().number()
+        }
+        #expect(length == 42)
+    }
+}
+
+@Suite struct TextInPlaceTests {
+    @Test func taking() {
+        let text = Array("a,,bc".utf8)
+        var rest = text.span.bytes
+        var taken: [String] = []
+        while let part = rest.take(upTo: 0x2C) { taken.append(String(decoding: part)) }
+        #expect(taken == ["a", ""] && String(decoding: rest) == "bc")
+    }
+
+    @Test(arguments: [("", ""), (" ", ""), ("\t a b\t", "a b"), ("a", "a"), ("\r a", "\r a")])
+    func trimming(_ text: String, _ expected: String) {
+        #expect(String(decoding: Array(text.utf8).span.bytes.trimmingSpaces()) == expected)
+    }
+
+    @Test(
+        arguments: [
+            ("0", 10, 0), ("007", 10, 7), ("9223372036854775807", 10, Int.max), ("7fffFFFFffffffff", 16, Int.max),
+            ("Zz", 36, 1_295), ("101", 2, 5), ("9223372036854775808", 10, nil), ("8000000000000000", 16, nil),
+            ("99999999999999999999999999", 10, nil), ("", 10, nil), ("-1", 10, nil), ("+1", 10, nil), (" 1", 10, nil),
+            ("1a", 10, nil), ("2", 2, nil), ("g", 16, nil), ("@", 36, nil), ("\u{0}", 10, nil), ("\u{FF}", 36, nil),
+        ] as [(String, Int, Int?)])
+    func numbers(_ text: String, _ radix: Int, _ expected: Int?) {
+        #expect(Array(text.utf8).span.bytes.number(radix: radix) == expected)
+    }
+
+    @Test func equality() {
+        let word = Array("Grüße, Zoë [{".utf8)
+        let bytes = word.span.bytes
+        #expect(bytes.isEqual(to: "Grüße, Zoë [{") && !bytes.isEqual(to: "grüße, Zoë [{") && !bytes.isEqual(to: "Gr"))
+        #expect(bytes.isEqualIgnoringCase(to: "gRüßE, zOë [{") && !bytes.isEqualIgnoringCase(to: "GRÜSSE, ZOË [{"))
+        let isOther = !bytes.isEqualIgnoringCase(to: "grüße, zoë {[")  // [ and { differ by the bit of the case alone
+        #expect(isOther)
+        #expect(bytes.extracting(first: 0).isEqual(to: "") && bytes.extracting(first: 0).isEqualIgnoringCase(to: ""))
     }
 }

@@ -55,6 +55,29 @@ extension RealSockets {
             }
         }
 
+        @Test func integersInPlace() async throws {
+            let kind: UInt16 = 0x0102, sequenceNumber: UInt32 = 0x0304_0506
+            try await expectSent([1, 2, 3, 4, 5, 6]) { connection throws(IOCPError) in
+                try connection.send(capacity: 6) { output in
+                    output.append(bigEndian: kind)
+                    output.append(bigEndian: sequenceNumber)
+                }
+            }
+            try await expectSent([2, 1, 7, 0xFE, 0xFF, 0xFF, 0xFF]) { connection throws(IOCPError) in
+                try connection.send(capacity: 7) { output in
+                    output.append(littleEndian: kind)
+                    output.append(littleEndian: UInt8(7))
+                    output.append(littleEndian: Int32(-2))
+                }
+            }
+        }
+
+        @Test func sharedText() async throws {
+            try await expectSent(Array("Grüße".utf8)) { connection throws(IOCPError) in
+                try connection.send(SharedBytes("Grüße"))
+            }
+        }
+
         @Test func framed() async throws {
             let payload: [UInt8] = [5, 6]
             let framing = LengthPrefixed(.two)
