@@ -167,6 +167,68 @@ extension RealSockets {
             }
             expectMessage(result, "the state of a connection was asked for after its `closed`")
         }
+
+        @Test("the state is whole behind a change that threw, and open while it changes", arguments: testedDrivers)
+        func changes(driver: Driver) async throws {
+            try await withChanging(driver) { state, context throws(IOCPError) in
+                do throws(IOCPError) {
+                    try change(&context.state) { _ throws(IOCPError) in throw IOCPError(code: EIO) }
+                } catch {}
+                let before = context.state
+                change(&context.state) { $0 += context.isOpen ? 1 : 0 }
+                let after = context.state
+                state.withLock { $0 = after - before }
+            }
+        }
+
+        @Test("asking for the state while it changes traps with a message", arguments: [true, false])
+        func overlappingAccesses(changesAgain: Bool) async throws {
+            let result =
+                changesAgain
+                ? await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                    try await withChanging(.epoll) { _, context in
+                        change(&context.state) { _ in change(&context.state) { $0 += 1 } }
+                    }
+                }
+                : await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+                    try await withChanging(.epoll) { _, context in change(&context.state) { $0 = context.state + 1 } }
+                }
+            expectMessage(result, "overlapping accesses to the state of a connection")
+        }
+    }
+}
+
+private func change<Failure: Error>(_ state: inout Int, _ body: (inout Int) throws(Failure) -> Void) throws(Failure) {
+    state += 1
+    try body(&state)
+}
+
+/// Runs the body in a handler's `received`, once, and expects the peer's answer.
+private func withChanging(
+    _ driver: Driver, _ body: @escaping @Sendable (Locked<Int>, IocpContext<Int>) throws(IOCPError) -> Void
+) async throws {
+    let changed = Locked(0)
+    try await onThreads(1) { _ in
+        let port = try CompletionPort(oneWorker(driver))
+        let address = try port.listen(host: "127.0.0.1", port: 0)
+        let worker = try port.attachWorker()
+        let peer = try Peer.connect(port: address.port)
+        try peer.send("x".utf8)
+        var handler = Changing(port: port) { context throws(IOCPError) in try body(changed, context) }
+        try worker.run(&handler)
+    }
+    #expect(changed.withLock { $0 } == 2)
+}
+
+private struct Changing: ConnectionHandler {
+    let port: CompletionPort
+    let body: (IocpContext<Int>) throws(IOCPError) -> Void
+
+    func makeState() -> Int { 0 }
+
+    func received(_ bytes: RawSpan, on connection: IocpContext<Int>) throws(IOCPError) {
+        try body(connection)
+        port.stop()
     }
 }
 
