@@ -25,4 +25,5 @@ let package = Package(
         service("relay"),
         service("gateway"),
         service("chat"),
+        service("control"),
     ])

@@ -12,7 +12,7 @@ class Web(Hostile, Case):
     service = "http"
     conversation = (
         b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
-        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nabcde\r\n1\r\nf\r\n0\r\nT: railer\r\n\r\n"
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nAccept: */*\r\n\r\nabc"
         b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123456789")
 
     def check_health(self):
@@ -47,10 +47,10 @@ class Web(Hostile, Case):
         self.assertTrue(self.curl("--http1.0", f"{url}/").startswith(b"HTTP/1.1 200"))
         got = self.curl("-d", "x", f"{url}/hello")
         self.assertTrue(got.startswith(b"HTTP/1.1 405") and b"\r\nAllow: GET, HEAD\r\n" in got, got)
-        for how in (["--data-binary", "@-"], ["-H", "Transfer-Encoding: chunked", "-T", "-"]):
-            for size, status in ((1_000_000, b" 405 "), (2_000_000, b" 413 ")):
-                got = self.curl(*how, f"{url}/hello", body=bytes(size))
-                self.assertIn(status, re.findall(rb"HTTP/1.1.*", got)[-1], (how, size))
+        for how, size, status in ((["--data-binary", "@-"], 1_000_000, b" 405 "), (["--data-binary", "@-"], 2_000_000, b" 413 "),
+                                  (["-H", "Transfer-Encoding: chunked", "-T", "-"], 1_000, b" 411 ")):
+            got = self.curl(*how, f"{url}/hello", body=bytes(size))
+            self.assertIn(status, re.findall(rb"HTTP/1.1.*", got)[-1], (how, size))
         # Two requests on one connection.
         said = subprocess.run(["curl", "-sv", f"{url}/hello", f"{url}/health"], capture_output=True, text=True)
         self.assertEqual(said.stdout, HELLO.decode() + '{"healthy":true}\n')
@@ -84,12 +84,7 @@ class Web(Hostile, Case):
             body = randomness.randbytes(size)
             request = b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (size, body)
             self.assertEqual(self.ask(request, peer)[0], 405)
-            chunks, rest = b"", body
-            while rest:
-                count = randomness.randrange(1, 20_000)
-                chunks += b"%X;ignored=1\r\n%s\r\n" % (len(rest[:count]), rest[:count])
-                rest = rest[count:]
-            request = b"PUT /no HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n%s0\r\nA: b\r\n\r\n" % chunks
+            request = b"GET /no HTTP/1.1\r\nHost: a\r\ncontent-LENGTH:\t %d \r\n\r\n%s" % (size, body)
             self.assertEqual(self.ask(request, peer)[0], 404)
         self.assertTrue(is_silent(peer))
 
@@ -112,11 +107,12 @@ class Web(Hostile, Case):
         peer.shutdown(socket.SHUT_WR)
         self.assertEqual(read_to_end(peer).count(HELLO), 20)
 
-    def test_continue(self):
+    def test_who_asks_before_it_sends_a_body_is_told_the_outcome(self):
         peer = self.connect()
-        peer.sendall(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
-        self.assertEqual(read_until(peer, b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.assertEqual(self.ask(b"abc", peer)[0], 405)
+        request = b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+        status, fields, _ = self.ask(request, peer)
+        self.assertEqual((status, fields["connection"]), (405, "close"))
+        self.assertEqual(read_to_end(peer), b"")
 
     # MARK: Refusals, each of which ends the connection
 
@@ -130,32 +126,25 @@ class Web(Hostile, Case):
     def test_bad_requests(self):
         line, host = b"GET / HTTP/1.1\r\n", b"Host: a\r\n"
         for head in (b"GET /\r\n\r\n", b"GET  / HTTP/1.1\r\n" + host, b" / HTTP/1.1\r\n" + host,
-                     b"GET / HTTX/1.1\r\n" + host, b"GET http://a/ HTTP/1.1\r\n" + host, line, line + host + host, line + host + b"no colon\r\n",
+                     b"GET http://a/ HTTP/1.1\r\n" + host, line, line + host + host, line + host + b"no colon\r\n",
                      line + host + b"a : b\r\n", line + host + b" folded: b\r\n", line + host + b": b\r\n",
                      b"GET / HTTP/1.1\n" + host, line + b"Host: a\nB: c\r\n", b"\x00\x01\x02\r\n",
                      line + host + b"Content-Length: 1x\r\n", line + host + b"Content-Length: -1\r\n",
                      line + host + b"Content-Length: +1\r\n", line + host + b"Content-Length: \r\n",
                      line + host + b"Content-Length: " + b"9" * 19 + b"\r\n",
                      line + host + b"Content-Length: 1\r\nContent-Length: 1\r\n",
-                     line + host + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
-                     b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n"):
+                     line + host + b"Content-Length: 0\r\nContent-Length: 1\r\n"):
             self.expect(400, head + b"\r\n")
-        chunked = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-        for body in (b"x\r\n", b"\r\n", b"-1\r\n", b"+1\r\na\r\n", b"0x1\r\na\r\n", b"1 \r\na\r\n", b"1\r\nab\r\n",
-                     b"1\na\r\n", b"F" * 17 + b"\r\n", b"1;" + b"x" * 2_000 + b"\r\n"):
-            self.expect(400, chunked + body)
+
+    def test_a_body_without_a_length_is_refused(self):
+        for line in (b"POST / HTTP/1.1\r\nHost: a\r\n", b"GET / HTTP/1.0\r\n", b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"):
+            for coding in (b"chunked", b"gzip, chunked", b"identity"):
+                self.expect(411, line + b"Transfer-Encoding: " + coding + b"\r\n\r\n")
 
     def test_too_large(self):
         self.expect(413, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n")
-        self.expect(413, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n")
         self.expect(431, b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"b" * 8_200)
-        trailers = b"Trailer: " + b"x" * 1_000 + b"\r\n"
-        peer = self.connect()
-        try:
-            peer.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + trailers * 1_100)
-        except OSError:
-            pass
-        self.assertIn(read_to_end(peer)[:12], (b"HTTP/1.1 413", b""))
+        self.expect(431, b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 1_400)
 
     def test_a_refusal_is_heard_by_a_client_that_sends_on(self):
         said = ending(self.connect(), b"POST /hello HTTP/1.1\r\n\r\n" + bytes(2 << 20))
@@ -163,10 +152,10 @@ class Web(Hostile, Case):
         said = ending(self.connect(), b"GET /hello HTTP/1.0\r\n\r\n" + bytes(2 << 20))
         self.assertTrue(said.startswith(b"HTTP/1.1 200 ") and said.endswith(HELLO), said)
 
-    def test_not_implemented(self):
-        self.expect(501, b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n")
-        self.expect(501, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n")
-        self.expect(505, b"GET / HTTP/2.0\r\nHost: a\r\n\r\n")
+    def test_what_it_does_not_know(self):
+        self.assertEqual(self.ask(b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n")[0], 405)
+        for version in (b"HTTP/2.0", b"HTTP/1.10", b"HTTX/1.1", b"", b"HTTP/1.1 "):
+            self.expect(505, b"GET / " + version + b"\r\nHost: a\r\n\r\n")
 
     def test_a_client_that_does_not_read_ends_and_nobody_else(self):
         peer = self.connect()

@@ -1,7 +1,6 @@
 import random
 import socket
 import subprocess
-import time
 
 from harness import Case, Hostile, ending, is_silent, read_exactly, read_to_end, read_until
 
@@ -17,7 +16,7 @@ def bulk(value):
 
 class KeyValue(Hostile, Case):
     service = "kv"
-    conversation = command("SET", "a", "1") + command("MGET", "a", "b", "c") + b"PING\r\n" + command("GET", "a" * 300)
+    conversation = command("SET", "a", "1") + command("EXISTS", "a", "b", "c") + command("PING") + command("GET", "a" * 300)
 
     def ask(self, *words, expect):
         peer = self.connect()
@@ -35,8 +34,8 @@ class KeyValue(Hostile, Case):
             ("set greeting 'hello world'", "OK"), ("get greeting", "hello world"), ("exists greeting nothing", "1"),
             ("incr counter", "1"), ("incr counter", "2"),
             ("incr greeting", "ERR value is not an integer or out of range"),
-            ("mset x 1 y 2", "OK"), ("mget x y nothing", "1\n2\n"), ("del x y nothing", "2"), ("get x", ""),
-            ("ping", "PONG"), ("ping again", "again"), ("echo this", "this"), ("select 0", "OK"),
+            ("mset x 1 y 2", "OK"), ("get x", "1"), ("get y", "2"), ("del x y nothing", "2"), ("get x", ""),
+            ("ping", "PONG"), ("ping again", "again"), ("echo this", "this"),
             ("config get save", "save\n"), ("nonsense", "ERR unknown command, or wrong arguments for it"),
         ]
         said = subprocess.run(["redis-cli", "-p", str(self.server.port)], text=True, timeout=20, capture_output=True,
@@ -47,11 +46,11 @@ class KeyValue(Hostile, Case):
 
     def test_redis_benchmark(self):
         run = subprocess.run(
-            ["redis-benchmark", "-p", str(self.server.port), "-t", "ping,set,get,incr,mset", "-n", "20000", "-P", "16",
+            ["redis-benchmark", "-p", str(self.server.port), "-t", "ping_mbulk,set,get,incr,mset", "-n", "20000", "-P", "16",
              "-c", "20", "-r", "1000", "-q"], text=True, timeout=60, capture_output=True)
         self.assertEqual(run.returncode, 0)
         self.assertNotIn("rror", run.stdout)
-        self.assertEqual(run.stdout.count("requests per second"), 6)  # ping is inline and an array
+        self.assertEqual(run.stdout.count("requests per second"), 5)
 
     # MARK: Commands
 
@@ -62,37 +61,27 @@ class KeyValue(Hostile, Case):
 
     def test_byte_by_byte(self):
         peer = self.connect()
-        for byte in command("SET", "slow", "value") + b"GET slow\r\n":
+        for byte in command("SET", "slow", "value") + command("GET", "slow"):
             peer.sendall(bytes([byte]))
         self.assertEqual(read_exactly(peer, 5 + 11), b"+OK\r\n" + bulk(b"value"))
-
-    def test_lines(self):
-        peer = self.connect()
-        peer.sendall(b"\r\n\n  set  line  1 \nGET line\r\n")
-        self.assertEqual(read_exactly(peer, 12), b"+OK\r\n" + bulk(b"1"))
 
     def test_large_binary_values(self):
         key, value = random.Random(2).randbytes(300), random.Random(3).randbytes(1_000_000)
         self.ask("SET", key, value, expect=b"+OK\r\n")
         self.ask("GET", key, expect=bulk(value))
-        self.ask("MGET", key, b"no", key, expect=b"*3\r\n" + bulk(value) + b"$-1\r\n" + bulk(value))
-
-    def test_expiry(self):
-        self.ask("SET", "brief", "1", "PX", 30, expect=b"+OK\r\n")
-        self.ask("SET", "long", "1", "ex", 1_000, expect=b"+OK\r\n")
-        time.sleep(0.05)
-        self.ask("MGET", "brief", "long", expect=b"*2\r\n$-1\r\n" + bulk(b"1"))
-        self.ask("DEL", "brief", "long", expect=b":1\r\n")
-        for words in (("EX", "0"), ("EX", "-1"), ("EX", "x"), ("PX", "9" * 30), ("XX", "1")):
-            self.ask("SET", "brief", "1", *words, expect=b"-ERR ")
-        self.ask("SET", "longest", "1", "EX", (1 << 63) - 1, expect=b"+OK\r\n")
-        self.ask("GET", "longest", expect=bulk(b"1"))
+        self.ask("SET", key, b"", expect=b"+OK\r\n")
+        self.ask("GET", key, expect=bulk(b""))
+        self.ask("SET", b"", value, expect=b"+OK\r\n")
+        self.ask("GET", b"", expect=bulk(value))
+        self.ask("DEL", key, b"", key, expect=b":2\r\n")
+        self.ask("GET", key, expect=b"$-1\r\n")
 
     def test_increments_have_an_end(self):
         self.ask("SET", "last", (1 << 63) - 1, expect=b"+OK\r\n")
         self.ask("INCR", "last", expect=b"-ERR ")
         self.ask("SET", "first", -(1 << 63), expect=b"+OK\r\n")
         self.ask("INCR", "first", expect=b":-9223372036854775807\r\n")
+        self.ask("GET", "first", expect=bulk(b"-9223372036854775807"))
 
     def test_quit(self):
         peer = self.connect()
@@ -111,7 +100,7 @@ class KeyValue(Hostile, Case):
     def test_malformed_is_refused_by_name(self):
         for bad in (b"*1025\r\n", b"*-1\r\n", b"*x\r\n", b"*\r\n", b"*1\r5\n", b"*1\r\n$1048577\r\n", b"*1\r\n$-1\r\n",
                     b"*1\r\n$4\rPING", b"*1\r\n+PING\r\n", b"*2\r\n$1\r\nab$1\r\nb\r\n", b"*" + b"9" * 100,
-                    b"x" * (1 << 16)):
+                    b"PING\r\n", b"\r\n", b"*1\n$4\nPING\n", b"$4\r\nPING\r\n", b"*1\r\n*1\r\n"):
             peer = self.connect()
             try:
                 peer.sendall(command("PING") + bad)
@@ -128,8 +117,8 @@ class KeyValue(Hostile, Case):
         self.assertEqual(said, b"+OK\r\n")
 
     def test_wrong_arguments(self):
-        for words in (["GET"], ["GET", "a", "b"], ["SET", "a"], ["SET", "a", "1", "EX"], ["MSET", "a"], ["INCR"], [b""],
-                      ["MSET", "a", "1", "b"], ["SELECT", "1"], [b"\xff\xfe"], ["X" * 100_000]):
+        for words in (["GET"], ["GET", "a", "b"], ["SET", "a"], ["SET", "a", "1", "EX"], ["SET", "a", "1", "EX", "1"], ["MSET"],
+                      ["MSET", "a"], ["INCR"], [b""], ["MSET", "a", "1", "b"], ["SELECT", "1"], [b"\xff\xfe"], ["X" * 100_000]):
             self.ask(*words, expect=b"-ERR ")
         peer = self.connect()
         peer.sendall(b"*0\r\n" + command("PING"))
@@ -145,11 +134,6 @@ class KeyValue(Hostile, Case):
             pass
         self.check_health()
         peer.close()
-
-    def test_replies_are_bounded(self):
-        self.ask("SET", "mebi", bytes(1_000_000), expect=b"+OK\r\n")
-        self.ask("MGET", *["mebi"] * 17, expect=b"-ERR the values have more than 16 MiB\r\n")
-        self.ask("MGET", *["mebi"] * 16, expect=b"*16\r\n" + bulk(bytes(1_000_000)) * 16)
 
     def test_memory_is_bounded(self):
         server = self.start("kv")

@@ -1,60 +1,35 @@
 /// Keys and their values, of a bounded size together.
 struct Entries {
-    struct Entry { let value: [UInt8], deadline: Duration }
+    private var replies: [Key: [UInt8]] = [:], byteCount = 0
 
-    private var entries: [Key: Entry] = [:]
-    private var byteCount = 0
-    private var nextSweep = Duration.zero
-
-    private static let byteCountMax = 256 << 20, countMax = 4 << 20
-
-    var count: Int { entries.count }
-
-    func find(_ key: ArraySlice<UInt8>, at now: Duration) -> Entry? {
-        guard let entry = entries[Key(bytes: key)], entry.deadline > now else { return nil }
-        return entry
-    }
-
-    /// - Returns: whether it was there.
-    mutating func remove(_ key: ArraySlice<UInt8>, at now: Duration) -> Bool {
-        guard let entry = entries.removeValue(forKey: Key(bytes: key)) else { return false }
-        byteCount -= key.count + entry.value.count
-        return entry.deadline > now
-    }
+    /// The value as a client gets it: `$5\r\nvalue\r\n`.
+    subscript(key: ArraySlice<UInt8>) -> [UInt8]? { replies[Key(bytes: key)] }
 
     /// - Returns: false if there is no room for it; then nothing has changed.
-    mutating func store(
-        _ value: ArraySlice<UInt8>, under key: ArraySlice<UInt8>, until deadline: Duration, at now: Duration
-    ) -> Bool {
-        let size = key.count + value.count
-        if !hasRoom(for: size) { sweep(at: now) }
-        guard hasRoom(for: size) else { return false }
-        _ = remove(key, at: now)
-        byteCount += size
-        entries[Key(bytes: ArraySlice(Array(key)))] = Entry(value: Array(value), deadline: deadline)
+    mutating func store(_ value: ArraySlice<UInt8>, under key: ArraySlice<UInt8>) -> Bool {
+        let reply = bulk(value)
+        let place = replies.index(forKey: Key(bytes: key))
+        let added = reply.count - (place.map { replies.values[$0].count } ?? -key.count)
+        guard byteCount + added <= 256 << 20, replies.count < 4 << 20 else { return false }
+        byteCount += added
+        if let place { replies.values[place] = reply } else { replies[Key(bytes: ArraySlice(Array(key)))] = reply }
         return true
     }
 
-    private func hasRoom(for size: Int) -> Bool {
-        byteCount + size <= Entries.byteCountMax && entries.count < Entries.countMax
-    }
-
-    /// Drops what has expired. It looks at every entry, so once a second is enough.
-    private mutating func sweep(at now: Duration) {
-        guard now >= nextSweep else { return }
-        nextSweep = now + .seconds(1)
-        entries = entries.filter { $0.value.deadline > now }
-        byteCount = entries.reduce(0) { $0 + $1.key.bytes.count + $1.value.value.count }
+    mutating func remove(_ key: ArraySlice<UInt8>) -> Bool {
+        guard let reply = replies.removeValue(forKey: Key(bytes: key)) else { return false }
+        byteCount -= key.count + reply.count
+        return true
     }
 }
-
-extension Duration { static let never = Duration.seconds(Int64.max) }
 
 /// Bytes that are hashed at once. An array's own hash goes byte by byte, which cost more than anything else in a GET.
 private struct Key: Hashable {
     let bytes: ArraySlice<UInt8>
 
-    func hash(into hasher: inout Hasher) {
-        unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
-    }
+    func hash(into hasher: inout Hasher) { unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) } }
 }
+
+func line(_ text: String) -> [UInt8] { Array("\(text)\r\n".utf8) }
+func bulk(_ bytes: ArraySlice<UInt8>) -> [UInt8] { line("$\(bytes.count)") + bytes + [0x0D, 0x0A] }
+let ok = line("+OK"), nothing = line("$-1"), noMemory = line("-ERR no memory is left for it")
