@@ -90,9 +90,11 @@ bench-paired: build ## CPU per message of this tree over another build's, in sli
 	@test -n "$(BEFORE)" || { echo "bench-paired: name the other build's command: make bench-paired BEFORE=path/to/iocp" >&2; exit 2; }
 	bench/paired.py --before $(BEFORE) --after $(IOCP) $(BENCH_FLAGS)
 
-bench-apps: build ## services of Examples/ beside redis-server, nginx and HAProxy on one core, in turns
+bench-apps: build ## services of Examples/ beside redis-server, nginx, HAProxy and Hummingbird on one core, in turns
 	@.ci/deps apps
 	$(SWIFT) build -c release --package-path Examples
+	$(SWIFT) build -c release --package-path bench/baselines/http-hummingbird --scratch-path bench/.build/hummingbird || \
+		echo "bench-apps: Hummingbird cannot be built, and is left out" >&2
 	bench/apps.py $(BENCH_FLAGS)
 
 run: build ## serves echo on port 4666 until Ctrl-C

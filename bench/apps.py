@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Compares services of Examples/ with the servers that people know, on one core: the key-value server with Redis, the
-web server with nginx, the relay with HAProxy and with nginx.
+web server with nginx and Hummingbird, the relay with HAProxy and with nginx.
 
 All servers of a comparison are up at once, and their loads take turns of --turn-ms (`turns.py`). The servers have one
 CPU, the loads another one; the relays' upstream servers share the loads'. Printed are the medians of the ratios with
 their quartiles: throughput, where more is better, and CPU per request, where less is. A server whose core was not busy
 all the time waited for its load: then the throughputs say little, and CPU per request says more.
 
-  bench/apps.py                                 everything: about 3 minutes
+  bench/apps.py                                 everything: about 4 minutes
   bench/apps.py --only kv --rounds 100 --driver epoll
 
 Needs two CPUs, the builds of `make bench-apps` and what `.ci/deps apps` installs. Exit status: 0, 1 when a server or a
@@ -29,6 +29,8 @@ import turns
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 IOCP = os.path.join(ROOT, ".build", "release", "iocp")
 EXAMPLES = os.path.join(ROOT, "Examples", ".build", "release")
+# Built by `make bench-apps`; where it could not be, it is left out.
+HUMMINGBIRD = os.path.join(ROOT, "bench", ".build", "hummingbird", "release", "http-hummingbird")
 STREAM_MODULE = next((path for path in ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules")
                       if os.path.exists(f"{path}/ngx_stream_module.so")), None)
 ENVIRONMENT = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
@@ -132,6 +134,9 @@ class Web(turns.Side):
         super().__init__(name, None, None)
         if name == "iocp":
             self.server, self.port = bench.example("http")
+        elif name == "hummingbird":
+            self.port = free_port()
+            self.server = bench.known(self.port, HUMMINGBIRD, str(self.port))
         else:
             self.port = free_port()
             body = '"Hello, world!\\n"'
@@ -156,9 +161,9 @@ class Web(turns.Side):
         if self.name == "iocp":
             return received_bytes(self.server) / self.request
         with socket.create_connection(("127.0.0.1", self.port)) as peer:
-            peer.sendall(b"GET /status HTTP/1.0\r\n\r\n")
+            peer.sendall(b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             text = b"".join(iter(lambda: peer.recv(1 << 16), b""))
-        return int(text.split(b"requests")[1].split()[2])
+        return int(text.split(b"requests")[1].split()[2] if self.name == "nginx" else text.split()[-1])
 
 
 def nginx(bench, port, blocks):
@@ -223,7 +228,7 @@ class RelayBytes(Relay):
 
 WORKLOADS = {
     "kv": (KeyValue, ["redis"]),
-    "http": (Web, ["nginx"]),
+    "http": (Web, ["nginx", "hummingbird"]),
     "relay-messages": (RelayMessages, ["haproxy", "nginx"]),
     "relay-bytes": (RelayBytes, ["haproxy", "nginx"]),
 }
@@ -231,6 +236,9 @@ WORKLOADS = {
 
 def compare(workload, arguments):
     kind, others = WORKLOADS[workload]
+    if "hummingbird" in others and not os.access(HUMMINGBIRD, os.X_OK):
+        print(f"{workload:15} hummingbird is not built: make bench-apps builds it", flush=True)
+        others = [name for name in others if name != "hummingbird"]
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)  # the worker of nginx gives up root
         bench = Bench(arguments, folder)
@@ -243,7 +251,7 @@ def compare(workload, arguments):
         finally:
             bench.end()
     for other in others:
-        row = f"{workload:15} {other:8}"
+        row = f"{workload:15} {other:11}"
         for figure in (turns.rate, turns.cpu_ns):
             low, middle, high = turns.ratios(figure, taken["iocp"], taken[other])
             row += f" {middle:6.2f}  {f'({low:.2f} to {high:.2f})':16}"
@@ -270,7 +278,7 @@ def main():
     for path in (IOCP, os.path.join(EXAMPLES, "kv")):
         if not os.access(path, os.X_OK):
             parser.error(f"{path} is missing: make bench-apps builds it")
-    print(f"{'':24} throughput, iocp over it  CPU per request {'iocp: rate, CPU, core busy':>39} {'the other':>29}")
+    print(f"{'':27} throughput, iocp over it  CPU per request {'iocp: rate, CPU, core busy':>39} {'the other':>29}")
     try:
         for workload in arguments.only or WORKLOADS:
             compare(workload, arguments)
