@@ -25,7 +25,7 @@ struct Control: ConnectionHandler {
         var isLeaving = false  // bytes of the same batch still come after a close
     }
 
-    let service: IOCPServer<EchoLines>, address: SocketAddress
+    let service: IOCPServer<EchoLines>, listener: Listener
 
     func makeState() -> Client { Client() }
 
@@ -49,16 +49,12 @@ struct Control: ConnectionHandler {
     func take(_ command: String, from client: IocpContext<Client>) throws(IOCPError) {
         switch command {
         case "stats": try client.send(stats() + "ok\n")
-        case "pause":  // clients that come are refused, and those that are there stay
-            service.stopListening()
+        case "pause":  // clients that come wait, and those that are there go on
+            listener.pause()
             try client.send("ok\n")
         case "resume":
-            do throws(IOCPError) {
-                if service.listeningAddresses.isEmpty { try service.listen(host: address.host, port: address.port) }
-                try client.send("ok\n")
-            } catch {
-                try client.send("error: \(error)\n")
-            }
+            listener.resume()
+            try client.send("ok\n")
         case "stop":
             service.stop(drainingFor: .seconds(2))
             try leave(client, saying: "ok")
@@ -80,7 +76,7 @@ struct Control: ConnectionHandler {
         let connections = workers.reduce(0) { $0 + $1.connections }
         let accepted = workers.reduce(0) { $0 + $1.accepted }
         let receivedBytes = workers.reduce(0) { $0 + $1.receivedBytes }
-        let state = service.listeningAddresses.isEmpty ? "paused" : "listening"
+        let state = listener.state == .paused ? "paused" : "listening"
         return "state \(state)\nconnections \(connections)\naccepted \(accepted)\nreceived_bytes \(receivedBytes)\n"
     }
 }
@@ -93,12 +89,12 @@ controlConfiguration.idleTimeout = .seconds(300)
 do {
     let path = try UnixAddress(path: arguments["control"])
     let service = try IOCPServer(arguments.configuration) { _ in EchoLines() }
-    let address = try service.listen(host: "127.0.0.1", port: arguments.port)
-    let control = try IOCPServer(controlConfiguration) { _ in Control(service: service, address: address) }
+    let listener = try service.listen(host: "127.0.0.1", port: arguments.port)
+    let control = try IOCPServer(controlConfiguration) { _ in Control(service: service, listener: listener) }
     var options = ListenOptions()
     options.permissions = 0o600
     try control.listen(unix: path, options: options)
-    announce(address)
+    announce(listener)
     try service.wait()  // until somebody says `stop`
     control.stop(drainingFor: .seconds(2))
     try control.wait()

@@ -210,7 +210,7 @@ private func withChanging(
     let changed = Locked(0)
     try await onThreads(1) { _ in
         let port = try CompletionPort(oneWorker(driver))
-        let address = try port.listen(host: "127.0.0.1", port: 0)
+        let address = try port.listen(host: "127.0.0.1", port: 0).address!
         let worker = try port.attachWorker()
         let peer = try Peer.connect(port: address.port)
         try peer.send("x".utf8)
