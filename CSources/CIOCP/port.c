@@ -213,26 +213,6 @@ void iocp_port_destroy(iocp_port *port)
 
 /* --- what is asked of a port -------------------------------------------------------------------------------- */
 
-int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value)
-{
-    const iocp_letter letter = {.connection = connection, .value = value, .kind = IOCP_LETTER_VALUE};
-    return iocp_port_post_letter(port, worker_index, &letter);
-}
-
-int iocp_port_post_letter(iocp_port *port, uint32_t worker_index, const iocp_letter *letter)
-{
-    if (worker_index >= port->config.worker_count)
-        return -EINVAL;
-    iocp_worker *worker = &port->workers[worker_index];
-    const int result = iocp_mailbox_put(&worker->mailbox, letter);
-    if (result == 0 && iocp_mailbox_wake_due(&worker->mailbox))
-        iocp_worker_wake(worker);
-    /* A worker that is not open yet will never be once the port has stopped. */
-    if (result == -ENXIO && atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
-        return -ESHUTDOWN;
-    return result;
-}
-
 void iocp_port_stop(iocp_port *port, uint64_t drain_ns)
 {
     const uint64_t now_ns = port->driver->now_ns != NULL ? port->driver->now_ns(NULL) : iocp_clock_ns();

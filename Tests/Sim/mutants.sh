@@ -44,7 +44,10 @@ no-linger|worker/life.c|s/(if \(abort)(\) \{\n        iocp_slot_set\(slot, IOCP_
 linger-never-ends|worker/expiry.c|s/        slot->state = IOCP_SLOT_DRAINING;\n//|a peer that never finishes holds its slot for ever
 drain-hangs-on-failure|worker/events.c|s/        iocp_worker_touch\(worker, slot\); \/\* one that drains[^\n]*\n//|a send that fails while its connection drains
 post-taken-when-closed|worker/mailbox.c|s/return -ESHUTDOWN;/return 0;/|a post is accepted behind the close of the mailbox
-post-lost-in-full-batch|worker/loop.c|s/taken < worker->out_capacity \/ 2 && has_room\(worker\) && iocp_mailbox_take\(&worker->mailbox, &letter\)/iocp_mailbox_take(\&worker->mailbox, \&letter) \&\& taken < worker->out_capacity \/ 2/|a letter is taken for which there is no room
+post-lost-in-full-batch|worker/letters.c|s/; left > 0; left--\) \{(.*iocp_mailbox_take\(&worker->mailbox, &letter\);)/;; left--) {\1\n        if (left == 0)\n            return;/|a letter is taken for which there is no room
+job-forgotten|worker/jobs.c|s/            job->flushed_at = worker->traffic\.tail;\n        \}\n        append\(jobs, job\);/            job->flushed_at = worker->traffic.tail;\n        }/|a job that goes on is forgotten
+jobs-not-released|worker/worker.c|s/    iocp_worker_release_jobs\(worker\);\n//|a worker closes with a job that nobody hears of
+job-after-its-end|worker/jobs.c|s/            if \(!more\)\n                continue;[^\n]*\n//|a job runs on after it said that nothing is left
 post-taken-before-open|worker/mailbox.c|s/atomic_init\(&mailbox->tail, UNOPENED\);/atomic_init(\&mailbox->tail, 0);/|a post is accepted that no worker is there for
 post-wakes-nobody|worker/mailbox.c|s/atomic_store_explicit\(&mailbox->asleep, true, memory_order_relaxed\);/;/|a post does not end a sleep
 silent-before-notice|connection/send_queue.c|s/index == IOCP_NODE_NONE && !has_mark/index == IOCP_NODE_NONE/|nobody hears that what was sent with a notification has left

@@ -39,6 +39,8 @@ enum {
     IOCP_SHUTDOWNS_MAX = 64,             /* shutdowns a worker has with its driver at a time */
     IOCP_FLUSH_SLOTS_MAX = IOCP_DRIVER_EVENTS_MAX / 2, /* connections one flush services */
 
+    IOCP_JOB_SENDS_MAX = IOCP_FLUSH_SLOTS_MAX, /* sends that the jobs of a worker make in one turn of its loop */
+
     IOCP_TIMERS_MAX = 1 << 20,           /* per worker */
     IOCP_ACCEPTS_PER_SECOND_MAX = 10 * 1000 * 1000,
 

@@ -71,6 +71,27 @@ void iocp_shared_bytes_release(iocp_shared_bytes *shared); /* Thread: any */
 /* Queues shared bytes by reference; the queue holds its own reference until sent. O(1). */
 int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_bytes *shared);
 
+/* The same for bytes that go to many, of whom some do not read: a connection takes them only while it has at most
+ * limit_bytes unsent with them, or none before them. Beyond that, or beyond its cap, it is refused (-EAGAIN; -EMSGSIZE if
+ * the bytes alone are over the cap) whatever the port's overflow_policy. So is one behind a full socket while half of the
+ * worker's queue nodes are taken: small messages to those who do not read leave room for all others. -ENOBUFS is for a
+ * connection that keeps up: memory is short until the next wait has sent some. Otherwise as iocp_send_shared. */
+int iocp_send_shared_within(iocp_worker *worker, iocp_token connection, iocp_shared_bytes *shared, uint32_t limit_bytes);
+
+/* Sends shared bytes from any thread: one letter to the connection's worker, which queues them as iocp_send_shared when it
+ * takes the letter out. No completion tells of it. Where the connection does not take them (it is gone, over its cap, or
+ * there is no memory) they are dropped, which the field dropped_sends counts; at the cap the overflow_policy applies. The
+ * letter holds a reference of its own. Letters of one thread arrive in the order of its calls, posts among them.
+ * Results and thread as of iocp_port_post. */
+int iocp_port_send(iocp_port *port, iocp_token connection, iocp_shared_bytes *shared);
+
+/* Why a connection would be refused by every call on it: 0 if it is open, -ENOTCONN if it is closed or closing, -EXDEV if
+ * it is another worker's, -EPERM on another thread than the owner's. Thread: any. */
+int iocp_connection_refusal(const iocp_worker *worker, iocp_token connection);
+
+/* Ends a connection that took too little of what was sent to it: CLOSED(send_overflow). */
+int iocp_overflow(iocp_worker *worker, iocp_token connection);
+
 /* A draft is one send that is written piece by piece, into the memory that it leaves from. Nothing of it is queued
  * before iocp_draft_send, and then all of it; its place among the sends is that of this call.
  *

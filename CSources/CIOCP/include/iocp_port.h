@@ -155,6 +155,8 @@ typedef enum iocp_letter_kind : uint8_t {
     IOCP_LETTER_VALUE = 0,     /* a number */
     IOCP_LETTER_REFERENCE = 1, /* an object of the application's */
     IOCP_LETTER_CONNECT = 2,   /* a connect that the worker is to begin, or to give up */
+    IOCP_LETTER_SEND = 3,      /* shared bytes that the worker sends itself: iocp_port_send */
+    IOCP_LETTER_JOB = 4,       /* work that the worker does itself: iocp_port_post_job */
 } iocp_letter_kind;
 
 typedef struct iocp_letter {
@@ -167,8 +169,30 @@ typedef struct iocp_letter {
 } iocp_letter;
 
 /* As iocp_port_post, for a letter of any kind: its POSTED completion has the kind as `detail`, the reference as `bytes` and
- * the value as `key`. A letter that is refused stays the caller's, with its reference. */
+ * the value as `key`. The worker keeps letters of the kinds SEND and JOB to itself. A letter that is refused stays the
+ * caller's, with its reference. */
 int iocp_port_post_letter(iocp_port *port, uint32_t worker_index, const iocp_letter *letter);
+
+/* Work that a worker does itself, slice by slice, within its waits: so in a loop of any kind, and between two batches of
+ * completions. Its memory is its maker's, who fills run, release and context; the worker has it from the post until run
+ * says that nothing is left. */
+typedef struct iocp_job {
+    /* Does a slice of at most `most` sends, 1 or more, and says how many it did. With *more a later wait goes on, once
+     * every connection that this slice sent on was flushed, so a job never fills queues faster than they leave. Without,
+     * the worker has forgotten the job already, and it may be posted again, by another thread at once. Thread: the
+     * worker's. It must not wait. */
+    uint32_t (*run)(struct iocp_job *job, iocp_worker *worker, uint32_t most, bool *more);
+    /* The worker is closed before run said that nothing is left. `job` is an iocp_job. Thread: the worker's. */
+    void (*release)(void *job);
+    void *context;         /* the maker's */
+    struct iocp_job *next; /* the worker's */
+    uint32_t flushed_at;   /* the worker's */
+} iocp_job;
+
+/* Posts a job. It is posted again only after run said that nothing is left. A stop waits for jobs that were posted before
+ * it until its drain is over, so a job is to end then: iocp_worker_is_stopping. Results and thread as of iocp_port_post; a
+ * job that is refused stays the caller's. */
+int iocp_port_post_job(iocp_port *port, uint32_t worker_index, iocp_job *job);
 
 /* Begins to stop: no more accepts. Each worker hands out the posts that were accepted before, then STOPPING, while its
  * connections are open. What the application sends in answer leaves before the FIN: at the next wait the connections

@@ -34,7 +34,9 @@
           "Whether the worker sleeps in the kernel; an old heartbeat means a stall only while it does not.")           \
     FIELD(unsent_bytes, GAUGE, BYTES, SUM, "Bytes that wait for the transport, as of the latest wait.")                \
     FIELD(handler_errors, COUNTER, COUNT, SUM,                                                                         \
-          "Errors of handlers that ended a connection or were told to the handler itself.")
+          "Errors of handlers that ended a connection or were told to the handler itself.")                            \
+    FIELD(dropped_sends, COUNTER, COUNT, SUM,                                                                          \
+          "Sends from other threads that were dropped: the connection was gone or refused them.")
 
 /* The codes stand in pages: append only. 0 is what a reader makes of a code that it does not know. */
 #define IOCP_STATS_KINDS(KIND)                                                                                         \

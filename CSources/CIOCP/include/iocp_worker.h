@@ -29,6 +29,9 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
  * Returns 0, -ESHUTDOWN once closed, or -EPERM on another thread than the owner's. Thread: owner. */
 int iocp_worker_leave(iocp_worker *worker, uint64_t drain_ns);
 
+/* Whether the worker stops or leaves: a wait has seen it. Thread: owner; false on another. */
+bool iocp_worker_is_stopping(const iocp_worker *worker);
+
 /* Ends an attached worker: aborts what is left of its connections without completions, releases the driver, and gives
  * the thread its name and CPUs back. Leave first, and wait until -ECANCELED, for a graceful end.
  * Bytes still leased stay readable: their buffers, and the port, go with the last lease. The handle stays valid as long

@@ -5,43 +5,22 @@
 #include "expiry.h"
 #include "failure.h"
 #include "flush.h"
+#include "jobs.h"
+#include "letters.h"
 #include "outbox.h"
 #include "stopping.h"
-
-/* Room for whatever one more event or deadline may become. */
-static bool has_room(const iocp_worker *worker)
-{
-    return worker->out_count + IOCP_COMPLETIONS_PER_EVENT_MAX <= worker->out_capacity;
-}
 
 /* --- sources ------------------------------------------------------------------------------------------------ */
 
 static void take_events(iocp_worker *worker)
 {
-    while (worker->event_next < worker->event_count && has_room(worker))
+    while (worker->event_next < worker->event_count && iocp_worker_has_room(worker))
         iocp_worker_handle(worker, &worker->events[worker->event_next++]);
-}
-
-/* Posts may fill half of a batch, so that neither they nor the connections can starve the other. */
-static void take_posts(iocp_worker *worker)
-{
-    uint32_t taken = 0;
-    iocp_letter letter;
-    while (taken < worker->out_capacity / 2 && has_room(worker) && iocp_mailbox_take(&worker->mailbox, &letter)) {
-        iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_POSTED,
-                                                   .connection = letter.connection,
-                                                   .key = letter.value,
-                                                   .bytes = letter.reference,
-                                                   .detail = letter.kind});
-        taken++;
-    }
-    if (taken > 0)
-        IOCP_STATS_ADD(worker->stats, posts, taken);
 }
 
 static void take_timers(iocp_worker *worker)
 {
-    while (has_room(worker)) {
+    while (iocp_worker_has_room(worker)) {
         const uint32_t index = iocp_deadlines_pop(&worker->timers.wheel, worker->now_ns);
         if (index == IOCP_DEADLINE_NONE)
             return;
@@ -51,7 +30,7 @@ static void take_timers(iocp_worker *worker)
 
 static void take_deadlines(iocp_worker *worker)
 {
-    while (has_room(worker)) {
+    while (iocp_worker_has_room(worker)) {
         const uint32_t entry = iocp_deadlines_pop(&worker->deadlines, worker->now_ns);
         if (entry == IOCP_DEADLINE_NONE)
             break;
@@ -75,7 +54,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* How long the driver may sleep. */
 static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
 {
-    if (worker->out_count > 0 || iocp_worker_flush_incomplete(worker))
+    if (worker->out_count > 0 || iocp_worker_flush_incomplete(worker) || iocp_worker_has_jobs(worker))
         return 0;
     uint64_t sleep = least(iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns),
                            iocp_deadlines_wait_ns(&worker->timers.wheel, worker->now_ns));
@@ -185,7 +164,8 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         if (worker->event_next < worker->event_count) {
             take_events(worker); /* left over from a batch that did not fit */
         } else {
-            take_posts(worker);
+            iocp_worker_take_letters(worker);
+            iocp_worker_run_jobs(worker); /* before the stop is followed, which waits for them */
             take_deadlines(worker); /* for which the batch before had no room */
             iocp_worker_follow_stop(worker);
             if (iocp_worker_has_stopped(worker))

@@ -78,6 +78,11 @@ bool iocp_mailbox_has_letter(const iocp_mailbox *mailbox)
     return atomic_load_explicit(&cell->sequence, memory_order_acquire) == mailbox->head + 1;
 }
 
+const iocp_letter *iocp_mailbox_first(const iocp_mailbox *mailbox)
+{
+    return iocp_mailbox_has_letter(mailbox) ? &mailbox->cells[mailbox->head & mailbox->mask].letter : NULL;
+}
+
 bool iocp_mailbox_take(iocp_mailbox *mailbox, iocp_letter *letter)
 {
     if (!iocp_mailbox_has_letter(mailbox))

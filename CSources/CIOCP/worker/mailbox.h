@@ -44,6 +44,9 @@ void iocp_mailbox_open(iocp_mailbox *mailbox);
 bool iocp_mailbox_take(iocp_mailbox *mailbox, iocp_letter *letter);
 bool iocp_mailbox_has_letter(const iocp_mailbox *mailbox);
 
+/* The letter that the next take takes, or NULL. */
+const iocp_letter *iocp_mailbox_first(const iocp_mailbox *mailbox);
+
 /* Announces sleep; false when a letter is waiting already, and sleep must not begin. */
 bool iocp_mailbox_sleep(iocp_mailbox *mailbox);
 void iocp_mailbox_awake(iocp_mailbox *mailbox);

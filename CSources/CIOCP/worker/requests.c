@@ -118,6 +118,21 @@ int iocp_abort(iocp_worker *worker, iocp_token connection)
     return 0;
 }
 
+int iocp_overflow(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot;
+    const int result = iocp_worker_find_open(worker, connection, &slot);
+    if (result == 0)
+        iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
+    return result;
+}
+
+int iocp_connection_refusal(const iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot;
+    return iocp_worker_find_open(worker, connection, &slot);
+}
+
 int iocp_finish_sending(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot;

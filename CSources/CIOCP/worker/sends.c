@@ -183,6 +183,37 @@ int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_byt
     return queued(worker, slot, iocp_send_queue_shared(&worker->pool, &slot->queue, shared), count_bytes);
 }
 
+/* Half of the nodes that are not kept for those who keep up. Peers who do not read would otherwise take them all with small
+ * messages, and leave two for everybody else. */
+static bool queues_are_half_full(const iocp_send_pool *pool)
+{
+    return pool->used_count >= (pool->node_count - pool->reserve_count) / 2;
+}
+
+/* Why one of many may not have so many bytes more, whatever the policy of its port. */
+static int refusal_within(const iocp_worker *worker, const iocp_slot *slot, uint32_t count_bytes, uint32_t limit_bytes)
+{
+    const uint64_t unsent_bytes = (uint64_t)slot->queue.unsent_bytes + count_bytes;
+    const uint32_t cap_bytes = iocp_worker_marks(worker, slot)->cap_bytes;
+    if (count_bytes > cap_bytes)
+        return -EMSGSIZE;
+    const bool over = unsent_bytes > cap_bytes || (slot->queue.unsent_bytes > 0 && unsent_bytes > limit_bytes);
+    return over || (slot->flags & IOCP_SLOT_STALLED && queues_are_half_full(&worker->pool)) ? -EAGAIN : 0;
+}
+
+int iocp_send_shared_within(iocp_worker *worker, iocp_token connection, iocp_shared_bytes *shared, uint32_t limit_bytes)
+{
+    iocp_slot *slot;
+    int result = find_sender(worker, connection, &slot);
+    if (result < 0)
+        return result;
+    result = refusal_within(worker, slot, iocp_shared_bytes_count(shared), limit_bytes);
+    if (result < 0)
+        return refuse(worker, slot, result);
+    result = iocp_send_shared(worker, connection, shared);
+    return result == -ENOBUFS && slot->flags & IOCP_SLOT_STALLED ? -EAGAIN : result;
+}
+
 int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key)
 {
     iocp_slot *slot;

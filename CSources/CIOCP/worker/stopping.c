@@ -26,11 +26,18 @@ static void each_connection(iocp_worker *worker, bool abort)
     }
 }
 
+/* Jobs send what came before the stop, which must not lie behind the FIN; the drain bounds how long they may. */
+static bool has_done_jobs(const iocp_worker *worker)
+{
+    return !iocp_worker_has_jobs(worker) || worker->now_ns >= iocp_worker_drain_ends_ns(worker);
+}
+
 /* The application still has every connection, and every post from before the stop. No accept is outstanding, so no
  * connection will open that it could not take leave of. */
 static bool may_say_so(const iocp_worker *worker)
 {
-    return iocp_mailbox_was_read_to(&worker->mailbox, worker->posts_due) && worker->accepting.armed_count == 0 &&
+    return has_done_jobs(worker) &&
+           iocp_mailbox_was_read_to(&worker->mailbox, worker->posts_due) && worker->accepting.armed_count == 0 &&
            worker->accepting.held.count == 0;
 }
 

@@ -217,6 +217,7 @@ void iocp_worker_close(iocp_worker *worker)
                "an attached worker was closed or released on another thread than the one that attached it");
     iocp_lifetime *lifetime = worker->setup.lifetime;
     iocp_mailbox_discard(&worker->mailbox);
+    iocp_worker_release_jobs(worker);
     /* The driver first: until it is gone the kernel may still read what is queued. */
     if (worker->failure == 0)
         worker->operations->close(worker->driver);
@@ -283,6 +284,11 @@ const char *iocp_worker_driver_name(const iocp_worker *worker)
 uint32_t iocp_worker_slot_count(const iocp_worker *worker)
 {
     return worker->setup.config->connections_per_worker;
+}
+
+bool iocp_worker_is_stopping(const iocp_worker *worker)
+{
+    return iocp_worker_is_mine(worker) && worker->stop != IOCP_STOP_NONE;
 }
 
 uint64_t iocp_worker_now_ns(const iocp_worker *worker)

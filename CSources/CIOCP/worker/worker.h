@@ -10,6 +10,7 @@
  *   failure.c     the end of a worker whose driver failed
  *   flush.c       which slots are serviced now, and which starved receives try again
  *   service.c     what a slot needs now: receive, send, FIN, cancel, close
+ *   letters.c     what comes out of the mailbox;  jobs.c  work that other threads gave the worker to do itself
  *   events.c      one driver event: which slot, which change of state, which completion
  *   listeners.c   accepting, backing off, limits at the door
  *   stopping.c    the end of a worker: posts, STOPPING, closes
@@ -40,6 +41,7 @@
 #include "../include/iocp_worker.h"
 #include "../stats/page.h"
 #include "../system/topology.h"
+#include "jobs.h"
 #include "lifetime.h"
 #include "listeners.h"
 #include "mailbox.h"
@@ -106,6 +108,7 @@ struct iocp_worker {
     uint64_t unsent_bytes;      /* of all connections */
     uint64_t stalled_bytes;     /* of those behind full sockets */
     uint64_t leave_at_ns;       /* as the port's stop_at_ns, for this worker alone */
+    iocp_job_list jobs;         /* not done */
     uint64_t posts_due;         /* where the mailbox ended when the stop was seen */
     uint32_t shutdown_count;    /* shutdowns with the driver */
     bool spins;                 /* the last sleep or spin ended soon: look again before sleeping */
@@ -201,6 +204,12 @@ static inline const iocp_send_marks *iocp_worker_marks(const iocp_worker *worker
 static inline const iocp_timeouts *iocp_worker_timeouts(const iocp_worker *worker, const iocp_slot *slot)
 {
     return slot->flags & IOCP_SLOT_OWN_TIMEOUTS ? &iocp_slot_terms_of(&worker->table, slot)->timeouts : &worker->timeouts;
+}
+
+/* Room in the application's array for whatever one more letter, event or deadline may become. */
+static inline bool iocp_worker_has_room(const iocp_worker *worker)
+{
+    return worker->out_count + IOCP_COMPLETIONS_PER_EVENT_MAX <= worker->out_capacity;
 }
 
 /* --- lists --------------------------------------------------------------------------------------------------- */

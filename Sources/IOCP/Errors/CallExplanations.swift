@@ -196,6 +196,16 @@ extension Explanation {
         }
     }
 
+    static func topic(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EAGAIN:
+            Explanation(
+                "the message was published to nobody", error.detail ?? "a worker is behind",
+                "publish again later, or raise queueLimit or mailboxEntries")
+        default: ofConnection(error)
+        }
+    }
+
     // MARK: The rest of a connection's life
 
     static func receive(_ error: IOCPError) -> Explanation? { ofConnection(error) }

@@ -56,6 +56,7 @@ struct Explanation {
         case .setTimeouts: setTimeouts(error)
         case .socketOption: socketOption(error)
         case .upstream: upstream(error)
+        case .topic: topic(error)
         case .framing: framing(error)
         }
     }
@@ -115,6 +116,7 @@ extension IOCPError.Operation {
         case .setTimeouts: "setting timeouts"
         case .socketOption: "the socket option"
         case .upstream: "taking a connection"
+        case .topic: "the topic"
         case .framing: "cutting frames"
         }
     }

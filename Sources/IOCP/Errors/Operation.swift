@@ -73,6 +73,8 @@ extension IOCPError {
         case socketOption = 49
         /// Taking a connection of an ``UpstreamPool``, or making one.
         case upstream = 50
+        /// Subscribing to a ``Topic``, or publishing.
+        case topic = 51
 
         // Steps above the calls.
 

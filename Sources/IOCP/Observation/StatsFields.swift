@@ -48,6 +48,8 @@ extension StatsField {
     public static let unsentBytes = StatsField(IOCP_STATS_INDEX_unsent_bytes)
     /// Errors of handlers that ended a connection or were told to the handler itself.
     public static let handlerErrors = StatsField(IOCP_STATS_INDEX_handler_errors)
+    /// Sends from other threads that were dropped: the connection was gone or refused them.
+    public static let droppedSends = StatsField(IOCP_STATS_INDEX_dropped_sends)
 }
 
 extension WorkerStats {
@@ -97,4 +99,6 @@ extension WorkerStats {
     public var unsentBytes: UInt64 { raw.unsent_bytes }
     /// Errors of handlers that ended a connection or were told to the handler itself.
     public var handlerErrors: UInt64 { raw.handler_errors }
+    /// Sends from other threads that were dropped: the connection was gone or refused them.
+    public var droppedSends: UInt64 { raw.dropped_sends }
 }

@@ -2,8 +2,8 @@ import CIOCP
 
 /// One completion record: what happened, and to which connection.
 ///
-/// Windows: an `OVERLAPPED_ENTRY`. A copy of 32 bytes; bytes that were received stay in the batch until taken with
-/// ``CompletionBatch/takeBytes(at:)``.
+/// Windows: an `OVERLAPPED_ENTRY`. A copy of 32 bytes; what was received or posted stays in the batch until taken with
+/// ``CompletionBatch/takeBytes(at:)`` or ``CompletionBatch/takeObject(at:)``.
 @safe
 public struct Completion {
     public enum Event: Hashable, Sendable {
@@ -21,8 +21,10 @@ public struct Completion {
         case writable
         /// The connection's last completion.
         case closed(CloseReason)
-        /// A post.
+        /// A post of a number, which is the completion's ``key``.
         case posted
+        /// A post of an object: see ``CompletionBatch/takeObject(at:)``.
+        case postedObject
         /// A user timer fired, or ended early with ECANCELED.
         case timer(IOCPError?)
         /// The port stops, or this worker leaves it; once, behind every post that was accepted before. Connections are
@@ -62,7 +64,7 @@ public struct Completion {
         case IOCP_COMPLETION_SENT: .sent(unsafe raw.result < 0 ? IOCPError(result: raw.result, .notifyWhenSent) : nil)
         case IOCP_COMPLETION_WRITABLE: .writable
         case IOCP_COMPLETION_CLOSED: .closed(unsafe CloseReason(reason: raw.detail, result: raw.result))
-        case IOCP_COMPLETION_POSTED: .posted
+        case IOCP_COMPLETION_POSTED: unsafe PostedObject.isObject(raw) ? .postedObject : .posted
         case IOCP_COMPLETION_TIMER: .timer(unsafe raw.result < 0 ? IOCPError(result: raw.result, .timer) : nil)
         case IOCP_COMPLETION_STOPPING: .stopping
         case IOCP_COMPLETION_UNSENT_FELL:
@@ -74,7 +76,7 @@ public struct Completion {
 
 /// Room for the completions of one wait.
 ///
-/// Receive leases that were not taken are given back by the next wait, or when the batch goes. It may outlive its worker
+/// Receive leases and posted objects that were not taken are given back by the next wait, or when the batch goes. It may outlive its worker
 /// and its port. Thread: that of the worker whose completions are in it.
 @safe
 public struct CompletionBatch: ~Copyable {
@@ -96,7 +98,7 @@ public struct CompletionBatch: ~Copyable {
     }
 
     deinit {
-        for index in 0..<count { unsafe CompletionBatch.returnLease(&records[index], of: worker) }
+        for index in 0..<count { unsafe CompletionBatch.giveBack(&records[index], of: worker) }
         unsafe records.deallocate()
     }
 
@@ -115,9 +117,19 @@ public struct CompletionBatch: ~Copyable {
         return bytes
     }
 
+    /// Takes the object of a `postedObject` completion out of the batch; nil for another event, or when taken before. Cast it
+    /// to what was posted.
+    public mutating func takeObject(at index: Int) -> (any AnyObject & Sendable)? {
+        precondition(index >= 0 && index < count, "completion index out of bounds")
+        guard unsafe PostedObject.isOne(records[index]) else { return nil }
+        let object = unsafe PostedObject.take(from: records[index])
+        unsafe records[index].bytes = nil
+        return object
+    }
+
     @usableFromInline
     mutating func clear() {
-        for index in 0..<count { unsafe CompletionBatch.returnLease(&records[index], of: worker) }
+        for index in 0..<count { unsafe CompletionBatch.giveBack(&records[index], of: worker) }
         count = 0
     }
 
@@ -131,9 +143,12 @@ public struct CompletionBatch: ~Copyable {
         unsafe record.kind == IOCP_COMPLETION_RECEIVED && record.bytes != nil
     }
 
-    private static func returnLease(_ record: inout iocp_completion, of worker: OpaquePointer?) {
-        guard unsafe holdsLease(record) else { return }
-        unsafe iocp_lease_return(worker, record.detail)
+    private static func giveBack(_ record: inout iocp_completion, of worker: OpaquePointer?) {
+        if unsafe holdsLease(record) {
+            unsafe iocp_lease_return(worker, record.detail)
+        } else if unsafe PostedObject.isOne(record) {
+            _ = unsafe PostedObject.take(from: record)
+        }
         unsafe record.bytes = nil
     }
 }

@@ -24,6 +24,7 @@ public final class Worker {
     @usableFromInline
     enum Use { case free, batches, handler }
     @usableFromInline let connects = WorkerConnects()
+    @usableFromInline let topics = WorkerTopics()
     let home: WorkerHome
     /// The closures whose timers have not ended, by the timers' names.
     @usableFromInline var closures: [iocp_timer: () throws -> Void] = [:]
@@ -42,6 +43,7 @@ public final class Worker {
     /// CPUs back. For a graceful end, ``leave(drainingFor:)`` first. Traps on another thread than the worker's.
     deinit {
         if isAttached { unsafe iocp_worker_close(raw) }
+        topics.leaveAll()
     }
 
     public var index: Int { unsafe Int(iocp_worker_index(raw)) }
@@ -60,7 +62,7 @@ public final class Worker {
 
     /// Flushes what was queued since the last wait, then waits for completions.
     ///
-    /// Windows: `GetQueuedCompletionStatusEx`. Receive leases left in the batch are given back first.
+    /// Windows: `GetQueuedCompletionStatusEx`. Receive leases and posted objects left in the batch are given back first.
     /// - Parameter timeout: nil waits without limit; `.zero` polls, and so does a negative one.
     /// - Returns: how many completions are in the batch: 0 when the time ran out or a signal came.
     /// - Throws: ECANCELED once the port has stopped and everything was delivered, EPERM on another thread than the
@@ -77,6 +79,7 @@ public final class Worker {
         let result = unsafe iocp_worker_wait(
             raw, batch.records, UInt32(truncatingIfNeeded: batch.capacity), timeout.map(\.wholeNanoseconds) ?? .max)
         if result >= 0 {
+            if topics.isActive { unsafe topics.look(at: batch.records, count: Int(result), on: raw) }
             unsafe batch.fill(count: Int(result), worker: raw)
             return Int(result)
         }

@@ -65,6 +65,10 @@ public protocol ConnectionHandler: SendableMetatype {
     /// A post arrived. `connection` is the one it was posted to, nil if to the worker or if that connection is gone.
     mutating func posted(_ value: UInt64, to connection: IocpContext<State>?, on worker: Worker) throws(IOCPError)
 
+    /// An object that was posted arrived: cast it to what your threads post. `connection` as for a number.
+    mutating func posted(object: any AnyObject & Sendable, to connection: IocpContext<State>?, on worker: Worker)
+        throws(IOCPError)
+
     /// A timer of ``Worker/startTimer(after:for:key:)`` fired. With ECANCELED it was cancelled, its connection closed
     /// or the port stops.
     mutating func timerFired(key: UInt64, error: IOCPError?, connection: IocpContext<State>?, on worker: Worker)

@@ -31,6 +31,12 @@ extension ConnectionHandler {
         tell(.notTaken("posted(_:to:on:)"), in: .posted, on: worker)
     }
     @inlinable
+    public mutating func posted(
+        object: any AnyObject & Sendable, to connection: IocpContext<State>?, on worker: Worker
+    ) throws(IOCPError) {
+        tell(.notTaken("posted(object:to:on:)"), in: .postedObject, on: worker)
+    }
+    @inlinable
     public mutating func timerFired(
         key: UInt64, error: IOCPError?, connection: IocpContext<State>?, on worker: Worker
     ) throws(IOCPError) {

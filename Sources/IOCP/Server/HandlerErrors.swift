@@ -9,6 +9,8 @@ public import Musl
 /// Where an error of ``ConnectionHandler/failed(_:in:on:)`` comes from: a method of the handler, or what stands for one.
 public enum HandlerMethod: Hashable, Sendable {
     case opened, connectFailed, received, peerFinished, sent, unsentFell, writable, posted, timerFired, stopping
+    /// ``ConnectionHandler/posted(object:to:on:)``.
+    case postedObject
     /// A closure of ``Worker/schedule(after:for:_:)``.
     case scheduled
 }

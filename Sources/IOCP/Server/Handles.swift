@@ -31,6 +31,8 @@ public enum Handles {
     public protocol Closed: ConnectionHandler {}
     /// Has ``ConnectionHandler/posted(_:to:on:)``.
     public protocol Posted: ConnectionHandler {}
+    /// Has ``ConnectionHandler/posted(object:to:on:)``.
+    public protocol PostedObject: ConnectionHandler {}
     /// Has ``ConnectionHandler/timerFired(key:error:connection:on:)``.
     public protocol TimerFired: ConnectionHandler {}
     /// Has ``ConnectionHandler/stopping(_:on:)``.
@@ -133,6 +135,19 @@ extension Handles.Posted {
     public mutating func posted(_ value: UInt64, to connection: IocpContext<State>?, on worker: Worker)
         throws(IOCPError)
     {}
+}
+
+extension Handles.PostedObject {
+    @available(
+        *, unavailable,
+        message: """
+            Handles.PostedObject has 'func posted(object: any AnyObject & Sendable, to connection: IocpContext<State>?, \
+            on worker: Worker) throws(IOCPError)'
+            """
+    )
+    public mutating func posted(
+        object: any AnyObject & Sendable, to connection: IocpContext<State>?, on worker: Worker
+    ) throws(IOCPError) {}
 }
 
 extension Handles.TimerFired {

@@ -35,6 +35,7 @@ extension Worker {
                 if count == -ECANCELED { return }
                 throw IOCPError(result: count, .wait)
             }
+            if topics.isActive { unsafe topics.look(at: batch, count: max(0, Int(count)), on: raw) }
             for index in 0..<max(0, Int(count)) {
                 unsafe dispatch(batch[index], &handler, &pool)
             }
@@ -131,6 +132,10 @@ extension Worker {
                 guard let context else { break }
                 handler.closed(context, reason: self.reason(ofClosed: context.token, reason))
                 pool.remove(context)
+            case .postedObject:
+                method = .postedObject
+                let object = unsafe PostedObject.take(from: record)
+                try handler.posted(object: object, to: context, on: self)
             case .posted:
                 if let letter = unsafe ConnectRequest.take(from: record) {
                     let (step, key) = connects.take(letter, on: self)

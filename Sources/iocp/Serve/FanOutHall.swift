@@ -1,34 +1,22 @@
 #if Command
+import IOCP
 import Synchronization
 
-/// What the workers of a fan-out have in common: how many bytes of frames are on their way to each of them, and what was
-/// refused.
+/// What the workers of a fan-out have in common: the topic that brings each frame to all connections, and what was refused.
 final class FanOutHall: Sendable {
-    private let lent: [Lent]
+    let frames: Topic
     private let refusedParts = Atomic(0)
 
-    private final class Lent: Sendable {
-        let bytes = Atomic(0)
+    /// A connection may have so many bytes unsent.
+    static func unsentMax(frameBytes: Int) -> Int { max(1 << 20, 16 * frameBytes) }
+
+    init(frameBytes: Int) {
+        frames = Topic(unsentLimit: FanOutHall.unsentMax(frameBytes: frameBytes), queueLimit: 1 << 17)
     }
 
-    /// Frames in the mailbox of one worker. A frame is lent beyond it only where nothing else is.
-    private static let lentBytesMax = 64 << 20
-
-    init(workers: Int) {
-        lent = (0..<workers).map { _ in Lent() }
-    }
-
-    /// Reserves room for a frame on its way to a worker; returns whether there is any. Without, the frame is dropped for
-    /// all of that worker's connections: it is behind.
-    func lend(_ bytes: Int, to worker: Int) -> Bool {
-        let total = lent[worker].bytes.add(bytes, ordering: .relaxed).newValue
-        if total <= FanOutHall.lentBytesMax || total == bytes { return true }
-        giveBack(bytes, of: worker)
-        return false
-    }
-
-    func giveBack(_ bytes: Int, of worker: Int) {
-        lent[worker].bytes.subtract(bytes, ordering: .relaxed)
+    /// Sends a frame to all but its sender. While a worker is behind, it is dropped for all.
+    func publish(_ frame: SharedBytes, from sender: Connection) {
+        try? frames.publish(frame, except: sender)
     }
 
     /// A connection was ended for want of room for its part of a frame. Said once, and counted.

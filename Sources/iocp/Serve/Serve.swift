@@ -90,9 +90,9 @@ struct Serve: ParsableCommand {
         configuration.spinBeforeSleep = .microseconds(spin)
         if let fanOut {
             FanOutHandler.configure(&configuration, frameBytes: fanOut)
-            let hall = FanOutHall(workers: 1_024)
-            try serve(configuration, until: signals) { worker throws(IOCPError) in
-                FanOutHandler(frameBytes: fanOut, hall, worker)
+            let hall = FanOutHall(frameBytes: fanOut)
+            try serve(configuration, until: signals) { _ throws(IOCPError) in
+                FanOutHandler(frameBytes: fanOut, hall)
             }
             if let summary = hall.summary { Console.complain(summary) }
             return

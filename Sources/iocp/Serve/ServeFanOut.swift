@@ -3,20 +3,18 @@ import IOCP
 
 /// Sends each frame that a connection sent, of a fixed size, to every other connection on all workers.
 ///
-/// A frame is copied once, out of the receive buffer; all receivers share that copy. A receiver whose unsent bytes are
-/// at their cap, or a worker whose mailbox or send queues are full, does without the frame: it is dropped whole and counted as a refused
-/// send where a connection refused it. The sender is never held back.
-struct FanOutHandler: ConnectionHandler, Handles.Opened, Handles.Closed, Handles.Posted {
+/// A frame is copied once, out of the receive buffer; all receivers share that copy: they are the subscribers of a topic. A
+/// receiver whose unsent bytes are at their cap does without the frame, and is counted as a refused send. While one of the
+/// workers is behind, frames are dropped whole for all. The sender is never held back.
+struct FanOutHandler: ConnectionHandler, Handles.Opened, Handles.Closed {
     typealias State = FanOutMember
 
     private let frameBytes: Int
-    private let worker: Worker
     private let hall: FanOutHall
-    private var members: [IocpContext<State>] = []
     private var parts = FanOutParts()
 
-    init(frameBytes: Int, _ hall: FanOutHall, _ worker: Worker) {
-        (self.frameBytes, self.hall, self.worker) = (frameBytes, hall, worker)
+    init(frameBytes: Int, _ hall: FanOutHall) {
+        (self.frameBytes, self.hall) = (frameBytes, hall)
     }
 
     /// So many frames may be queued on a worker, all receivers together: 25 for each of 10,000.
@@ -24,7 +22,7 @@ struct FanOutHandler: ConnectionHandler, Handles.Opened, Handles.Closed, Handles
 
     /// - Parameter configuration: changed so that a connection may have that number of frames unsent.
     static func configure(_ configuration: inout PortConfiguration, frameBytes: Int) {
-        let unsentMax = max(1 << 20, 16 * frameBytes)
+        let unsentMax = FanOutHall.unsentMax(frameBytes: frameBytes)
         configuration.overflowPolicy = .refuse
         configuration.sendCap = unsentMax
         configuration.sendHighWatermark = unsentMax
@@ -35,18 +33,12 @@ struct FanOutHandler: ConnectionHandler, Handles.Opened, Handles.Closed, Handles
 
     mutating func makeState() -> State { State() }
 
-    mutating func opened(_ connection: IocpContext<State>) {
-        connection.state.place = members.count
-        members.append(connection)
+    func opened(_ connection: IocpContext<State>) throws(IOCPError) {
+        try connection.subscribe(to: hall.frames)
     }
 
     mutating func closed(_ connection: IocpContext<State>, reason: CloseReason) {
         parts.drop(connection)
-        let place = connection.state.place
-        let last = members.removeLast()
-        guard last !== connection else { return }
-        members[place] = last
-        last.state.place = place
     }
 
     // MARK: Frames
@@ -61,13 +53,12 @@ struct FanOutHandler: ConnectionHandler, Handles.Opened, Handles.Closed, Handles
             let piece = bytes.extracting(offset..<end)
             offset = end
             if piece.byteCount == frameBytes {
-                try publish(try SharedBytes(piece), from: connection)
+                hall.publish(try SharedBytes(piece), from: connection.connection)
             } else if piece.byteCount < due {
                 parts.add(piece, to: connection)
                 refuseOldest()
             } else {
-                let frame = try parts.complete(connection, with: piece)
-                try publish(frame, from: connection)
+                hall.publish(try parts.complete(connection, with: piece), from: connection.connection)
             }
         }
     }
@@ -82,41 +73,10 @@ struct FanOutHandler: ConnectionHandler, Handles.Opened, Handles.Closed, Handles
             hall.refusedPart()
         }
     }
-
-    private func publish(_ frame: SharedBytes, from sender: IocpContext<State>) throws(IOCPError) {
-        send(frame, except: sender.state.place)
-        for other in 0..<worker.port.workerCount where other != worker.index {
-            guard hall.lend(frame.count, to: other) else { continue }
-            // The post carries a reference, which the other worker takes over.
-            let reference = unsafe Unmanaged.passRetained(frame)
-            do throws(IOCPError) {
-                try worker.port.post(unsafe UInt64(UInt(bitPattern: reference.toOpaque())), toWorker: other)
-            } catch {
-                unsafe reference.release()
-                hall.giveBack(frame.count, of: other)
-            }
-        }
-    }
-
-    mutating func posted(_ value: UInt64, to connection: IocpContext<State>?, on worker: Worker) {
-        guard let pointer = unsafe UnsafeRawPointer(bitPattern: UInt(value)) else { return }
-        let frame = unsafe Unmanaged<SharedBytes>.fromOpaque(pointer).takeRetainedValue()
-        hall.giveBack(frame.count, of: worker.index)
-        send(frame, except: nil)
-    }
-
-    private func send(_ frame: SharedBytes, except sender: Int?) {
-        for index in members.indices where index != sender {
-            // EAGAIN and ENOBUFS: it does not read, and does without. ENOTCONN: it is closing.
-            try? members[index].send(frame)
-        }
-    }
 }
 
 /// What a connection of a fan-out remembers.
 struct FanOutMember {
-    /// Its place among the members of its worker.
-    var place = 0
     /// The part of a frame that came so far; empty between frames.
     var part: [UInt8] = []
     /// Its neighbours in the order in which parts grew last.

@@ -407,6 +407,15 @@ enum ErrorSentences {
                 ),
             ])
         + of(
+            .topic,
+            [
+                (
+                    EAGAIN,
+                    "the message was published to nobody (EAGAIN): DETAIL: publish again later, or raise queueLimit or "
+                        + "mailboxEntries"
+                )
+            ] + ofConnection)
+        + of(
             .framing,
             [
                 (

@@ -46,6 +46,9 @@ struct Behaviour: Sendable {
     var posted: @Sendable (UInt64, Context?, Worker) throws(IOCPError) -> Void = {
         (_: UInt64, _: Context?, _: Worker) throws(IOCPError) in
     }
+    var postedObject: @Sendable (any AnyObject & Sendable, Context?, Worker) throws(IOCPError) -> Void = {
+        (_: any AnyObject & Sendable, _: Context?, _: Worker) throws(IOCPError) in
+    }
     var writable: @Sendable (Context) throws(IOCPError) -> Void = { (_: Context) throws(IOCPError) in }
     var timerFired: @Sendable (UInt64, IOCPError?, Worker) throws(IOCPError) -> Void = {
         (_: UInt64, _: IOCPError?, _: Worker) throws(IOCPError) in
@@ -55,7 +58,7 @@ struct Behaviour: Sendable {
 
 struct AuditedHandler:
     ConnectionHandler, Handles.Opened, Handles.ConnectFailed, Handles.PeerFinished, Handles.Sent, Handles.Writable,
-    Handles.Closed, Handles.Posted, Handles.TimerFired, Handles.Stopped
+    Handles.Closed, Handles.Posted, Handles.PostedObject, Handles.TimerFired, Handles.Stopped
 {
     let behaviour: Behaviour
     let ledger: Ledger
@@ -97,6 +100,12 @@ struct AuditedHandler:
 
     func posted(_ value: UInt64, to connection: IocpContext<Counted>?, on worker: Worker) throws(IOCPError) {
         try behaviour.posted(value, connection, worker)
+    }
+
+    func posted(object: any AnyObject & Sendable, to connection: IocpContext<Counted>?, on worker: Worker)
+        throws(IOCPError)
+    {
+        try behaviour.postedObject(object, connection, worker)
     }
 
     func writable(_ connection: IocpContext<Counted>) throws(IOCPError) {

@@ -268,6 +268,8 @@ static void act_once(application *application)
     case 4:
         if (random_below(random, 64) < habits->listen)
             application_use_listeners(application);
+        else
+            application_post_job(application);
         return;
     default:
         break;

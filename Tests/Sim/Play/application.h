@@ -38,6 +38,9 @@ typedef struct application {
     uint32_t stale_count;
     uint64_t next_key;
     uint64_t next_post;
+    iocp_job job;
+    uint32_t job_slices;  /* that it still has */
+    bool has_job;         /* the worker has it */
     bool posts_no_more;
     bool replies_no_more;    /* what it sends is chosen by the scenario alone */
     uint32_t next_stream; /* of bytes it makes up */
@@ -119,6 +122,11 @@ void application_check_answer(application *application, ledger_life *life, int r
 /* A send of so many bytes was taken whole or not at all; `before` it so many were unsent. */
 void application_check_whole(const application *application, const ledger_life *life, int result, uint32_t count_bytes,
                              uint64_t before);
+
+/* --- jobs.c -------------------------------------------------------------------------------------------------- */
+
+/* Gives the worker its job, unless it has it. */
+void application_post_job(application *application);
 
 /* --- writing.c ---------------------------------------------------------------------------------------------- */
 

@@ -30,6 +30,13 @@ struct StoppingWithoutConnections: ConnectionHandler, Handles.Stopping {
     func stopping(on worker: Worker) throws(IOCPError) {}
 }
 
+struct PostedObjectOfItsOwnType: ConnectionHandler, Handles.PostedObject {
+    // expected-error@-1 {{does not conform to protocol 'ConnectionHandler'}}
+    // expected-error@-2 {{Handles.PostedObject has 'func posted(object: any AnyObject & Sendable, to connection: }}
+    func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
+    func posted(object: String, to connection: IocpContext<Void>?, on worker: Worker) throws(IOCPError) {}
+}
+
 struct Many:
     ConnectionHandler, Handles.Started, Handles.ConnectFailed, Handles.PeerFinished, Handles.Sent, Handles.UnsentFell,
     Handles.Writable, Handles.Posted, Handles.TimerFired, Handles.Failed, Handles.Stopped

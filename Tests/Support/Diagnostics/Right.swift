@@ -44,7 +44,7 @@ struct Generic<Element>: ConnectionHandler, Handles.Closed {
 
 struct All:
     ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.PeerFinished, Handles.Sent,
-    Handles.UnsentFell, Handles.Writable, Handles.Closed, Handles.Posted, Handles.TimerFired, Handles.Stopping,
+    Handles.UnsentFell, Handles.Writable, Handles.Closed, Handles.Posted, Handles.PostedObject, Handles.TimerFired, Handles.Stopping,
     Handles.Failed, Handles.Stopped
 {
     struct State {
@@ -71,6 +71,7 @@ struct All:
     func writable(_ connection: Context) throws(IOCPError) {}
     func closed(_ connection: Context, reason: CloseReason) {}
     func posted(_ value: UInt64, to connection: Context?, on worker: Worker) throws(IOCPError) {}
+    func posted(object: any AnyObject & Sendable, to connection: Context?, on worker: Worker) throws(IOCPError) {}
     func timerFired(key: UInt64, error: IOCPError?, connection: Context?, on worker: Worker) throws(IOCPError) {}
     func stopping(_ connections: borrowing ConnectionPool<State>, on worker: Worker) throws(IOCPError) {
         try connections.forEach { connection throws(IOCPError) in try connection.send("bye") }

@@ -1,0 +1,46 @@
+/* What any thread hands to a worker: posts, sends and jobs, each a letter in the worker's mailbox. */
+#include <errno.h>
+
+#include "port_state.h"
+
+int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value)
+{
+    const iocp_letter letter = {.connection = connection, .value = value, .kind = IOCP_LETTER_VALUE};
+    return iocp_port_post_letter(port, worker_index, &letter);
+}
+
+int iocp_port_post_letter(iocp_port *port, uint32_t worker_index, const iocp_letter *letter)
+{
+    if (worker_index >= port->config.worker_count)
+        return -EINVAL;
+    iocp_worker *worker = &port->workers[worker_index];
+    const int result = iocp_mailbox_put(&worker->mailbox, letter);
+    if (result == 0 && iocp_mailbox_wake_due(&worker->mailbox))
+        iocp_worker_wake(worker);
+    /* A worker that is not open yet will never be once the port has stopped. */
+    if (result == -ENXIO && atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
+        return -ESHUTDOWN;
+    return result;
+}
+
+static void release_shared(void *reference)
+{
+    iocp_shared_bytes_release(reference);
+}
+
+int iocp_port_send(iocp_port *port, iocp_token connection, iocp_shared_bytes *shared)
+{
+    const iocp_letter letter = {
+        .connection = connection, .reference = shared, .release = release_shared, .kind = IOCP_LETTER_SEND};
+    iocp_shared_bytes_retain(shared);
+    const int result = iocp_port_post_letter(port, iocp_token_worker(connection), &letter);
+    if (result < 0)
+        iocp_shared_bytes_release(shared);
+    return result;
+}
+
+int iocp_port_post_job(iocp_port *port, uint32_t worker_index, iocp_job *job)
+{
+    const iocp_letter letter = {.reference = job, .release = job->release, .kind = IOCP_LETTER_JOB};
+    return iocp_port_post_letter(port, worker_index, &letter);
+}

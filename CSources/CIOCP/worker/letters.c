@@ -1,0 +1,61 @@
+/* Letters from other threads: which of them become completions, and how the others are carried out. */
+#include "letters.h"
+
+#include "jobs.h"
+#include "outbox.h"
+
+static void emit_posted(iocp_worker *worker, const iocp_letter *letter)
+{
+    iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_POSTED,
+                                               .connection = letter->connection,
+                                               .key = letter->value,
+                                               .bytes = letter->reference,
+                                               .detail = letter->kind});
+    IOCP_STATS_ADD(worker->stats, posts, 1);
+}
+
+/* Nobody waits for the result, so a refusal is counted. */
+static void carry_out_send(iocp_worker *worker, const iocp_letter *letter)
+{
+    iocp_shared_bytes *shared = letter->reference;
+    if (iocp_send_shared(worker, letter->connection, shared) < 0)
+        IOCP_STATS_ADD(worker->stats, dropped_sends, 1);
+    iocp_shared_bytes_release(shared);
+}
+
+static void open_letter(iocp_worker *worker, const iocp_letter *letter)
+{
+    switch (letter->kind) {
+    case IOCP_LETTER_VALUE:
+    case IOCP_LETTER_REFERENCE:
+    case IOCP_LETTER_CONNECT:
+        emit_posted(worker, letter);
+        return;
+    case IOCP_LETTER_SEND:
+        carry_out_send(worker, letter);
+        return;
+    case IOCP_LETTER_JOB:
+        iocp_worker_add_job(worker, letter->reference);
+        return;
+    }
+    IOCP_CHECK(false, "a letter of an unknown kind was posted");
+}
+
+/* A send behind a post waits until the application has seen the post, and may have sent because of it. */
+static bool may_open(const iocp_worker *worker, const iocp_letter *letter)
+{
+    return iocp_worker_has_room(worker) && (letter->kind != IOCP_LETTER_SEND || worker->out_count == 0);
+}
+
+/* Half of a batch at most, so that neither letters nor connections can starve the other. */
+void iocp_worker_take_letters(iocp_worker *worker)
+{
+    for (uint32_t left = worker->out_capacity / 2; left > 0; left--) {
+        const iocp_letter *first = iocp_mailbox_first(&worker->mailbox);
+        if (first == NULL || !may_open(worker, first))
+            return;
+        iocp_letter letter;
+        iocp_mailbox_take(&worker->mailbox, &letter);
+        open_letter(worker, &letter);
+    }
+}
