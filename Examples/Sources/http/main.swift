@@ -10,17 +10,18 @@ struct WebServer: ConnectionHandler {
         var isLeaving = false  // bytes of the same batch still come after a close
     }
     struct Page {
-        let head: String, body: String
+        let head: [UInt8], body: [UInt8]
 
         init(_ status: String, _ body: String? = nil, type: String = "text/plain", fields: String = "") {
-            self.body = body ?? "\(status)\n"
-            head = "HTTP/1.1 \(status)\r\nServer: iocp\r\n\(fields)Content-Type: \(type)\r\n"
-                + "Content-Length: \(self.body.utf8.count)\r\n"
+            self.body = Array((body ?? "\(status)\n").utf8)
+            let fields = "Server: iocp\r\n\(fields)Content-Type: \(type)\r\nContent-Length: \(self.body.count)\r\n"
+            head = Array("HTTP/1.1 \(status)\r\n\(fields)".utf8)
         }
     }
 
     let worker: Worker
-    var date = "", dateEnds = Duration.zero
+    var date: [UInt8] = [], dateEnds = Duration.zero
+    var message: [UInt8] = []  // kept, so that a response allocates nothing
     let notAllowed = Page("405 Method Not Allowed", fields: "Allow: GET, HEAD\r\n")
     let pages = [
         "/": Page("200 OK", "<!doctype html><title>iocp</title><a href=/hello>hello</a>\n", type: "text/html"),
@@ -32,7 +33,10 @@ struct WebServer: ConnectionHandler {
 
     mutating func received(_ bytes: RawSpan, on client: IocpContext<Client>) throws(IOCPError) {
         var input = bytes
-        if worker.now >= dateEnds { (date, dateEnds) = ("Date: \(internetDate())\r\n", worker.now + .seconds(1)) }
+        if worker.now >= dateEnds {
+            date = Array("Date: \(internetDate())\r\n".utf8)
+            dateEnds = worker.now + .seconds(1)
+        }
         do throws(IOCPError) {
             while !client.state.isLeaving {
                 let skipped = min(client.state.bodyByteCount, input.byteCount)
@@ -48,7 +52,7 @@ struct WebServer: ConnectionHandler {
         }
     }
 
-    func read(_ line: RawSpan, from client: IocpContext<Client>) throws(IOCPError) {
+    mutating func read(_ line: RawSpan, from client: IocpContext<Client>) throws(IOCPError) {
         do throws(Refusal) {
             guard try client.state.request.read(line) else { return }
         } catch {
@@ -63,15 +67,15 @@ struct WebServer: ConnectionHandler {
     }
 
     /// Throws if too much is unsent, which ends the connection: the client does not read.
-    func reply(_ page: Page, to client: IocpContext<Client>, keepsAlive: Bool, withBody: Bool = true)
+    mutating func reply(_ page: Page, to client: IocpContext<Client>, keepsAlive: Bool, withBody: Bool = true)
         throws(IOCPError)
     {
-        try client.send { parts throws(IOCPError) in
-            try parts.append(page.head)
-            try parts.append(date)
-            try parts.append(keepsAlive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n")
-            if withBody { try parts.append(page.body) }
-        }
+        message.removeAll(keepingCapacity: true)
+        message += page.head
+        message += date
+        message += (keepsAlive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n").utf8
+        if withBody { message += page.body }
+        try client.send(message)
         client.state.isLeaving = !keepsAlive
         if !keepsAlive { client.close() }
     }
