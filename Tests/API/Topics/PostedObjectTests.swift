@@ -217,7 +217,7 @@ extension RealSockets {
         @Test("a raw loop needs to do nothing for it", arguments: testedDrivers)
         func raw(driver: Driver) async throws {
             let port = try CompletionPort(oneWorker(driver))
-            let address = try port.listen(host: "127.0.0.1", port: 0)
+            let address = try port.listen(host: "127.0.0.1", port: 0).address!
             try await onThreads(1) { _ in
                 let worker = try port.attachWorker()
                 let peer = try Peer.connect(port: address.port)

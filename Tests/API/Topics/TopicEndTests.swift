@@ -135,7 +135,7 @@ extension RealSockets {
             configuration.workers = 2
             configuration.lingerTimeout = .milliseconds(500)
             let port = try CompletionPort(configuration)
-            let address = try port.listen(host: "127.0.0.1", port: 0)
+            let address = try port.listen(host: "127.0.0.1", port: 0).address!
             let topic = Topic()
             let leaves = Locked(false)
             let stays = Locked(0)

@@ -50,7 +50,7 @@ extension RealSockets {
             configuration.driver = driver
             configuration.workers = 2
             let server = try IOCPServer(configuration) { worker in Feed(port: worker.port) }
-            let port = try server.listen(host: "127.0.0.1", port: 0).port
+            let port = try server.listen(host: "127.0.0.1", port: 0).address!.port
             let peers = try (0..<10).map { _ in try Peer.connect(port: port) }
             try await eventually("all are subscribed") { prices.subscriberCount == 10 }
             try peers[0].send([1])

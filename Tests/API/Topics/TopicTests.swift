@@ -186,7 +186,7 @@ extension RealSockets {
         func raw(driver: Driver) async throws {
             let topic = Topic()
             let port = try CompletionPort(oneWorker(driver))
-            let address = try port.listen(host: "127.0.0.1", port: 0)
+            let address = try port.listen(host: "127.0.0.1", port: 0).address!
             try await onThreads(1) { _ in
                 let worker = try port.attachWorker()
                 var peers = try (0..<4).map { _ in try Peer.connect(port: address.port) }
