@@ -11,6 +11,7 @@ import Testing
         "handle_send": Errors.noMemory,
         "handle_watch": [Errno(ECANCELED)], // every connection that is resumed ends its watch with it
         "watched_result": [Errno(ECANCELED)],
+        "iocp_send_shared_within": [Errno(ENOBUFS)], // the worker's own answer, when its queue nodes are short
         "look_at": Errors.askAgain,
         "iocp_worker_accepted": Errors.acceptAgain,
         "iocp_worker_fail": Errors.reset,
