@@ -103,13 +103,4 @@ final class Chat: ConnectionHandler, Handles.Opened, Handles.Writable, Handles.C
 }
 
 let arguments = Arguments()
-var termination = Termination()
-do {
-    let server = try IOCPServer(arguments.configuration) { [chat = Chat()] _ in chat }
-    announce(try server.listen(host: "127.0.0.1", port: arguments.port))
-    termination.wait()
-    server.stop(drainingFor: .seconds(2))
-    try server.wait()
-} catch {
-    fail(error)
-}
+serve(arguments, arguments.configuration) { [chat = Chat()] _ in chat }

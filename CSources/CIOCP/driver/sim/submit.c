@@ -271,15 +271,20 @@ static int unacknowledged(iocp_sim *sim, const iocp_sim_socket *socket)
 }
 
 /* No socket of the sim has options. */
+static int refuse_option(iocp_driver *driver, uint32_t handle)
+{
+    iocp_sim *sim = iocp_sim_of(driver);
+    const int refusal = refuse_question(sim, handle, "option");
+    return refusal < 0 ? refusal : iocp_sim_fail(sim, "option", -EOPNOTSUPP);
+}
+
 int iocp_sim_get_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, void *value,
                         uint32_t *count_bytes)
 {
     (void)option;
     (void)value;
     (void)count_bytes;
-    iocp_sim *sim = iocp_sim_of(driver);
-    const int refusal = refuse_question(sim, handle, "option");
-    return refusal < 0 ? refusal : iocp_sim_fail(sim, "option", -EOPNOTSUPP);
+    return refuse_option(driver, handle);
 }
 
 int iocp_sim_set_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, const void *value,
@@ -288,9 +293,7 @@ int iocp_sim_set_option(iocp_driver *driver, uint32_t handle, const iocp_socket_
     (void)option;
     (void)value;
     (void)count_bytes;
-    iocp_sim *sim = iocp_sim_of(driver);
-    const int refusal = refuse_question(sim, handle, "option");
-    return refusal < 0 ? refusal : iocp_sim_fail(sim, "option", -EOPNOTSUPP);
+    return refuse_option(driver, handle);
 }
 
 int iocp_sim_unacknowledged(iocp_driver *driver, uint32_t handle)
