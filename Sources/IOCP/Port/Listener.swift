@@ -28,7 +28,7 @@ public struct Listener: Identifiable, Sendable {
         case closed
     }
 
-    let port: CompletionPort
+    let completionPort: CompletionPort
     let known: KnownListener
 
     public var id: ID { ID(name: iocp_listener_short(known.id)) }
@@ -44,8 +44,11 @@ public struct Listener: Identifiable, Sendable {
         if case .tcp(let address) = endpoint { address } else { nil }
     }
 
+    /// The TCP port in force; 0 for a Unix socket.
+    public var port: Int { address?.port ?? 0 }
+
     public var state: State {
-        switch unsafe iocp_port_listener_state(port.raw, known.id) {
+        switch unsafe iocp_port_listener_state(completionPort.raw, known.id) {
         case IOCP_LISTENER_LISTENING: .listening
         case IOCP_LISTENER_PAUSED: .paused
         default: .closed
@@ -60,13 +63,13 @@ public struct Listener: Identifiable, Sendable {
     /// later pauses, too. The backlog of a worker that leaves ends with it, as without a pause: its clients are reset.
     /// Harmless when it pauses already, when it is closed, and when the port has stopped.
     public func pause() {
-        _ = unsafe iocp_port_listener_pause(port.raw, known.id)
+        _ = unsafe iocp_port_listener_pause(completionPort.raw, known.id)
     }
 
     /// Accepts clients again, those first that wait. Harmless when it does not pause, when it is closed, and when the port has
     /// stopped.
     public func resume() {
-        _ = unsafe iocp_port_listener_resume(port.raw, known.id)
+        _ = unsafe iocp_port_listener_resume(completionPort.raw, known.id)
     }
 
     /// Stops listening for good, and goes on serving the connections that are open.
@@ -76,13 +79,13 @@ public struct Listener: Identifiable, Sendable {
     /// of a Unix socket is removed. A socket that was inherited ends for every process that has it.
     /// Harmless when it is closed already.
     public func close() {
-        _ = unsafe iocp_port_listener_close(port.raw, known.id)
+        _ = unsafe iocp_port_listener_close(completionPort.raw, known.id)
     }
 }
 
 extension Listener: Hashable {
     public static func == (left: Listener, right: Listener) -> Bool {
-        left.port === right.port && left.known.id == right.known.id
+        left.completionPort === right.completionPort && left.known.id == right.known.id
     }
 
     public func hash(into hasher: inout Hasher) {

@@ -53,7 +53,7 @@ extension CompletionPort {
             }
             return KnownListener(id: id, endpoints: [Endpoint(raw: bound)])
         }
-        return Listener(port: self, known: known)
+        return Listener(completionPort: self, known: known)
     }
 
     private func listen(on endpoints: [Endpoint], _ options: ListenOptions) throws(IOCPError) -> Listener {
@@ -68,7 +68,7 @@ extension CompletionPort {
             guard result >= 0 else { throw unsafe IOCPError(failure, .listen) }
             return KnownListener(id: id, endpoints: bound.map(Endpoint.init(raw:)))
         }
-        return Listener(port: self, known: known)
+        return Listener(completionPort: self, known: known)
     }
 
     /// What the port listens on, those included that pause; none once the port stops.
@@ -86,7 +86,7 @@ extension CompletionPort {
 
     /// The listener of a name, as ``Completion/listener`` has it, also if it is closed. nil for the name of another port's.
     public func listener(_ id: Listener.ID) -> Listener? {
-        knownListeners[id.name].map { Listener(port: self, known: $0) }
+        knownListeners[id.name].map { Listener(completionPort: self, known: $0) }
     }
 
     /// Closes every listener, and goes on serving the connections that are open: see ``Listener/close()``.
