@@ -6,8 +6,7 @@ final class WorkerConnects {
     @usableFromInline
     private(set) var owners: [Connection: ConnectRequest] = [:]
     /// Requests with addresses left, in the order in which they are due: each waits equally long.
-    private var waiting: [(due: Duration, request: ConnectRequest)] = []
-    private var first = 0
+    private var waiting = Queue<(due: Duration, request: ConnectRequest)>()
 
     /// True for most workers at most times; then nothing here costs more than this look.
     @inlinable
@@ -49,24 +48,20 @@ final class WorkerConnects {
     /// Nanoseconds until the next address of a request is to be tried.
     @usableFromInline
     func nanosecondsUntilDue(at now: Duration) -> UInt64 {
-        first < waiting.count ? (waiting[first].due - now).wholeNanoseconds : .max
+        waiting.first.map { ($0.due - now).wholeNanoseconds } ?? .max
     }
 
     /// Tries the next address of each request whose time has come.
     @usableFromInline
     func tryDue(on worker: Worker) {
         let now = worker.now
-        while first < waiting.count, waiting[first].due <= now {
-            let (due, request) = waiting[first]
-            first += 1
+        while let (due, request) = waiting.first, due <= now {
+            _ = waiting.popFirst()
             // Meanwhile it may have ended, or gone on after a failure. Otherwise an attempt is under way, so that it
             // cannot end here.
             if request.due == due { _ = request.tryNext(on: worker) }
         }
-        if first == waiting.count || owners.isEmpty {
-            waiting.removeAll(keepingCapacity: true)
-            first = 0
-        }
+        if owners.isEmpty { waiting.removeAll() }
     }
 
     /// The worker has ended: the requests that it will not take any more, as errors and keys.
