@@ -66,7 +66,8 @@ public final class UpstreamPool<State> {
     private var idle: [IocpContext<State>] = []
     private var lent: [Connection: IocpContext<State>] = [:]
     private var openedAt: [Connection: Duration] = [:]
-    private var waiters = Waiters<User>()
+    /// In the order in which they came and are due: each waits equally long.
+    private var waiters = Queue<(user: User, due: Duration)>()
     private var connecting = 0
     private var nextEndpoint = 0
     private var failures = 0
@@ -112,13 +113,13 @@ public final class UpstreamPool<State> {
         grow()
     }
 
-    /// Refuses who waits and whoever comes (ESHUTDOWN), and closes the idle connections. Those that are lent are their
-    /// users' to close.
+    /// Refuses all users, those that wait and those to come (ESHUTDOWN), and closes the idle connections. The lent ones are
+    /// their users' to close.
     public func close() {
         isOpen = false
         if let waitTimer { try? worker.cancelTimer(waitTimer) }
         waitTimer = nil
-        while let user = waiters.removeFirst() { user(.failure(refusal(ESHUTDOWN))) }
+        while let waiter = waiters.popFirst() { waiter.user(.failure(refusal(ESHUTDOWN))) }
         for connection in idle { connection.close() }
         idle = []
     }
@@ -126,12 +127,13 @@ public final class UpstreamPool<State> {
     /// Lends a connection: at once if one is idle, later otherwise. The one that was used latest comes first.
     ///
     /// `user` is called exactly once: with a connection, or with ETIMEDOUT after ``Limits/waitTimeout``, ENOBUFS when too
-    /// many wait, ESHUTDOWN once the pool was closed.
+    /// many wait, ESHUTDOWN once the pool was closed; or with what ``Worker/schedule(after:for:_:)`` refuses a timer for the
+    /// wait with.
     public func take(_ user: @escaping User) {
         guard isOpen else { return user(.failure(refusal(ESHUTDOWN))) }
         if let connection = nextIdle() { return lend(connection, to: user) }
         guard waiters.count < limits.waiting else { return user(.failure(refusal(ENOBUFS))) }
-        waiters.append(user, until: worker.now + limits.waitTimeout)
+        waiters.append((user, worker.now + limits.waitTimeout))
         armWaitTimer()
         grow()
     }
@@ -195,8 +197,8 @@ public final class UpstreamPool<State> {
 
     private func offer(_ connection: IocpContext<State>) {
         guard isOpen else { return connection.close() }
-        if let user = waiters.removeFirst() {
-            lend(connection, to: user)
+        if let waiter = waiters.popFirst() {
+            lend(connection, to: waiter.user)
         } else {
             idle.append(connection)
         }
@@ -236,39 +238,22 @@ public final class UpstreamPool<State> {
         }
     }
 
+    /// Where no timer is left nobody would end the wait, so it ends at once.
     private func armWaitTimer() {
-        guard waitTimer == nil, let due = waiters.due else { return }
-        waitTimer = try? worker.schedule(after: max(due - worker.now, .zero)) { [weak self] in self?.endWaits() }
+        guard waitTimer == nil, let due = waiters.first?.due else { return }
+        do throws(IOCPError) {
+            waitTimer = try worker.schedule(after: max(due - worker.now, .zero)) { [weak self] in self?.endWaits() }
+        } catch {
+            while let waiter = waiters.popFirst() { waiter.user(.failure(error)) }
+        }
     }
 
     private func endWaits() {
         waitTimer = nil
-        while let due = waiters.due, due <= worker.now, let user = waiters.removeFirst() {
+        while let (user, due) = waiters.first, due <= worker.now {
+            _ = waiters.popFirst()
             user(.failure(refusal(ETIMEDOUT)))
         }
         armWaitTimer()
-    }
-}
-
-/// Waiting users, in the order in which they came and are due: each waits equally long.
-private struct Waiters<User> {
-    private var entries: [(user: User, due: Duration)?] = []
-    private var head = 0
-
-    var count: Int { entries.count - head }
-    var due: Duration? { head < entries.count ? entries[head]?.due : nil }
-
-    mutating func append(_ user: User, until due: Duration) { entries.append((user, due)) }
-
-    mutating func removeFirst() -> User? {
-        guard head < entries.count else { return nil }
-        let user = entries[head]?.user
-        entries[head] = nil
-        head += 1
-        if head == entries.count || head >= 64 && head * 2 >= entries.count {
-            entries.removeFirst(head)
-            head = 0
-        }
-        return user
     }
 }
