@@ -137,16 +137,8 @@ final class ConnectRequest: @unchecked Sendable {
 
     /// Returns the core's answer: 0, or what refused the letter.
     func post(cancelling: Bool = false, to port: CompletionPort, worker: UInt32) -> Int32 {
-        let reference = unsafe Unmanaged.passRetained(self)
-        var letter = unsafe iocp_letter(
-            connection: 0, value: (cancelling ? Wish.cancel : Wish.connect).rawValue, reference: reference.toOpaque(),
-            release: { pointer in
-                guard let pointer = unsafe pointer else { return }
-                unsafe Unmanaged<ConnectRequest>.fromOpaque(pointer).release()
-            }, kind: IOCP_LETTER_CONNECT)
-        let result = unsafe iocp_port_post_letter(port.raw, worker, &letter)
-        if result < 0 { unsafe reference.release() }
-        return result
+        let wish = cancelling ? Wish.cancel : Wish.connect
+        return port.postLetter(IOCP_LETTER_CONNECT, holding: self, value: wish.rawValue, worker: worker)
     }
 
     /// The letter in a post, if it is one. Called once per completion: it takes over the letter's reference.

@@ -25,17 +25,24 @@ extension CompletionPort {
     }
 
     private func post(_ object: AnyObject, connection: iocp_token, worker: UInt32) throws(IOCPError) {
+        try check(postLetter(IOCP_LETTER_REFERENCE, holding: object, to: connection, worker: worker), .post)
+    }
+
+    /// Posts a letter that holds a reference to an object, for whoever receives it. A letter that is refused holds none.
+    /// - Returns: the core's answer: 0, or what refused it.
+    func postLetter(
+        _ kind: iocp_letter_kind, holding object: AnyObject, value: UInt64 = 0, to connection: iocp_token = 0, worker: UInt32
+    ) -> Int32 {
         let reference = unsafe Unmanaged.passRetained(object)
         var letter = unsafe iocp_letter(
-            connection: connection, value: 0, reference: reference.toOpaque(),
+            connection: connection, value: value, reference: reference.toOpaque(),
             release: { pointer in
                 guard let pointer = unsafe pointer else { return }
                 unsafe Unmanaged<AnyObject>.fromOpaque(pointer).release()
-            }, kind: IOCP_LETTER_REFERENCE)
+            }, kind: kind)
         let result = unsafe iocp_port_post_letter(raw, worker, &letter)
-        guard result < 0 else { return }
-        unsafe reference.release()
-        throw IOCPError(result: result, .post)
+        if result < 0 { unsafe reference.release() }
+        return result
     }
 
     /// Sends bytes on a connection from any thread, by one letter to its worker. No handler takes part, and nothing tells
