@@ -12,10 +12,7 @@ public final class IOCPClient<Handler: ConnectionHandler>: Connecting {
         _ configuration: PortConfiguration = PortConfiguration(),
         handler: @escaping @Sendable (Worker) throws(IOCPError) -> Handler
     ) throws(IOCPError) {
-        threads = try WorkerThreads(configuration) { worker throws(IOCPError) in
-            var handler = try handler(worker)
-            try worker.run(&handler)
-        }
+        threads = try WorkerThreads(configuration, handler: handler)
     }
 
     public var port: CompletionPort { threads.port }

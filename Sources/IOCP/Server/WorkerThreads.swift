@@ -25,6 +25,17 @@ final class WorkerThreads: Sendable {
         }
     }
 
+    /// Starts every worker, each with a handler that is made on its thread.
+    @inlinable
+    convenience init<Handler: ConnectionHandler>(
+        _ configuration: PortConfiguration, handler: @escaping @Sendable (Worker) throws(IOCPError) -> Handler
+    ) throws(IOCPError) {
+        try self.init(configuration) { worker throws(IOCPError) in
+            var handler = try handler(worker)
+            try worker.run(&handler)
+        }
+    }
+
     /// On a thread that serves connections nobody is joined: the last reference may go in a handler, and its thread cannot
     /// wait for itself. The threads end by themselves then, and the core's port with the last of them.
     deinit {
