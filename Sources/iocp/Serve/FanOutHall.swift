@@ -6,17 +6,22 @@ import Synchronization
 final class FanOutHall: Sendable {
     let frames: Topic
     private let refusedParts = Atomic(0)
+    private let droppedFrames = Atomic(0)
 
-    /// A connection may have so many bytes unsent.
+    /// The bytes that a connection may have unsent.
     static func unsentMax(frameBytes: Int) -> Int { max(1 << 20, 16 * frameBytes) }
 
     init(frameBytes: Int) {
         frames = Topic(unsentLimit: FanOutHall.unsentMax(frameBytes: frameBytes), queueLimit: 1 << 17)
     }
 
-    /// Sends a frame to all but its sender. While a worker is behind, it is dropped for all.
+    /// Sends a frame to all but its sender. While a worker is behind, it is dropped for all, and counted.
     func publish(_ frame: SharedBytes, from sender: Connection) {
-        try? frames.publish(frame, except: sender)
+        do throws(IOCPError) {
+            try frames.publish(frame, except: sender)
+        } catch {
+            droppedFrames.add(1, ordering: .relaxed)
+        }
     }
 
     /// A connection was ended for want of room for its part of a frame. Said once, and counted.
@@ -27,10 +32,16 @@ final class FanOutHall: Sendable {
                 + "of a worker: the connections that wait longest with theirs are reset (said once)")
     }
 
-    /// How many connections were ended so, or nil for none.
-    var summary: String? {
-        let count = refusedParts.load(ordering: .relaxed)
-        return count == 0 ? nil : "reset \(Figure.counted(count, "connection")) that did not send a frame to its end"
+    /// What was refused, a line each.
+    var summary: [String] {
+        let refused = refusedParts.load(ordering: .relaxed)
+        let dropped = droppedFrames.load(ordering: .relaxed)
+        var lines: [String] = []
+        if dropped > 0 { lines.append("dropped \(Figure.counted(dropped, "frame")) while a worker was behind") }
+        if refused > 0 {
+            lines.append("reset \(Figure.counted(refused, "connection")) that did not send a frame to its end")
+        }
+        return lines
     }
 }
 #endif

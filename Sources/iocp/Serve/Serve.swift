@@ -94,7 +94,7 @@ struct Serve: ParsableCommand {
             try serve(configuration, until: signals) { _ throws(IOCPError) in
                 FanOutHandler(frameBytes: fanOut, hall)
             }
-            if let summary = hall.summary { Console.complain(summary) }
+            for line in hall.summary { Console.complain(line) }
             return
         }
         switch handler {
