@@ -133,6 +133,18 @@ class Hostile:
         read_to_end(peer)
         peer.close()
 
+    def send_without_reading(self, data, times, seconds):
+        """Sends the data again and again, and reads nothing, until it is all sent, or nothing moves for that time, or the
+        connection ends. Returns the peer, which stays open until the test is over."""
+        peer = self.connect()
+        peer.settimeout(seconds)
+        try:
+            for _ in range(times):
+                peer.sendall(data)
+        except OSError:
+            pass  # it is held back, or was ended
+        return peer
+
 
 def reset(peer):
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -15,6 +15,14 @@ private final class Order: Sendable {
     deinit { alive.withLock { $0 -= 1 } }
 }
 
+/// Keeps the name of the connection that opened last.
+private func noting(_ opened: Locked<Connection?>) -> @Sendable (IocpContext<Counted>) throws(IOCPError) -> Void {
+    { (connection) throws(IOCPError) in
+        let name = connection.connection
+        opened.withLock { $0 = name }
+    }
+}
+
 extension RealSockets {
     @Suite struct PostedObjects {
         @Test("numbers and objects of one thread arrive once and in order, each object released", arguments: testedDrivers)
@@ -50,10 +58,7 @@ extension RealSockets {
             let opened = Locked<Connection?>(nil)
             let came = Locked<[Connection?]>([])
             var behaviour = Behaviour()
-            behaviour.opened = { (connection) throws(IOCPError) in
-                let name = connection.connection
-                opened.withLock { $0 = name }
-            }
+            behaviour.opened = noting(opened)
             behaviour.postedObject = { (object, connection, _) throws(IOCPError) in
                 let name = connection?.connection
                 came.withLock { $0.append(name) }
@@ -144,10 +149,7 @@ extension RealSockets {
         func order(driver: Driver) async throws {
             let opened = Locked<Connection?>(nil)
             var behaviour = Behaviour()
-            behaviour.opened = { (connection) throws(IOCPError) in
-                let name = connection.connection
-                opened.withLock { $0 = name }
-            }
+            behaviour.opened = noting(opened)
             behaviour.posted = { (value, connection, _) throws(IOCPError) in try connection?.send([UInt8(value)]) }
             try await withServer(driver, { _ in }, behaviour) { server, port, _ in
                 let peer = try Peer.connect(port: port)
@@ -168,10 +170,7 @@ extension RealSockets {
         func gone(driver: Driver) async throws {
             let opened = Locked<Connection?>(nil)
             var behaviour = Behaviour()
-            behaviour.opened = { (connection) throws(IOCPError) in
-                let name = connection.connection
-                opened.withLock { $0 = name }
-            }
+            behaviour.opened = noting(opened)
             try await withServer(driver, { $0.workers = 1 }, behaviour) { server, port, ledger in
                 var peer: Peer? = try Peer.connect(port: port)
                 try await eventually("it opened") { opened.withLock { $0 != nil } }
@@ -194,10 +193,7 @@ extension RealSockets {
         func overflow(driver: Driver) async throws {
             let opened = Locked<Connection?>(nil)
             var behaviour = Behaviour()
-            behaviour.opened = { (connection) throws(IOCPError) in
-                let name = connection.connection
-                opened.withLock { $0 = name }
-            }
+            behaviour.opened = noting(opened)
             let change: @Sendable (inout PortConfiguration) -> Void = {
                 $0.workers = 1
                 $0.sendLowWatermark = 100

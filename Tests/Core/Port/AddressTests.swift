@@ -16,13 +16,8 @@ import Testing
     }
 
     @Test func oneToSixteenAddressesAreListenedOn() throws {
-        var configuration = iocp_port_config_default()
-        configuration.driver = IOCP_DRIVER_EPOLL
-        configuration.worker_count = 1
+        let port = try createPort(driver: IOCP_DRIVER_EPOLL)
         var failure = iocp_failure()
-        var created: OpaquePointer?
-        try #require(iocp_port_create(&configuration, &created, &failure) == 0)
-        let port = try #require(created)
         defer { iocp_port_destroy(port) }
         let endpoints = [iocp_endpoint](repeating: iocp_endpoint(), count: 17)
         var bound = endpoints

@@ -80,13 +80,8 @@ import Testing
             iocp_sim_use(nil)
             iocp_sim_destroy(sim)
         }
-        var configuration = iocp_port_config_default()
-        configuration.driver = IOCP_DRIVER_SIM
-        configuration.worker_count = 1
+        let port = try createPort(driver: IOCP_DRIVER_SIM)
         var failure = iocp_failure()
-        var created: OpaquePointer?
-        try #require(iocp_port_create(&configuration, &created, &failure) == 0)
-        let port = try #require(created)
         defer { iocp_port_destroy(port) }
         func listen() -> iocp_listener_id {
             var endpoint = iocp_endpoint(), bound = iocp_endpoint()
