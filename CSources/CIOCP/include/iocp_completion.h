@@ -79,8 +79,8 @@ typedef struct iocp_completion {
     uint64_t key;          /* the connection's key (iocp_connection_set_key), or the value named by the kind */
     const uint8_t *bytes;  /* RECEIVED: the first byte, in the worker's receive arena; POSTED: the letter's reference */
     int32_t result;        /* bytes, 0, or -errno */
-    uint16_t detail;       /* OPENED: the listener's short name; RECEIVED: the lease to return; CLOSED: iocp_close_reason; POSTED: iocp_letter_kind; TIMER:
-                            * IOCP_TIMER_NAMED or 0 */
+    uint16_t detail;       /* OPENED: the listener's short name; RECEIVED: the lease to return; CLOSED: iocp_close_reason;
+                            * POSTED: iocp_letter_kind; TIMER: IOCP_TIMER_NAMED or 0 */
     iocp_completion_kind kind;
     uint8_t reserved;
 } iocp_completion;

@@ -26,7 +26,7 @@ typedef struct iocp_endpoint {
     iocp_address address;                /* TCP */
 } iocp_endpoint;
 
-/* Names what one call listens on, be it one endpoint or several: its listener. 0 is none. Names are given in turn and never
+/* Names what one call listens on, one endpoint or several: its listener. 0 is none. Names are given in turn and never
  * come back. Connections and completions carry the low 16 bits, which come back after 65,535 later listeners; two listeners of
  * a port that have sockets never share them. */
 typedef uint64_t iocp_listener_id;

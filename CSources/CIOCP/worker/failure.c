@@ -43,7 +43,7 @@ static void forget_lists(iocp_worker *worker)
     worker->traffic.head = worker->traffic.tail;
     worker->closing.head = worker->closing.tail;
     worker->starved_remain = false;
-    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class ++)
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         worker->starved[class] = worker->passed_over[class] = iocp_slot_fifo_empty();
 }
 

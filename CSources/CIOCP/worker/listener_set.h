@@ -62,8 +62,9 @@ int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t place, iocp_endp
 /* As iocp_port_listener_state. Thread: any. */
 iocp_listener_state iocp_listener_set_state(iocp_listener_set *set, iocp_listener_id id);
 
-/* Changes the state of a listener that is not closed; workers look at it when they flush. CLOSED: clients are refused when this returns, and those in a backlog are reset. Each worker then closes its sockets by
- * iocp_listener_set_withdraw. Returns 0, or -ENOENT if there is none. Thread: any. */
+/* Changes the state of a listener that is not closed; workers look at it when they flush. CLOSED: clients are refused when
+ * this returns, and those in a backlog are reset. Each worker then closes its sockets by iocp_listener_set_withdraw.
+ * Returns 0, or -ENOENT if there is none. Thread: any. */
 int iocp_listener_set_change(iocp_listener_set *set, iocp_listener_id id, iocp_listener_state state);
 
 /* Closes every listener. Thread: any. */

@@ -190,7 +190,7 @@ static bool queues_are_half_full(const iocp_send_pool *pool)
     return pool->used_count >= (pool->node_count - pool->reserve_count) / 2;
 }
 
-/* Why one of many may not have so many bytes more, whatever the policy of its port. */
+/* Why a subscriber may not have count_bytes more, whatever the policy of its port. */
 static int refusal_within(const iocp_worker *worker, const iocp_slot *slot, uint32_t count_bytes, uint32_t limit_bytes)
 {
     const uint64_t unsent_bytes = (uint64_t)slot->queue.unsent_bytes + count_bytes;

@@ -130,7 +130,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
     worker->marks = (iocp_send_marks){.low_bytes = setup->config->send_low_bytes,
                                       .high_bytes = setup->config->send_high_bytes,
                                       .cap_bytes = setup->config->send_cap_bytes};
-    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class ++)
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         worker->starved[class] = worker->passed_over[class] = iocp_slot_fifo_empty();
     iocp_worker_open_accepting(worker);
 

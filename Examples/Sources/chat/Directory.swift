@@ -1,6 +1,6 @@
 import IOCP
 
-/// Who is there, and where: the one thing that the workers share, behind a lock.
+/// The members and their rooms: the one thing that the workers share, behind a lock.
 struct Directory {
     private var names: Set<String> = []
     private var guestCount = 0

@@ -76,7 +76,8 @@ public struct Completion {
 
 /// Room for the completions of one wait.
 ///
-/// Receive leases and posted objects that were not taken are given back by the next wait, or when the batch goes. It may outlive its worker
+/// Receive leases and posted objects that were not taken are given back by the next wait, or when the batch goes. It may
+/// outlive its worker
 /// and its port. Thread: that of the worker whose completions are in it.
 @safe
 public struct CompletionBatch: ~Copyable {

@@ -29,7 +29,7 @@ public final class Topic: Sendable {
     public enum SlowPolicy: Hashable, Sendable {
         /// It does without this message. Its `writable` follows when it reads again.
         case dropMessage
-        /// The newest messages wait for it, at most so many (1 or more), by reference. They are sent as soon as it is
+        /// The newest messages wait for it by reference, at most `keeping`, which is 1 or more. They are sent as soon as it is
         /// writable; the oldest are dropped for them.
         case dropOldest(keeping: Int)
         /// The connection ends: `closed(.sendOverflow)`. So a subscriber that stays has every message.

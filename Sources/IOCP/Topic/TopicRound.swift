@@ -14,7 +14,7 @@ struct TopicRound {
     private var payloads: [Payload] = []
     private var byteCount = 0
     private var firstSequence: UInt64 = 0
-    /// Who was passed over for want of memory, and is tried once more.
+    /// A subscriber that was passed over for want of memory, and is tried once more.
     private var deferred: iocp_token = 0
 
     @safe

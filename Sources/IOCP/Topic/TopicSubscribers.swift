@@ -20,7 +20,7 @@ struct TopicSubscribers {
     private var subscribers: ContiguousArray<Subscriber> = []
     private var indices: [Int: Int] = [:]
     private var backlogs: [iocp_token: MessageQueue] = [:]
-    /// So many, from the first on, have the messages at hand.
+    /// The number of those, from the first on, that have the messages at hand.
     private(set) var servedCount = 0
 
     var count: Int { subscribers.count }
