@@ -1,4 +1,4 @@
-/* What any thread hands to a worker: posts, sends and jobs, each a letter in the worker's mailbox. */
+/* What any thread hands to a worker: posts, sends and jobs, each a letter in the worker's mailbox, and interrupts. */
 #include <errno.h>
 
 #include "port_state.h"
@@ -43,4 +43,16 @@ int iocp_port_post_job(iocp_port *port, uint32_t worker_index, iocp_job *job)
 {
     const iocp_letter letter = {.reference = job, .release = job->release, .kind = IOCP_LETTER_JOB};
     return iocp_port_post_letter(port, worker_index, &letter);
+}
+
+iocp_worker *iocp_port_worker(iocp_port *port, uint32_t worker_index)
+{
+    return worker_index < port->config.worker_count ? &port->workers[worker_index] : NULL;
+}
+
+void iocp_port_interrupt(iocp_port *port, uint32_t worker_index)
+{
+    iocp_worker *worker = &port->workers[worker_index];
+    if (iocp_mailbox_interrupt(&worker->mailbox))
+        iocp_worker_wake(worker);
 }

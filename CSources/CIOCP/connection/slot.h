@@ -95,6 +95,7 @@ typedef enum iocp_slot_flag : uint16_t {
     IOCP_SLOT_OWN_MARKS = 1 << 12,     /* its marks are its own: see iocp_slot_terms */
     IOCP_SLOT_OWN_TIMEOUTS = 1 << 13,  /* and its timeouts */
     IOCP_SLOT_UNSENT_NOTICE = 1 << 14, /* UNSENT_FELL is owed */
+    IOCP_SLOT_STAYS = 1 << 15,         /* a stop leaves its close to the application until the drain is over */
 } iocp_slot_flag;
 
 /* Two cache lines: the first holds what every message touches. */

@@ -175,6 +175,19 @@ bool iocp_connection_is_open(const iocp_worker *worker, iocp_token connection);
 /* Bytes queued and not yet taken by the transport; 0 for a stale token. Traps on another thread than the owner's. */
 uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection);
 
+/* Whether the unsent bytes reached the high mark, and WRITABLE is still to come; false for a stale token. Thread:
+ * owner; false on another. */
+bool iocp_connection_is_pressed(iocp_worker *worker, iocp_token connection);
+
+/* How many bytes may be queued now before the cap refuses more; 0 for a connection that is closed or closing. Thread:
+ * owner; 0 on another. */
+uint64_t iocp_connection_send_room(iocp_worker *worker, iocp_token connection);
+
+/* Whether a stop of the port or a leave of the worker waits until this connection closes, instead of closing it (false
+ * at first). It goes on receiving and sending then. What is left of it when the drain is over is aborted like others.
+ * Given up during a stop, it closes at once, gracefully. -ENOTCONN when closed or closing. */
+int iocp_connection_stay(iocp_worker *worker, iocp_token connection, bool stays);
+
 /* Stops or resumes receiving. While paused the peer is held back by TCP's own window; bytes already on their
  * way to this worker may still be delivered. A reset by the peer ends the connection at once; its FIN waits behind what
  * is unread, and receive_timeout_ns does not count. */

@@ -194,6 +194,16 @@ typedef struct iocp_job {
  * job that is refused stays the caller's. */
 int iocp_port_post_job(iocp_port *port, uint32_t worker_index, iocp_job *job);
 
+/* A worker of the port, open or not, for calls of any thread. The handle stays valid as long as the port does. NULL for
+ * an index that the port does not have. Thread: any. */
+iocp_worker *iocp_port_worker(iocp_port *port, uint32_t worker_index);
+
+/* Ends the wait of a worker, the one under way or the next: it returns what it has, or -ETIME. So a layer above may
+ * keep a queue of its own that is never full: put something in, then interrupt. Interrupts that come before a wait ends
+ * are one. Never refused; does nothing to a worker that is not open. `worker_index` is the port's. Thread: any.
+ * Lock-free. */
+void iocp_port_interrupt(iocp_port *port, uint32_t worker_index);
+
 /* Begins to stop: no more accepts. Each worker hands out the posts that were accepted before, then STOPPING, while its
  * connections are open. What the application sends in answer leaves before the FIN: at the next wait the connections
  * are closed gracefully, and aborted `drain_ns` from now. Posts are accepted until the last connection is closed.

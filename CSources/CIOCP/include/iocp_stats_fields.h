@@ -36,7 +36,9 @@
     FIELD(handler_errors, COUNTER, COUNT, SUM,                                                                         \
           "Errors of handlers that ended a connection or were told to the handler itself.")                            \
     FIELD(dropped_sends, COUNTER, COUNT, SUM,                                                                          \
-          "Sends from other threads that were dropped: the connection was gone or refused them.")
+          "Sends from other threads that were dropped: the connection was gone or refused them.")                          \
+    FIELD(jobs, COUNTER, COUNT, SUM, "Jobs of async code that were run.")                                              \
+    FIELD(waiting_jobs, GAUGE, COUNT, SUM, "Jobs of async code that wait, as of the latest turn.")
 
 /* The codes stand in pages: append only. 0 is what a reader makes of a code that it does not know. */
 #define IOCP_STATS_KINDS(KIND)                                                                                         \

@@ -14,7 +14,7 @@ enum { IOCP_WAIT_CAPACITY_MIN = 16 };
 /* Flushes what was queued since the last wait, then waits for completions and copies up to `capacity`. What was queued
  * on more than 256 connections leaves in portions, the rest at the next wait where completions came meanwhile.
  * timeout_ns: 0 polls, UINT64_MAX waits without limit.
- * Returns how many were copied (1..capacity), -ETIME, -ECANCELED once the port has stopped and everything
+ * Returns how many were copied (1..capacity), -ETIME, also after iocp_port_interrupt, -ECANCELED once the port has stopped and everything
  * was delivered, -EINTR when a signal ended the wait, -EINVAL for a capacity under the minimum, -ESHUTDOWN once closed,
  * or -EPERM on another thread than the owner's. Any other -errno is the failure of the worker's driver (-EBADR: the kernel
  * lost a completion, -ENOMEM: it takes no submission): every connection was closed with it, and the worker has ended.
@@ -74,6 +74,16 @@ int iocp_timer_cancel(iocp_worker *worker, iocp_timer timer);
 /* Ends a timer early and without a completion. -ENOENT when it fired already: then its completion was handed out, or is
  * on its way. Thread: owner. O(1). */
 int iocp_timer_discard(iocp_worker *worker, iocp_timer timer);
+
+/* Counts jobs of a layer above that ran on the worker's thread, and those that wait now (the fields jobs and
+ * waiting_jobs). Thread: owner; does nothing on another. */
+void iocp_worker_count_jobs(iocp_worker *worker, uint32_t ran, uint32_t waiting);
+
+/* Receive leases that are not given back yet. Thread: owner; 0 on another. */
+uint32_t iocp_worker_leases(const iocp_worker *worker);
+
+/* The monotonic clock as of now, in ns: what deadlines are measured by. Thread: any. */
+uint64_t iocp_monotonic_ns(void);
 
 /* Counts an error that a handler threw (the field handler_errors). Thread: owner; does nothing on another. */
 void iocp_worker_count_handler_error(iocp_worker *worker);

@@ -84,14 +84,14 @@ static void relax(void)
 #endif
 }
 
-/* Looks instead of sleeping, up to timeout_ns. Returns as the driver's wait: with nothing after a letter, a wake or the
- * time, so what a wake was for is looked at before the next sleep. */
+/* Looks instead of sleeping, up to timeout_ns. Returns as the driver's wait: with nothing after a letter, a wake, an
+ * interrupt or the time, so what a wake was for is looked at before the next sleep. */
 static int spin(iocp_worker *worker, uint64_t timeout_ns)
 {
     const uint64_t start_ns = iocp_worker_clock_ns(worker);
     for (uint64_t now_ns = start_ns;;) {
         const int count = ask_driver(worker, 0);
-        if (count != 0 || iocp_mailbox_has_letter(&worker->mailbox))
+        if (count != 0 || iocp_mailbox_has_letter(&worker->mailbox) || iocp_mailbox_is_interrupted(&worker->mailbox))
             return count;
         const uint64_t before_ns = now_ns;
         now_ns = iocp_worker_clock_ns(worker);
@@ -183,6 +183,8 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         /* After the events: what came in time, but waited for a handler that took long, is no silence. */
         if (worker->event_next == worker->event_count)
             take_deadlines(worker);
+        if (iocp_mailbox_take_interrupt(&worker->mailbox))
+            break;
         /* A poll, too, hands over everything that was queued. */
         if (result < 0 || (worker->now_ns >= until_ns && !iocp_worker_flush_incomplete(worker)))
             break;

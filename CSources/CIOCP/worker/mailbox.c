@@ -19,6 +19,7 @@ int iocp_mailbox_reserve(iocp_mailbox *mailbox, uint32_t entries)
     atomic_init(&mailbox->tail, UNOPENED);
     mailbox->head = 0;
     atomic_init(&mailbox->asleep, false);
+    atomic_init(&mailbox->interrupted, false);
     return 0;
 }
 
@@ -72,6 +73,23 @@ bool iocp_mailbox_wake_due(iocp_mailbox *mailbox)
     return atomic_exchange_explicit(&mailbox->asleep, false, memory_order_acq_rel);
 }
 
+bool iocp_mailbox_interrupt(iocp_mailbox *mailbox)
+{
+    atomic_store_explicit(&mailbox->interrupted, true, memory_order_release);
+    return iocp_mailbox_wake_due(mailbox);
+}
+
+bool iocp_mailbox_is_interrupted(const iocp_mailbox *mailbox)
+{
+    return atomic_load_explicit(&mailbox->interrupted, memory_order_relaxed);
+}
+
+bool iocp_mailbox_take_interrupt(iocp_mailbox *mailbox)
+{
+    return iocp_mailbox_is_interrupted(mailbox) &&
+           atomic_exchange_explicit(&mailbox->interrupted, false, memory_order_acquire);
+}
+
 bool iocp_mailbox_has_letter(const iocp_mailbox *mailbox)
 {
     const iocp_mailbox_cell *cell = &mailbox->cells[mailbox->head & mailbox->mask];
@@ -98,7 +116,7 @@ bool iocp_mailbox_sleep(iocp_mailbox *mailbox)
 {
     atomic_store_explicit(&mailbox->asleep, true, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!iocp_mailbox_has_letter(mailbox))
+    if (!iocp_mailbox_has_letter(mailbox) && !iocp_mailbox_is_interrupted(mailbox))
         return true;
     iocp_mailbox_awake(mailbox);
     return false;

@@ -24,6 +24,7 @@ typedef struct iocp_mailbox {
     _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic uint64_t tail; /* producers' */
     _Alignas(IOCP_CACHE_LINE_BYTES) uint64_t head;         /* the consumer's */
     _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic bool asleep;   /* the consumer is about to sleep, or does */
+    _Atomic bool interrupted;                              /* the consumer's wait is to end, letters or not */
 } iocp_mailbox;
 
 /* Memory for `entries` letters. Nothing is taken before iocp_mailbox_open. */
@@ -36,7 +37,15 @@ int iocp_mailbox_put(iocp_mailbox *mailbox, const iocp_letter *letter);
 /* After a put: whether this thread has to wake the consumer. At most one of many producers is told so. Thread: any. */
 bool iocp_mailbox_wake_due(iocp_mailbox *mailbox);
 
+/* Ends the consumer's wait, this one or the next. Never refused, and many before that wait are one. Returns whether
+ * this thread has to wake it. Thread: any. */
+bool iocp_mailbox_interrupt(iocp_mailbox *mailbox);
+
 /* Thread: the consumer, for all below. */
+
+/* Whether it was interrupted since the last take. What the interrupting thread wrote before is visible after a take. */
+bool iocp_mailbox_is_interrupted(const iocp_mailbox *mailbox);
+bool iocp_mailbox_take_interrupt(iocp_mailbox *mailbox);
 
 /* From here on letters are taken. Once; a mailbox that was closed stays closed. */
 void iocp_mailbox_open(iocp_mailbox *mailbox);
@@ -47,7 +56,7 @@ bool iocp_mailbox_has_letter(const iocp_mailbox *mailbox);
 /* The letter that the next take takes, or NULL. */
 const iocp_letter *iocp_mailbox_first(const iocp_mailbox *mailbox);
 
-/* Announces sleep; false when a letter is waiting already, and sleep must not begin. */
+/* Announces sleep; false when a letter is waiting or it was interrupted, and sleep must not begin. */
 bool iocp_mailbox_sleep(iocp_mailbox *mailbox);
 void iocp_mailbox_awake(iocp_mailbox *mailbox);
 

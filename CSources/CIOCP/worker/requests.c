@@ -41,7 +41,8 @@ void iocp_lease_return(iocp_worker *worker, uint16_t lease)
 
 bool iocp_connection_is_open(const iocp_worker *worker, iocp_token connection)
 {
-    IOCP_CHECK(!iocp_worker_is_foreign(worker), "a connection was asked whether it is open on another thread than its worker's");
+    IOCP_CHECK(!iocp_worker_is_foreign(worker),
+               "a connection was asked whether it is open on another thread than its worker's");
     iocp_slot *slot;
     return iocp_worker_find_open(worker, connection, &slot) == 0;
 }
@@ -155,6 +156,21 @@ uint64_t iocp_connection_unsent_bytes(iocp_worker *worker, iocp_token connection
     return slot != NULL ? slot->queue.unsent_bytes : 0;
 }
 
+bool iocp_connection_is_pressed(iocp_worker *worker, iocp_token connection)
+{
+    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
+    return slot != NULL && (slot->flags & IOCP_SLOT_PRESSED) != 0;
+}
+
+uint64_t iocp_connection_send_room(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot;
+    if (iocp_worker_find_open(worker, connection, &slot) < 0)
+        return 0;
+    const uint32_t cap_bytes = iocp_worker_marks(worker, slot)->cap_bytes;
+    return cap_bytes > slot->queue.unsent_bytes ? cap_bytes - slot->queue.unsent_bytes : 0;
+}
+
 int iocp_connection_set_key(iocp_worker *worker, iocp_token connection, uint64_t key)
 {
     iocp_slot *slot = iocp_worker_find_slot(worker, connection);
@@ -176,6 +192,14 @@ int iocp_connection_counters_get(iocp_worker *worker, iocp_token connection, ioc
 }
 
 /* --- counting ----------------------------------------------------------------------------------------------- */
+
+void iocp_worker_count_jobs(iocp_worker *worker, uint32_t ran, uint32_t waiting)
+{
+    if (!iocp_worker_is_mine(worker))
+        return;
+    IOCP_STATS_ADD(worker->stats, jobs, ran);
+    IOCP_STATS_SET(worker->stats, waiting_jobs, waiting);
+}
 
 void iocp_worker_count_handler_error(iocp_worker *worker)
 {

@@ -21,7 +21,7 @@ static void each_connection(iocp_worker *worker, bool abort)
 {
     for (uint32_t i = 0; i < worker->table.untouched; i++) {
         iocp_slot *slot = &worker->table.slots[i];
-        if (slot->state != IOCP_SLOT_FREE)
+        if (slot->state != IOCP_SLOT_FREE && (abort || !(slot->flags & IOCP_SLOT_STAYS)))
             iocp_worker_begin_close(worker, slot, IOCP_CLOSE_STOPPED, 0, abort);
     }
 }
@@ -36,9 +36,8 @@ static bool has_done_jobs(const iocp_worker *worker)
  * connection will open that it could not take leave of. */
 static bool may_say_so(const iocp_worker *worker)
 {
-    return has_done_jobs(worker) &&
-           iocp_mailbox_was_read_to(&worker->mailbox, worker->posts_due) && worker->accepting.armed_count == 0 &&
-           worker->accepting.held.count == 0;
+    return has_done_jobs(worker) && iocp_mailbox_was_read_to(&worker->mailbox, worker->posts_due) &&
+           worker->accepting.armed_count == 0 && worker->accepting.held.count == 0;
 }
 
 static void close_connections(iocp_worker *worker)

@@ -74,6 +74,21 @@ int iocp_connection_hold_back(iocp_worker *worker, iocp_token connection, bool h
     return 0;
 }
 
+int iocp_connection_stay(iocp_worker *worker, iocp_token connection, bool stays)
+{
+    iocp_slot *slot;
+    const int result = iocp_worker_find_open(worker, connection, &slot);
+    if (result < 0)
+        return result;
+    if (stays)
+        iocp_slot_set(slot, IOCP_SLOT_STAYS);
+    else
+        iocp_slot_clear(slot, IOCP_SLOT_STAYS);
+    if (!stays && worker->stop == IOCP_STOP_CLOSING)
+        return iocp_close(worker, connection);
+    return 0;
+}
+
 bool iocp_connection_holds_back(iocp_worker *worker, iocp_token connection)
 {
     IOCP_CHECK(!iocp_worker_is_foreign(worker),

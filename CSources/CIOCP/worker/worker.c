@@ -296,6 +296,16 @@ uint64_t iocp_worker_now_ns(const iocp_worker *worker)
     return worker->now_ns;
 }
 
+uint32_t iocp_worker_leases(const iocp_worker *worker)
+{
+    return iocp_worker_is_mine(worker) ? worker->buffers.lease_count : 0;
+}
+
+uint64_t iocp_monotonic_ns(void)
+{
+    return iocp_clock_ns();
+}
+
 iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker)
 {
     IOCP_CHECK(!iocp_worker_is_foreign(worker), "a worker was asked what it holds on another thread than its own");

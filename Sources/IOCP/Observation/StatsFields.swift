@@ -50,6 +50,10 @@ extension StatsField {
     public static let handlerErrors = StatsField(IOCP_STATS_INDEX_handler_errors)
     /// Sends from other threads that were dropped: the connection was gone or refused them.
     public static let droppedSends = StatsField(IOCP_STATS_INDEX_dropped_sends)
+    /// Jobs of async code that were run.
+    public static let jobs = StatsField(IOCP_STATS_INDEX_jobs)
+    /// Jobs of async code that wait, as of the latest turn.
+    public static let waitingJobs = StatsField(IOCP_STATS_INDEX_waiting_jobs)
 }
 
 extension WorkerStats {
@@ -101,4 +105,8 @@ extension WorkerStats {
     public var handlerErrors: UInt64 { raw.handler_errors }
     /// Sends from other threads that were dropped: the connection was gone or refused them.
     public var droppedSends: UInt64 { raw.dropped_sends }
+    /// Jobs of async code that were run.
+    public var jobs: UInt64 { raw.jobs }
+    /// Jobs of async code that wait, as of the latest turn.
+    public var waitingJobs: UInt64 { raw.waiting_jobs }
 }
