@@ -50,7 +50,8 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "IOCP", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe", "ReadmeServer", "ReadmeLoop",
+                "IOCP", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe", "ReadmeServer",
+                "ReadmeAsync", "ReadmeLoop",
                 "ReadmeFrames", "GuideServer", "TroubledServer", "iocp-generate",
             ],
             path: "Tests/API"),
@@ -89,6 +90,7 @@ let package = Package(
             name: "AllocationProbe", dependencies: ["IOCP", "AllocationCounter"],
             path: "Tests/Support/AllocationProbe"),
         .executableTarget(name: "ReadmeServer", dependencies: ["IOCP"], path: "Tests/Support/ReadmeServer"),
+        .executableTarget(name: "ReadmeAsync", dependencies: ["IOCP"], path: "Tests/Support/ReadmeAsync"),
         .executableTarget(name: "ReadmeLoop", dependencies: ["IOCP"], path: "Tests/Support/ReadmeLoop"),
         .executableTarget(name: "ReadmeFrames", dependencies: ["IOCP"], path: "Tests/Support/ReadmeFrames"),
         .executableTarget(name: "GuideServer", dependencies: ["IOCP"], path: "Tests/Support/GuideServer"),

@@ -12,6 +12,8 @@ final class ConnectRequest: @unchecked Sendable {
     let source: Endpoint?
     let key: UInt64
     private let timeout: Duration?
+    /// The body that waits for it, instead of the handler.
+    var wait: ConnectWait?
     private var endpoints: [Endpoint]
     private var refusal: IOCPError?
 
@@ -47,12 +49,30 @@ final class ConnectRequest: @unchecked Sendable {
         /// The completion at hand is the handler's, too.
         case delivers
         case fails(IOCPError)
+        /// The completion at hand opens the connection that a body waits for.
+        case opens(ConnectWait)
+    }
+
+    /// The step as the worker is to take it: what a body waits for, the handler is not told.
+    func addressed(_ step: Step) -> Step {
+        guard let wait else { return step }
+        switch step {
+        case .none, .opens: return step
+        case .delivers:
+            // The resolver may be the last to let go of the request, and the connection is the worker's thread's.
+            self.wait = nil
+            return .opens(wait)
+        case .fails(let error):
+            self.wait = nil
+            wait.failed(error)
+            return .none
+        }
     }
 
     // MARK: - On the worker's thread
 
     func begin(on worker: Worker) -> Step {
-        guard phase == .waiting else { return .none } // given up while the resolver was asked
+        guard phase == .waiting else { return .none }  // given up while the resolver was asked
         if let refusal {
             phase = .ended
             return .fails(refusal)
@@ -71,7 +91,7 @@ final class ConnectRequest: @unchecked Sendable {
             isCancelled = true
             due = nil
             giveUpAttempts(on: worker)
-            return .none // told by the last of them to end
+            return .none  // told by the last of them to end
         case .ended:
             return .none
         }

@@ -19,7 +19,8 @@ extension Connecting {
         to address: SocketAddress, from source: SocketAddress? = nil, key: UInt64 = 0, timeout: Duration? = nil,
         onWorker worker: Int = 0
     ) throws(IOCPError) -> ConnectAttempt {
-        try begin(ConnectRequest([.tcp(address)], from: source.map(Endpoint.tcp), key: key, timeout: timeout), on: worker)
+        try begin(
+            ConnectRequest([.tcp(address)], from: source.map(Endpoint.tcp), key: key, timeout: timeout), on: worker)
     }
 
     /// Asks a worker to connect to an endpoint of any kind: see ``Worker/connect(to:from:key:timeout:)``.
@@ -56,12 +57,22 @@ extension Connecting {
     public func connect(
         host: String, port: Int, key: UInt64 = 0, timeout: Duration? = nil, onWorker worker: Int = 0
     ) throws(IOCPError) -> ConnectAttempt {
+        try self.port.resolve(
+            host, port, for: ConnectRequest([], from: nil, key: key, timeout: timeout), onWorker: worker)
+    }
+}
+
+extension CompletionPort {
+    /// Resolves a host, and has a worker connect to what was found.
+    @discardableResult
+    func resolve(
+        _ host: String, _ port: Int, for request: ConnectRequest, onWorker worker: Int
+    ) throws(IOCPError) -> ConnectAttempt {
         guard (1...65_535).contains(port) else {
             throw IOCPError(code: 34 /* ERANGE */, operation: .resolve, detail: "\(port) is no TCP port to connect to")
         }
-        let request = ConnectRequest([], from: nil, key: key, timeout: timeout)
-        let attempt = ConnectAttempt(request: request, port: self.port, worker: try self.port.workerIndex(worker, .connect))
-        let lookups = self.port.lookups
+        let attempt = ConnectAttempt(request: request, port: self, worker: try workerIndex(worker, .connect))
+        let lookups = lookups
         try lookups.begin(request, ofWorker: attempt.worker)
         do throws(IOCPError) {
             try Resolver.shared.addresses(of: host, port: port) { result in

@@ -47,7 +47,8 @@ final class Resolver: Sendable {
 
     private func answerAll() {
         while let question = next() {
-            question.answer(Result { () throws(IOCPError) in try SocketAddress.all(host: question.host, port: question.port) })
+            question.answer(
+                Result { () throws(IOCPError) in try SocketAddress.all(host: question.host, port: question.port) })
         }
     }
 

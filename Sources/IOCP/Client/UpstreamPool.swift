@@ -81,7 +81,8 @@ public final class UpstreamPool<State> {
     ///   - worker: whose connections they are; the pool is used by its handler alone.
     /// - Throws: EINVAL for limits out of order, or no endpoint.
     public init(
-        to endpoints: [Endpoint], on worker: Worker, key: UInt64, limits: Limits = Limits(), backoff: Backoff = Backoff()
+        to endpoints: [Endpoint], on worker: Worker, key: UInt64, limits: Limits = Limits(),
+        backoff: Backoff = Backoff()
     ) throws(IOCPError) {
         guard !endpoints.isEmpty, limits.minimum >= 0, limits.maximum >= max(1, limits.minimum), limits.waiting >= 0,
             limits.waitTimeout > .zero, limits.connectTimeout > .zero
@@ -216,7 +217,7 @@ public final class UpstreamPool<State> {
                 self?.grow()
             }
         } catch {
-            isBackingOff = false // no timer is left, or the worker stops: the next user tries again
+            isBackingOff = false  // no timer is left, or the worker stops: the next user tries again
         }
     }
 

@@ -26,9 +26,9 @@ final class WorkerConnects {
         switch letter {
         case .connect(let request):
             worker.port.lookups.end(of: request)
-            return (request.begin(on: worker), request.key)
+            return (request.addressed(request.begin(on: worker)), request.key)
         case .cancel(let request):
-            return (request.cancel(on: worker), request.key)
+            return (request.addressed(request.cancel(on: worker)), request.key)
         }
     }
 
@@ -39,8 +39,8 @@ final class WorkerConnects {
             return .delivers
         }
         switch completion.event {
-        case .opened: return request.opened(connection, on: worker)
-        case .connectFailed(let error): return request.failed(connection, error, on: worker)
+        case .opened: return request.addressed(request.opened(connection, on: worker))
+        case .connectFailed(let error): return request.addressed(request.failed(connection, error, on: worker))
         default: return .delivers
         }
     }
@@ -59,7 +59,7 @@ final class WorkerConnects {
             _ = waiting.popFirst()
             // Meanwhile it may have ended, or gone on after a failure. Otherwise an attempt is under way, so that it
             // cannot end here.
-            if request.due == due { _ = request.tryNext(on: worker) }
+            if request.due == due { _ = request.addressed(request.tryNext(on: worker)) }
         }
         if owners.isEmpty { waiting.removeAll() }
     }
@@ -68,7 +68,11 @@ final class WorkerConnects {
     @usableFromInline
     func abandonLookups(of worker: Worker) -> [(error: IOCPError, key: UInt64)] {
         worker.port.lookups.endWorker(worker.index).compactMap { request in
-            if case .fails(let error) = request.cancel(on: worker) { (error, request.key) } else { nil }
+            if case .fails(let error) = request.addressed(request.cancel(on: worker)) {
+                (error, request.key)
+            } else {
+                nil
+            }
         }
     }
 }

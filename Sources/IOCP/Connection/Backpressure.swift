@@ -35,7 +35,7 @@ extension IOCPError {
     }
 }
 
-extension IocpContext {
+extension ConnectionContext {
     /// Asks for one `unsentFell` event once fewer than `limit` bytes are unsent; it follows at once where that is so
     /// already. A connection that closes first ends it with an error, before `closed`.
     ///

@@ -42,7 +42,8 @@ extension RawSpan {
     /// An integer whose least significant byte comes first. It need not be aligned.
     /// - Parameter offset: as of ``bigEndian(_:at:)``.
     @inlinable
-    public func littleEndian<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type, at offset: Int) -> Number {
+    public func littleEndian<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type, at offset: Int) -> Number
+    {
         unsafe Number(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: type))
     }
 }

@@ -56,7 +56,7 @@ public struct ConnectionInfo: Hashable, Sendable {
     }
 }
 
-extension IocpContext {
+extension ConnectionContext {
     /// What TCP knows about this connection: round trips, retransmissions, what limits it. Asked of the kernel at each
     /// call, for a few microseconds.
     /// - Throws: as ``localAddress()``; EOPNOTSUPP, too, for a connection that is not TCP.

@@ -40,7 +40,7 @@ extension IOCPError {
     fileprivate static var timeoutsOutOfBounds: IOCPError { IOCPError(code: invalid, operation: .setTimeouts) }
 }
 
-extension IocpContext {
+extension ConnectionContext {
     /// Gives this connection timeouts of its own in place of the port's. Each begins now, and is up to 9 ms late.
     ///
     /// For a session that logged in, say, or one that turned from requests to a long stream.

@@ -2,7 +2,7 @@ import CIOCP
 
 /// Sending on a connection. Each call is all or nothing: it queues everything that it is given, or throws and queues
 /// nothing. Sends leave in the order of their calls.
-extension IocpContext {
+extension ConnectionContext {
     @inlinable
     @inline(__always)
     var target: SendTarget { unsafe SendTarget(raw, token) }

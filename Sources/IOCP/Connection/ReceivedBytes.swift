@@ -28,9 +28,55 @@ public struct ReceivedBytes: ~Copyable {
         count = unsafe Int(record.result)
     }
 
+    /// The lease of bytes that lie in memory of their own.
+    @usableFromInline static let copied = UInt16.max
+
+    /// Takes over what ``lend()`` gave.
+    init(_ lent: LentBytes, worker: OpaquePointer) {
+        unsafe self.worker = worker
+        lease = lent.lease
+        count = Int(lent.count - lent.skipped)
+        if lent.lease == ReceivedBytes.copied && lent.skipped > 0 {
+            // The memory is given back by where it begins.
+            let memory = unsafe UnsafeMutableRawPointer(mutating: lent.start)
+            unsafe memory.copyMemory(from: lent.start + Int(lent.skipped), byteCount: count)
+            unsafe start = lent.start
+        } else {
+            unsafe start = lent.start + Int(lent.skipped)
+        }
+    }
+
+    /// The value without its owner, to be kept in a table; it is taken back by ``init(_:worker:)``, once.
+    consuming func lend() -> LentBytes {
+        let lent = unsafe LentBytes(start: start, count: UInt32(truncatingIfNeeded: count), lease: lease)
+        discard self
+        return lent
+    }
+
+    /// A copy in memory of its own, which gives the buffer back.
+    consuming func copied() -> ReceivedBytes {
+        unsafe ReceivedBytes(copying: bytes, worker: worker)
+    }
+
+    /// A copy of any bytes, of at most 4 GiB.
+    init(copying bytes: RawSpan, worker: OpaquePointer) {
+        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: max(1, bytes.byteCount))
+        unsafe bytes.withUnsafeBytes { source in
+            unsafe UnsafeMutableRawBufferPointer(start: memory, count: source.count).copyMemory(from: source)
+        }
+        unsafe self.worker = worker
+        unsafe start = UnsafePointer(memory)
+        lease = ReceivedBytes.copied
+        count = bytes.byteCount
+    }
+
     @inlinable
     deinit {
-        unsafe iocp_lease_return(worker, lease)
+        if lease == ReceivedBytes.copied {
+            unsafe start.deallocate()
+        } else {
+            unsafe iocp_lease_return(worker, lease)
+        }
     }
 
     /// The bytes themselves, where the kernel wrote them.
@@ -44,11 +90,24 @@ public struct ReceivedBytes: ~Copyable {
         }
     }
 
+    /// Lends the bytes for a call. To look at them in a `let` and then to send them takes this; ``bytes`` there leaves them
+    /// borrowed, and the compiler refuses the send.
+    ///
+    /// ```swift
+    /// guard let bytes = try await connection.next() else { return }
+    /// if bytes.withBytes({ $0.isEmpty }) { return }
+    /// try await connection.send(bytes)
+    /// ```
+    @inlinable
+    public func withBytes<Value, Failure: Error>(_ body: (RawSpan) throws(Failure) -> Value) throws(Failure) -> Value {
+        try body(bytes)
+    }
+
     /// Queues the lease itself on a connection of its own worker, and a copy on another worker's of the same thread. On
     /// success the lease belongs to the send queue or is given back; on failure it is given back.
     @inlinable
     consuming func send(on connection: iocp_token, of receiver: OpaquePointer) throws(IOCPError) {
-        guard unsafe receiver == worker else {
+        guard unsafe receiver == worker && lease != ReceivedBytes.copied else {
             let result = unsafe iocp_send(receiver, connection, start, count)
             _ = consume self
             try check(result, .send)
@@ -60,5 +119,25 @@ public struct ReceivedBytes: ~Copyable {
             throw IOCPError(result: result, .send)
         }
         discard self
+    }
+}
+
+/// ``ReceivedBytes`` without an owner. Whoever holds it takes it back once.
+@safe
+struct LentBytes {
+    let start: UnsafePointer<UInt8>
+    let count: UInt32
+    let lease: UInt16
+    /// The first so many were read already.
+    var skipped: UInt32 = 0
+
+    /// Valid until they are taken back.
+    @unsafe
+    var unread: RawSpan {
+        @_lifetime(immortal)
+        get {
+            let span = unsafe RawSpan(_unsafeStart: start + Int(skipped), byteCount: Int(count - skipped))
+            return unsafe _overrideLifetime(span, borrowing: ())
+        }
     }
 }

@@ -73,7 +73,7 @@ extension SocketOption where Value == Int {
     public static var trafficClass: Self { Self(level: Int32(IPPROTO_IPV6), name: IPV6_TCLASS) }
 }
 
-extension IocpContext {
+extension ConnectionContext {
     /// The value of a socket option, asked of the kernel at each call.
     /// - Throws: as ``localAddress()``; ENOPROTOOPT for an option that this kind of socket does not have.
     public func option<Value>(_ option: SocketOption<Value>) throws(IOCPError) -> Value {

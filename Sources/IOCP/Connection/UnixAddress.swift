@@ -15,7 +15,8 @@ public struct UnixAddress: Hashable, Sendable {
         bytes = Array(path.utf8)
         isAbstract = false
         guard !bytes.isEmpty, !bytes.contains(0) else {
-            throw IOCPError(code: 22 /* EINVAL */, operation: .listenUnix, detail: "a path has 1 to 107 bytes, none of them 0")
+            throw IOCPError(
+                code: 22 /* EINVAL */, operation: .listenUnix, detail: "a path has 1 to 107 bytes, none of them 0")
         }
         try UnixAddress.check(length: bytes.count)
     }
@@ -26,7 +27,8 @@ public struct UnixAddress: Hashable, Sendable {
         bytes = Array(name.utf8)
         isAbstract = true
         guard !bytes.isEmpty else {
-            throw IOCPError(code: 22 /* EINVAL */, operation: .listenUnix, detail: "an abstract name has 1 to 107 bytes")
+            throw IOCPError(
+                code: 22 /* EINVAL */, operation: .listenUnix, detail: "an abstract name has 1 to 107 bytes")
         }
         try UnixAddress.check(length: bytes.count)
     }

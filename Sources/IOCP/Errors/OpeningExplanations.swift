@@ -130,8 +130,10 @@ extension Explanation {
                 "the congestion control is not known", "its module is not loaded",
                 "choose one of net.ipv4.tcp_available_congestion_control")
         case ENODEV: Explanation("there is no such network interface", nil, "name one that ip link shows")
-        case EBADF, ENOTSOCK: Explanation("the inherited descriptor is no socket", nil, "pass one that is bound already")
-        case EPROTOTYPE: Explanation("the inherited socket is no stream socket", nil, "pass a TCP or Unix stream socket")
+        case EBADF, ENOTSOCK:
+            Explanation("the inherited descriptor is no socket", nil, "pass one that is bound already")
+        case EPROTOTYPE:
+            Explanation("the inherited socket is no stream socket", nil, "pass a TCP or Unix stream socket")
         default: nil
         }
     }
@@ -139,8 +141,10 @@ extension Explanation {
     static func listenUnix(_ error: IOCPError) -> Explanation? {
         switch error.code {
         case EADDRINUSE:
-            Explanation("the name is in use", error.detail, "stop the server that listens there, or choose another name")
-        case ENOENT: Explanation("the folder of the socket is not there", nil, "make the folder, or choose another path")
+            Explanation(
+                "the name is in use", error.detail, "stop the server that listens there, or choose another name")
+        case ENOENT:
+            Explanation("the folder of the socket is not there", nil, "make the folder, or choose another path")
         case EACCES, EPERM:
             Explanation("the socket may not be made there", "its folder may not be written", "choose another path")
         case ENOTDIR: Explanation("a part of the path is no folder", nil, "choose another path")

@@ -1,5 +1,5 @@
 /// Sending frames with a length before them.
-extension IocpContext {
+extension ConnectionContext {
     /// Queues a payload behind its length, as one send: both or neither.
     ///
     /// ```swift

@@ -16,6 +16,7 @@ public final class CompletionPort: @unchecked Sendable {
     @usableFromInline let raw: OpaquePointer
     @usableFromInline let lookups = HostLookups()
     let knownListeners = KnownListeners()
+    let knownActors = KnownActors()
 
     /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
     /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.

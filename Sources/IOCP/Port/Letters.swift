@@ -31,7 +31,8 @@ extension CompletionPort {
     /// Posts a letter that holds a reference to an object, for whoever receives it. A letter that is refused holds none.
     /// - Returns: the core's answer: 0, or what refused it.
     func postLetter(
-        _ kind: iocp_letter_kind, holding object: AnyObject, value: UInt64 = 0, to connection: iocp_token = 0, worker: UInt32
+        _ kind: iocp_letter_kind, holding object: AnyObject, value: UInt64 = 0, to connection: iocp_token = 0,
+        worker: UInt32
     ) -> Int32 {
         let reference = unsafe Unmanaged.passRetained(object)
         var letter = unsafe iocp_letter(

@@ -79,7 +79,8 @@ public struct ListenOptions: Hashable, Sendable {
     private func seconds(_ value: Duration?, _ name: String, _ bounds: ClosedRange<Int64>) throws(IOCPError) -> UInt32 {
         guard let value else { return 0 }
         guard bounds.contains(value.components.seconds), value.components.attoseconds == 0 else {
-            throw outOfRange("\(name) is \(value), and may be \(bounds.lowerBound) to \(bounds.upperBound) whole seconds")
+            throw outOfRange(
+                "\(name) is \(value), and may be \(bounds.lowerBound) to \(bounds.upperBound) whole seconds")
         }
         return UInt32(value.components.seconds)
     }

@@ -17,7 +17,8 @@ extension CompletionPort {
     /// - Throws: EADDRINUSE when another socket listens there, ENOSPC beyond 64 endpoints, ERANGE for an option out of its
     ///   bounds, what ``SocketAddress/all(host:port:)`` throws, or what the system refused.
     @discardableResult
-    public func listen(host: String, port: Int, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
+    public func listen(host: String, port: Int, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener
+    {
         let wanted = try SocketAddress.all(host: host, port: port)
         return try listen(on: wanted.map(Endpoint.tcp), options)
     }
@@ -33,7 +34,9 @@ extension CompletionPort {
     /// - Throws: EADDRINUSE when a server listens there, or the path is a file and no socket; ENOENT or EACCES for a folder
     ///   that is not there or may not be written; ERANGE for an option out of its bounds.
     @discardableResult
-    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
+    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError)
+        -> Listener
+    {
         try listen(on: [.unix(address)], options)
     }
 
@@ -42,7 +45,9 @@ extension CompletionPort {
     /// - Returns: a listener whose ``Listener/endpoint`` tells what it is bound to.
     /// - Throws: EBADF or ENOTSOCK for a descriptor that is no socket, EPROTOTYPE for one of another type.
     @discardableResult
-    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
+    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError)
+        -> Listener
+    {
         var raw = try options.raw()
         let known = try knownListeners.add { () throws(IOCPError) in
             var bound = iocp_endpoint()

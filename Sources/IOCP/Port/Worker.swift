@@ -25,7 +25,10 @@ public final class Worker {
     enum Use { case free, batches, handler }
     @usableFromInline let connects = WorkerConnects()
     @usableFromInline let topics = WorkerTopics()
+    @usableFromInline let bodies: WorkerBodies
     let home: WorkerHome
+    /// Code that is isolated to it runs on this worker's thread.
+    public let actor: WorkerActor
     /// The closures whose timers have not ended, by the timers' names.
     @usableFromInline var closures: [iocp_timer: () throws -> Void] = [:]
     /// What handlers threw, by the connections that end because of it, until their `closed`.
@@ -35,16 +38,23 @@ public final class Worker {
         unsafe self.raw = raw
         self.port = port
         self.isAttached = isAttached
-        home = WorkerHome(port)
+        actor = port.knownActors.open(unsafe Int(iocp_worker_index(raw)), of: port)
+        home = actor.place.home
+        bodies = unsafe WorkerBodies(raw, port, actor)
         home.worker = self
     }
 
     /// Ends an attached worker: connections still open are reset without completions, and the thread gets its name and
     /// CPUs back. For a graceful end, ``leave(drainingFor:)`` first. Traps on another thread than the worker's.
     deinit {
+        executor.end()
+        port.knownActors.end(index)
         if isAttached { unsafe iocp_worker_close(raw) }
         topics.leaveAll()
     }
+
+    /// This worker's thread, for tasks: `Task(executorPreference: worker.executor)`.
+    public var executor: WorkerExecutor { actor.executor }
 
     public var index: Int { unsafe Int(iocp_worker_index(raw)) }
 
@@ -64,20 +74,21 @@ public final class Worker {
     ///
     /// Windows: `GetQueuedCompletionStatusEx`. Receive leases and posted objects left in the batch are given back first.
     /// - Parameter timeout: nil waits without limit; `.zero` polls, and so does a negative one.
-    /// - Returns: how many completions are in the batch: 0 when the time ran out or a signal came.
+    /// - Returns: how many completions are in the batch: 0 when the time ran out, a signal came, or jobs of ``executor`` are to
+    ///   run, which the next wait does first.
     /// - Throws: ECANCELED once the port has stopped and everything was delivered, EPERM on another thread than the
     ///   worker's, EDEADLK where a handler takes the completions: within ``run(_:)``, and on a server's or client's worker,
     ///   EBUSY while closures of ``schedule(after:for:_:)`` wait for a handler. Any other error is a failure of the driver
     ///   (ENOMEM, or EBADR where the kernel lost a completion for want of memory): every connection was closed with it, the
     ///   worker has ended, and so it throws from there on.
-    @inlinable
     public func wait(into batch: inout CompletionBatch, timeout: Duration? = nil) throws(IOCPError) -> Int {
         guard isAttached, use != .handler else { throw .completionsAreAHandlers }
         guard closures.isEmpty else { throw .closuresWait }
         use = .batches
         batch.clear()
-        let result = unsafe iocp_worker_wait(
-            raw, batch.records, UInt32(truncatingIfNeeded: batch.capacity), timeout.map(\.wholeNanoseconds) ?? .max)
+        if executor.hasJobs { executor.runTurn() }
+        let limit = executor.hasJobs ? 0 : timeout.map(\.wholeNanoseconds) ?? .max
+        let result = unsafe iocp_worker_wait(raw, batch.records, UInt32(truncatingIfNeeded: batch.capacity), limit)
         if result >= 0 {
             if topics.isActive { unsafe topics.look(at: batch.records, count: Int(result), on: raw) }
             unsafe batch.fill(count: Int(result), worker: raw)

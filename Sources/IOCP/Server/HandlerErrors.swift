@@ -13,6 +13,8 @@ public enum HandlerMethod: Hashable, Sendable {
     case postedObject
     /// A closure of ``Worker/schedule(after:for:_:)``.
     case scheduled
+    /// A ``ConnectionBody``, of a connection that had closed before the body threw.
+    case body
 }
 
 extension ConnectionHandler {

@@ -48,13 +48,17 @@ public final class IOCPServer<Handler: ConnectionHandler>: Connecting {
 
     /// Listens on a Unix socket: see ``CompletionPort/listen(unix:options:)``.
     @discardableResult
-    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
+    public func listen(unix address: UnixAddress, options: ListenOptions = ListenOptions()) throws(IOCPError)
+        -> Listener
+    {
         try threads.port.listen(unix: address, options: options)
     }
 
     /// Listens on a socket that was bound elsewhere: see ``CompletionPort/listen(onDescriptor:options:)``.
     @discardableResult
-    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
+    public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError)
+        -> Listener
+    {
         try threads.port.listen(onDescriptor: descriptor, options: options)
     }
 

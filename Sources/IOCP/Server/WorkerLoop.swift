@@ -25,12 +25,14 @@ extension Worker {
         defer { unsafe batch.deallocate() }
         try handler.started(on: self)
         while true {
-            let limit = connects.isEmpty ? UInt64.max : connects.nanosecondsUntilDue(at: now)
+            let limit = executor.hasJobs ? 0 : connects.isEmpty ? UInt64.max : connects.nanosecondsUntilDue(at: now)
             let count = unsafe iocp_worker_wait(raw, batch, batchCapacity, limit)
             if count < 0 && count != -EINTR && count != -ETIME {
                 for (error, key) in connects.abandonLookups(of: self) {
                     handler.connectFailed(error, key: key, on: self)
                 }
+                bodies.finish()
+                settleBodies(&handler, &pool)
                 handler.stopped(on: self)
                 if count == -ECANCELED { return }
                 throw IOCPError(result: count, .wait)
@@ -40,6 +42,10 @@ extension Worker {
                 unsafe dispatch(batch[index], &handler, &pool)
             }
             if !connects.isEmpty { connects.tryDue(on: self) }
+            if executor.hasJobs {
+                executor.runTurn()
+                settleBodies(&handler, &pool)
+            }
         }
     }
 
@@ -74,6 +80,9 @@ extension Worker {
             // reference of its own: read as what it is, a pointer, it is neither retained nor released.
             let place = unsafe UnsafeRawPointer(pool.contexts + slot)
             unsafe place.load(as: Unmanaged<IocpContext<Handler.State>>.self)._withUnsafeGuaranteedRef { context in
+                guard context.server == .handler else {
+                    return bodies.received(unsafe ReceivedBytes(record, worker: raw), on: unsafe record.connection)
+                }
                 do throws(IOCPError) {
                     try Handler.Received.hand(unsafe ReceivedBytes(record, worker: raw), to: &handler, on: context)
                 } catch {
@@ -97,6 +106,11 @@ extension Worker {
             switch connects.ended(completion, on: self) {
             case .none: return
             case .delivers: break
+            case .opens(let wait):
+                let context = pool.add(
+                    unsafe record.connection, key: unsafe record.key, listener: 0, state: handler.makeState())
+                context.server = .bodyAlone
+                return wait.opened(context, on: self)
             case .fails(let error): return handler.connectFailed(error, key: completion.key, on: self)
             }
         }
@@ -112,6 +126,14 @@ extension Worker {
             return
         }
         let context = completion.connection.flatMap { pool[$0] }
+        if let context, context.server != .handler {
+            let server = context.server
+            if bodies.take(completion, at: context.connection.slot) { return }
+            if server == .bodyAlone {
+                if case .closed = completion.event { pool.remove(context) }
+                return
+            }
+        }
         var method = HandlerMethod.posted
         do throws(IOCPError) {
             switch completion.event {
@@ -153,12 +175,50 @@ extension Worker {
                 }
             case .stopping:
                 method = .stopping
+                bodies.stopping()
                 try handler.stopping(pool, on: self)
             case .opened, .received:
                 break
             }
         } catch {
             threw(error, in: method, on: context, &handler)
+        }
+    }
+}
+
+extension Worker {
+    /// Tells the handler how bodies ended, and gives back what they hand back.
+    @inlinable
+    func settleBodies<Handler: ConnectionHandler>(
+        _ handler: inout Handler, _ pool: inout ConnectionPool<Handler.State>
+    ) {
+        while let end = bodies.nextEnd() {
+            switch end {
+            case .threw(let error, let connection):
+                threw(error, in: .body, on: pool[connection], &handler)
+            case .handedBack(let connection):
+                guard let context = pool[connection.connection], context.server == .body else {
+                    connection.closeIfOpen()
+                    break
+                }
+                takeBack(context, from: connection, &handler)
+            }
+        }
+    }
+
+    @inlinable
+    func takeBack<Handler: ConnectionHandler>(
+        _ context: IocpContext<Handler.State>, from connection: AsyncConnection, _ handler: inout Handler
+    ) {
+        context.server = .handler
+        connection.release()
+        do throws(IOCPError) {
+            while let bytes = connection.takeReceived() {
+                try Handler.Received.hand(bytes, to: &handler, on: context)
+            }
+            if connection.hasInputEnded { try handler.peerFinished(context) }
+        } catch {
+            threw(error, in: .received, on: context, &handler)
         }
     }
 }

@@ -1,4 +1,5 @@
 import CIOCP
+import Synchronization
 
 /// A port whose workers run on threads of its own: what a server and a client have in common.
 @usableFromInline
@@ -6,6 +7,7 @@ final class WorkerThreads: Sendable {
     @usableFromInline let port: CompletionPort
     /// What ended each worker early. Written on its thread, read after that was joined.
     private let failures: Failures
+    private let ends = Ends()
 
     /// Starts every worker; `body` runs on each one's thread. When one cannot start, the others are ended first.
     /// - Throws: why a worker could not be started; or what ended an earlier one meanwhile, which stops the port.
@@ -23,6 +25,7 @@ final class WorkerThreads: Sendable {
                 throw join() == 0 ? failures.first ?? error : error
             }
         }
+        ends.leave()
     }
 
     /// Starts every worker, each with a handler that is made on its thread.
@@ -55,6 +58,17 @@ final class WorkerThreads: Sendable {
         if let error = failures.first { throw error }
     }
 
+    /// The same, without holding a thread. If the task is cancelled, the port stops.
+    func wait(drainingFor drain: Duration) async throws(IOCPError) {
+        await withTaskCancellationHandler {
+            await ends.wait()
+        } onCancel: {
+            port.stop(drainingFor: drain)
+        }
+        _ = join()  // they are at their ends
+        if let error = failures.first { throw error }
+    }
+
     /// - Returns: 0, or -EDEADLK where this thread serves connections.
     private func join() -> Int32 {
         for index in 0..<UInt32(port.workerCount) {
@@ -67,7 +81,9 @@ final class WorkerThreads: Sendable {
     private func spawn(_ index: Int, _ body: @escaping @Sendable (Worker) throws(IOCPError) -> Void)
         throws(IOCPError)
     {
-        let start = Start(port) { [port, failures] worker in
+        ends.enter()
+        let start = Start(port) { [port, failures, ends] worker in
+            defer { ends.leave() }
             do throws(IOCPError) {
                 try body(worker)
             } catch {
@@ -81,6 +97,7 @@ final class WorkerThreads: Sendable {
         let result = unsafe iocp_port_spawn(port.raw, UInt32(index), Start.enter, context.toOpaque(), &reason)
         if result < 0 {
             unsafe context.release()
+            ends.leave()
             throw unsafe IOCPError(reason, .attach)
         }
     }
@@ -103,6 +120,38 @@ final class WorkerThreads: Sendable {
         func record(_ error: IOCPError, ofWorker index: Int) { unsafe entries[index] = error }
 
         var first: IOCPError? { unsafe entries.lazy.compactMap(\.self).first }
+    }
+
+    /// Counts the threads that run, and those that are still to be started as one.
+    private final class Ends: Sendable {
+        @safe
+        private struct State {
+            var running = 1
+            var waiting: [UnsafeContinuation<Void, Never>] = unsafe []
+        }
+        private let state = Mutex(State())
+
+        func enter() { state.withLock { $0.running += 1 } }
+
+        func leave() {
+            let woken = unsafe state.withLock { state -> [UnsafeContinuation<Void, Never>] in
+                state.running -= 1
+                guard state.running == 0 else { return unsafe [] }
+                defer { unsafe state.waiting = [] }
+                return unsafe state.waiting
+            }
+            for unsafecontinuation in unsafe woken { unsafe continuation.resume() }
+        }
+
+        func wait() async {
+            await unsafe withUnsafeContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if state.running > 0 { unsafe state.waiting.append(continuation) }
+                    return state.running == 0
+                }
+                if isOver { unsafe continuation.resume() }
+            }
+        }
     }
 
     /// What a new thread needs, handed through C.

@@ -1,6 +1,6 @@
 import CIOCP
 
-extension IocpContext {
+extension ConnectionContext {
     /// Subscribes this connection to a topic: it gets every message that is published from now on. Again, it does nothing.
     /// A connection that closes leaves by itself. O(1).
     ///

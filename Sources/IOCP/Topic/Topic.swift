@@ -88,7 +88,7 @@ public final class Topic: Sendable {
             for branch in state.branches.reversed() {
                 let result = branch.callWorker()
                 if result == -IOCPError.shutDown {
-                    branch.unlist(from: &state) // the worker has ended, and its connections with it
+                    branch.unlist(from: &state)  // the worker has ended, and its connections with it
                 } else if result < 0 {
                     return IOCPError(code: result, operation: .topic, detail: branch.mailboxIsFull)
                 }
@@ -126,6 +126,8 @@ extension IOCPError {
     static var shutDown: Int32 { 108 /* ESHUTDOWN */ }
 
     fileprivate static func topicIsFull(ofWorker worker: UInt32) -> IOCPError {
-        IOCPError(code: 11 /* EAGAIN */, operation: .topic, detail: "worker \(worker) has as many to deliver as may wait for it")
+        IOCPError(
+            code: 11 /* EAGAIN */, operation: .topic,
+            detail: "worker \(worker) has as many to deliver as may wait for it")
     }
 }

@@ -127,22 +127,25 @@ final class TopicBranch: @unchecked Sendable {
     }
 
     private static let run:
-        @convention(c) (UnsafeMutablePointer<iocp_job>?, OpaquePointer?, UInt32, UnsafeMutablePointer<Bool>?) -> UInt32 = {
-            job, worker, most, more in
-            guard let context = unsafe job?.pointee.context, let worker = unsafe worker, let more = unsafe more else {
-                return 0
+        @convention(c) (UnsafeMutablePointer<iocp_job>?, OpaquePointer?, UInt32, UnsafeMutablePointer<Bool>?) -> UInt32 =
+            {
+                job, worker, most, more in
+                guard let context = unsafe job?.pointee.context, let worker = unsafe worker, let more = unsafe more
+                else {
+                    return 0
+                }
+                let reference = unsafe Unmanaged<TopicBranch>.fromOpaque(context)
+                let slice = unsafe reference.takeUnretainedValue().deliver(worker, most: Int(most))
+                unsafe more.pointee = slice.goesOn
+                // Posted again, it has a reference of its own.
+                if !slice.goesOn { unsafe reference.release() }
+                return UInt32(slice.visited)
             }
-            let reference = unsafe Unmanaged<TopicBranch>.fromOpaque(context)
-            let slice = unsafe reference.takeUnretainedValue().deliver(worker, most: Int(most))
-            unsafe more.pointee = slice.goesOn
-            // Posted again, it has a reference of its own.
-            if !slice.goesOn { unsafe reference.release() }
-            return UInt32(slice.visited)
-        }
 
     /// The worker has closed with messages undelivered. Its connections are gone.
     private static let release: @convention(c) (UnsafeMutableRawPointer?) -> Void = { job in
-        guard let job = unsafe job?.assumingMemoryBound(to: iocp_job.self), let context = unsafe job.pointee.context else {
+        guard let job = unsafe job?.assumingMemoryBound(to: iocp_job.self), let context = unsafe job.pointee.context
+        else {
             return
         }
         let branch = unsafe Unmanaged<TopicBranch>.fromOpaque(context).takeRetainedValue()

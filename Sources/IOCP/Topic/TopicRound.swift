@@ -96,7 +96,7 @@ struct TopicRound {
                         topic.dropped(dropped)
                         return nil
                     }
-                    guard SendRefusal.isDrop(result) else { break } // it is gone
+                    guard SendRefusal.isDrop(result) else { break }  // it is gone
                     switch topic.slowPolicy {
                     case .close:
                         _ = unsafe iocp_overflow(worker, subscriber.token)

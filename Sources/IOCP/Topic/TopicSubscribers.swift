@@ -94,7 +94,7 @@ struct TopicSubscribers {
             if unsafe result == -SendRefusal.over || (result == -SendRefusal.noMemory && hasUnsent(index, worker)) {
                 backlogs[subscribers[index].token] = backlog
                 miss(dropped, at: index)
-                return dropped // its next `writable` goes on
+                return dropped  // its next `writable` goes on
             }
             if SendRefusal.isDrop(result) { dropped += 1 }
             backlog.removeFirst()

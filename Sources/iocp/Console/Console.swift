@@ -28,7 +28,7 @@ enum Console {
 
     /// A reader of stdout that goes away is an error of the write, not the end of the process.
     static func ignoreBrokenPipes() {
-        _ = unsafe signal(SIGPIPE, SIG_IGN)
+        _ = signal(SIGPIPE, SIG_IGN)
     }
 
     // MARK: A line that is written over

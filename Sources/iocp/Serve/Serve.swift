@@ -21,6 +21,7 @@ struct Serve: ParsableCommand {
               iocp serve                         echo, a worker on every CPU
               iocp serve --port 0 --workers 1    a free port, one core
               iocp serve --handler discard       receive only
+              iocp serve --async                 echo, a task for each connection
               iocp serve --fan-out 1024          frames of 1 KiB, from each to all
               iocp serve --port 7 --user nobody --lockdown
               iocp serve --unix /run/echo.sock   a Unix socket
@@ -52,6 +53,9 @@ struct Serve: ParsableCommand {
     @Option(help: "What is done with received bytes.")
     var handler: HandlerOption = .echo
 
+    @Flag(help: "Serve each connection by an async task of its own, on its worker's thread.")
+    var async = false
+
     @Option(
         parsing: .unconditional,
         help: "Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.")
@@ -77,6 +81,7 @@ struct Serve: ParsableCommand {
         if fanOut != nil, handler != .echo {
             throw ValidationError("--fan-out is a handler of its own: leave --handler out")
         }
+        if async, fanOut != nil { throw ValidationError("--async is there for --handler alone: leave --fan-out out") }
     }
 
     func run() throws {
@@ -96,6 +101,10 @@ struct Serve: ParsableCommand {
             }
             for line in hall.summary { Console.complain(line) }
             return
+        }
+        if async {
+            let body = handler.body
+            return try serve(configuration, until: signals) { _ throws(IOCPError) in BodyHandler(body: body) }
         }
         switch handler {
         case .echo: try serve(configuration, until: signals) { _ throws(IOCPError) in EchoHandler() }

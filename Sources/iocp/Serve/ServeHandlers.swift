@@ -10,6 +10,16 @@ struct EchoHandler: ConnectionHandler {
     }
 }
 
+extension HandlerOption {
+    /// The same as a task of each connection.
+    var body: ConnectionBody {
+        switch self {
+        case .echo: { _, connection in while let bytes = try await connection.next() { try await connection.send(bytes) } }
+        case .discard: { _, connection in while try await connection.next() != nil {} }
+        }
+    }
+}
+
 /// Receives and forgets.
 struct DiscardHandler: ConnectionHandler {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}

@@ -174,7 +174,7 @@ private func withClient(
         result = .failure(error)
     }
     client.stop()
-    try client.wait()
+    try await client.wait()
     try result.get()
     #expect(log.events.allSatisfy { !$0.hasPrefix("holds") })
 }

@@ -218,7 +218,7 @@ extension RealSockets {
                 }
                 try await eventually("100 replies") { log.count == 100 }
                 client.stop()
-                try client.wait()
+                try await client.wait()
                 #expect(log.values.allSatisfy { $0 == 5 })
             }
         }
@@ -237,7 +237,7 @@ extension RealSockets {
             try client.connect(to: try SocketAddress(host: "127.0.0.1", port: 1), key: 77)
             try await eventually("connectFailed") { failures.values == [77] }
             client.stop()
-            try client.wait()
+            try await client.wait()
             #expect(ledger.snapshot.nothingHeld)
         }
     }

@@ -35,7 +35,7 @@ private struct PooledProxy: ConnectionHandler, Handles.Started, Handles.Opened, 
             case .success(let lent):
                 lent.state.client = connection
                 try? lent.send(request)
-            case .failure(let error): try? connection.send("! \(error.name ?? "")\n")
+            case .failure(let error): try? connection.send("! \(error.name)\n")
             }
         }
     }
@@ -127,7 +127,7 @@ extension RealSockets {
             #expect(server.port.stats(ofWorker: 0).accepted <= 3)
             try setup.stop()
             server.stop()
-            try server.wait()
+            try await server.wait()
         }
 
         @Test("a destination that is away is tried again, and users wait for it until their time is over", arguments: testedDrivers)
@@ -138,7 +138,7 @@ extension RealSockets {
             let setup = try Setup(driver, to: port, limits)
             try await setup.becomes("1 idle, 0 lent, 0 waiting")
             first.stop()
-            try first.wait()
+            try await first.wait()
             try await setup.becomes("0 idle, 0 lent, 0 waiting, ECONNREFUSED")
             let peers = try (0..<3).map { _ in try Peer.connect(port: setup.port) }
             for peer in peers.prefix(2) { try peer.send("x\n".utf8) }
@@ -152,7 +152,7 @@ extension RealSockets {
             for peer in peers { try ask(peer, "served again\n") }
             try setup.stop()
             second.stop()
-            try second.wait()
+            try await second.wait()
         }
 
         @Test("a stop ends the wait of users before their connections end", arguments: testedDrivers)
@@ -165,7 +165,7 @@ extension RealSockets {
             setup.proxy.stop(drainingFor: .seconds(2))
             #expect(try peer.receive(12) == Array("! ESHUTDOWN\n".utf8))
             #expect(peer.end() == .finished)
-            try setup.proxy.wait()
+            try await setup.proxy.wait()
         }
 
         @Test("limits out of order are refused", arguments: testedDrivers)

@@ -66,7 +66,7 @@ private func trimmed(_ text: String) -> String {
 
 @Suite struct DocumentedCode {
     @Test func everyBlockIsAProgramThatIsBuilt() throws {
-        let built = try ["ReadmeServer", "ReadmeLoop", "ReadmeFrames"].map(program)
+        let built = try ["ReadmeServer", "ReadmeAsync", "ReadmeLoop", "ReadmeFrames"].map(program)
         let examples = try examples()
         let guide = try program("GuideServer")
         var seen: Set<String> = []
@@ -80,7 +80,7 @@ private func trimmed(_ text: String) -> String {
             }
         }
         #expect(seen == Set(built))
-        #expect(try blocks("README.md").count == 4)
+        #expect(try blocks("README.md").count == 5)
         for text in built { #expect(text.split(separator: "\n", omittingEmptySubsequences: false).count - 1 <= 15) }
     }
 
@@ -95,7 +95,7 @@ private func trimmed(_ text: String) -> String {
 extension RealSockets {
     /// The programs of the README, run as they stand, against peers that a server meets.
     @Suite(.timeLimit(.minutes(2))) struct ReadmePrograms {
-        static let programs = ["ReadmeServer", "ReadmeLoop"]
+        static let programs = ["ReadmeServer", "ReadmeAsync", "ReadmeLoop"]
 
         /// A program that listens on a port of its own.
         private func start(_ program: String) throws -> (process: ChildProcess, port: Int) {

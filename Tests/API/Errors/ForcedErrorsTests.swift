@@ -132,7 +132,7 @@ extension RealSockets {
                 try client.connect(to: here, key: 6)
                 try await eventually("the second has no slot") { errors.count == 5 }
                 client.stop()
-                try client.wait()
+                try await client.wait()
                 errors.add("7", refusal { () throws(IOCPError) in try client.connect(to: here) })
             }
             Self.expect(errors["1"], .connect, "ECONNREFUSED")

@@ -19,7 +19,7 @@ extension RealSockets {
             try peer.send("echo".utf8)
             #expect(try peer.receive(4) == Array("echo".utf8))
             server.stop()
-            try server.wait()
+            try await server.wait()
             let places = ["before", "started", "opened", "received", "closed", "stopped"]
             #expect(
                 notes.withLock { $0 }

@@ -48,11 +48,11 @@ extension RealSockets {
             let port = try server.listen(host: "127.0.0.1", port: 0).address!.port
             do { try await body(port, handler) } catch {
                 server.stop()
-                try server.wait()
+                try await server.wait()
                 throw error
             }
             server.stop(drainingFor: .seconds(1))
-            try server.wait()
+            try await server.wait()
         }
 
         @Test("frames of all sizes, cut anywhere, come back whole", arguments: testedDrivers)

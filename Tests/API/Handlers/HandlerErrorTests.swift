@@ -25,7 +25,7 @@ extension RealSockets {
             // The next connection begins anew, in the same slot perhaps.
             let other = try Peer.connect(port: address.port)
             server.stop()
-            try server.wait()
+            try await server.wait()
             withExtendedLifetime((peer, other)) {}
         }
 
@@ -44,7 +44,7 @@ extension RealSockets {
             }
             #expect(server.port.stats(ofWorker: 0).handlerErrors == 0)
             server.stop()
-            try server.wait()
+            try await server.wait()
         }
 
         @Test("an error without a connection goes to failed", arguments: testedDrivers, ofWorkers)
@@ -56,7 +56,7 @@ extension RealSockets {
                 try await eventually("told") { !notes.failures.isEmpty }
             }
             server.stop()
-            try server.wait()
+            try await server.wait()
             #expect(notes.failures == [Notes.Failure(error: Thrower.error, method: method)])
             #expect(server.port.stats(ofWorker: 0).handlerErrors == 1)
         }
@@ -96,7 +96,7 @@ extension RealSockets {
             #expect(failures.withLock { $0 } == (before == .aborted ? [Thrower.error] : []))
             #expect(server.port.stats(ofWorker: 0).handlerErrors == (before == .abortedAndSent ? 0 : 1))
             server.stop()
-            try server.wait()
+            try await server.wait()
             withExtendedLifetime(peer) {}
         }
 

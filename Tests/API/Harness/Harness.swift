@@ -165,7 +165,7 @@ func withServer(
             result = .failure(error)
         }
         server.stop(drainingFor: drain)
-        try server.wait()
+        try await server.wait()
         try result.get()
     }
     let end = ledger.snapshot

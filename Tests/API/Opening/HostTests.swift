@@ -21,7 +21,7 @@ extension RealSockets {
                     try client.connect(to: address)
                     try await eventually("opened at \(address)") { ledger.snapshot.opened == before + 1 }
                     client.stop()
-                    try client.wait()
+                    try await client.wait()
                 }
             }
         }

@@ -93,7 +93,7 @@ extension RealSockets {
             }
             #expect(server.port.listener(service.id) == service)
             server.stop()
-            try server.wait()
+            try await server.wait()
             #expect(folder.isEmpty)
         }
 
@@ -171,7 +171,7 @@ extension RealSockets {
                 listener.close()
                 #expect(Peer.isRefused(by: port) && server.listeners.count == 1)
                 client.stop()
-                try client.wait()
+                try await client.wait()
             }
         }
 

@@ -105,7 +105,7 @@ extension RealSockets {
                 try client.connect(to: address)
                 try await eventually("opened with an IPv6 peer") { finished.count == 1 }
                 client.stop()
-                try client.wait()
+                try await client.wait()
             }
         }
 

@@ -126,7 +126,7 @@ extension RealSockets {
                 try client.connect(to: .unix(UnixAddress(path: folder.path + "/nobody.sock")), key: 2)
                 try await eventually("both told") { answers.withLock { $0.count } == 2 }
                 client.stop()
-                try client.wait()
+                try await client.wait()
             }
             #expect(answers.withLock { $0.sorted() } == ["1 hello", "2 ENOENT"])
             let found = credentials.withLock { $0 }

@@ -123,7 +123,7 @@ extension RealSockets {
             try await eventually("closed") { log.withLock { $0.contains("closed") } }
             #expect(log.withLock { $0 } == ["false", "true", "false", "unsentFell 3 ECANCELED", "closed"])
             server.stop()
-            try server.wait()
+            try await server.wait()
         }
     }
 }
@@ -164,7 +164,7 @@ private func withRelay(_ driver: Driver, _ body: (Listener, Int, Seen) async thr
         peak: { peak.withLock { $0 } }, unsent: { [port = relay.port] in Int(port.stats(ofWorker: $0).unsentBytes) })
     try await body(listener, port, seen)
     relay.stop(drainingFor: .seconds(5))
-    try relay.wait()
+    try await relay.wait()
 }
 
 /// A plain listening socket that one client is expected on.

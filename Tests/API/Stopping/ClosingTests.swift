@@ -147,7 +147,7 @@ extension RealSockets {
                 for peer in peers { try peer.send(pattern(10_000)) }
                 try await eventually("all open") { ledger.snapshot.opened == 50 }
                 server.stop(drainingFor: .milliseconds(200))
-                try server.wait()
+                try await server.wait()
                 #expect(ledger.snapshot.closed.count == 50)
                 #expect(throws: IOCPError.self) { try server.listen(host: "127.0.0.1", port: 0) }
             }

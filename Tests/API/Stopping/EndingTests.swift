@@ -60,7 +60,7 @@ extension RealSockets {
             try peer.send("echo".utf8)
             #expect(try peer.receive(4) == Array("echo".utf8))
             server.stop()
-            try server.wait()
+            try await server.wait()
         }
 
         @Test("every thread that waits returns after the stop", arguments: testedDrivers)
@@ -83,7 +83,7 @@ extension RealSockets {
                 }
             }
             #expect(endedAtReturn.withLock { $0 } == [2, 2, 2, 2])
-            try server.wait()  // and once more, at once
+            try await server.wait()  // and once more, at once
             server.stop()
         }
 
@@ -105,7 +105,7 @@ extension RealSockets {
             let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port)
             try peer.send("wait".utf8)
             #expect(try peer.receive(4) == Array("wait".utf8))  // it stops only when this has left
-            try server.wait()
+            try await server.wait()
             box.withLock { $0 = nil }
             let said = errors.withLock { $0 }
             #expect(said.map { $0?.name } == ["EDEADLK", "EDEADLK"])

@@ -22,7 +22,7 @@ extension RealSockets {
                 #expect(peer.end() == .finished)
                 peer.finishSending()
             }
-            try server.wait()
+            try await server.wait()
             let events = log.withLock { $0 }
             #expect(events.prefix(100) == (0..<100).map { "posted \($0)" }[...])
             #expect(events.dropFirst(100).first == "stopping with 8")
@@ -47,7 +47,7 @@ extension RealSockets {
             // They never finish: only the end of the drain closes them.
             let begun = ContinuousClock.now
             server.stop()
-            try server.wait()
+            try await server.wait()
             #expect(ContinuousClock.now - begun < .seconds(20))
             #expect(log.withLock { $0 } == ["stopping with 2", "closed", "closed", "stopped"])
         }
@@ -65,7 +65,7 @@ extension RealSockets {
             server.stop(drainingFor: .milliseconds(1))
             try await Task.sleep(for: .milliseconds(5)) // the drain is over
             gate.withLock { $0 = true }
-            try server.wait()
+            try await server.wait()
             #expect(log.withLock { $0 } == ["stalls", "posted 0", "stopping with 1", "closed", "stopped"])
             #expect(peer.end() == .reset)
         }
@@ -175,7 +175,7 @@ extension RealSockets {
             try later.send([7])
             #expect(try later.receive(1) == [7])
             server.stop(drainingFor: .zero)
-            try server.wait()
+            try await server.wait()
         }
 
         @Test("a handler stops listening", arguments: testedDrivers)
@@ -189,7 +189,7 @@ extension RealSockets {
             #expect(try peer.receive(4) == Array("deaf".utf8))
             #expect(Peer.isRefused(by: address.port))
             server.stop()
-            try server.wait()
+            try await server.wait()
         }
 
         @Test("a port that stopped before a worker was attached refuses it, and waits for nobody", arguments: testedDrivers)

@@ -58,7 +58,7 @@ extension RealSockets {
             let all = try peers[0].receive(16)
             #expect(all == Array("XYZ 100.25\ntick\n".utf8) || all == Array("tick\nXYZ 100.25\n".utf8))
             server.stop()
-            try server.wait()
+            try await server.wait()
             #expect(prices.subscriberCount == 0)
         }
     }

@@ -1,0 +1,322 @@
+import CIOCP
+
+/// One connection, as an async body sees it: what arrives is awaited, and a send waits for a peer that does not keep up.
+///
+/// ```swift
+/// import IOCP
+///
+/// try await withServer { worker, connection in
+///     while let bytes = try await connection.next() { try await connection.send(bytes) }
+/// } use: { server in
+///     print("listening on \(try server.listen(host: "127.0.0.1", port: 4666))")
+///     try await server.wait()
+/// }
+/// ```
+///
+/// It belongs to its worker's actor (``WorkerActor``), and is not `Sendable`: the compiler keeps it on the worker's thread,
+/// where every await resumes. It has the calls of ``ConnectionContext``, too.
+///
+/// **Receiving.** Bytes that nobody awaits are kept as leases, without a copy. From 16 receives on, receiving pauses, and the
+/// peer is held back by TCP. A worker whose receive buffers are half lent copies what it keeps, so that slow bodies do not take
+/// the last buffer from the others.
+///
+/// **Ends.** An await ends with an ``IOCPError`` when the connection closes (its cause: ECONNRESET, ETIMEDOUT, ...), when its
+/// task is cancelled (ECANCELED), or when its time is over (ETIMEDOUT); the last two leave the connection open.
+///
+/// **Stop.** When the port stops, bytes that arrived are still handed out, and then ``next(within:)`` returns nil as if the peer
+/// had finished. The connection stays open until its body has ended, or until the drain is over.
+///
+/// One task at a time may await to receive, and one to send; a second one traps.
+@safe
+public final class AsyncConnection: ConnectionContext {
+    /// Read and written on the worker's thread alone, each time in one step, so no two accesses overlap: the dynamic check of
+    /// that was a tenth of a body's own instructions.
+    @exclusivity(unchecked) private var input = AsyncInput()
+    /// How long each await that is not given a limit of its own may last; nil for ever.
+    public var timeout: Duration?
+    private let bodies: WorkerBodies
+    private let executor: WorkerExecutor
+    private var reading: Await?
+    private var writing: Await?
+    private var flushes: Flushes?
+    private(set) var body = BodyTask()
+    /// The body gives the connection back to its handler when it returns.
+    var isHandedBack = false
+
+    override init(_ worker: Worker, token: iocp_token, key: UInt64, listener: UInt16) {
+        executor = worker.executor
+        bodies = worker.bodies
+        super.init(worker, token: token, key: key, listener: listener)
+    }
+
+    convenience init<State>(_ worker: Worker, of context: IocpContext<State>) {
+        self.init(worker, token: context.token, key: context.key, listener: context.listenerName)
+    }
+
+    deinit {
+        dropHeld()
+        bodies.forget(self, token)
+        closeIfOpen()
+    }
+
+    // MARK: - Receiving
+
+    /// The next bytes that arrived, or nil when the peer has finished sending.
+    ///
+    /// They are a lease of one of the worker's receive buffers, to be sent or dropped soon: see ``ReceivedBytes``. In a `let`
+    /// they cannot be read and then sent: write `while var bytes = try await connection.next()`.
+    /// - Parameter limit: how long to wait at most; nil for ``timeout``.
+    /// - Throws: why the connection has closed, ECANCELED, or ETIMEDOUT.
+    public nonisolated(nonsending) func next(within limit: Duration? = nil) async throws(IOCPError) -> ReceivedBytes? {
+        guard let lent = try await nextLent(within: limit) else { return nil }
+        return unsafe ReceivedBytes(lent, worker: raw)
+    }
+
+    /// Hands the next bytes that arrived to `body`, lent for the call.
+    /// - Parameter limit: how long to wait at most; nil for ``timeout``.
+    /// - Returns: false when the peer has finished sending; then `body` was not called.
+    /// - Throws: as ``next(within:)``, and what `body` throws.
+    public nonisolated(nonsending) func receive(
+        within limit: Duration? = nil, _ body: (RawSpan) throws -> Void
+    ) async throws -> Bool {
+        guard let bytes = try await next(within: limit) else { return false }
+        try body(bytes.bytes)
+        return true
+    }
+
+    @inline(__always)
+    nonisolated(nonsending) func nextLent(within limit: Duration?) async throws(IOCPError) -> LentBytes? {
+        if let lent = takeHeld() { return lent }
+        if limit == nil, timeout == nil, case .open = unsafe input.end, body.isCurrent {
+            guard !isReading else { AwaitMisuse.twice(.receive) }
+            if Task.isCancelled { throw .taskCancelled(.receive) }
+            await unsafe withUnsafeContinuation { unsafe input.read(with: $0) }
+            if let lent = takeHeld() { return lent }
+        }
+        return try await waitForLent(until(limit))
+    }
+
+    /// The same for any task, and with a limit.
+    nonisolated(nonsending) func waitForLent(_ until: Await.Until) async throws(IOCPError) -> LentBytes? {
+        while true {
+            if let lent = takeHeld() { return lent }
+            switch unsafe input.end {
+            case .open: break
+            case .finished: return nil
+            case .failed(let error): throw error
+            }
+            guard !isReading else { AwaitMisuse.twice(.receive) }
+            let reading = reading ?? Await(.receive, executor, home)
+            self.reading = reading
+            try await reading.wait(until: until)
+        }
+    }
+
+    private var isReading: Bool { unsafe input.isReading || reading?.isWaiting == true }
+
+    @inline(__always)
+    private func takeHeld() -> LentBytes? {
+        let lent = unsafe input.take()
+        if unsafe input.isPaused { resumeIfFew() }
+        return lent
+    }
+
+    @inline(never)
+    private func resumeIfFew() {
+        guard unsafe input.count <= AsyncInput.few else { return }
+        unsafe input.isPaused = false
+        _ = unsafe iocp_receive_resume(raw, token)
+    }
+
+    /// Puts back what was not read, to be taken first.
+    func putBack(_ bytes: LentBytes) { unsafe input.putBack(bytes) }
+
+    /// A receive completed.
+    func received(_ bytes: consuming ReceivedBytes) {
+        guard case .open = unsafe input.end else { return }
+        let areFew = unsafe iocp_worker_leases(raw) <= bodies.leasesMax
+        unsafe input.append(areFew ? bytes.lend() : bytes.copied().lend())
+        if unsafe input.wakeReader() { return }
+        if reading?.isWaiting == true { return wakeReader() }
+        if unsafe !areFew || input.count >= AsyncInput.most { pause() }
+    }
+
+    private func wakeReader() {
+        if unsafe !input.wakeReader() { reading?.end() }
+    }
+
+    private func pause() {
+        guard unsafe !input.isPaused else { return }
+        unsafe input.isPaused = true
+        _ = unsafe iocp_receive_pause(raw, token)
+    }
+
+    private func dropHeld() {
+        while let lent = takeHeld() { drop(lent) }
+    }
+
+    /// Gives back what was read.
+    func drop(_ lent: LentBytes) {
+        _ = unsafe ReceivedBytes(lent, worker: raw)
+    }
+
+    // MARK: - Sending
+
+    @usableFromInline
+    nonisolated(nonsending) func waitWhilePressed(within limit: Duration?) async throws(IOCPError) {
+        try await waitWhilePressed(until(limit))
+    }
+
+    /// Waits until the unsent bytes have fallen to the low watermark, if they are above the high one.
+    nonisolated(nonsending) func waitWhilePressed(_ until: Await.Until) async throws(IOCPError) {
+        while isPressed {
+            let writing = writing ?? Await(.send, executor, home)
+            self.writing = writing
+            try await writing.wait(until: until)
+        }
+    }
+
+    func writable() { writing?.end() }
+
+    /// Waits until everything that was sent so far was taken by the transport.
+    /// - Parameter limit: how long to wait at most; nil for ``timeout``.
+    /// - Throws: why the connection has closed, ECANCELED, or ETIMEDOUT.
+    public nonisolated(nonsending) func flush(within limit: Duration? = nil) async throws(IOCPError) {
+        try check(unsafe iocp_send_notify(raw, token, flushKey), .notifyWhenSent)
+        let flushes = flushes ?? Flushes(Await(.notifyWhenSent, executor, home))
+        self.flushes = flushes
+        try await flushes.wait(until: until(limit))
+    }
+
+    /// The key of the body's own notifications: no other object has it.
+    private var flushKey: UInt64 { UInt64(UInt(bitPattern: ObjectIdentifier(self))) }
+
+    /// A `sent` completion. Returns whether it is the body's.
+    func sent(_ key: UInt64, _ error: IOCPError?) -> Bool {
+        guard key == flushKey else { return false }
+        flushes?.answered(error)
+        return true
+    }
+
+    // MARK: - Ends
+
+    /// The peer finished, or the port stops.
+    func finishInput() {
+        guard case .open = unsafe input.end else { return }
+        unsafe input.end = .finished
+        wakeReader()
+    }
+
+    /// The connection has closed.
+    func closed(_ reason: CloseReason) {
+        if reason == .peer { finishInput() }
+        if case .open = unsafe input.end {
+            dropHeld()
+            unsafe input.end = .failed(IOCPError(endOf: reason, .receive))
+        }
+        wakeReader()
+        let error = IOCPError(endOf: reason, .send)
+        writing?.end(error)
+        flushes?.answered(error)
+        token = 0
+        body.cancel()
+    }
+
+    /// Why the connection has closed, as a receive tells it.
+    var endError: IOCPError? {
+        if case .failed(let error) = unsafe input.end { error } else { nil }
+    }
+
+    /// Whether the peer has finished: for the handler that takes the connection back.
+    @usableFromInline
+    var hasInputEnded: Bool {
+        if case .open = unsafe input.end { false } else { true }
+    }
+
+    /// It is the handler's again: nothing of it comes here any more.
+    @usableFromInline
+    func release() {
+        body.end()
+        bodies.forget(self, token)
+        _ = unsafe iocp_connection_stay(raw, token, false)
+        if unsafe input.isPaused { _ = unsafe iocp_receive_resume(raw, token) }
+        token = 0
+    }
+
+    /// What nobody awaited, for the handler that takes the connection back.
+    @usableFromInline
+    func takeReceived() -> ReceivedBytes? {
+        takeHeld().map { lent in unsafe ReceivedBytes(lent, worker: raw) }
+    }
+
+    /// The body has ended: nothing is received any more.
+    func bodyEnded() {
+        body.end()
+        unsafe input.end = .finished
+        dropHeld()
+    }
+
+    // MARK: - The body
+
+    /// The connection's task has begun.
+    func begin() { body.begin() }
+
+    func run(as task: Task<Void, Never>) { body.task = task }
+
+    /// When an await that begins now is to end: by the limit that it was given, or the connection's.
+    func until(_ limit: Duration?) -> Await.Until {
+        (limit ?? timeout).map { Await.Until(after: $0) } ?? .never
+    }
+}
+
+/// The task of a connection's body.
+struct BodyTask {
+    fileprivate(set) var task: Task<Void, Never>?
+    /// The bits of the task's reference: a name, never followed.
+    private var identity: UInt = 0
+
+    /// Whether the body itself calls, and not a task that it made. Only the connection's end cancels it.
+    @inline(__always)
+    var isCurrent: Bool { BodyTask.current == identity && identity != 0 }
+
+    /// Read as bits: the type's layout is not known here, so that to copy and to compare it was 2 % of a busy worker.
+    @inline(__always)
+    private static var current: UInt {
+        unsafe withUnsafeCurrentTask { task in
+            unsafe withUnsafeBytes(of: task) { bits in
+                unsafe bits.count == MemoryLayout<UInt>.size ? bits.load(as: UInt.self) : 0
+            }
+        }
+    }
+
+    fileprivate mutating func begin() { identity = BodyTask.current }
+
+    fileprivate func cancel() { task?.cancel() }
+
+    fileprivate mutating func end() {
+        task = nil
+        identity = 0
+    }
+}
+
+/// The flushes of one connection: each asks for a `sent` event, and these come in order.
+private final class Flushes {
+    private let place: Await
+    private var asked: UInt64 = 0
+    private var ended: UInt64 = 0
+
+    init(_ place: Await) {
+        self.place = place
+    }
+
+    nonisolated(nonsending) func wait(until deadline: Await.Until) async throws(IOCPError) {
+        asked += 1
+        let own = asked
+        while ended < own { try await place.wait(until: deadline) }
+    }
+
+    func answered(_ error: IOCPError?) {
+        ended += 1
+        place.end(error)
+    }
+}

@@ -1,0 +1,64 @@
+import CIOCP
+
+/// Sending with backpressure: each call queues its bytes, and returns once fewer are unsent than the high watermark, or, if
+/// there were more, than the low one. So a body that sends in a loop is as fast as its peer reads.
+extension AsyncConnection {
+    /// Queues received bytes themselves, without a copy.
+    /// - Parameter limit: how long to wait for the peer; nil for ``timeout``. Then the bytes are queued all the same.
+    /// - Throws: ENOTCONN when closed or closing, EPIPE after ``ConnectionContext/finishSending()``, ENOBUFS when the worker's
+    ///   send memory is full, ECANCELED, ETIMEDOUT, or why the connection closed meanwhile.
+    @inlinable
+    public nonisolated(nonsending) func send(
+        _ bytes: consuming ReceivedBytes, within limit: Duration? = nil
+    ) async throws(IOCPError) {
+        if isPressed { try await waitWhilePressed(within: limit) }
+        try unsafe bytes.send(on: token, of: raw)
+        if isPressed { try await waitWhilePressed(within: limit) }
+    }
+
+    /// Whether the unsent bytes have reached the high watermark, and not fallen to the low one since.
+    @inlinable
+    var isPressed: Bool {
+        @inline(__always) get { unsafe iocp_connection_is_pressed(raw, token) }
+    }
+
+    /// Queues a copy of the bytes, of any number: more than ``PortConfiguration/sendCap`` leave in parts, as the peer reads.
+    /// - Parameter limit: how long to wait for the peer; nil for ``timeout``.
+    /// - Throws: as for received bytes. With ECANCELED and ETIMEDOUT a part may have been queued: end the connection then.
+    public nonisolated(nonsending) func send(_ bytes: RawSpan, within limit: Duration? = nil) async throws(IOCPError) {
+        let until = until(limit)
+        var rest = bytes
+        while true {
+            if isPressed { try await waitWhilePressed(until) }
+            let room = unsafe Int(clamping: iocp_connection_send_room(raw, token))
+            let part = rest.extracting(first: min(rest.byteCount, max(room, 1)))
+            try target.send(part)
+            rest = rest.extracting(droppingFirst: part.byteCount)
+            if rest.isEmpty { break }
+        }
+        if isPressed { try await waitWhilePressed(until) }
+    }
+
+    /// Queues a copy of an array's bytes, as of a span's.
+    public nonisolated(nonsending) func send(_ bytes: [UInt8], within limit: Duration? = nil) async throws(IOCPError) {
+        try await send(unsafe bytes.span.bytes, within: limit)
+    }
+
+    /// Queues a copy of a string's UTF-8, as of a span's.
+    public nonisolated(nonsending) func send(_ text: String, within limit: Duration? = nil) async throws(IOCPError) {
+        var text = text
+        text.makeContiguousUTF8()
+        try await send(unsafe text.utf8Span.span.bytes, within: limit)
+    }
+
+    /// Queues shared bytes by reference.
+    /// - Throws: as for received bytes, and EAGAIN or EMSGSIZE over ``PortConfiguration/sendCap``.
+    public nonisolated(nonsending) func send(_ bytes: SharedBytes, within limit: Duration? = nil)
+        async throws(IOCPError)
+    {
+        let until = until(limit)
+        if isPressed { try await waitWhilePressed(until) }
+        try target.send(bytes)
+        if isPressed { try await waitWhilePressed(until) }
+    }
+}

@@ -1,0 +1,152 @@
+import CIOCP
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// One place at which a body waits: for bytes, for room, or for the end of what was sent. One task at a time.
+///
+/// Everything happens on the worker's thread; a cancellation, which may come on any, moves there first.
+@safe
+final class Await: @unchecked Sendable {
+    private let operation: IOCPError.Operation
+    private let executor: WorkerExecutor
+    private let home: WorkerHome
+    private var continuation: UnsafeContinuation<Void, Never>?
+    private(set) var isWaiting = false
+    /// Counts the waits, so that what comes late for one does not end another.
+    private var round: UInt64 = 0
+    private var failure: IOCPError?
+    private var deadline = Until.never
+    /// At most one timer, armed when a wait needs an earlier one than it.
+    private var alarm: (deadline: Until, timer: WorkerTimer)?
+
+    /// A reading of the monotonic clock.
+    struct Until: Comparable {
+        private let ns: UInt64
+
+        static let never = Until(ns: .max)
+
+        private init(ns: UInt64) {
+            self.ns = ns
+        }
+
+        init(after limit: Duration) {
+            let (sum, overflow) = iocp_monotonic_ns().addingReportingOverflow(limit.wholeNanoseconds)
+            ns = overflow ? .max : sum
+        }
+
+        var isOver: Bool { iocp_monotonic_ns() >= ns }
+
+        var remaining: Duration {
+            let now = iocp_monotonic_ns()
+            return .nanoseconds(Int64(clamping: ns > now ? ns - now : 0))
+        }
+
+        static func < (left: Until, right: Until) -> Bool { left.ns < right.ns }
+    }
+
+    init(_ operation: IOCPError.Operation, _ executor: WorkerExecutor, _ home: WorkerHome) {
+        self.operation = operation
+        self.executor = executor
+        self.home = home
+    }
+
+    /// Waits for ``end(_:)``.
+    /// - Throws: what ended it, ECANCELED when the task was cancelled, ETIMEDOUT.
+    nonisolated(nonsending) func wait(until deadline: Until) async throws(IOCPError) {
+        if isWaiting { AwaitMisuse.twice(operation) }
+        if Task.isCancelled { throw .taskCancelled(operation) }
+        if deadline != .never { try arm(deadline) }
+        self.deadline = deadline
+        isWaiting = true
+        round += 1
+        let round = round
+        await withTaskCancellationHandler {
+            await unsafe withUnsafeContinuation { continuation in
+                if isWaiting { unsafe self.continuation = continuation } else { unsafe continuation.resume() }
+            }
+        } onCancel: {
+            cancel(round)
+        }
+        if let failure {
+            self.failure = nil
+            throw failure
+        }
+    }
+
+    /// Ends the wait, if there is one.
+    func end(_ error: IOCPError? = nil) {
+        guard isWaiting else { return }
+        isWaiting = false
+        failure = error
+        if let continuation = unsafe continuation {
+            unsafe self.continuation = nil
+            unsafe continuation.resume()
+        }
+    }
+
+    /// Thread: any.
+    private func cancel(_ round: UInt64) {
+        if executor.isOnThread { return endCancelled(round) }
+        Task(executorPreference: executor) { self.endCancelled(round) }
+    }
+
+    private func endCancelled(_ round: UInt64) {
+        if round == self.round { end(.taskCancelled(operation)) }
+    }
+
+    private func arm(_ deadline: Until) throws(IOCPError) {
+        guard let worker = home.worker else { return }
+        if let alarm {
+            if alarm.deadline <= deadline { return }
+            try? worker.cancelTimer(alarm.timer)
+        }
+        alarm = nil
+        do throws(IOCPError) {
+            let timer = try worker.schedule(after: deadline.remaining) { [weak self] in self?.ring() }
+            alarm = (deadline, timer)
+        } catch {
+            // A worker that stops takes no timer any more: then its drain is the limit.
+            if error.code != ESHUTDOWN { throw error }
+        }
+    }
+
+    /// The timer fired: for this wait, or for an earlier one that has ended since.
+    private func ring() {
+        alarm = nil
+        guard isWaiting, deadline != .never else { return }
+        if deadline.isOver { return end(.timedOut(operation)) }
+        do throws(IOCPError) { try arm(deadline) } catch { end(error) }
+    }
+}
+
+enum AwaitMisuse {
+    static func twice(_ operation: IOCPError.Operation) -> Never {
+        fatalError("two tasks await the same of one connection (\(operation)): one at a time can")
+    }
+}
+
+extension IOCPError {
+    static func taskCancelled(_ operation: Operation) -> IOCPError {
+        IOCPError(code: ECANCELED, operation: operation, detail: "the task that waited was cancelled")
+    }
+
+    fileprivate static func timedOut(_ operation: Operation) -> IOCPError {
+        IOCPError(code: ETIMEDOUT, operation: operation, detail: "the time that was given to the call is over")
+    }
+
+    /// Why an await of a connection ends that has closed.
+    init(endOf reason: CloseReason, _ operation: Operation) {
+        switch reason {
+        case .reset(let error), .failed(let error), .handlerThrew(let error): self = error
+        case .local, .aborted, .peer: self.init(code: ENOTCONN, operation: operation)
+        case .stopped: self.init(code: ESHUTDOWN, operation: operation, detail: "the port stopped")
+        case .idleTimeout, .receiveTimeout, .sendTimeout:
+            self.init(code: ETIMEDOUT, operation: operation, detail: "a timeout of the connection closed it")
+        case .sendOverflow: self.init(code: ENOBUFS, operation: operation, detail: "the peer did not read")
+        }
+    }
+}

@@ -1,0 +1,21 @@
+/// The handler of a server whose connections are all served by one body: see ``IOCPServer/run(_:host:port:options:drainingFor:onError:body:)``.
+public struct BodyHandler: ConnectionHandler, Sendable, Handles.Opened, Handles.Closed, Handles.Failed {
+    private let body: ConnectionBody
+    private let onError: (@Sendable (IOCPError) -> Void)?
+
+    /// - Parameter onError: told what bodies throw, on a worker's thread.
+    public init(onError: (@Sendable (IOCPError) -> Void)? = nil, body: @escaping ConnectionBody) {
+        self.body = body
+        self.onError = onError
+    }
+
+    public func opened(_ connection: IocpContext<Void>) throws(IOCPError) { try connection.upgrade(to: body) }
+
+    public func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
+
+    public func closed(_ connection: IocpContext<Void>, reason: CloseReason) {
+        if case .handlerThrew(let error) = reason { onError?(error) }
+    }
+
+    public func failed(_ error: IOCPError, in method: HandlerMethod, on worker: Worker) { onError?(error) }
+}

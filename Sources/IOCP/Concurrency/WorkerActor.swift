@@ -1,0 +1,46 @@
+import CIOCP
+
+/// The actor of a worker: code that is isolated to it runs on the worker's thread, which the compiler checks.
+///
+/// A body of a connection is given it (``ConnectionBody``). A task that is made in a body and names the actor is isolated to
+/// it, too, so that it may use the body's connection beside the body itself:
+///
+/// ```swift
+/// let pump = Task {
+///     _ = worker
+///     while let bytes = try await upstream.next() { try await client.send(bytes) }
+/// }
+/// ```
+///
+/// To run code on a worker from elsewhere, keep its actor and call ``run(_:)``.
+///
+/// Thread: any; what is isolated to it, the worker's.
+public actor WorkerActor {
+    public nonisolated let executor: WorkerExecutor
+    nonisolated let place: Place
+
+    /// What is reached on the worker's thread alone.
+    struct Place: @unchecked Sendable {
+        let home: WorkerHome
+    }
+
+    init(_ executor: WorkerExecutor, _ place: Place) {
+        self.executor = executor
+        self.place = place
+    }
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+
+    /// The worker, for its timers, posts and statistics. Asking for it traps once the worker has been released.
+    public var worker: Worker {
+        guard let worker = place.home.worker else { ContextMisuse.workerAfterItsRelease() }
+        return worker
+    }
+
+    /// Runs a closure on the worker's thread, between two batches.
+    public func run<Value: Sendable, Failure: Error>(
+        _ body: @Sendable (isolated WorkerActor) async throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        try await body(self)
+    }
+}

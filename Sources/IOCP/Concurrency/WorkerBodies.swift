@@ -1,0 +1,181 @@
+import CIOCP
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The bodies of one worker, and which of them serves which connection. Thread: the worker's.
+@safe
+@usableFromInline
+final class WorkerBodies {
+    private let raw: OpaquePointer
+    private let actor: WorkerActor
+    /// By slot; made with the first body. A connection takes itself out, so none is kept alive here.
+    private var table: UnsafeMutablePointer<Unmanaged<AsyncConnection>?>?
+    private let capacity: Int
+    /// Tasks that have not ended.
+    private(set) var running = 0
+    /// What is to be told to the handler.
+    private var ends = Queue<BodyEnd>()
+    /// Receive leases of the worker from which on bytes are copied that a body does not take at once.
+    let leasesMax: UInt32
+
+    /// How long the end of a worker waits for bodies that do not end when they are cancelled.
+    static let patience = Duration.seconds(1)
+
+    init(_ worker: OpaquePointer, _ port: CompletionPort, _ actor: WorkerActor) {
+        unsafe raw = worker
+        self.actor = actor
+        capacity = unsafe Int(iocp_worker_slot_count(worker))
+        leasesMax = unsafe iocp_port_configuration(port.raw).pointee.receive_buffers_per_worker / 2
+        unsafe table = nil
+    }
+
+    deinit { unsafe table?.deallocate() }
+
+    private subscript(slot: Int) -> AsyncConnection? {
+        guard let table = unsafe table, let connection = unsafe table[slot] else { return nil }
+        return unsafe connection.takeUnretainedValue()
+    }
+
+    // MARK: - Bodies
+
+    /// Starts the task of a connection.
+    func start(_ connection: AsyncConnection, _ body: @escaping ConnectionBody) {
+        know(connection)
+        running += 1
+        nonisolated(unsafe) let bodies = self
+        nonisolated(unsafe) let connection = connection
+        let task = actor.assumeIsolated { actor in
+            unsafe bodies.launch(on: actor, connection, body)
+        }
+        unsafe connection.run(as: task)
+    }
+
+    private func launch(on actor: isolated WorkerActor, _ connection: AsyncConnection, _ body: @escaping ConnectionBody)
+        -> Task<Void, Never>
+    {
+        nonisolated(unsafe) let bodies = self
+        nonisolated(unsafe) let connection = connection
+        return Task.immediate(executorPreference: actor.executor) {
+            await unsafe actor.serve(connection, body, of: bodies)
+        }
+    }
+
+    /// Has the events of a connection go to it.
+    func know(_ connection: AsyncConnection) {
+        let table: UnsafeMutablePointer<Unmanaged<AsyncConnection>?>
+        if let made = unsafe self.table {
+            unsafe table = made
+        } else {
+            unsafe table = .allocate(capacity: capacity)
+            unsafe table.initialize(repeating: nil, count: capacity)
+            unsafe self.table = table
+        }
+        unsafe table[connection.connection.slot] = .passUnretained(connection)
+    }
+
+    /// A connection goes, or is the handler's again.
+    func forget(_ connection: AsyncConnection, _ token: iocp_token) {
+        guard token != 0, let table = unsafe table else { return }
+        let slot = Int(iocp_token_slot(token))
+        if let known = unsafe table[slot], unsafe known.toOpaque() == Unmanaged.passUnretained(connection).toOpaque() {
+            unsafe table[slot] = nil
+        }
+    }
+
+    /// A body has returned or thrown.
+    func ended(_ connection: AsyncConnection, _ error: (any Error)?) {
+        running -= 1
+        let failure = error.flatMap { connection.isExpected($0) ? nil : IOCPError(wrapping: $0) }
+        if failure == nil && connection.isHandedBack && !connection.isClosing {
+            return ends.append(.handedBack(connection))
+        }
+        connection.bodyEnded()
+        if let failure {
+            ends.append(.threw(failure, connection.connection))
+        } else {
+            connection.closeIfOpen()
+        }
+    }
+
+    // MARK: - Events
+
+    @usableFromInline
+    func received(_ bytes: consuming ReceivedBytes, on connection: iocp_token) {
+        self[Int(iocp_token_slot(connection))]?.received(bytes)
+    }
+
+    /// An event of a connection that a body serves. Returns whether it was the body's alone.
+    @usableFromInline
+    func take(_ completion: Completion, at slot: Int) -> Bool {
+        let connection = self[slot]
+        switch completion.event {
+        case .peerFinished: connection?.finishInput()
+        case .writable: connection?.writable()
+        case .sent(let error): return connection?.sent(completion.key, error) ?? false
+        case .closed(let reason):
+            unsafe table?[slot] = nil
+            connection?.closed(reason)
+            return false
+        default: return false
+        }
+        return true
+    }
+
+    /// The port stops: nothing more is handed out, and each body may finish what it is at.
+    @usableFromInline
+    func stopping() {
+        guard let table = unsafe table else { return }
+        for slot in 0..<capacity where unsafe table[slot] != nil { self[slot]?.finishInput() }
+    }
+
+    // MARK: - Ends
+
+    @usableFromInline
+    enum BodyEnd {
+        case threw(IOCPError, Connection)
+        case handedBack(AsyncConnection)
+    }
+
+    @usableFromInline
+    func nextEnd() -> BodyEnd? { ends.popFirst() }
+
+    /// Runs what is left, after the last connection has closed: bodies were cancelled then, and end soon.
+    @usableFromInline
+    func finish() {
+        let executor = actor.executor
+        let until = iocp_monotonic_ns() + WorkerBodies.patience.wholeNanoseconds
+        while true {
+            if executor.hasJobs {
+                executor.runTurn()
+            } else if running == 0 {
+                break
+            } else {
+                usleep(100)
+            }
+            if iocp_monotonic_ns() > until { break }
+        }
+    }
+}
+
+extension AsyncConnection {
+    /// An error that says no more than that the connection has closed, as `closed` does.
+    func isExpected(_ error: any Error) -> Bool {
+        guard isClosing else { return false }
+        if error is CancellationError { return true }
+        guard let error = error as? IOCPError else { return false }
+        return error == endError || error.code == ENOTCONN || error.code == ECANCELED || error.code == EPIPE
+    }
+
+    @usableFromInline
+    func closeIfOpen() {
+        if token != 0 { close() }
+    }
+
+    func abortIfOpen() {
+        if token != 0 { abort() }
+    }
+}

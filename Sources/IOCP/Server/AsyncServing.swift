@@ -1,0 +1,87 @@
+/// Serving by async bodies.
+extension IOCPServer where Handler == BodyHandler {
+    /// A server each of whose connections is served by a task of its own: see ``ConnectionBody``.
+    ///
+    /// `deliversHalfClose` is switched on, so that a body that has read everything may still answer.
+    /// - Parameter onError: told what bodies throw, on a worker's thread. The connection is aborted in any case.
+    public convenience init(
+        _ configuration: PortConfiguration = PortConfiguration(), onError: (@Sendable (IOCPError) -> Void)? = nil,
+        body: @escaping ConnectionBody
+    ) throws(IOCPError) {
+        var configuration = configuration
+        configuration.deliversHalfClose = true
+        try self.init(configuration) { _ in BodyHandler(onError: onError, body: body) }
+    }
+
+    /// Serves until the task is cancelled, then stops.
+    ///
+    /// ```swift
+    /// try await IOCPServer.run(configuration, port: port) { worker, connection in
+    ///     while let line = try await connection.line() { try await connection.send(line + "\n") }
+    /// }
+    /// ```
+    /// - Parameters:
+    ///   - drain: how long bodies may go on after the cancellation.
+    ///   - onError: told what bodies throw, on a worker's thread. The connection is aborted in any case.
+    ///   - body: serves one connection.
+    /// - Throws: why it could not be opened or listen, or what ended a worker early.
+    public static func run(
+        _ configuration: PortConfiguration = PortConfiguration(), host: String = "0.0.0.0", port: Int,
+        options: ListenOptions = ListenOptions(), drainingFor drain: Duration = .seconds(10),
+        onError: (@Sendable (IOCPError) -> Void)? = nil, body: @escaping ConnectionBody
+    ) async throws(IOCPError) {
+        let server = try IOCPServer(configuration, onError: onError, body: body)
+        try server.listen(host: host, port: port, options: options)
+        try await server.wait(drainingFor: drain)
+    }
+}
+
+extension IOCPServer {
+    /// Waits until the server was stopped and every worker has delivered everything, without holding a thread. If the task is
+    /// cancelled, the server stops.
+    /// - Parameter drain: of a stop by cancellation.
+    /// - Throws: what ended a worker early.
+    public func wait(drainingFor drain: Duration = .seconds(10)) async throws(IOCPError) {
+        try await threads.wait(drainingFor: drain)
+    }
+}
+
+extension IOCPClient {
+    /// As ``IOCPServer/wait(drainingFor:)``.
+    public func wait(drainingFor drain: Duration = .seconds(10)) async throws(IOCPError) {
+        try await threads.wait(drainingFor: drain)
+    }
+}
+
+/// Starts a server of bodies, calls `use` with it, and stops it behind that, whatever `use` returns or throws.
+///
+/// ```swift
+/// import IOCP
+///
+/// try await withServer { worker, connection in
+///     while let bytes = try await connection.next() { try await connection.send(bytes) }
+/// } use: { server in
+///     print("listening on \(try server.listen(host: "127.0.0.1", port: 4666))")
+///     try await server.wait()
+/// }
+/// ```
+/// - Parameter drain: how long bodies may go on after `use`.
+/// - Throws: what `use` throws, why the server could not be opened, or what ended a worker early.
+public func withServer<Value>(
+    _ configuration: PortConfiguration = PortConfiguration(), drainingFor drain: Duration = .seconds(10),
+    onError: (@Sendable (IOCPError) -> Void)? = nil, body: @escaping ConnectionBody,
+    use: (IOCPServer<BodyHandler>) async throws -> Value
+) async throws -> Value {
+    let server = try IOCPServer(configuration, onError: onError, body: body)
+    let value: Value
+    do {
+        value = try await use(server)
+    } catch {
+        server.stop(drainingFor: drain)
+        try? await server.wait()
+        throw error
+    }
+    server.stop(drainingFor: drain)
+    try await server.wait()
+    return value
+}

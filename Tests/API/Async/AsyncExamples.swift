@@ -1,0 +1,88 @@
+import IOCP
+import Testing
+
+// The examples in the comments of Sources/IOCP, line for line: `DocumentedCode` looks for each of them here.
+
+private let echoing: ConnectionBody = { worker, connection in
+    while let bytes = try await connection.next() { try await connection.send(bytes) }
+}
+
+private let orders: ConnectionBody = { worker, connection in
+    while let order = try await connection.frame(LengthPrefixed(.two)) { try await connection.send(order) }
+}
+
+private let notEmpty: ConnectionBody = { worker, connection in
+    guard let bytes = try await connection.next() else { return }
+    if bytes.withBytes({ $0.isEmpty }) { return }
+    try await connection.send(bytes)
+}
+
+private func relay(to port: Int) -> ConnectionBody {
+    { worker, client in
+        let upstream = try await worker.connect(host: "127.0.0.1", port: port)
+        let pump = Task {
+            _ = worker
+            while let bytes = try await upstream.next() { try await client.send(bytes) }
+        }
+        while let bytes = try await client.next() { try await upstream.send(bytes) }
+        try upstream.finishSending()
+        try await pump.value
+    }
+}
+
+private func ask(_ client: some Connecting, _ port: Int) async throws -> String? {
+    let reply = try await client.withConnection(host: "127.0.0.1", port: port) { worker, connection in
+        try await connection.send("PING\r\n")
+        return try await connection.line()
+    }
+    return reply
+}
+
+private func serve(_ configuration: PortConfiguration, _ port: Int) async throws {
+    try await IOCPServer.run(configuration, port: port) { worker, connection in
+        while let line = try await connection.line() { try await connection.send(line + "\n") }
+    }
+}
+
+private struct Lineman: ConnectionHandler, Handles.Opened {
+    func opened(_ connection: IocpContext<Void>) throws(IOCPError) {
+        try connection.upgrade { worker, connection in
+            while let line = try await connection.line() { try await connection.send(line + "\n") }
+        }
+    }
+
+    func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
+}
+
+extension RealSockets.Async {
+    @Suite struct Examples {
+        @Test("the examples of the comments do what they say", arguments: testedDrivers)
+        func examples(driver: Driver) async throws {
+            try await withBodies(driver, body: notEmpty) { _, port, _ in
+                let peer = try Peer.connect(port: port)
+                try peer.send([7])
+                #expect(try peer.receive(1) == [7])
+            }
+            try await withBodies(driver, body: orders) { _, port, _ in
+                let peer = try Peer.connect(port: port)
+                try peer.send([0, 2, 8, 9])
+                #expect(try peer.receive(2) == [8, 9])
+            }
+            try await withBodies(driver, body: echoing) { server, upstream, _ in
+                #expect(try await ask(server, upstream) == "PING")
+                try await withBodies(driver, body: relay(to: upstream)) { _, port, _ in
+                    try await onThreads(1) { _ in try echo(100_000, chunk: 5_000, port: port, seed: 1) }
+                }
+            }
+            let server = try IOCPServer(oneWorker(driver)) { _ in Lineman() }
+            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port)
+            try peer.send("a\nb\n".utf8)
+            #expect(try peer.receive(4) == Array("a\nb\n".utf8))
+            server.stop()
+            try await server.wait()
+            let served = Task { try await serve(oneWorker(driver), 0) }
+            served.cancel()
+            try await served.value
+        }
+    }
+}

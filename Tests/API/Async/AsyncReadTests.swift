@@ -1,0 +1,101 @@
+import Glibc
+import IOCP
+import SharedHarness
+import Testing
+
+extension RealSockets.Async {
+    @Suite struct Reading {
+        @Test("pieces of every kind, however the stream is split", arguments: testedDrivers)
+        func pieces(driver: Driver) async throws {
+            let found = BodyNotes<[String]>()
+            try await withBodies(driver) { _, connection in
+                while let head = try await connection.readExactly(3) {
+                    let until = try #require(try await connection.readUntil([0]))
+                    let line = try #require(try await connection.line())
+                    let frame = try #require(try await connection.frame(LengthPrefixed(.two)))
+                    found.add([head, until, frame].map { String(decoding: $0, as: UTF8.self) } + [line])
+                    try await connection.send("\(found.all.count)\n")
+                }
+            } use: { _, port, _ in
+                var random = SplitMix64(seed: 3)
+                for step in [1, 2, 3, 5, 8, 13, 64, 100_000] {
+                    let peer = try Peer.connect(port: port)
+                    var stream: [UInt8] = []
+                    for _ in 0..<20 {
+                        let until = [UInt8](repeating: 65, count: Int(random.next() % 40))
+                        let frame = pattern(Int(random.next() % 3_000)).map { $0 % 26 + 97 }
+                        stream += Array("abc".utf8) + until + [0] + Array("a line\r\n".utf8)
+                        stream += [UInt8(frame.count >> 8), UInt8(frame.count & 255)] + frame
+                    }
+                    let before = found.all.count
+                    for start in stride(from: 0, to: stream.count, by: step) {
+                        try peer.send(stream[start..<min(start + step, stream.count)])
+                    }
+                    try await eventually("20 pieces in steps of \(step)") { found.all.count == before + 20 }
+                    #expect(found.all.dropFirst(before).allSatisfy { $0[0] == "abc" && $0[3] == "a line" })
+                    peer.finishSending()
+                }
+            }
+        }
+
+        @Test("sequences of frames and of lines end with the peer", arguments: testedDrivers)
+        func sequences(driver: Driver) async throws {
+            let found = BodyNotes<String>()
+            try await withBodies(driver) { _, connection in
+                var count = 0
+                for try await line in connection.lines() {
+                    found.add(line)
+                    count += 1
+                    if count == 3 { break }
+                }
+                for try await frame in connection.frames(LengthPrefixed(.one)) {
+                    found.add(String(decoding: frame, as: UTF8.self))
+                }
+                found.add("end")
+            } use: { _, port, _ in
+                let peer = try Peer.connect(port: port)
+                try peer.send("one\ntwo\r\nthree\n\u{2}ab\u{0}\u{1}c".utf8)
+                peer.finishSending()
+                try await eventually("all of it") { found.all.last == "end" }
+            }
+            #expect(found.all == ["one", "two", "three", "ab", "", "c", "end"])
+        }
+
+        @Test("a call whose time is over has taken nothing", arguments: testedDrivers)
+        func timeout(driver: Driver) async throws {
+            let found = BodyNotes<String>()
+            try await withBodies(driver) { _, connection in
+                let late = await failure { _ = try await connection.line(within: .milliseconds(30)) }
+                found.add(late?.name ?? "nothing")
+                found.add(try await connection.line() ?? "nothing")
+                let early = await failure { _ = try await connection.line() }
+                found.add("\(early?.operation == .framing) \(early?.name ?? "nothing")")
+                _ = try await connection.receive { found.add(String(decoding: $0)) }
+            } use: { _, port, _ in
+                let peer = try Peer.connect(port: port)
+                try peer.send("hal".utf8)
+                try await eventually("the time is over") { found.all == ["ETIMEDOUT"] }
+                try peer.send("lo\nrest".utf8)
+                peer.finishSending()
+                try await eventually("the end") { found.all.count == 4 }
+            }
+            #expect(found.all == ["ETIMEDOUT", "hallo", "true EBADMSG", "rest"])
+        }
+
+        @Test("a piece over its maximum is an error that says so", arguments: testedDrivers)
+        func tooLarge(driver: Driver) async throws {
+            try await withBodies(driver) { _, connection in
+                _ = try await connection.readUntil([10], maximumByteCount: 100)
+            } use: { _, port, ledger in
+                let peer = try Peer.connect(port: port)
+                try peer.send([UInt8](repeating: 65, count: 101))
+                try await eventually("closed") { ledger.snapshot.closed.count == 1 }
+                guard case .handlerThrew(let error) = ledger.snapshot.closed[0] else {
+                    Issue.record("\(ledger.snapshot.closed)")
+                    return
+                }
+                #expect(error.code == EMSGSIZE && error.operation == .framing)
+            }
+        }
+    }
+}
