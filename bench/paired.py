@@ -8,6 +8,7 @@ counters tell the messages. A server that is not named iocp is started as a base
 
   bench/paired.py --before ../before/.build/release/iocp --after .build/release/iocp
   bench/paired.py --before ... --after ... --only echo-1000 --pairs 200 --driver epoll
+  bench/paired.py --before .build/release/iocp --after .build/release/iocp --with=--async
   bench/paired.py --before bench/.build/release/echo-epoll --after .build/release/iocp --only unix-1000
 
 Needs two CPUs. Exit status: 0, 1 when a server or a load failed, 2 for bad usage.
@@ -15,6 +16,7 @@ Needs two CPUs. Exit status: 0, 1 when a server or a load failed, 2 for bad usag
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -40,7 +42,7 @@ SHORT = ["echo-100", "echo-1000", "active-100", "pipelined-16"]
 class Build(turns.Side):
     """A build's server and its load."""
 
-    def __init__(self, name, server, load, workload, driver, cpus):
+    def __init__(self, name, server, load, workload, driver, cpus, more):
         options, self.counter, self.unit = WORKLOADS[workload]
         self.iocp = load
         is_unix = workload.startswith("unix-")
@@ -49,7 +51,7 @@ class Build(turns.Side):
         command = ["taskset", "-c", cpus[0], server]
         if os.path.basename(server) == "iocp":
             command += ["serve", "--workers", "1", "--driver", driver]
-        command += address
+        command += address + more
         super().__init__(name, subprocess.Popen(command, stdout=subprocess.PIPE, text=True), None)
         line = self.server.stdout.readline()
         if not line.startswith("listening on "):
@@ -79,8 +81,8 @@ class Build(turns.Side):
 def compare(workload, arguments):
     sides = []
     try:
-        for name, server in (("before", arguments.before), ("after", arguments.after)):
-            sides.append(Build(name, server, arguments.after, workload, arguments.driver, arguments.cpus.split(",")))
+        for name, server, more in (("before", arguments.before, []), ("after", arguments.after, arguments.with_)):
+            sides.append(Build(name, server, arguments.after, workload, arguments.driver, arguments.cpus.split(","), more))
             sides[-1].settle()
         taken = turns.take_turns(sides, arguments.pairs, arguments.slice_ms / 1000)
         low, middle, high = turns.ratios(turns.cpu_ns, taken["after"], taken["before"])
@@ -96,6 +98,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", required=True, help="the iocp command, or the baseline server, to compare with")
     parser.add_argument("--after", required=True, help="the iocp command in question")
+    parser.add_argument("--with", dest="with_", type=shlex.split, default=[], metavar="ARGUMENTS",
+                        help="more arguments of the after build's server: --with=--async")
     parser.add_argument("--only", action="append", choices=sorted(WORKLOADS), help="default: " + ", ".join(SHORT))
     parser.add_argument("--driver", default="uring", choices=["uring", "epoll"])
     parser.add_argument("--pairs", type=int, default=60)

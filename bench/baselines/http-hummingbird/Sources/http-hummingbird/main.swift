@@ -9,7 +9,8 @@ import Synchronization
 //   http-hummingbird PORT       ends with status 0 on SIGTERM
 
 guard let port = CommandLine.arguments.dropFirst().first.flatMap({ Int($0) }), (1...65_535).contains(port) else {
-    fputs("usage: http-hummingbird PORT\n", unsafe stderr)
+    let usage = "usage: http-hummingbird PORT\n"
+    _ = usage.utf8.withContiguousStorageIfAvailable { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
     exit(64)
 }
 
