@@ -140,7 +140,7 @@ final class WorkerThreads: Sendable {
                 defer { unsafe state.waiting = [] }
                 return unsafe state.waiting
             }
-            for unsafecontinuation in unsafe woken { unsafe continuation.resume() }
+            unsafe woken.forEach { unsafe $0.resume() }
         }
 
         func wait() async {
