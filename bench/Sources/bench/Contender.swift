@@ -74,7 +74,10 @@ struct Contender: Sendable {
             name: "nio", summary: "Swift, SwiftNIO with channel handlers", fansOut: true,
             command: { peer("echo-nio", $0) }),
         Contender(
-            name: "nio-async", summary: "Swift, SwiftNIO with async/await",
+            name: "nio-async", summary: "Swift, SwiftNIO with async/await, tasks on its event loop",
+            command: { peer("echo-nio-async", $0) + ["--takeover"] }),
+        Contender(
+            name: "nio-async-pool", summary: "Swift, SwiftNIO with async/await, tasks on Swift's own pool",
             command: { peer("echo-nio-async", $0) }),
         Contender(
             name: "libuv", summary: "C, one thread, libuv",
