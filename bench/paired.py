@@ -4,12 +4,14 @@ slices of time.
 
 Both servers are up at once, and their loads take turns of --slice-ms (`turns.py`). Each pair of slices gives one ratio,
 after over before; the medians with their quartiles are printed. The load is the `after` build's, for both, and its
-counters tell the messages. A server that is not named iocp is started as a baseline is: with --port or --unix alone.
+counters tell the messages. A server that is not named iocp is started as a baseline is: with --port or --unix, and the
+options that stand beside it in quotes.
 
   bench/paired.py --before ../before/.build/release/iocp --after .build/release/iocp
   bench/paired.py --before ... --after ... --only echo-1000 --pairs 200 --driver epoll
-  bench/paired.py --before .build/release/iocp --after .build/release/iocp --with=--async
+  bench/paired.py --before .build/release/iocp --after ".build/release/iocp --async"
   bench/paired.py --before bench/.build/release/echo-epoll --after .build/release/iocp --only unix-1000
+  bench/paired.py --before "bench/.build/peers/echo-nio-async --takeover" --after .build/release/iocp
 
 Needs two CPUs. Exit status: 0, 1 when a server or a load failed, 2 for bad usage.
 """
@@ -42,16 +44,16 @@ SHORT = ["echo-100", "echo-1000", "active-100", "pipelined-16"]
 class Build(turns.Side):
     """A build's server and its load."""
 
-    def __init__(self, name, server, load, workload, driver, cpus, more):
+    def __init__(self, name, server, load, workload, driver, cpus):
         options, self.counter, self.unit = WORKLOADS[workload]
         self.iocp = load
         is_unix = workload.startswith("unix-")
         # An abstract name leaves no file behind.
         address = ["--unix", f"@iocp-paired-{os.getpid()}-{name}"] if is_unix else ["--port", "0"]
-        command = ["taskset", "-c", cpus[0], server]
-        if os.path.basename(server) == "iocp":
+        command = ["taskset", "-c", cpus[0], server[0]]
+        if os.path.basename(server[0]) == "iocp":
             command += ["serve", "--workers", "1", "--driver", driver]
-        command += address + more
+        command += server[1:] + address
         super().__init__(name, subprocess.Popen(command, stdout=subprocess.PIPE, text=True), None)
         line = self.server.stdout.readline()
         if not line.startswith("listening on "):
@@ -81,8 +83,8 @@ class Build(turns.Side):
 def compare(workload, arguments):
     sides = []
     try:
-        for name, server, more in (("before", arguments.before, []), ("after", arguments.after, arguments.with_)):
-            sides.append(Build(name, server, arguments.after, workload, arguments.driver, arguments.cpus.split(","), more))
+        for name, server in (("before", arguments.before), ("after", arguments.after)):
+            sides.append(Build(name, server, arguments.after[0], workload, arguments.driver, arguments.cpus.split(",")))
             sides[-1].settle()
         taken = turns.take_turns(sides, arguments.pairs, arguments.slice_ms / 1000)
         low, middle, high = turns.ratios(turns.cpu_ns, taken["after"], taken["before"])
@@ -96,17 +98,17 @@ def compare(workload, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--before", required=True, help="the iocp command, or the baseline server, to compare with")
-    parser.add_argument("--after", required=True, help="the iocp command in question")
-    parser.add_argument("--with", dest="with_", type=shlex.split, default=[], metavar="ARGUMENTS",
-                        help="more arguments of the after build's server: --with=--async")
+    parser.add_argument("--before", required=True, type=shlex.split,
+                        help="the iocp command, or the baseline server with its options, to compare with")
+    parser.add_argument("--after", required=True, type=shlex.split,
+                        help="the iocp command in question, with more options of its server")
     parser.add_argument("--only", action="append", choices=sorted(WORKLOADS), help="default: " + ", ".join(SHORT))
     parser.add_argument("--driver", default="uring", choices=["uring", "epoll"])
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--slice-ms", type=int, default=250)
     parser.add_argument("--cpus", default="0,1", help="of the servers, and of the loads")
     arguments = parser.parse_args()
-    for path in (arguments.before, arguments.after):
+    for path in ("".join(arguments.before[:1]), "".join(arguments.after[:1])):
         if not os.access(path, os.X_OK):
             parser.error(f"{path} is no program: build it with swift build -c release --product iocp")
     if arguments.pairs < 4 or arguments.slice_ms < 20:
