@@ -66,9 +66,13 @@ half-close-ignored|worker/service.c|s/ && !worker->setup\.config->half_close\)/)
 writable-forgotten|worker/pressure.c|s/    iocp_worker_emit_of\(worker, slot, IOCP_COMPLETION_WRITABLE\);\n//|a connection that was held back stays so
 unsent-never-falls|worker/outbox.c|s/    worker->unsent_bytes -= slot->queue.unsent_bytes;\n//|what a closed connection had queued counts for ever
 nameless-not-awaited|worker/stopping.c|s/worker->operations->handles_held\(worker->driver\) == 0 && //|a stop does not await sockets that never had a slot
+interrupt-sleeps|worker/mailbox.c|s/ \&\& !iocp_mailbox_is_interrupted\(mailbox\)//|a wait sleeps behind an interrupt
+interrupt-waits-on|worker/loop.c|s/iocp_mailbox_take_interrupt\(&worker->mailbox\)/false/|an interrupt does not end a wait
+stay-forgotten|worker/stopping.c|s/ \&\& \(abort \|\| !\(slot->flags & IOCP_SLOT_STAYS\)\)//|a stop closes a connection that stays
+stay-outlasts|worker/stopping.c|s/abort \|\| !\(slot->flags/!(slot->flags/|a connection that stays is left open behind the drain
 stopping-forgotten|worker/stopping.c|s/    iocp_worker_emit\(worker, \(iocp_completion\)\{\.kind = IOCP_COMPLETION_STOPPING\}\);\n//|nobody hears that the port stops
 stopping-twice|worker/stopping.c|s/(    iocp_worker_emit\(worker, \(iocp_completion\)\{\.kind = IOCP_COMPLETION_STOPPING\}\);)/\1\n\1/|STOPPING comes twice
-stopping-overtakes-posts|worker/stopping.c|s/iocp_mailbox_was_read_to\(&worker->mailbox, worker->posts_due\) && //|a post from before the stop comes behind STOPPING
+stopping-overtakes-posts|worker/stopping.c|s/iocp_mailbox_was_read_to\(&worker->mailbox, worker->posts_due\) &&//|a post from before the stop comes behind STOPPING
 stopping-too-late|worker/stopping.c|s/(    worker->stop = IOCP_STOP_SAID;)/\1\n    each_connection(worker, false);/|connections close before the application hears of the stop
 closes-before-posts|worker/stopping.c|s/(worker->stop = IOCP_STOP_DELIVERING;)/\1\n        each_connection(worker, false);/|connections close before posts from before the stop are delivered
 stop-aborts|worker/stopping.c|s/each_connection\(worker, drained\);/each_connection(worker, true);/|a stop resets its connections before the drain is over

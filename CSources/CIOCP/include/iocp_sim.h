@@ -105,6 +105,9 @@ bool iocp_sim_peer_finished(const iocp_sim *sim, iocp_token connection);
 
 uint64_t iocp_sim_now_ns(const iocp_sim *sim);
 
+/* How many waits were allowed to sleep, so far. */
+uint64_t iocp_sim_sleep_count(const iocp_sim *sim);
+
 /* Events handed to workers so far. */
 uint64_t iocp_sim_event_count(const iocp_sim *sim);
 

@@ -26,9 +26,7 @@ static void close_one(application *application, ledger_life *life)
     const bool ended = life->closing || life->aborted;
     if (iocp_close(application->worker, life->token) == 0) {
         LEDGER_REQUIRE(ledger, !ended && !life->over, "G4", "a close was accepted after the end", life->token);
-        life->closing = true;
-        life->closing_ns = iocp_worker_now_ns(application->worker);
-        life->closing_quiet_count = ledger->quiet_count;
+        ledger_closes(application->ledger, life);
     }
 }
 

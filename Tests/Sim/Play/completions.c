@@ -179,7 +179,8 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
         abort_justified = abort_is_justified(ledger, life);
         break;
     case IOCP_CLOSE_STOPPED:
-        justified = ledger->said_stopping && !life->ended_early;
+        justified = ledger->said_stopping && !life->ended_early &&
+                    (!life->stays || iocp_worker_now_ns(ledger->worker) >= ledger->drained_ns);
         abort_justified = abort_is_justified(ledger, life);
         break;
     case IOCP_CLOSE_RESET:

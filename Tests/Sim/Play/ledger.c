@@ -8,9 +8,9 @@
 void ledger_violated(const ledger *ledger, const char *rule, const char *what, iocp_token connection)
 {
     char line[256];
-    const int count = snprintf(line, sizeof line, "seed %llu: %s broken: %s (connection %u.%llu)\n",
-                               (unsigned long long)ledger->seed, rule, what, iocp_token_slot(connection),
-                               (unsigned long long)iocp_token_generation(connection));
+    const int count =
+        snprintf(line, sizeof line, "seed %llu: %s broken: %s (connection %u.%llu)\n", (unsigned long long)ledger->seed,
+                 rule, what, iocp_token_slot(connection), (unsigned long long)iocp_token_generation(connection));
     (void)!write(STDERR_FILENO, line, (size_t)count);
     if (ledger->traps)
         abort();
@@ -102,10 +102,10 @@ void ledger_life_ends(ledger *ledger, ledger_life *life)
 
 void ledger_check_turn(const ledger *ledger, const ledger_life *life)
 {
-    /* Before its first bytes a connection ends unseen; a client that is held or refused for its address has a slot unseen;
-     * one that connects takes its slot before what was accepted in the same batch is seen here. */
-    if (ledger->config->deliver_after_first_bytes || ledger->config->connections_per_address > 0 || life->former_order == 0 ||
-        iocp_sim_accepted_with(ledger->sim, life->token) == 0)
+    /* Before its first bytes a connection ends unseen; a client that is held or refused for its address has a slot
+     * unseen; one that connects takes its slot before what was accepted in the same batch is seen here. */
+    if (ledger->config->deliver_after_first_bytes || ledger->config->connections_per_address > 0 ||
+        life->former_order == 0 || iocp_sim_accepted_with(ledger->sim, life->token) == 0)
         return;
     for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
         const ledger_life *other = &ledger->lives[i];
@@ -148,6 +148,13 @@ bool ledger_may_end(const ledger *ledger, const ledger_life *life)
 bool ledger_may_lose(const ledger *ledger, const ledger_life *life)
 {
     return ledger->said_stopping || ledger_may_end(ledger, life);
+}
+
+void ledger_closes(const ledger *ledger, ledger_life *life)
+{
+    life->closing = true;
+    life->closing_ns = iocp_worker_now_ns(ledger->worker);
+    life->closing_quiet_count = ledger->quiet_count;
 }
 
 void ledger_queue(ledger *ledger, ledger_life *life, uint32_t stream, uint64_t position, uint32_t count_bytes)
@@ -232,8 +239,8 @@ void ledger_check_deaf(ledger *ledger)
     }
 }
 
-/* Unsent bytes may touch the reserve when so many of them are queued, or in so many pieces: each keeps one chunk at most,
- * or two of the connection's own once it moved. */
+/* Unsent bytes may touch the reserve when so many of them are queued, or in so many pieces: each keeps one chunk at
+ * most, or two of the connection's own once it moved. */
 void ledger_note_pressure(ledger *ledger)
 {
     enum { CHUNKS_OF_A_PIECE = 2, RESERVE_SHARE = 4 };
@@ -273,7 +280,8 @@ void ledger_check_step(const ledger *ledger)
                    ledger->post_head == ledger->post_tail ||
                        iocp_sim_now_ns(ledger->sim) < ledger->posted_ns[ledger->post_head % LEDGER_POSTS_MAX] + late_ns,
                    "G5", "a post did not wake the worker", 0);
-    LEDGER_REQUIRE(ledger, held.connections >= open_count || ledger->failure != 0, "G3", "a connection is gone that was not closed", 0);
+    LEDGER_REQUIRE(ledger, held.connections >= open_count || ledger->failure != 0, "G3",
+                   "a connection is gone that was not closed", 0);
     LEDGER_REQUIRE(ledger, held.connections <= ledger->config->connections_per_worker, "G6", "too many connections", 0);
     LEDGER_REQUIRE(ledger, held.leases >= ledger->lease_count, "G9", "a lease is gone that was not returned", 0);
 }
@@ -305,12 +313,14 @@ void ledger_check_end(const ledger *ledger)
     const iocp_worker_holdings held = iocp_worker_hold(ledger->worker);
     for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++) {
         const ledger_life *life = &ledger->lives[i];
-        LEDGER_REQUIRE(ledger, (!life->opened && !life->connecting) || life->over, "G3", "CLOSED never came", life->token);
+        LEDGER_REQUIRE(ledger, (!life->opened && !life->connecting) || life->over, "G3", "CLOSED never came",
+                       life->token);
     }
     for (uint32_t i = 0; i < LEDGER_TIMERS_MAX; i++)
         LEDGER_REQUIRE(ledger, !ledger->timers[i].armed, "G1", "a timer never ended", 0);
     LEDGER_REQUIRE(ledger, ledger->post_head == ledger->post_tail, "G5", "a post was lost", 0);
-    LEDGER_REQUIRE(ledger, ledger->said_stopping == ledger->stopped || ledger->failure != 0, "G7", "STOPPING never came", 0);
+    LEDGER_REQUIRE(ledger, ledger->said_stopping == ledger->stopped || ledger->failure != 0, "G7",
+                   "STOPPING never came", 0);
     LEDGER_REQUIRE(ledger, held.connections == 0, "G6", "slots are still held", 0);
     LEDGER_REQUIRE(ledger, held.leases == 0, "G6", "leases are still held", 0);
     LEDGER_REQUIRE(ledger, held.send_nodes == 0, "G6", "send nodes are still held", 0);
@@ -322,14 +332,16 @@ void ledger_check_end(const ledger *ledger)
     /* Near a full table a connect may take the slot that a multishot accept has just found a client for. */
     LEDGER_REQUIRE(ledger,
                    stats.accepted + stats.refused_addresses + ledger->connect_count >=
-                           iocp_sim_clients_accepted(ledger->sim) || ledger->failure != 0,
+                           iocp_sim_clients_accepted(ledger->sim) ||
+                       ledger->failure != 0,
                    "G1", "a client was accepted and let go", 0);
     /* A second's accepts at the start, and then by time. */
     const uint64_t rate = ledger->config->accepts_per_second;
     const uint64_t passed_ns = iocp_sim_now_ns(ledger->sim) - ledger->opened_ns;
     LEDGER_REQUIRE(ledger, rate == 0 || stats.accepted <= rate + rate * passed_ns / 1000000000, "G6",
                    "more clients were accepted than the rate allows", 0);
-    LEDGER_REQUIRE(ledger, stats.completions == ledger->completion_count, "G1", "the stats page misses a completion", 0);
+    LEDGER_REQUIRE(ledger, stats.completions == ledger->completion_count, "G1", "the stats page misses a completion",
+                   0);
     /* Listeners may be backing off. */
     LEDGER_REQUIRE(ledger, held.deadlines <= ledger_endpoints(ledger), "G6", "deadlines are still armed", 0);
 }

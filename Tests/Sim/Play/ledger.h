@@ -75,6 +75,7 @@ typedef struct ledger_life {
     bool peer_finished;
     bool broken;      /* the transport failed: bytes may be lost */
     uint8_t ending;   /* iocp_sim_ending, the latest; 0: none yet */
+    bool stays;       /* a stop leaves it to the application */
     bool ended_early; /* before STOPPING, and not by a FIN that was asked for */
     uint64_t over_order;   /* how many lives had ended when this one did */
     uint64_t former_order; /* the same of the life before, on this slot; 0: there was none */
@@ -199,6 +200,9 @@ void ledger_notify_asked(ledger_life *life, uint64_t key);
 
 /* A held lease still shows what it showed. Removes it, and returns it. */
 ledger_lease ledger_lease_take(ledger *ledger, uint32_t index);
+
+/* A graceful close of it was accepted. */
+void ledger_closes(const ledger *ledger, ledger_life *life);
 
 /* A stop was asked for, whose drain ends at `drained_ns`; the first, or one that shortens it. */
 void ledger_stop_asked(ledger *ledger, uint64_t drained_ns);

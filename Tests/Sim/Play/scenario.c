@@ -8,8 +8,17 @@
 #include "application.h"
 #include "ledger.h"
 
-enum { BATCH_MAX = 64, ENDING_TURNS_MAX = 20000, SETTLING_TURNS_MAX = 4000, LIVELY_TURNS_MAX = 500,
-       DRAINING_TURNS_MAX = 200, FLOOD_TURNS = 24, SETTLED_TURNS = 8, PROBES = 8, DEAF_TURNS = 40 };
+enum {
+    BATCH_MAX = 64,
+    ENDING_TURNS_MAX = 20000,
+    SETTLING_TURNS_MAX = 4000,
+    LIVELY_TURNS_MAX = 500,
+    DRAINING_TURNS_MAX = 200,
+    FLOOD_TURNS = 24,
+    SETTLED_TURNS = 8,
+    PROBES = 8,
+    DEAF_TURNS = 40
+};
 
 typedef struct scenario scenario;
 
@@ -197,14 +206,19 @@ static int turn(scenario *scenario, uint64_t timeout_ns)
         IOCP_WAIT_CAPACITY_MIN + random_below(&application->random, BATCH_MAX - IOCP_WAIT_CAPACITY_MIN + 1);
     ledger_note_pressure(scenario->ledger);
     scenario->ledger->closed_lately = 0;
+    const bool interrupted = random_one_in(&application->random, 32);
+    if (interrupted)
+        iocp_port_interrupt(application->port, 0);
+    const uint64_t sleeps = iocp_sim_sleep_count(scenario->ledger->sim);
     const int count = iocp_worker_wait(scenario->worker, completions, capacity, timeout_ns);
+    LEDGER_REQUIRE(scenario->ledger, !interrupted || iocp_sim_sleep_count(scenario->ledger->sim) == sleeps, "G5",
+                   "a wait slept behind an interrupt", 0);
     for (int i = 0; i < count; i++) {
         ledger_completed(scenario->ledger, &completions[i]);
         application_react(application, &completions[i]);
     }
     scenario->ledger->quiet_count += count < 0;
-    if (count < 0 && count != -ETIME && count != -EINTR && count != -ECANCELED &&
-        count != -scenario->ledger->failure)
+    if (count < 0 && count != -ETIME && count != -EINTR && count != -ECANCELED && count != -scenario->ledger->failure)
         ledger_violated(scenario->ledger, "G1", "a wait failed", 0);
     ledger_check_step(scenario->ledger);
     return count;
@@ -263,7 +277,7 @@ static void dam(scenario *scenario)
         turn(scenario, milliseconds(1));
         application_return_leases(application);
     }
-    application->replies_no_more = true; /* others that keep up may use the reserve, too */
+    application->replies_no_more = true;         /* others that keep up may use the reserve, too */
     for (uint32_t i = 0; i < SETTLED_TURNS; i++) /* what was submitted last came short, or is gone */
         turn(scenario, milliseconds(1));
     for (uint32_t i = 0; i < PROBES && drain(scenario, reader); i++)
@@ -327,8 +341,8 @@ static void stop(scenario *scenario)
         count = turn(scenario, any_timeout(application));
     }
     LEDGER_REQUIRE(ledger, count == end_result(ledger), "G7", "a stop never ends", 0);
-    LEDGER_REQUIRE(ledger, turn(scenario, UINT64_MAX) == end_result(ledger), "G5", "something came after the end of a stop",
-                   0);
+    LEDGER_REQUIRE(ledger, turn(scenario, UINT64_MAX) == end_result(ledger), "G5",
+                   "something came after the end of a stop", 0);
     application_return_leases(application);
     ledger_check_end(ledger);
 }
@@ -350,8 +364,7 @@ static void close_all(scenario *scenario)
             return;
         }
         const iocp_worker_holdings held = iocp_worker_hold(scenario->worker);
-        if (held.connections == 0 && held.driver_handles == 0 &&
-            held.deadlines <= ledger_endpoints(scenario->ledger) &&
+        if (held.connections == 0 && held.driver_handles == 0 && held.deadlines <= ledger_endpoints(scenario->ledger) &&
             scenario->ledger->post_head == scenario->ledger->post_tail)
             break;
     }

@@ -25,8 +25,8 @@ static void set_marks(application *application, ledger_life *life)
     iocp_send_marks marks = {.cap_bytes = 1 + random_magnitude(random, most_bytes)};
     marks.high_bytes = 1 + random_below(random, marks.cap_bytes + 1);
     marks.low_bytes = random_below(random, marks.high_bytes + 1);
-    const bool in_order = marks.low_bytes < marks.high_bytes && marks.high_bytes <= marks.cap_bytes &&
-                          marks.cap_bytes <= most_bytes;
+    const bool in_order =
+        marks.low_bytes < marks.high_bytes && marks.high_bytes <= marks.cap_bytes && marks.cap_bytes <= most_bytes;
     const int result = iocp_connection_set_marks(application->worker, life->token, &marks);
     LEDGER_REQUIRE(application->ledger, result == -ENOTCONN || result == (in_order ? 0 : -EINVAL), "G6",
                    "marks out of order were taken, or others not", life->token);
@@ -64,15 +64,43 @@ static void notice(application *application, ledger_life *life)
     const int result = iocp_notify_unsent(application->worker, life->token, below_bytes, key);
     const bool one_is_owed = life->notice_count > 0;
     LEDGER_REQUIRE(application->ledger,
-                   result == -ENOTCONN || (result == -EALREADY && one_is_owed) || (result == 0 && life->notice_count < 2),
+                   result == -ENOTCONN || (result == -EALREADY && one_is_owed) ||
+                       (result == 0 && life->notice_count < 2),
                    "G1", "a second notification was taken, or the first was not", life->token);
     if (result == 0)
         ledger_notice_asked(life, below_bytes, key);
 }
 
+/* Until the drain is over a stop leaves it alone: only its application, its peer or a timeout ends it. */
+static void stay(application *application, ledger_life *life)
+{
+    const ledger *ledger = application->ledger;
+    const bool in_drain = ledger->said_stopping && iocp_worker_now_ns(application->worker) < ledger->drained_ns;
+    /* A FIN without half-close, and an overflow that closes, may end it before the ledger knows. */
+    if (life->stays && in_drain && ledger->config->half_close && ledger->config->overflow_policy != IOCP_OVERFLOW_CLOSE)
+        LEDGER_REQUIRE(ledger,
+                       ledger_may_end(ledger, life) || iocp_connection_is_open(application->worker, life->token), "G7",
+                       "a stop closed a connection that stays", life->token);
+    const bool stays = random_one_in(&application->random, 2);
+    const int result = iocp_connection_stay(application->worker, life->token, stays);
+    LEDGER_REQUIRE(ledger, result == -ENOTCONN || (result == 0 && is_live(life)), "G4",
+                   "a wish to stay answered with no known error", life->token);
+    if (result < 0)
+        return;
+    life->stays = stays;
+    if (!stays && !iocp_connection_is_open(application->worker, life->token)) {
+        LEDGER_REQUIRE(ledger, ledger->said_stopping, "G7", "to stay no longer closed a connection before a stop",
+                       life->token);
+        ledger_closes(ledger, life);
+    }
+}
+
 void application_use_terms(application *application, ledger_life *life)
 {
-    switch (random_below(&application->random, 5)) {
+    switch (random_below(&application->random, 6)) {
+    case 5:
+        stay(application, life);
+        return;
     case 4:
         set_timeouts(application, life);
         return;

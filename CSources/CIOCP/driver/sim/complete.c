@@ -234,6 +234,7 @@ int iocp_sim_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, ui
     output out = {.events = events, .capacity = 1 + iocp_sim_below(sim, capacity)};
     const uint64_t start_ns = sim->now_ns;
     sim->wait_count++;
+    sim->sleep_count += timeout_ns > 0;
     __atomic_store_n(sim->config.enters, *sim->config.enters + 1, __ATOMIC_RELAXED);
     IOCP_SIM_SAY(sim, "%llu us: wait %lld us", (unsigned long long)(start_ns / 1000),
                  timeout_ns == UINT64_MAX ? -1LL : (long long)(timeout_ns / 1000));

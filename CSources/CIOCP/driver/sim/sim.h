@@ -164,6 +164,7 @@ typedef struct iocp_sim_weather {
 struct iocp_sim {
     uint64_t random;
     uint64_t now_ns;
+    uint64_t sleep_count; /* waits that might sleep */
     uint64_t crowded_until_ns;
     uint64_t event_count;
     uint64_t accepted_count;    /* clients handed to the worker */

@@ -225,6 +225,11 @@ bool iocp_sim_peer_finished(const iocp_sim *sim, iocp_token connection)
     return false;
 }
 
+uint64_t iocp_sim_sleep_count(const iocp_sim *sim)
+{
+    return sim->sleep_count;
+}
+
 uint64_t iocp_sim_now_ns(const iocp_sim *sim)
 {
     return sim->now_ns;
