@@ -56,7 +56,9 @@ final class Await: @unchecked Sendable {
 
     /// Waits for ``end(_:)``.
     /// - Throws: what ended it, ECANCELED when the task was cancelled, ETIMEDOUT.
-    nonisolated(nonsending) func wait(until deadline: Until) async throws(IOCPError) {
+    /// - Parameter isolation: of the caller, and named in the closure below: without that it would run on a thread of the pool,
+    ///   if the task does not prefer the worker's.
+    func wait(until deadline: Until, isolation: isolated (any Actor)? = #isolation) async throws(IOCPError) {
         if isWaiting { AwaitMisuse.twice(operation) }
         if Task.isCancelled { throw .taskCancelled(operation) }
         if deadline != .never { try arm(deadline) }
@@ -65,7 +67,8 @@ final class Await: @unchecked Sendable {
         round += 1
         let round = round
         await withTaskCancellationHandler {
-            await unsafe withUnsafeContinuation { continuation in
+            await unsafe withUnsafeContinuation(isolation: isolation) { continuation in
+                assert(executor.isOnThread, "a wait left its worker's thread")
                 if isWaiting { unsafe self.continuation = continuation } else { unsafe continuation.resume() }
             }
         } onCancel: {

@@ -128,6 +128,9 @@ extension RealSockets.Async {
                     await Task {
                         _ = worker
                         look()
+                        // It prefers no executor: its actor alone keeps it on the thread.
+                        try? await connection.flush()
+                        look()
                     }.value
                     await withTaskGroup(of: Void.self) { group in
                         for _ in 0..<3 { group.addTask { await Task.yield() } }

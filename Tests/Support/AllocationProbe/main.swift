@@ -143,5 +143,10 @@ let reply = try SharedBytes([UInt8](repeating: 7, count: 64))
 let results = [
     try measure { LeaseEcho() }, try measure { CopyEcho() }, try measure { FrameEcho() },
     try measure { SharedEcho(reply: reply) }, try measure { WrittenEcho() },
+    try measure {
+        BodyHandler { _, connection in
+            while let bytes = try await connection.next() { try await connection.send(bytes) }
+        }
+    },
 ]
 for (allocations, messages) in results { print("allocations \(allocations) messages \(messages)") }
