@@ -209,6 +209,7 @@ public final class AsyncConnection: ConnectionContext {
 
     /// The connection has closed.
     func closed(_ reason: CloseReason) {
+        endError = IOCPError(endOf: reason, .receive)
         if reason == .peer { finishInput() }
         if case .open = unsafe input.end {
             dropHeld()
@@ -222,10 +223,8 @@ public final class AsyncConnection: ConnectionContext {
         body.cancel()
     }
 
-    /// Why the connection has closed, as a receive tells it.
-    var endError: IOCPError? {
-        if case .failed(let error) = unsafe input.end { error } else { nil }
-    }
+    /// Why the connection has closed; nil while it is open.
+    private(set) var endError: IOCPError?
 
     /// Whether the peer has finished: for the handler that takes the connection back.
     @usableFromInline

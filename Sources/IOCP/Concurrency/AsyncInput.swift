@@ -39,7 +39,8 @@ struct AsyncInput {
 
     /// To be taken first.
     mutating func putBack(_ lent: LentBytes) {
-        precondition(front == nil, "two pieces of a connection's input were put back")
+        // More may have arrived since it was taken.
+        if let front { queue.prepend(front) }
         front = lent
     }
 

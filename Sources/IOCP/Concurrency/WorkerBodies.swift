@@ -167,7 +167,7 @@ extension AsyncConnection {
         guard isClosing else { return false }
         if error is CancellationError { return true }
         guard let error = error as? IOCPError else { return false }
-        return error == endError || error.code == ENOTCONN || error.code == ECANCELED || error.code == EPIPE
+        return [endError?.code, ENOTCONN, ECANCELED, EPIPE].contains(error.code)
     }
 
     @usableFromInline

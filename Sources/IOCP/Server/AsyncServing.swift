@@ -46,6 +46,15 @@ extension IOCPServer {
     }
 }
 
+extension IOCPClient where Handler == BodyHandler {
+    /// A client whose connections are opened and used by async code: see ``Connecting/withConnection(host:port:timeout:onWorker:_:)``.
+    public convenience init(_ configuration: PortConfiguration = PortConfiguration()) throws(IOCPError) {
+        var configuration = configuration
+        configuration.deliversHalfClose = true
+        try self.init(configuration) { _ in BodyHandler { _, _ in } }
+    }
+}
+
 extension IOCPClient {
     /// As ``IOCPServer/wait(drainingFor:)``.
     public func wait(drainingFor drain: Duration = .seconds(10)) async throws(IOCPError) {

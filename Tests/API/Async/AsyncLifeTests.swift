@@ -163,9 +163,10 @@ extension RealSockets.Async {
         func running(driver: Driver) async throws {
             var configuration = PortConfiguration()
             configuration.driver = driver
-            let free = try IOCPServer { _, _ in }.listen(host: "127.0.0.1", port: 0)
-            let port = try #require(free.address).port
-            free.close()
+            let first = try IOCPServer(configuration) { _, _ in }
+            let port = try #require(try first.listen(host: "127.0.0.1", port: 0).address).port
+            first.stop()
+            try await first.wait()
             let task = Task { [configuration] in
                 try await IOCPServer.run(configuration, host: "127.0.0.1", port: port) { _, connection in
                     while let line = try await connection.line() { try await connection.send(line + "!\n") }
@@ -280,11 +281,19 @@ extension RealSockets.Async {
                     task.cancel()
                     codes.add(await task.value)
                 }
-                let text = try await server.withConnection(host: "127.0.0.1", port: port) { _, connection in
-                    try await connection.send("hallo\n")
-                    return try await connection.line()
+                var configuration = PortConfiguration()
+                configuration.driver = driver
+                configuration.workers = 1
+                let client = try IOCPClient(configuration)
+                for _ in 0..<3 {
+                    let text = try await client.withConnection(host: "127.0.0.1", port: port) { _, connection in
+                        try await connection.send("hallo\n")
+                        return try await connection.line()
+                    }
+                    #expect(text == "hallo")
                 }
-                #expect(text == "hallo")
+                client.stop()
+                try await client.wait()
             }
             #expect(codes.all.count == 3 && codes.all[0] == ECONNREFUSED && codes.all[2] == ECANCELED, "\(codes.all)")
         }

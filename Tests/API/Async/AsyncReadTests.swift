@@ -82,6 +82,35 @@ extension RealSockets.Async {
             #expect(found.all == ["ETIMEDOUT", "hallo", "true EBADMSG", "rest"])
         }
 
+        @Test("and loses nothing, whenever more arrives", arguments: testedDrivers)
+        func timeouts(driver: Driver) async throws {
+            let bytes = pattern(200_000).map { $0 == 10 ? 11 : $0 }
+            let found = BodyNotes<[UInt8]>()
+            try await withBodies(driver, { $0.workers = 1 }) { _, connection in
+                var late = 0
+                while true {
+                    do {
+                        guard
+                            let line = try await connection.readUntil(
+                                [10], maximumByteCount: 1 << 20, within: .microseconds(200))
+                        else { return }
+                        found.add(line)
+                    } catch let error as IOCPError where error.code == ETIMEDOUT {
+                        late += 1
+                    }
+                }
+            } use: { _, port, _ in
+                let peer = try Peer.connect(port: port)
+                for start in stride(from: 0, to: bytes.count, by: 100) {
+                    try peer.send(bytes[start..<min(start + 100, bytes.count)])
+                    usleep(50)
+                }
+                try peer.send([10])
+                try await eventually("the line") { found.all.count == 1 }
+                #expect(found.all[0] == bytes)
+            }
+        }
+
         @Test("a piece over its maximum is an error that says so", arguments: testedDrivers)
         func tooLarge(driver: Driver) async throws {
             try await withBodies(driver) { _, connection in

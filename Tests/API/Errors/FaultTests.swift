@@ -242,12 +242,17 @@ extension RealSockets.Faults {
     func waitingSendAgain(driver: Driver, error: Errno) throws {
         try withWaitingSend(driver, error) { worker, peer, connection in
             var arrived: [UInt8] = []
+            var due = worker.received.count
             try worker.until("everything sent", turnNs: 0) {
                 arrived += try peer.receiveWhatCame()
                 // EAGAIN promises that room will be told of, and one that is made up does not keep it: bytes are told of.
-                if driver == .epoll && error.code == EAGAIN { try peer.send([0]) }
+                if driver == .epoll && error.code == EAGAIN {
+                    try peer.send([0])
+                    due += 1
+                }
                 return arrived.count == Self.much
             }
+            try worker.until("those bytes came") { worker.received.count == due }
             #expect(arrived.withUnsafeBytes { memcmp($0.baseAddress!, pattern(Self.much), Self.much) } == 0)
             try worker.expectAlive(connection, peer)
         }
