@@ -103,6 +103,16 @@ public class ConnectionContext {
         try check(unsafe iocp_finish_sending(raw, token), .close)
     }
 
+    /// Whether a stop of the port, or a leave of the worker, leaves this connection open until the drain is over (false at first).
+    ///
+    /// For an answer that is still being made elsewhere: the connection goes on receiving and sending, and you close it when it
+    /// has what it waits for. What is left when the drain is over is aborted like others. Given up during a stop, the connection
+    /// closes gracefully at once.
+    /// - Throws: ENOTCONN when closed or closing.
+    public final func setOutlastsStop(_ outlasts: Bool) throws(IOCPError) {
+        try check(unsafe iocp_connection_stay(raw, token, outlasts), .close)
+    }
+
     // MARK: Asking
 
     /// The peer's address, asked of the kernel at each call: keep it if you need it often.

@@ -52,6 +52,40 @@ extension RealSockets {
             #expect(log.withLock { $0 } == ["stopping with 2", "closed", "closed", "stopped"])
         }
 
+        @Test("a connection that outlasts a stop goes on until it is closed, or the drain is over", arguments: testedDrivers)
+        func outlasting(driver: Driver) async throws {
+            var behaviour = Behaviour()
+            behaviour.opened = { connection throws(IOCPError) in try connection.setOutlastsStop(true) }
+            behaviour.received = { bytes, connection throws(IOCPError) in
+                let ends = bytes.withBytes { $0.byte(at: 0) } == UInt8(ascii: "e")
+                try connection.send(bytes)
+                if ends { connection.close() }
+            }
+            try await withServer(driver, { $0.workers = 1 }, behaviour) { server, port, ledger in
+                let (ending, given, staying) = (
+                    try Peer.connect(port: port), try Peer.connect(port: port), try Peer.connect(port: port)
+                )
+                try await eventually("opened") { ledger.snapshot.opened == 3 }
+                server.stop(drainingFor: .seconds(60))
+                try await eventually("it stops") { Peer.isRefused(by: port) }
+                for peer in [ending, given, staying] {
+                    try peer.send([1])
+                    #expect(try peer.receive(1) == [1])
+                }
+                try ending.send("e".utf8)
+                #expect(try ending.receive(1) == Array("e".utf8) && ending.end() == .finished)
+                ending.finishSending()
+                given.finishSending()
+                #expect(given.end() == .finished)
+                try await eventually("two have closed") { ledger.snapshot.closed.count == 2 }
+                #expect(!staying.sawFinish())
+                server.stop()
+                #expect(staying.end() == .reset)
+                try await server.wait()
+                #expect(Set(ledger.snapshot.closed) == [.local, .peer, .stopped])
+            }
+        }
+
         @Test("a worker that stalls beyond the drain still delivers, says so, and then resets", arguments: testedDrivers)
         func stalled(driver: Driver) async throws {
             let log = Locked<[String]>([])
