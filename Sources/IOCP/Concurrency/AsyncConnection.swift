@@ -63,8 +63,8 @@ public final class AsyncConnection: ConnectionContext {
 
     /// The next bytes that arrived, or nil when the peer has finished sending.
     ///
-    /// They are a lease of one of the worker's receive buffers, to be sent or dropped soon: see ``ReceivedBytes``. In a `let`
-    /// they cannot be read and then sent: write `while var bytes = try await connection.next()`.
+    /// They are a lease of one of the worker's receive buffers, to be sent or dropped soon: see ``ReceivedBytes``. To look at
+    /// them and then to send them, use ``ReceivedBytes/withBytes(_:)``.
     /// - Parameter limit: how long to wait at most; nil for ``timeout``.
     /// - Throws: why the connection has closed, ECANCELED, or ETIMEDOUT.
     public nonisolated(nonsending) func next(within limit: Duration? = nil) async throws(IOCPError) -> ReceivedBytes? {
@@ -265,57 +265,5 @@ public final class AsyncConnection: ConnectionContext {
     /// When an await that begins now is to end: by the limit that it was given, or the connection's.
     func until(_ limit: Duration?) -> Await.Until {
         (limit ?? timeout).map { Await.Until(after: $0) } ?? .never
-    }
-}
-
-/// The task of a connection's body.
-struct BodyTask {
-    fileprivate(set) var task: Task<Void, Never>?
-    /// The bits of the task's reference: a name, never followed.
-    private var identity: UInt = 0
-
-    /// Whether the body itself calls, and not a task that it made. Only the connection's end cancels it.
-    @inline(__always)
-    var isCurrent: Bool { BodyTask.current == identity && identity != 0 }
-
-    /// Read as bits: the type's layout is not known here, so that to copy and to compare it was 2 % of a busy worker.
-    @inline(__always)
-    private static var current: UInt {
-        unsafe withUnsafeCurrentTask { task in
-            unsafe withUnsafeBytes(of: task) { bits in
-                unsafe bits.count == MemoryLayout<UInt>.size ? bits.load(as: UInt.self) : 0
-            }
-        }
-    }
-
-    fileprivate mutating func begin() { identity = BodyTask.current }
-
-    fileprivate func cancel() { task?.cancel() }
-
-    fileprivate mutating func end() {
-        task = nil
-        identity = 0
-    }
-}
-
-/// The flushes of one connection: each asks for a `sent` event, and these come in order.
-private final class Flushes {
-    private let place: Await
-    private var asked: UInt64 = 0
-    private var ended: UInt64 = 0
-
-    init(_ place: Await) {
-        self.place = place
-    }
-
-    nonisolated(nonsending) func wait(until deadline: Await.Until) async throws(IOCPError) {
-        asked += 1
-        let own = asked
-        while ended < own { try await place.wait(until: deadline) }
-    }
-
-    func answered(_ error: IOCPError?) {
-        ended += 1
-        place.end(error)
     }
 }

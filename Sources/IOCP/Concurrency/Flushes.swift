@@ -1,0 +1,21 @@
+/// The flushes of one connection: each asks for a `sent` event, and these come in order.
+final class Flushes {
+    private let place: Await
+    private var asked: UInt64 = 0
+    private var ended: UInt64 = 0
+
+    init(_ place: Await) {
+        self.place = place
+    }
+
+    nonisolated(nonsending) func wait(until deadline: Await.Until) async throws(IOCPError) {
+        asked += 1
+        let own = asked
+        while ended < own { try await place.wait(until: deadline) }
+    }
+
+    func answered(_ error: IOCPError?) {
+        ended += 1
+        place.end(error)
+    }
+}
