@@ -133,14 +133,14 @@ final class WorkerThreads: Sendable {
 
         func enter() { state.withLock { $0.running += 1 } }
 
+        /// Those who wait are woken within the lock: they run elsewhere, and ThreadSanitizer sees no order behind it.
         func leave() {
-            let woken = unsafe state.withLock { state -> [UnsafeContinuation<Void, Never>] in
+            state.withLock { state in
                 state.running -= 1
-                guard state.running == 0 else { return unsafe [] }
-                defer { unsafe state.waiting = [] }
-                return unsafe state.waiting
+                guard state.running == 0 else { return }
+                unsafe state.waiting.forEach { unsafe $0.resume() }
+                unsafe state.waiting = []
             }
-            unsafe woken.forEach { unsafe $0.resume() }
         }
 
         func wait() async {

@@ -44,12 +44,14 @@ struct AsyncBodies: ParsableCommand {
         let server = try IOCPServer(configuration) { worker, connection in
             let home = pthread_self()
             defer { counts.ended.add(1, ordering: .relaxed) }
+            var isFirst = true
             while let bytes = try await connection.next() {
                 if pthread_equal(pthread_self(), home) == 0 { counts.strays.add(1, ordering: .relaxed) }
-                if bytes.withBytes({ $0.byte(at: 0) }) == AsyncBodies.yields {
+                if isFirst && bytes.withBytes({ $0.byte(at: 0) }) == AsyncBodies.yields {
                     while !Task.isCancelled { await Task.yield() }
                     return
                 }
+                isFirst = false
                 try await connection.send(bytes)
             }
         }
