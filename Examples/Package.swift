@@ -22,8 +22,11 @@ let package = Package(
         service("echo"),
         service("kv"),
         service("http"),
+        service("http-async"),
         service("relay"),
+        service("relay-async"),
         service("gateway"),
+        service("gateway-async"),
         service("chat"),
         service("control"),
     ])

@@ -48,9 +48,10 @@ class Service:
 
 
 class Case(unittest.TestCase):
-    """The tests of one service, on one driver. `run` makes a class of it for each driver."""
+    """The tests of one service, on one driver. `run` makes a class of it for each form of the service and each driver."""
 
     service = ""
+    forms = ()  # the programs that do the same, if there are several
     arguments = ()
     driver = ""
 

@@ -27,7 +27,7 @@ def cancel(number, id):
 
 
 class Gateway(Hostile, Case):
-    service = "gateway"
+    forms = ("gateway", "gateway-async")
     arguments = ("--heartbeat-ms", str(int(HEARTBEAT * 1000)))
     conversation = login(b"stranger") + order(1, 7) + cancel(2, 7) + message(b"H", 2) + order(4, 8)
     names = 0
@@ -170,7 +170,7 @@ class Gateway(Hostile, Case):
         self.assertEqual(read_to_end(peer), b"")
 
     def test_sigterm_says_good_bye_to_every_session(self):
-        server = self.start("gateway", "--heartbeat-ms", "60000")  # nobody is silent for so long
+        server = self.start(self.service, "--heartbeat-ms", "60000")  # nobody is silent for so long
         peers = [self.log_in(server=server)[0] for _ in range(100)]
         for peer in peers:
             peer.sendall(order(1, 1))
@@ -188,7 +188,7 @@ class Gateway(Hostile, Case):
         self.assertEqual(server.process.communicate()[1], "")
 
     def test_a_second_sigterm_ends_it_at_once(self):
-        server = self.start("gateway", "--heartbeat-ms", "60000")  # nobody is silent for so long
+        server = self.start(self.service, "--heartbeat-ms", "60000")  # nobody is silent for so long
         peer, _ = self.log_in(server=server)
         server.process.send_signal(signal.SIGTERM)
         self.expect(peer, b"B", 0, bytes([STOPPING]))

@@ -9,7 +9,7 @@ HELLO = b"Hello, world!\n"
 
 
 class Web(Hostile, Case):
-    service = "http"
+    forms = ("http", "http-async")
     conversation = (
         b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nAccept: */*\r\n\r\nabc"

@@ -7,7 +7,7 @@ from harness import Case, Hostile, Service, is_silent, read_exactly, read_to_end
 
 
 class Relay(Hostile, Case):
-    service = "relay"
+    forms = ("relay", "relay-async")
     conversation = bytes(range(256)) * 40
 
     @classmethod
@@ -16,7 +16,7 @@ class Relay(Hostile, Case):
         cls.upstream.settimeout(10)
         cls.arguments = ("--to", f"127.0.0.1:{cls.upstream.getsockname()[1]}")
         cls.echo = Service("echo", cls.driver)
-        cls.echo_relay = Service("relay", cls.driver, "--to", f"127.0.0.1:{cls.echo.port}")
+        cls.echo_relay = Service(cls.service, cls.driver, "--to", f"127.0.0.1:{cls.echo.port}")
         super().setUpClass()
 
     @classmethod
@@ -129,7 +129,7 @@ class Relay(Hostile, Case):
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         listener.close()
-        server = self.start("relay", "--to", f"127.0.0.1:{port}")
+        server = self.start(self.service, "--to", f"127.0.0.1:{port}")
         for _ in range(20):
             try:
                 self.assertEqual(read_to_end(super().connect(server)), b"")
@@ -141,7 +141,7 @@ class Relay(Hostile, Case):
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         listener.settimeout(10)
         self.addCleanup(listener.close)
-        server = self.start("relay", "--to", f"127.0.0.1:{listener.getsockname()[1]}")
+        server = self.start(self.service, "--to", f"127.0.0.1:{listener.getsockname()[1]}")
         for _ in range(100):
             reset(self.connect(server))
         self.connect(server).sendall(b"x")

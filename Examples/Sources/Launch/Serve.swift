@@ -7,9 +7,19 @@ public func serve<Handler: ConnectionHandler>(
     _ arguments: Arguments, _ configuration: PortConfiguration,
     handler: @escaping @Sendable (Worker) throws(IOCPError) -> Handler
 ) {
+    serve(arguments) { () throws(IOCPError) in try IOCPServer(configuration, handler: handler) }
+}
+
+/// The same by async bodies: up to two seconds are theirs, too, to finish what they are at.
+/// - Parameter body: serves one connection.
+public func serve(_ arguments: Arguments, _ configuration: PortConfiguration, body: @escaping ConnectionBody) {
+    serve(arguments) { () throws(IOCPError) in try IOCPServer(configuration, body: body) }
+}
+
+private func serve<Handler>(_ arguments: Arguments, by make: () throws(IOCPError) -> IOCPServer<Handler>) {
     var termination = Termination()
     do {
-        let server = try IOCPServer(configuration, handler: handler)
+        let server = try make()
         announce(try server.listen(host: "127.0.0.1", port: arguments.port))
         termination.wait()
         server.stop(drainingFor: .seconds(2))

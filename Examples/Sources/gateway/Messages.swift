@@ -24,5 +24,5 @@ enum Message {
     }
 }
 
-enum Bye: UInt8 { case stopping = 1, malformed, silent, notLoggedIn, nameInUse, tooManyNames }
+enum Bye: UInt8, Error { case stopping = 1, malformed, silent, notLoggedIn, nameInUse, tooManyNames }
 enum Rejection: UInt8 { case idInUse = 1, outOfRange, tooManyOrders, unknownOrder }
