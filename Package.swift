@@ -52,7 +52,7 @@ let package = Package(
             dependencies: [
                 "IOCP", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe", "ReadmeServer",
                 "ReadmeAsync", "ReadmeLoop",
-                "ReadmeFrames", "GuideServer", "TroubledServer", "iocp-generate",
+                "ReadmeFrames", "GuideServer", "GuideAsync", "TroubledServer", "iocp-generate",
             ],
             path: "Tests/API"),
         .testTarget(
@@ -94,6 +94,7 @@ let package = Package(
         .executableTarget(name: "ReadmeLoop", dependencies: ["IOCP"], path: "Tests/Support/ReadmeLoop"),
         .executableTarget(name: "ReadmeFrames", dependencies: ["IOCP"], path: "Tests/Support/ReadmeFrames"),
         .executableTarget(name: "GuideServer", dependencies: ["IOCP"], path: "Tests/Support/GuideServer"),
+        .executableTarget(name: "GuideAsync", dependencies: ["IOCP"], path: "Tests/Support/GuideAsync"),
         .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/Support/TroubledServer"),
         .executableTarget(name: "FaultyServer", path: "Tests/Support/FaultyServer", swiftSettings: swiftSettings),
     ],

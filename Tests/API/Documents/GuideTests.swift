@@ -4,12 +4,13 @@ import IOCP
 import Testing
 
 extension RealSockets {
-    /// The service of docs/GUIDE.md, run as it stands, with clients of every kind.
+    /// The service of docs/GUIDE.md in both its forms, run as they stand, with clients of every kind.
     @Suite(.timeLimit(.minutes(2))) struct GuideProgram {
+        static let programs = ["GuideServer", "GuideAsync"]
         private static let greeting = "* vote NAME, total, quit\n"
 
-        private func start() throws -> (process: ChildProcess, port: Int) {
-            let process = try ChildProcess("GuideServer", ["0"])
+        private func start(_ program: String) throws -> (process: ChildProcess, port: Int) {
+            let process = try ChildProcess(program, ["0"])
             let line = try process.line(of: .output, beginning: "listening on 127.0.0.1:")
             return (process, try #require(Int(line.split(separator: ":").last!)))
         }
@@ -24,8 +25,8 @@ extension RealSockets {
             return peer
         }
 
-        @Test func itCountsVotesOfAllWorkersAndEndsAtASignal() throws {
-            let (process, port) = try start()
+        @Test(arguments: programs) func itCountsVotesOfAllWorkersAndEndsAtASignal(program: String) throws {
+            let (process, port) = try start(program)
             let peers = try (0..<40).map { _ in try open(port) }
             for (index, peer) in peers.enumerated() {
                 try peer.send("vote a".utf8)  // one line in three pieces
@@ -46,8 +47,8 @@ extension RealSockets {
             #expect(try process.end() == 0)
         }
 
-        @Test func aClientThatBreaksTheRulesEndsAloneAndIsNamed() throws {
-            let (process, port) = try start()
+        @Test(arguments: programs) func aClientThatBreaksTheRulesEndsAloneAndIsNamed(program: String) throws {
+            let (process, port) = try start(program)
             let good = try open(port)
             for round in 0..<300 {
                 let peer = try open(port)
@@ -67,9 +68,9 @@ extension RealSockets {
             #expect(try process.end() == 0)
         }
 
-        @Test func aPortThatIsTakenIsAnErrorOfOneLine() throws {
-            let (process, port) = try start()
-            let second = try ChildProcess("GuideServer", ["\(port)"])
+        @Test(arguments: programs) func aPortThatIsTakenIsAnErrorOfOneLine(program: String) throws {
+            let (process, port) = try start(program)
+            let second = try ChildProcess(program, ["\(port)"])
             #expect(try second.end() == 1)
             #expect(second.lines(of: .output).count == 1)
             #expect(second.text(of: .output).hasPrefix("the poll ended: "))
