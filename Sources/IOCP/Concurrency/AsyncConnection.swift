@@ -24,7 +24,7 @@ import CIOCP
 /// task is cancelled (ECANCELED), or when its time is over (ETIMEDOUT); the last two leave the connection open.
 ///
 /// **Stop.** When the port stops, bytes that arrived are still handed out, and then ``next(within:)`` returns nil as if the peer
-/// had finished. The connection stays open until its body has ended, or until the drain is over.
+/// had finished; ``isStopping`` tells. The connection stays open until its body has ended, or until the drain is over.
 ///
 /// One task at a time may await to receive, and one to send; a second one traps.
 @safe
@@ -58,6 +58,9 @@ public final class AsyncConnection: ConnectionContext {
         bodies.forget(self, token)
         closeIfOpen()
     }
+
+    /// Whether the port stops, or the worker leaves it: then the end of the input is not the peer's.
+    public var isStopping: Bool { unsafe iocp_worker_is_stopping(raw) }
 
     // MARK: - Receiving
 

@@ -17,7 +17,7 @@ extension AsyncConnection {
     /// while let order = try await connection.frame(LengthPrefixed(.two)) { try await connection.send(order) }
     /// ```
     /// - Parameter limit: how long to wait for the whole frame; nil for ``timeout``.
-    /// - Returns: nil when the peer finished between two frames.
+    /// - Returns: nil when the peer finished between two frames, or when the port stops.
     /// - Throws: EMSGSIZE, EBADMSG or EPROTO as ``FrameBuffer/next(in:)``; EBADMSG, too, when the peer finished within a
     ///   frame; why the connection has closed, ECANCELED, or ETIMEDOUT.
     public nonisolated(nonsending) func frame(
@@ -46,6 +46,7 @@ extension AsyncConnection {
         }
         guard buffer.unfinishedByteCount > 0 else { return false }
         putBack(buffer.takeUnfinished())
+        if isStopping { return false }
         throw IOCPError(code: EBADMSG, operation: .framing, detail: "the peer finished within a frame")
     }
 

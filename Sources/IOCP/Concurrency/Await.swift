@@ -148,7 +148,8 @@ extension IOCPError {
         case .local, .aborted, .peer: self.init(code: ENOTCONN, operation: operation)
         case .stopped: self.init(code: ESHUTDOWN, operation: operation, detail: "the port stopped")
         case .idleTimeout, .receiveTimeout, .sendTimeout:
-            self.init(code: ETIMEDOUT, operation: operation, detail: "a timeout of the connection closed it")
+            // Not ETIMEDOUT: that is the end of a wait, after which a body may go on.
+            self.init(code: ENOTCONN, operation: operation, detail: "a timeout of the connection closed it")
         case .sendOverflow: self.init(code: ENOBUFS, operation: operation, detail: "the peer did not read")
         }
     }

@@ -111,6 +111,27 @@ extension RealSockets.Async {
             }
         }
 
+        @Test("a stop within a piece is no error of the peer's", arguments: testedDrivers)
+        func stopping(driver: Driver) async throws {
+            let found = BodyNotes<String>()
+            try await withBodies(driver, drainingFor: .seconds(5)) { _, connection in
+                found.add("begun")
+                let line = try await connection.line()
+                found.add("\(line ?? "nil") \(connection.isStopping)")
+                try await connection.send("good-bye")
+            } use: { server, port, ledger in
+                let peer = try Peer.connect(port: port)
+                try peer.send("half a li".utf8)
+                try await eventually("it reads") { found.all == ["begun"] }
+                server.stop(drainingFor: .seconds(5))
+                #expect(try peer.receive(8) == Array("good-bye".utf8) && peer.end() == .finished)
+                peer.finishSending()
+                try await server.wait()
+                #expect(ledger.snapshot.closed == [.local])
+            }
+            #expect(found.all == ["begun", "nil true"])
+        }
+
         @Test("a piece over its maximum is an error that says so", arguments: testedDrivers)
         func tooLarge(driver: Driver) async throws {
             try await withBodies(driver) { _, connection in
