@@ -77,7 +77,10 @@ extension RealSockets {
                 ending.finishSending()
                 given.finishSending()
                 #expect(given.end() == .finished)
-                try await eventually("two have closed") { ledger.snapshot.closed.count == 2 }
+                // Clients that were to be refused may have opened before.
+                try await eventually("all but one have closed") {
+                    ledger.snapshot.closed.count == ledger.snapshot.opened - 1
+                }
                 #expect(!staying.sawFinish())
                 server.stop()
                 #expect(staying.end() == .reset)
