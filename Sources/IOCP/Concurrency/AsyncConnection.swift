@@ -20,8 +20,9 @@ import CIOCP
 /// peer is held back by TCP. A worker whose receive buffers are half lent copies what it keeps, so that slow bodies do not take
 /// the last buffer from the others.
 ///
-/// **Ends.** An await ends with an ``IOCPError`` when the connection closes (its cause: ECONNRESET, ETIMEDOUT, ...), when its
-/// task is cancelled (ECANCELED), or when its time is over (ETIMEDOUT); the last two leave the connection open.
+/// **Ends.** An await ends with an ``IOCPError`` when the connection closes (ECONNRESET, ENOTCONN, ...), when its task is
+/// cancelled (ECANCELED), or when its time is over (ETIMEDOUT). The last two leave the connection open, and they come for no
+/// other reason: a body that goes on after ETIMEDOUT does not go round on a closed connection.
 ///
 /// **Stop.** When the port stops, bytes that arrived are still handed out, and then ``next(within:)`` returns nil as if the peer
 /// had finished; ``isStopping`` tells. The connection stays open until its body has ended, or until the drain is over.
@@ -186,7 +187,7 @@ public final class AsyncConnection: ConnectionContext {
     /// - Throws: why the connection has closed, ECANCELED, or ETIMEDOUT.
     public nonisolated(nonsending) func flush(within limit: Duration? = nil) async throws(IOCPError) {
         try check(unsafe iocp_send_notify(raw, token, flushKey), .notifyWhenSent)
-        let flushes = flushes ?? Flushes(Await(.notifyWhenSent, executor, home))
+        let flushes = flushes ?? Flushes(Await(.send, executor, home))
         self.flushes = flushes
         try await flushes.wait(until: until(limit))
     }

@@ -144,11 +144,13 @@ extension IOCPError {
     /// Why an await of a connection ends that has closed.
     init(endOf reason: CloseReason, _ operation: Operation) {
         switch reason {
-        case .reset(let error), .failed(let error), .handlerThrew(let error): self = error
+        case .reset(let error), .failed(let error), .handlerThrew(let error):
+            // ETIMEDOUT and ECANCELED say that a wait has ended, after which a body may go on.
+            let isAmbiguous = [ETIMEDOUT, ECANCELED].contains(error.code)
+            self = isAmbiguous ? IOCPError(code: ENOTCONN, operation: operation, detail: error.summary) : error
         case .local, .aborted, .peer: self.init(code: ENOTCONN, operation: operation)
         case .stopped: self.init(code: ESHUTDOWN, operation: operation, detail: "the port stopped")
         case .idleTimeout, .receiveTimeout, .sendTimeout:
-            // Not ETIMEDOUT: that is the end of a wait, after which a body may go on.
             self.init(code: ENOTCONN, operation: operation, detail: "a timeout of the connection closed it")
         case .sendOverflow: self.init(code: ENOBUFS, operation: operation, detail: "the peer did not read")
         }

@@ -8,7 +8,6 @@ import Musl
 extension Explanation {
     // MARK: A connection that cannot be asked
 
-    private static var closed: Explanation { Explanation("the connection is closed or closing") }
 
     private static var foreign: Explanation {
         Explanation(
@@ -18,7 +17,7 @@ extension Explanation {
 
     private static func ofConnection(_ error: IOCPError) -> Explanation? {
         switch error.code {
-        case ENOTCONN: closed
+        case ENOTCONN: Explanation("the connection is closed or closing", error.detail)
         case EXDEV: foreign
         case EPERM: wrongThread
         default: nil
@@ -112,7 +111,8 @@ extension Explanation {
                 "the worker's mailbox is full", "the worker is behind", "connect again later, or raise mailboxEntries")
         case EBUSY:
             Explanation("the completion queue is too full to connect now", nil, "connect again after the next wait")
-        case ECANCELED: Explanation("the connect was given up", "it was closed here, or the port stops")
+        case ECANCELED:
+            Explanation("the connect was given up", error.detail ?? "it was closed here, or the port stops")
         case ESHUTDOWN:
             Explanation("no connection can be opened any more", "the port has stopped, or the worker left it")
         default: nil
@@ -147,6 +147,8 @@ extension Explanation {
                 "the capacity is out of bounds", "0 to 16,384 bytes are written in place at a time",
                 "append several times to SendParts")
         case EBUSY: beingWritten
+        case ECANCELED: Explanation("the wait for the peer to read was given up", error.detail)
+        case ETIMEDOUT: Explanation("the peer did not read enough in time", error.detail)
         default: ofConnection(error)
         }
     }
@@ -208,7 +210,14 @@ extension Explanation {
 
     // MARK: The rest of a connection's life
 
-    static func receive(_ error: IOCPError) -> Explanation? { ofConnection(error) }
+    static func receive(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case ECANCELED: Explanation("the wait for bytes was given up", error.detail)
+        case ETIMEDOUT: Explanation("nothing arrived in time", error.detail)
+        case ENOBUFS: Explanation("the connection was closed for its unsent bytes", error.detail)
+        default: ofConnection(error)
+        }
+    }
 
     static func close(_ error: IOCPError) -> Explanation? { ofConnection(error) }
 
@@ -270,6 +279,9 @@ extension Explanation {
         case EPERM, EACCES, ENOSYS:
             Explanation(
                 "the pages cannot be looked up", "move_pages(2) is refused here", "allow it in the seccomp profile")
+        case EALREADY: Explanation("an async body serves the connection already")
+        case ENXIO: Explanation("the worker is not open", error.detail, "wait until it has begun")
+        case EINVAL: Explanation("there is no such worker", error.detail)
         default: ofConnection(error)
         }
     }

@@ -230,6 +230,8 @@ enum ErrorSentences {
             .send,
             [
                 (EPIPE, "sending was finished before (EPIPE): send nothing after finishSending"),
+                (ECANCELED, "the wait for the peer to read was given up (ECANCELED): DETAIL"),
+                (ETIMEDOUT, "the peer did not read enough in time (ETIMEDOUT): DETAIL"),
                 (
                     EAGAIN,
                     "the connection's unsent bytes would exceed sendCap (EAGAIN): its peer reads slower than is sent to "
@@ -296,7 +298,13 @@ enum ErrorSentences {
                         + "receiveProgressBytes at least 1"
                 )
             ] + ofConnection)
-        + of(.receive, ofConnection)
+        + of(
+            .receive,
+            ofConnection + [
+                (ECANCELED, "the wait for bytes was given up (ECANCELED): DETAIL"),
+                (ETIMEDOUT, "nothing arrived in time (ETIMEDOUT): DETAIL"),
+                (ENOBUFS, "the connection was closed for its unsent bytes (ENOBUFS): DETAIL"),
+            ])
         + of(.close, ofConnection)
         + of(
             .timer,
@@ -379,6 +387,9 @@ enum ErrorSentences {
         + of(
             .inquiry,
             ofConnection.filter { $0.0 != EPERM } + [
+                (EALREADY, "an async body serves the connection already (EALREADY)"),
+                (ENXIO, "the worker is not open (ENXIO): DETAIL: wait until it has begun"),
+                (EINVAL, "there is no such worker (EINVAL): DETAIL"),
                 (
                     ENOSYS,
                     "the pages cannot be looked up (ENOSYS): move_pages(2) is refused here: allow it in the seccomp "
