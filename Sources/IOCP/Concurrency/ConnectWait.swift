@@ -24,6 +24,8 @@ final class ConnectWait {
     @usableFromInline
     func opened<State>(_ context: IocpContext<State>, on worker: Worker) {
         let connection = AsyncConnection(worker, of: context)
+        // It is its user's to close, also while the port stops.
+        try? connection.setOutlastsStop(true)
         bodies.know(connection)
         result = .success(connection)
         place.end()

@@ -42,7 +42,7 @@ extension IocpContext {
     /// - Throws: ENOTCONN when closed or closing, EALREADY when a body serves it.
     public func upgrade(unread: RawSpan = RawSpan(), to body: @escaping ConnectionBody) throws(IOCPError) {
         guard server == .handler else { throw IOCPError(code: 114 /* EALREADY */, operation: .inquiry) }
-        try check(unsafe iocp_connection_stay(raw, token, true), .inquiry)
+        try setOutlastsStop(true)
         server = .body
         let connection = AsyncConnection(worker, of: self)
         if !unread.isEmpty { connection.putBack(unsafe ReceivedBytes(copying: unread, worker: raw).lend()) }

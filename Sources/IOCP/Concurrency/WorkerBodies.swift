@@ -125,11 +125,14 @@ final class WorkerBodies {
         return true
     }
 
-    /// The port stops: nothing more is handed out, and each body may finish what it is at.
+    /// The port stops: bodies are handed nothing more, and may finish what they are at. For that they may need the answers on
+    /// the connections that they made themselves, which go on.
     @usableFromInline
     func stopping() {
-        guard let table = unsafe table else { return }
-        for slot in 0..<capacity where unsafe table[slot] != nil { self[slot]?.finishInput() }
+        guard unsafe table != nil else { return }
+        for slot in 0..<capacity {
+            if let connection = self[slot], connection.body.task != nil { connection.finishInput() }
+        }
     }
 
     // MARK: - Ends

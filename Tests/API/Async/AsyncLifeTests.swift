@@ -127,6 +127,40 @@ extension RealSockets.Async {
             }
         }
 
+        @Test("a stop lets bodies finish what they ask of others", arguments: testedDrivers)
+        func askingBeside(driver: Driver) async throws {
+            let answers = Locked(false)
+            let asked = Locked(0)
+            try await withBodies(driver) { _, upstream in
+                while let line = try await upstream.line() {
+                    asked.withLock { $0 += 1 }
+                    while !answers.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(1)) }
+                    try await upstream.send(line + "!\n")
+                }
+            } use: { _, upstreamPort, _ in
+                try await withBodies(driver, drainingFor: .seconds(10)) { worker, client in
+                    let upstream = try await worker.connect(host: "127.0.0.1", port: upstreamPort)
+                    while let line = try await client.line() {
+                        try await upstream.send(line + "\n")
+                        try await client.send(upstream.line() ?? "nothing")
+                    }
+                } use: { server, port, _ in
+                    let peers = try (0..<10).map { _ in try Peer.connect(port: port) }
+                    for peer in peers { try peer.send("ho\n".utf8) }
+                    try await eventually("all are asked") { asked.withLock { $0 } == 10 }
+                    server.stop(drainingFor: .seconds(10))
+                    try await eventually("it stops") { Peer.isRefused(by: port) }
+                    answers.withLock { $0 = true }
+                    for peer in peers {
+                        #expect(try String(decoding: peer.receive(3), as: UTF8.self) == "ho!")
+                        #expect(peer.end() == .finished)
+                        peer.finishSending()
+                    }
+                    try await server.wait()
+                }
+            }
+        }
+
         @Test("a body that outlasts the drain is cut off, and its server ends", arguments: testedDrivers)
         func outlasting(driver: Driver) async throws {
             let cancelled = Locked(false)
