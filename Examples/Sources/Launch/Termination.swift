@@ -1,5 +1,3 @@
-import Synchronization
-
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -10,11 +8,6 @@ import Musl
 /// end the process on a thread that had it open.
 public struct Termination {
     private var signals = sigset_t()
-    private static let signalled = Atomic(false)
-
-    /// Whether the first signal has come. A connection's input ends in the same way when its peer finishes and when the port
-    /// stops: this tells an async body which of the two it was.
-    public static var hasCome: Bool { signalled.load(ordering: .acquiring) }
 
     public init() {
         unsafe sigemptyset(&signals)
@@ -28,6 +21,5 @@ public struct Termination {
         var signal: Int32 = 0
         unsafe sigwait(&signals, &signal)
         unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-        Termination.signalled.store(true, ordering: .releasing)
     }
 }

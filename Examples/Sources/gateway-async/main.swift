@@ -66,13 +66,13 @@ struct Client {
                 let isOpen = try await connection.withFrame(Message.framing, within: nextBeat - now) { bytes in
                     message = Message(bytes).map { ($0, bytes.bigEndian(UInt32.self, at: 1)) }
                 }
-                guard isOpen else { if Termination.hasCome { throw Bye.stopping } else { return nil } }
+                guard isOpen else { if connection.isStopping { throw Bye.stopping } else { return nil } }
                 lastHeard = now
                 guard let message else { throw Bye.malformed }
                 return message
             } catch let error as IOCPError where error.operation == .framing {
-                throw Termination.hasCome ? Bye.stopping : .malformed
-            } catch let error as IOCPError where error.name == "ETIMEDOUT" && !connection.isClosing {}  // a beat is due
+                throw Bye.malformed
+            } catch let error as IOCPError where error.name == "ETIMEDOUT" {}  // a beat is due
         }
     }
 

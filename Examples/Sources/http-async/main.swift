@@ -52,7 +52,6 @@ struct Client {
                 if try isWhole.get() { return request }
             }
         } catch let error as IOCPError where error.operation == .framing {
-            if Termination.hasCome { return nil }  // it ended within a line because the server does
             throw error.name == "EMSGSIZE" ? Refusal.headTooLarge : .badRequest
         }
         return nil

@@ -42,7 +42,9 @@ public final class AsyncConnection: ConnectionContext {
     private var writing: Await?
     private var flushes: Flushes?
     private(set) var body = BodyTask()
-    /// The body gives the connection back to its handler when it returns.
+    /// A handler gave it to the body.
+    var isReturnable = false
+    /// And is given it back when the body returns.
     var isHandedBack = false
 
     override init(_ worker: Worker, token: iocp_token, key: UInt64, listener: UInt16) {

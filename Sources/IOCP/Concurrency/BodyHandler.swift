@@ -9,7 +9,9 @@ public struct BodyHandler: ConnectionHandler, Sendable, Handles.Opened, Handles.
         self.onError = onError
     }
 
-    public func opened(_ connection: IocpContext<Void>) throws(IOCPError) { try connection.upgrade(to: body) }
+    public func opened(_ connection: IocpContext<Void>) throws(IOCPError) {
+        try connection.handOver(isReturnable: false, to: body)
+    }
 
     public func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
 

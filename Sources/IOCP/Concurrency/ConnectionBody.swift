@@ -41,10 +41,17 @@ extension IocpContext {
     /// - Parameter unread: bytes that the handler received and that are the body's to read; copied.
     /// - Throws: ENOTCONN when closed or closing, EALREADY when a body serves it.
     public func upgrade(unread: RawSpan = RawSpan(), to body: @escaping ConnectionBody) throws(IOCPError) {
+        try handOver(unread, isReturnable: true, to: body)
+    }
+
+    func handOver(
+        _ unread: RawSpan = RawSpan(), isReturnable: Bool, to body: @escaping ConnectionBody
+    ) throws(IOCPError) {
         guard server == .handler else { throw IOCPError(code: 114 /* EALREADY */, operation: .inquiry) }
         try setOutlastsStop(true)
         server = .body
         let connection = AsyncConnection(worker, of: self)
+        connection.isReturnable = isReturnable
         if !unread.isEmpty { connection.putBack(unsafe ReceivedBytes(copying: unread, worker: raw).lend()) }
         worker.bodies.start(connection, body)
     }
@@ -54,9 +61,9 @@ extension AsyncConnection {
     /// Hands the connection back to the handler that gave it to the body, once the body returns: bytes that nobody awaited come
     /// to its `received`, and the peer's FIN to its `peerFinished`.
     ///
-    /// Not for a connection that the body itself connected, nor for one of ``IOCPServer/run(_:host:port:options:drainingFor:onError:body:)``:
-    /// there nobody takes it, and it closes.
+    /// Where there is no such handler it closes as if this had not been called: a connection that the body connected itself, and
+    /// one of ``IOCPServer/run(_:host:port:options:drainingFor:onError:body:)``.
     public func handBack() {
-        isHandedBack = true
+        isHandedBack = isReturnable
     }
 }

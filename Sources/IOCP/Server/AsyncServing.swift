@@ -1,3 +1,12 @@
+extension PortConfiguration {
+    /// A body that has read everything may still answer.
+    fileprivate var forBodies: PortConfiguration {
+        var configuration = self
+        configuration.deliversHalfClose = true
+        return configuration
+    }
+}
+
 /// Serving by async bodies.
 extension IOCPServer where Handler == BodyHandler {
     /// A server each of whose connections is served by a task of its own: see ``ConnectionBody``.
@@ -8,9 +17,7 @@ extension IOCPServer where Handler == BodyHandler {
         _ configuration: PortConfiguration = PortConfiguration(), onError: (@Sendable (IOCPError) -> Void)? = nil,
         body: @escaping ConnectionBody
     ) throws(IOCPError) {
-        var configuration = configuration
-        configuration.deliversHalfClose = true
-        try self.init(configuration) { _ in BodyHandler(onError: onError, body: body) }
+        try self.init(configuration.forBodies) { _ in BodyHandler(onError: onError, body: body) }
     }
 
     /// Serves until the task is cancelled, then stops.
@@ -49,9 +56,7 @@ extension IOCPServer {
 extension IOCPClient where Handler == BodyHandler {
     /// A client whose connections are opened and used by async code: see ``Connecting/withConnection(host:port:timeout:onWorker:_:)``.
     public convenience init(_ configuration: PortConfiguration = PortConfiguration()) throws(IOCPError) {
-        var configuration = configuration
-        configuration.deliversHalfClose = true
-        try self.init(configuration) { _ in BodyHandler { _, _ in } }
+        try self.init(configuration.forBodies) { _ in BodyHandler { _, _ in } }
     }
 }
 

@@ -20,6 +20,15 @@ extension RealSockets.Async {
 
         private struct Oops: Error {}
 
+        @Test("a body that hands back where no handler is closes", arguments: testedDrivers)
+        func handingBackToNobody(driver: Driver) async throws {
+            let server = try IOCPServer(oneWorker(driver)) { _, connection in connection.handBack() }
+            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port)
+            #expect(peer.end() == .finished)
+            server.stop()
+            try await server.wait()
+        }
+
         @Test("an error that leaves the body aborts, and closed tells it", arguments: testedDrivers)
         func throwing(driver: Driver) async throws {
             try await withBodies(driver) { _, connection in

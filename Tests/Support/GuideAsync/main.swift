@@ -5,8 +5,6 @@ import Synchronization
 /// The votes: what all workers share, and so behind a lock.
 final class Tally: Sendable {
     private let votes = Mutex<[String: Int]>([:])
-    /// The poll is over: set before the server stops.
-    let isClosed = Atomic(false)
 
     /// The name's votes with this one, or nil: there are names enough.
     func add(_ name: String) -> Int? {
@@ -34,7 +32,7 @@ func serve(_ voter: AsyncConnection, on worker: isolated WorkerActor, counting t
         default: try await voter.send("! vote NAME, total, quit\n")
         }
     }
-    if tally.isClosed.load(ordering: .acquiring) { try await voter.send("* the poll is closed\n") }
+    if voter.isStopping { try await voter.send("* the poll is closed\n") }
 }
 
 var configuration = PortConfiguration()
@@ -57,7 +55,6 @@ do {
     fflush(nil)  // for the test
     var signal: Int32 = 0
     sigwait(&signals, &signal)
-    tally.isClosed.store(true, ordering: .releasing)
     server.stop(drainingFor: .seconds(5))
     try server.wait()
 } catch {
