@@ -35,13 +35,13 @@ public final class WorkerExecutor: TaskExecutor, SerialExecutor, @unchecked Send
 
     /// What the worker's own thread enqueued.
     private struct Local: ~Copyable {
-        var jobs = JobRing()
+        var jobs = Queue<UnownedJob>()
         var isRunning = true
     }
 
     /// What came from other threads.
     private struct Inbox: ~Copyable {
-        var jobs = JobRing()
+        var jobs = Queue<UnownedJob>()
         var isOver = false
         var isDraining = false
     }
