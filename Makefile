@@ -22,13 +22,14 @@ help: ## lists the targets
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## installs liburing and libnuma where they are missing (apt), or names the packages
+deps: ## installs liburing, libnuma and libssl where they are missing (apt), or names the packages
 	@.ci/deps
 
 build: deps ## builds the library and the iocp command, optimised
 	$(SWIFT) build -c release --product iocp
 
-test: deps ## builds and runs every test, those of the examples, too
+test: ## builds and runs every test, those of the examples, too
+	@.ci/deps tests
 	$(SWIFT) test
 	$(MAKE) test-examples
 

@@ -15,13 +15,17 @@ let package = Package(
     name: "swift-iocp",
     products: [
         .library(name: "IOCP", targets: ["IOCP"]),
+        .library(name: "IOCPTLS", targets: ["IOCPTLS"]),
         .executable(name: "iocp", targets: ["iocp"]),
     ],
     traits: [
-        .default(enabledTraits: ["Command"]),
+        .default(enabledTraits: ["Command", "TLS"]),
         .trait(
             name: "Command",
             description: "The iocp command. Without it no other package is fetched: `traits: []` in a dependency."),
+        .trait(
+            name: "TLS",
+            description: "TLS in the iocp command. The product IOCPTLS is built with OpenSSL 3 (libssl-dev) where it is used."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -36,10 +40,17 @@ let package = Package(
             linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("numa")]
         ),
         .target(name: "IOCP", dependencies: ["CIOCP"], swiftSettings: swiftSettings),
+        .systemLibrary(
+            name: "COpenSSL", path: "CSources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "CIOCPTLS", dependencies: ["CIOCP", "COpenSSL"], path: "CSources/CIOCPTLS",
+            publicHeadersPath: "include", cSettings: coreSettings),
+        .target(name: "IOCPTLS", dependencies: ["IOCP", "CIOCP", "CIOCPTLS"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "iocp",
             dependencies: [
                 "IOCP",
+                .target(name: "IOCPTLS", condition: .when(traits: ["TLS"])),
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Command"])),
                 .product(name: "Histogram", package: "hdrhistogram-swift", condition: .when(traits: ["Command"])),
@@ -50,7 +61,7 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "IOCP", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe", "ReadmeServer",
+                "IOCP", "IOCPTLS", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe", "ReadmeServer",
                 "ReadmeAsync", "ReadmeLoop",
                 "ReadmeFrames", "GuideServer", "GuideAsync", "TroubledServer", "iocp-generate",
             ],

@@ -13,6 +13,7 @@
 #include "../memory/arena.h"
 #include "address_counts.h"
 #include "../include/iocp_connection.h"
+#include "../include/iocp_layer.h"
 #include "send_queue.h"
 
 #define IOCP_SLOT_NONE UINT32_MAX
@@ -69,7 +70,16 @@ typedef enum iocp_connect_state : uint8_t {
     IOCP_CONNECT_CANCELLED = 2,
     IOCP_CONNECT_FAILED = 3,
     IOCP_CONNECT_OPENED = 4,
+    IOCP_CONNECT_LAYERING = 5, /* the transport is there, and its layer is not open yet */
 } iocp_connect_state;
+
+/* What stands between its bytes and the application (iocp_layer.h). */
+typedef enum iocp_layer_stage : uint8_t {
+    IOCP_LAYER_NONE = 0,
+    IOCP_LAYER_BEGINNING = 1,
+    IOCP_LAYER_OPEN = 2,
+    IOCP_LAYER_ENDED = 3, /* the peer has finished in the layer, or the layer failed: nothing more is opened */
+} iocp_layer_stage;
 
 /* Which buffers it receives into, where a driver fills whole ones. */
 typedef enum iocp_buffer_choice : uint8_t {
@@ -108,10 +118,11 @@ typedef struct iocp_slot {
     iocp_slot_state state;
     iocp_receive_state receive : 3;
     iocp_send_state send : 2;
+    iocp_connect_state connect : 3;
     iocp_finish_state finish : 2;
     iocp_watch_state watch : 2;
-    iocp_connect_state connect : 3;
     iocp_buffer_choice buffers : 2;
+    iocp_layer_stage layer : 2;
     uint8_t close_reason;
     uint8_t generation_high;
     uint64_t key;
@@ -199,10 +210,11 @@ static inline bool iocp_slot_never_opened(const iocp_slot *slot)
     return slot->connect != IOCP_CONNECT_NONE && slot->connect != IOCP_CONNECT_OPENED;
 }
 
-/* Whether it counts as a connection: it is open, or was. */
+/* Whether it counts as a connection: its transport is open, or was. */
 static inline bool iocp_slot_is_connection(const iocp_slot *slot)
 {
-    return slot->state != IOCP_SLOT_HELD && !iocp_slot_never_opened(slot);
+    return slot->state != IOCP_SLOT_HELD &&
+           (slot->connect == IOCP_CONNECT_LAYERING || !iocp_slot_never_opened(slot));
 }
 
 /* What only some connections have. It lies beside the slots and is touched when it is used, so the others pay nothing.
@@ -213,6 +225,8 @@ typedef struct iocp_slot_terms {
     uint64_t notice_key;
     iocp_timeouts timeouts; /* valid with IOCP_SLOT_OWN_TIMEOUTS */
     bool marks_changed;     /* since the slot was serviced */
+    iocp_layer layer;       /* this and the state with a layer; its context is retained */
+    void *layer_state;      /* NULL: it has not begun */
 } iocp_slot_terms;
 
 /* A FIFO of slots, linked through `next`: those that wait for a receive buffer or for admission, or are free. A slot

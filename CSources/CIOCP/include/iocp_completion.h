@@ -43,8 +43,8 @@ static inline uint64_t iocp_token_generation(iocp_token token)
 typedef enum iocp_completion_kind : uint8_t {
     IOCP_COMPLETION_OPENED = 1,         /* a connection was accepted or connected; its first completion; detail = the low 16
                                          * bits of its listener's name, 0 for one that connected           */
-    IOCP_COMPLETION_CONNECT_FAILED = 2, /* terminal of iocp_connect; result = -errno; key = its key       */
-    IOCP_COMPLETION_RECEIVED = 3,       /* result bytes at `bytes`, leased until iocp_lease_return        */
+    IOCP_COMPLETION_CONNECT_FAILED = 2, /* terminal of iocp_connect; result = -errno, or -iocp_layer_failure; key = its key */
+    IOCP_COMPLETION_RECEIVED = 3,       /* result bytes at `bytes`, leased until iocp_lease_return; or, with the lease IOCP_LEASE_NONE, the receiver's own */
     IOCP_COMPLETION_PEER_FINISHED = 4,  /* the peer sent FIN and half_close is on; sending still works    */
     IOCP_COMPLETION_SENT = 5,           /* terminal of iocp_send_notify; result 0 or -errno; key = its key */
     IOCP_COMPLETION_WRITABLE = 6,       /* unsent bytes fell to the low watermark after a refusal or pause */
@@ -68,6 +68,7 @@ typedef enum iocp_close_reason : uint16_t {
     IOCP_CLOSE_SEND_OVERFLOW = 9,    /* over the hard cap and the policy is close; or behind a full socket, and others needed
                                       * the memory */
     IOCP_CLOSE_FAILED = 10,          /* another error of the transport; result = -errno           */
+    IOCP_CLOSE_LAYER = 11,           /* its layer (TLS) refused it; result = -iocp_layer_failure  */
 } iocp_close_reason;
 
 /* The detail of a TIMER whose key is the timer's own name: iocp_timer_start_named. */

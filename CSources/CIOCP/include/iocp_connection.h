@@ -28,6 +28,10 @@ int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const 
 int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                     uint64_t timeout_ns, uint64_t key, iocp_token *connection);
 
+/* The same with a layer, which is retained until the connection has gone: OPENED follows once it is open. NULL: none. */
+int iocp_connect_layered(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source,
+                         const iocp_layer *layer, uint64_t timeout_ns, uint64_t key, iocp_token *connection);
+
 /* Gives up a connect that has not ended: CONNECT_FAILED with -ECANCELED follows. -ENOTCONN once it has opened or
  * failed; iocp_close and iocp_abort, which give up a connect as well, would end the connection. */
 int iocp_connect_cancel(iocp_worker *worker, iocp_token connection);
@@ -138,7 +142,7 @@ int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key);
 int iocp_notify_unsent(iocp_worker *worker, iocp_token connection, uint32_t below_bytes, uint64_t key);
 
 /* Unsent bytes at which a connection is writable again, at which its receive pauses, and which it may never exceed:
- * low < high <= cap. */
+ * low < high <= cap. With a layer they are sealed, and the last send may exceed the cap by what sealing adds to it. */
 typedef struct iocp_send_marks {
     uint32_t low_bytes;
     uint32_t high_bytes;

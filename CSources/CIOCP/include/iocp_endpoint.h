@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "iocp_layer.h"
 #include "iocp_system.h"
 
 /* Append only. */
@@ -64,6 +65,7 @@ typedef struct iocp_listen_options {
     bool delays;                     /* Nagle's algorithm. Otherwise TCP_NODELAY: replies are gathered by the flush */
     char congestion[IOCP_CONGESTION_BYTES_MAX]; /* TCP_CONGESTION */
     char device[IOCP_DEVICE_BYTES_MAX];         /* SO_BINDTODEVICE */
+    iocp_layer layer;                           /* of every connection; retained by the listener */
 } iocp_listen_options;
 
 #endif

@@ -38,7 +38,16 @@
     FIELD(dropped_sends, COUNTER, COUNT, SUM,                                                                          \
           "Sends from other threads that were dropped: the connection was gone or refused them.")                          \
     FIELD(jobs, COUNTER, COUNT, SUM, "Jobs of async code that were run.")                                              \
-    FIELD(waiting_jobs, GAUGE, COUNT, SUM, "Jobs of async code that wait, as of the latest turn.")
+    FIELD(waiting_jobs, GAUGE, COUNT, SUM, "Jobs of async code that wait, as of the latest turn.")                     \
+    FIELD(handshakes, COUNTER, COUNT, SUM, "TLS handshakes that opened a connection.")                                 \
+    FIELD(resumed_handshakes, COUNTER, COUNT, SUM, "Of these, those that went on with an earlier session.")            \
+    FIELD(old_version_handshakes, COUNTER, COUNT, SUM, "Of these, those of an older version than the newest.")         \
+    FIELD(failed_handshakes, COUNTER, COUNT, SUM, "TLS handshakes that opened nothing.")                               \
+    FIELD(timed_out_handshakes, COUNTER, COUNT, SUM, "Of these, those that did not end in time.")                      \
+    FIELD(handshakes_refused_by_peer, COUNTER, COUNT, SUM,                                                             \
+          "Of these, those that the peer ended with an alert: it does not trust the certificate, for example.")        \
+    FIELD(cut_layers, COUNTER, COUNT, SUM, "TLS connections whose peer sent FIN without close_notify.")                \
+    FIELD(broken_layers, COUNTER, COUNT, SUM, "Open TLS connections that ended for a wrong record or message.")
 
 /* The codes stand in pages: append only. 0 is what a reader makes of a code that it does not know. */
 #define IOCP_STATS_KINDS(KIND)                                                                                         \

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "life.h"
+#include "opening.h"
 #include "outbox.h"
 #include "pressure.h"
 #include "sent.h"
@@ -38,9 +39,13 @@ static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_even
     IOCP_STATS_ADD(worker->stats, received_operations, 1);
     if (slot->state != IOCP_SLOT_OPEN)
         return; /* closing: what still arrives is dropped */
+    consider_large_buffers(worker, slot, event);
+    if (slot->layer != IOCP_LAYER_NONE) {
+        iocp_worker_layer_received(worker, slot, event);
+        return;
+    }
     iocp_worker_announce(worker, slot);
     iocp_worker_emit_received(worker, slot, event);
-    consider_large_buffers(worker, slot, event);
 }
 
 static void peer_finished(iocp_worker *worker, iocp_slot *slot)
@@ -48,7 +53,7 @@ static void peer_finished(iocp_worker *worker, iocp_slot *slot)
     slot->receive = IOCP_RECEIVE_FINISHED;
     /* Without half-close the service begins to close, at the next flush: bytes of this very batch are still to be
      * handed out, and their replies must find the connection open. */
-    if (slot->state != IOCP_SLOT_OPEN || !worker->setup.config->half_close)
+    if (slot->state != IOCP_SLOT_OPEN || !iocp_worker_layer_finished(worker, slot) || !worker->setup.config->half_close)
         return;
     iocp_worker_announce(worker, slot);
     iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_PEER_FINISHED);
@@ -165,9 +170,15 @@ static void handle_connect(iocp_worker *worker, iocp_slot *slot, const iocp_even
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_FAILED, event->result, true);
         return;
     }
+    iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
+    if (slot->layer != IOCP_LAYER_NONE) {
+        slot->connect = IOCP_CONNECT_LAYERING;
+        iocp_worker_opened(worker, slot);
+        iocp_worker_layer_first(worker, slot);
+        return;
+    }
     slot->connect = IOCP_CONNECT_OPENED;
     IOCP_STATS_ADD(worker->stats, connected, 1);
-    iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
     iocp_worker_opened(worker, slot);
     iocp_worker_announce(worker, slot);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "life.h"
+#include "opening.h"
 #include "windows.h"
 
 static uint64_t most(uint64_t a, uint64_t b)
@@ -137,6 +138,11 @@ static bool reads_on(iocp_worker *worker, iocp_slot *slot)
 static void open_deadline(iocp_worker *worker, iocp_slot *slot)
 {
     const iocp_timeouts *timeouts = iocp_worker_timeouts(worker, slot);
+    if (worker->now_ns >= iocp_worker_layer_due_ns(worker, slot)) {
+        IOCP_STATS_ADD(worker->stats, timeouts, 1);
+        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_TIMED_OUT);
+        return;
+    }
     if (!reads_on(worker, slot))
         return;
     if (timeouts->receive_ns > 0 && worker->now_ns >= slot->received_mark_ns + timeouts->receive_ns) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "layers.h"
 #include "outbox.h"
 #include "stalled.h"
 #include "windows.h"
@@ -58,6 +59,7 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
         slot->state = IOCP_SLOT_DRAINING;
         iocp_worker_unstall(worker, slot);
     } else {
+        iocp_worker_layer_finish(worker, slot);
         slot->state = IOCP_SLOT_FLUSHING;
         iocp_worker_arm_linger(worker, slot);
     }
@@ -108,5 +110,6 @@ void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
         IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
     }
     iocp_worker_emit_last(worker, slot);
+    iocp_worker_layer_end(worker, slot);
     iocp_slot_release(&worker->table, index);
 }

@@ -1,4 +1,5 @@
 /* What the port listens on: places for endpoints, taken by a call to listen and free again when they ended. */
+#include "layers.h"
 #include "listener_set.h"
 
 #include <errno.h>
@@ -19,6 +20,8 @@ void iocp_listener_set_close(iocp_listener_set *set)
         iocp_listener_close(set, &set->listeners[i]);
         free(set->listeners[i].sockets);
         set->listeners[i].sockets = NULL;
+        iocp_layer_release(&set->listeners[i].options.layer);
+        set->listeners[i].options.layer = (iocp_layer){0};
     }
     atomic_store(&set->count, 0);
     pthread_mutex_destroy(&set->lock);

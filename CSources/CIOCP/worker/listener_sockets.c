@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "layers.h"
 #include "listener_set.h"
 
 void iocp_listener_unbind(const iocp_listener_set *set, _Atomic int *socket)
@@ -80,6 +81,9 @@ int iocp_listener_bind(iocp_listener_set *set, const iocp_endpoint *endpoint, co
 {
     atomic_store(&listener->holder, -1);
     listener->bound = (iocp_bound){.endpoint = *endpoint};
+    /* Kept until here: a worker may have accepted a client of the place's last listener until it was vacant. */
+    iocp_layer_retain(&options->layer);
+    iocp_layer_release(&listener->options.layer);
     listener->options = *options;
     int result = make_places(listener, set->worker_count);
     if (result < 0)

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 
+#include "layers.h"
 #include "life.h"
+#include "opening.h"
 #include "outbox.h"
 
 /* Slots that are free, with a socket of the driver's for each: one that was refused a slot is closed a little later. */
@@ -222,6 +224,7 @@ static void refuse(iocp_worker *worker, iocp_slot *slot)
 {
     IOCP_STATS_ADD(worker->stats, refused_addresses, 1);
     worker->operations->close_handle(worker->driver, 0, slot->handle, true);
+    iocp_worker_layer_end(worker, slot);
     iocp_slot_take_back(&worker->table, iocp_slot_index(&worker->table, slot)); /* nobody heard of it */
 }
 
@@ -230,7 +233,9 @@ static void let_in(iocp_worker *worker, iocp_slot *slot, iocp_address_key key)
     slot->address = key;
     IOCP_STATS_ADD(worker->stats, accepted, 1);
     iocp_worker_opened(worker, slot);
-    if (!worker->setup.config->deliver_after_first_bytes)
+    if (slot->layer != IOCP_LAYER_NONE)
+        iocp_worker_layer_first(worker, slot);
+    else if (!worker->setup.config->deliver_after_first_bytes)
         iocp_worker_announce(worker, slot);
     iocp_worker_touch(worker, slot);
 }
@@ -278,7 +283,10 @@ static void arrived(iocp_worker *worker, uint32_t listener, uint32_t handle)
         worker->operations->close_handle(worker->driver, 0, handle, false);
         return;
     }
-    slot->listener = iocp_listener_short(worker->setup.listeners->listeners[listener].id);
+    const iocp_listener *from = &worker->setup.listeners->listeners[listener];
+    slot->listener = iocp_listener_short(from->id);
+    if (!iocp_layer_is_none(&from->options.layer))
+        iocp_worker_layer_give(worker, slot, &from->options.layer);
     if (worker->setup.config->connections_per_address == 0) {
         let_in(worker, slot, 0);
         return;

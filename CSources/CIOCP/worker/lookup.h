@@ -20,11 +20,12 @@ static inline int iocp_worker_absent(const iocp_worker *worker, iocp_token conne
     return connection != 0 && iocp_token_worker(connection) != worker->setup.index ? -EXDEV : -ENOTCONN;
 }
 
-/* Finds an open connection. Returns 0, or -errno that says why it cannot be asked. */
+/* Finds an open connection: one that the application was told of, or will be in this very wait. Returns 0, or -errno that
+ * says why it cannot be asked. */
 static inline int iocp_worker_find_open(const iocp_worker *worker, iocp_token connection, iocp_slot **found)
 {
     iocp_slot *slot = iocp_worker_find_slot(worker, connection);
-    *found = slot != NULL && slot->state == IOCP_SLOT_OPEN ? slot : NULL;
+    *found = slot != NULL && slot->state == IOCP_SLOT_OPEN && slot->layer != IOCP_LAYER_BEGINNING ? slot : NULL;
     return *found != NULL ? 0 : iocp_worker_absent(worker, connection);
 }
 

@@ -53,6 +53,17 @@ void iocp_worker_emit_received(iocp_worker *worker, iocp_slot *slot, const iocp_
                              });
 }
 
+void iocp_worker_emit_opened(iocp_worker *worker, iocp_slot *slot, uint16_t buffer, const iocp_layer_opened *opened)
+{
+    if (!opened->owned)
+        iocp_receive_buffers_lease(&worker->buffers, buffer);
+    iocp_completion received = completion_of(worker, slot, IOCP_COMPLETION_RECEIVED);
+    received.bytes = opened->bytes;
+    received.result = (int32_t)opened->count_bytes;
+    received.detail = opened->owned ? (uint16_t)IOCP_LEASE_NONE : buffer;
+    iocp_worker_emit(worker, received);
+}
+
 void iocp_worker_emit_of(iocp_worker *worker, const iocp_slot *slot, iocp_completion_kind kind)
 {
     iocp_worker_emit(worker, completion_of(worker, slot, kind));

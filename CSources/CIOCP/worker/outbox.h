@@ -21,6 +21,9 @@ void iocp_worker_announce(iocp_worker *worker, iocp_slot *slot);
 /* Hands out received bytes, and leases their buffer. */
 void iocp_worker_emit_received(iocp_worker *worker, iocp_slot *slot, const iocp_event *event);
 
+/* Hands out bytes that a layer opened: within a receive buffer, which is leased, or a block of their own. */
+void iocp_worker_emit_opened(iocp_worker *worker, iocp_slot *slot, uint16_t buffer, const iocp_layer_opened *opened);
+
 /* CLOSED, if OPENED was handed out; or CONNECT_FAILED, if the connection never opened. */
 void iocp_worker_emit_last(iocp_worker *worker, const iocp_slot *slot);
 

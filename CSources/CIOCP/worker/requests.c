@@ -2,6 +2,7 @@
  * except connect (a socket is created). */
 #include <errno.h>
 
+#include "layers.h"
 #include "life.h"
 #include "lookup.h"
 #include "windows.h"
@@ -66,6 +67,12 @@ int iocp_connect_within(iocp_worker *worker, const iocp_address *address, const 
 int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                     uint64_t timeout_ns, uint64_t key, iocp_token *connection)
 {
+    return iocp_connect_layered(worker, endpoint, source, NULL, timeout_ns, key, connection);
+}
+
+int iocp_connect_layered(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source,
+                         const iocp_layer *layer, uint64_t timeout_ns, uint64_t key, iocp_token *connection)
+{
     if (timeout_ns > IOCP_TIMEOUT_NS_MAX)
         return -ERANGE;
     const int refusal = iocp_worker_refusal(worker);
@@ -86,6 +93,8 @@ int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const io
         return result;
     }
     slot->connect = IOCP_CONNECT_SUBMITTED;
+    if (!iocp_layer_is_none(layer))
+        iocp_worker_layer_give(worker, slot, layer);
     if (timeout_ns > 0)
         iocp_worker_arm_connect(worker, slot, timeout_ns);
     *connection = iocp_slot_connection(&worker->table, slot);
@@ -95,7 +104,7 @@ int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const io
 int iocp_connect_cancel(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot = iocp_worker_find_slot(worker, connection);
-    if (slot == NULL || slot->state != IOCP_SLOT_CONNECTING)
+    if (slot == NULL || (slot->state != IOCP_SLOT_CONNECTING && slot->connect != IOCP_CONNECT_LAYERING))
         return iocp_worker_is_foreign(worker) ? -EPERM : -ENOTCONN;
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true);
     return 0;
@@ -140,6 +149,7 @@ int iocp_finish_sending(iocp_worker *worker, iocp_token connection)
     const int result = iocp_worker_find_open(worker, connection, &slot);
     if (result < 0)
         return result;
+    iocp_worker_layer_finish(worker, slot);
     if (slot->finish == IOCP_FINISH_NONE)
         slot->finish = IOCP_FINISH_WANTED;
     iocp_worker_touch(worker, slot);

@@ -5,7 +5,8 @@
 #include "../connection/send_draft.h"
 #include "life.h"
 #include "lookup.h"
-#include "windows.h"
+#include "sealing.h"
+#include "sent.h"
 
 /* --- whether a send is allowed ------------------------------------------------------------------------------ */
 
@@ -46,7 +47,8 @@ static int find_sender(const iocp_worker *worker, iocp_token connection, iocp_sl
     return (*found)->finish != IOCP_FINISH_NONE ? -EPIPE : 0;
 }
 
-/* Whether a connection's unsent bytes, and the worker's, may grow by count_bytes. */
+/* Whether a connection's unsent bytes, and the worker's, may grow by count_bytes. What sealing adds to the last send is not
+ * asked for: so a connection below its cap can always send something. */
 static int check_caps(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
 {
     const iocp_port_config *config = worker->setup.config;
@@ -86,15 +88,27 @@ static int queued(iocp_worker *worker, iocp_slot *slot, int result, uint32_t cou
 {
     if (result < 0)
         return refuse(worker, slot, result);
-    worker->unsent_bytes += count_bytes;
-    if (slot->flags & IOCP_SLOT_STALLED)
-        worker->stalled_bytes += count_bytes;
-    if (slot->queue.unsent_bytes == count_bytes)
-        iocp_worker_begin_send_window(worker, slot);
-    if (slot->queue.unsent_bytes >= iocp_worker_marks(worker, slot)->high_bytes)
-        iocp_slot_set(slot, IOCP_SLOT_PRESSED);
-    iocp_worker_touch(worker, slot);
+    iocp_worker_count_queued(worker, slot, count_bytes);
     return 0;
+}
+
+/* --- through a layer ---------------------------------------------------------------------------------------- */
+
+/* All parts of a send that was found to be within the caps, sealed: all of them or none. */
+static int send_sealed(iocp_worker *worker, iocp_slot *slot, const iocp_send_part *parts, uint32_t part_count,
+                       uint32_t count_bytes)
+{
+    const uint64_t sealed_bytes = iocp_worker_sealed_bytes(worker, slot, count_bytes);
+    if (!may_take_chunks(worker, slot, sealed_bytes, (uint32_t)sealed_bytes) ||
+        !iocp_worker_seals(worker, slot, sealed_bytes))
+        return refuse(worker, slot, -ENOBUFS);
+    return iocp_worker_seal(worker, slot, parts, part_count);
+}
+
+static int send_one_sealed(iocp_worker *worker, iocp_slot *slot, const void *bytes, uint32_t count_bytes)
+{
+    const iocp_send_part part = {.bytes = bytes, .count_bytes = count_bytes};
+    return send_sealed(worker, slot, &part, 1, count_bytes);
 }
 
 /* --- whole sends -------------------------------------------------------------------------------------------- */
@@ -119,6 +133,8 @@ int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, siz
     if (result < 0 || count_bytes == 0)
         return result;
     const uint32_t count = (uint32_t)count_bytes; /* within the cap */
+    if (slot->layer != IOCP_LAYER_NONE)
+        return send_one_sealed(worker, slot, bytes, count);
     return queued(worker, slot, queue_copy(worker, slot, bytes, count), count);
 }
 
@@ -152,6 +168,8 @@ int iocp_send_parts(iocp_worker *worker, iocp_token connection, const iocp_send_
     const int result = sendable_slot(worker, connection, count_bytes, &slot);
     if (result < 0 || count_bytes == 0)
         return result;
+    if (slot->layer != IOCP_LAYER_NONE)
+        return send_sealed(worker, slot, parts, part_count, count_bytes);
     return queued(worker, slot, queue_parts(worker, slot, parts, part_count, count_bytes), count_bytes);
 }
 
@@ -162,6 +180,12 @@ int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, 
     const int result = sendable_slot(worker, connection, count_bytes, &slot);
     if (result < 0)
         return result;
+    if (slot->layer != IOCP_LAYER_NONE && count_bytes > 0) {
+        const int sealed = send_one_sealed(worker, slot, bytes, count_bytes);
+        if (sealed == 0)
+            iocp_receive_buffers_return(&worker->buffers, lease);
+        return sealed;
+    }
     /* Behind a send that waits for its peer a lease would keep its buffer from every connection: copy instead. */
     if (count_bytes == 0 || (waits_for_room(slot) && queue_copy(worker, slot, bytes, count_bytes) == 0)) {
         iocp_receive_buffers_return(&worker->buffers, lease);
@@ -180,6 +204,8 @@ int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_byt
     const int result = sendable_slot(worker, connection, count_bytes, &slot);
     if (result < 0 || count_bytes == 0)
         return result;
+    if (slot->layer != IOCP_LAYER_NONE)
+        return send_one_sealed(worker, slot, iocp_shared_bytes_start(shared), count_bytes);
     return queued(worker, slot, iocp_send_queue_shared(&worker->pool, &slot->queue, shared), count_bytes);
 }
 
@@ -236,7 +262,8 @@ int iocp_draft_open(iocp_worker *worker, iocp_token connection)
     iocp_slot *slot;
     const int result = sendable_slot(worker, connection, 0, &slot);
     if (result == 0)
-        iocp_send_draft_open(&worker->pool, connection, slot->flags & IOCP_SLOT_STALLED);
+        iocp_send_draft_open(&worker->pool, connection,
+                             (slot->flags & IOCP_SLOT_STALLED) || slot->layer != IOCP_LAYER_NONE);
     return result;
 }
 
@@ -328,12 +355,27 @@ static int may_leave(iocp_worker *worker, iocp_slot **slot)
     return result;
 }
 
+static int seal_draft(iocp_worker *worker, iocp_slot *slot)
+{
+    const uint32_t count_bytes = worker->pool.draft.queue.unsent_bytes;
+    const uint64_t sealed_bytes = iocp_worker_sealed_bytes(worker, slot, count_bytes);
+    if (!may_take_chunks(worker, slot, sealed_bytes, (uint32_t)sealed_bytes) ||
+        !iocp_worker_seals(worker, slot, sealed_bytes))
+        return refuse(worker, slot, -ENOBUFS);
+    return iocp_worker_seal_draft(worker, slot);
+}
+
 int iocp_draft_send(iocp_worker *worker)
 {
     iocp_slot *slot;
     int result = find_draft(worker);
     if (result == 0)
         result = may_leave(worker, &slot);
+    if (result == 0 && slot->layer != IOCP_LAYER_NONE) {
+        result = worker->pool.draft.queue.unsent_bytes > 0 ? seal_draft(worker, slot) : 0;
+        iocp_draft_discard(worker);
+        return result;
+    }
     if (result < 0) {
         iocp_draft_discard(worker);
         return result;

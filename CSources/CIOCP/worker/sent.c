@@ -1,6 +1,20 @@
 /* What a send counts for: bytes taken by the transport, for its connection, the worker and the stats page. */
 #include "sent.h"
 
+#include "windows.h"
+
+void iocp_worker_count_queued(iocp_worker *worker, iocp_slot *slot, uint32_t count_bytes)
+{
+    worker->unsent_bytes += count_bytes;
+    if (slot->flags & IOCP_SLOT_STALLED)
+        worker->stalled_bytes += count_bytes;
+    if (slot->queue.unsent_bytes == count_bytes)
+        iocp_worker_begin_send_window(worker, slot);
+    if (slot->queue.unsent_bytes >= iocp_worker_marks(worker, slot)->high_bytes)
+        iocp_slot_set(slot, IOCP_SLOT_PRESSED);
+    iocp_worker_touch(worker, slot);
+}
+
 /* Modulo 2^64: what was counted too early is taken back by its negative. */
 static void count_taken(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes)
 {

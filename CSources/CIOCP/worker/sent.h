@@ -4,6 +4,9 @@
 
 #include "worker.h"
 
+/* Bytes were queued: they are unsent. */
+void iocp_worker_count_queued(iocp_worker *worker, iocp_slot *slot, uint32_t count_bytes);
+
 /* A send ended, of which the transport took taken_bytes. */
 void iocp_worker_count_send(iocp_worker *worker, iocp_slot *slot, uint32_t taken_bytes);
 

@@ -143,14 +143,15 @@ static void service_news(iocp_worker *worker, iocp_slot *slot)
         iocp_slot_clear(slot, IOCP_SLOT_DOUBTED);
         iocp_worker_deadline(worker, slot);
     }
-    if (slot->state == IOCP_SLOT_OPEN && slot->receive == IOCP_RECEIVE_FINISHED && !worker->setup.config->half_close)
+    const bool ended = slot->receive == IOCP_RECEIVE_FINISHED || slot->layer == IOCP_LAYER_ENDED;
+    if (slot->state == IOCP_SLOT_OPEN && ended && !worker->setup.config->half_close)
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_PEER, 0, false);
     iocp_worker_relieve_asked(worker, slot);
 }
 
 void iocp_worker_service(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->receive == IOCP_RECEIVE_FINISHED ||
+    if (slot->receive == IOCP_RECEIVE_FINISHED || slot->layer == IOCP_LAYER_ENDED ||
         (slot->flags & (IOCP_SLOT_PRESSED | IOCP_SLOT_UNSENT_NOTICE | IOCP_SLOT_DOUBTED)))
         service_news(worker, slot);
     switch (slot->state) {

@@ -25,11 +25,19 @@ void iocp_worker_arm(iocp_worker *worker, const iocp_slot *slot, uint64_t due_ns
     iocp_deadlines_arm(&worker->deadlines, iocp_slot_index(&worker->table, slot), due_ns);
 }
 
+uint64_t iocp_worker_layer_due_ns(const iocp_worker *worker, const iocp_slot *slot)
+{
+    if (slot->layer != IOCP_LAYER_BEGINNING)
+        return UINT64_MAX;
+    const uint64_t timeout_ns = iocp_slot_terms_of(&worker->table, slot)->layer.begin_timeout_ns;
+    return timeout_ns > 0 ? slot->opened_ns + timeout_ns : UINT64_MAX;
+}
+
 /* When the first of an open connection's deadlines is due; UINT64_MAX where none is configured. */
 uint64_t iocp_worker_due_ns(const iocp_worker *worker, const iocp_slot *slot)
 {
     const iocp_timeouts *timeouts = iocp_worker_timeouts(worker, slot);
-    uint64_t due = UINT64_MAX;
+    uint64_t due = iocp_worker_layer_due_ns(worker, slot);
     if (timeouts->idle_ns > 0)
         due = least(due, most(slot->received_ns, slot->sent_ns) + timeouts->idle_ns);
     /* A connection whose receive the port or the application holds back is not to blame for silence. */

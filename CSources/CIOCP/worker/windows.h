@@ -7,6 +7,9 @@
 /* Arms the slot's deadline: for a time of the monotonic clock, or for a delayed send if that is earlier. */
 void iocp_worker_arm(iocp_worker *worker, const iocp_slot *slot, uint64_t due_ns);
 
+/* When a layer that is not open yet is due to be; UINT64_MAX where none is waited for. */
+uint64_t iocp_worker_layer_due_ns(const iocp_worker *worker, const iocp_slot *slot);
+
 /* When the first deadline of an open connection is due; UINT64_MAX where none is configured. */
 uint64_t iocp_worker_due_ns(const iocp_worker *worker, const iocp_slot *slot);
 

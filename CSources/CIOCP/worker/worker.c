@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "layers.h"
+
 /* Small buffers for drivers that spend a whole one on each receive. */
 enum { SMALL_BUFFER_BYTES = 4096, SMALL_BUFFERS_MAX = 8192 };
 
@@ -196,6 +198,8 @@ static void drop_connections(iocp_worker *worker)
         uint64_t key;
         while (slot->state != IOCP_SLOT_FREE && slot->queue.head != IOCP_NODE_NONE)
             iocp_send_queue_drop(&worker->pool, &slot->queue, &key);
+        if (slot->state != IOCP_SLOT_FREE)
+            iocp_worker_layer_end(worker, slot);
         if (slot->address != 0 && slot->state != IOCP_SLOT_FREE)
             iocp_address_counts_release(worker->setup.addresses, slot->address);
         if (slot->state != IOCP_SLOT_FREE && iocp_slot_is_connection(slot)) {

@@ -5,6 +5,7 @@
  *
  *   loop.c        wait: flush, driver wait, posts, events, deadlines
  *   sends.c       the application's sends on one connection;  terms.c  its calls that change the terms
+ *   sealing.c     sends of connections with a layer
  *   requests.c    its other calls;  inquiries.c  what a socket is asked and told
  *   worker.c      opening, closing, what it holds
  *   failure.c     the end of a worker whose driver failed
@@ -13,11 +14,13 @@
  *   letters.c     what comes out of the mailbox;  jobs.c  work that other threads gave the worker to do itself
  *   events.c      one driver event: which slot, which change of state, which completion
  *   listeners.c   accepting, backing off, limits at the door
+ *   opening.c     what arrives on connections with a layer
  *   stopping.c    the end of a worker: posts, STOPPING, closes
  *   squeeze.c     what connections behind full sockets may hold, and which of them ends
  *   expiry.c      a deadline is due: does its connection go on?
  *   pressure.c    what unsent bytes cause
  *   life.c        the life of a connection: take, open, begin to close, fail, release
+ *   layers.c      the layer of a connection: it begins, writes, finishes and ends
  *   timers.c      user timers
  *   outbox.c      what is owed to the application
  *   sent.c        what a send counts for

@@ -12,6 +12,7 @@ final class ConnectRequest: @unchecked Sendable {
     let source: Endpoint?
     let key: UInt64
     private let timeout: Duration?
+    private let security: ConnectionSecurity?
     /// The body that waits for it, instead of the handler.
     var wait: ConnectWait?
     private var endpoints: [Endpoint]
@@ -29,8 +30,11 @@ final class ConnectRequest: @unchecked Sendable {
 
     static let attemptDelay = Duration.milliseconds(250)
 
-    init(_ endpoints: [Endpoint], from source: Endpoint?, key: UInt64, timeout: Duration?) {
+    init(
+        _ endpoints: [Endpoint], from source: Endpoint?, key: UInt64, timeout: Duration?, _ security: ConnectionSecurity?
+    ) {
         (self.endpoints, self.source, self.key, self.timeout) = (endpoints, source, key, timeout)
+        self.security = security
     }
 
     /// What the resolver found; before the letter is posted.
@@ -126,7 +130,8 @@ final class ConnectRequest: @unchecked Sendable {
             do throws(IOCPError) {
                 let limit = deadline.map { $0 - worker.now }
                 if let limit, limit <= .zero { break }
-                let connection = try worker.connect(to: endpoint, from: source, key: key, timeout: limit)
+                let connection = try worker.connect(
+                    to: endpoint, from: source, key: key, timeout: limit, security: security)
                 attempts.insert(connection)
                 if nextEndpoint < endpoints.count { due = worker.now + ConnectRequest.attemptDelay }
                 worker.connects.own(connection, by: self)

@@ -12,15 +12,18 @@ extension Connecting {
     /// On the worker's own thread ``Worker/connect(to:from:key:timeout:)`` does the same without a post.
     /// - Parameter timeout: how long the peer has to answer, at most one day; nil leaves it to the kernel, about two
     ///   minutes. Over it, `connectFailed` tells ETIMEDOUT.
+    /// - Parameter security: what secures the connection; `opened` follows the handshake, for which the peer has the time that
+    ///   was set there, or `connectFailed` with what was refused.
     /// - Returns: the name by which the connect can be given up.
     /// - Throws: EAGAIN when the worker's mailbox is full, ESHUTDOWN once stopped, EINVAL for a worker that is none.
     @discardableResult
     public func connect(
         to address: SocketAddress, from source: SocketAddress? = nil, key: UInt64 = 0, timeout: Duration? = nil,
-        onWorker worker: Int = 0
+        security: ConnectionSecurity? = nil, onWorker worker: Int = 0
     ) throws(IOCPError) -> ConnectAttempt {
         try begin(
-            ConnectRequest([.tcp(address)], from: source.map(Endpoint.tcp), key: key, timeout: timeout), on: worker)
+            ConnectRequest([.tcp(address)], from: source.map(Endpoint.tcp), key: key, timeout: timeout, security),
+            on: worker)
     }
 
     /// Asks a worker to connect to an endpoint of any kind: see ``Worker/connect(to:from:key:timeout:)``.
@@ -28,9 +31,9 @@ extension Connecting {
     @discardableResult
     public func connect(
         to endpoint: Endpoint, from source: Endpoint? = nil, key: UInt64 = 0, timeout: Duration? = nil,
-        onWorker worker: Int = 0
+        security: ConnectionSecurity? = nil, onWorker worker: Int = 0
     ) throws(IOCPError) -> ConnectAttempt {
-        try begin(ConnectRequest([endpoint], from: source, key: key, timeout: timeout), on: worker)
+        try begin(ConnectRequest([endpoint], from: source, key: key, timeout: timeout, security), on: worker)
     }
 
     private func begin(_ request: ConnectRequest, on worker: Int) throws(IOCPError) -> ConnectAttempt {
@@ -55,10 +58,11 @@ extension Connecting {
     ///   EINVAL for a worker that is none.
     @discardableResult
     public func connect(
-        host: String, port: Int, key: UInt64 = 0, timeout: Duration? = nil, onWorker worker: Int = 0
+        host: String, port: Int, key: UInt64 = 0, timeout: Duration? = nil, security: ConnectionSecurity? = nil,
+        onWorker worker: Int = 0
     ) throws(IOCPError) -> ConnectAttempt {
         try self.port.resolve(
-            host, port, for: ConnectRequest([], from: nil, key: key, timeout: timeout), onWorker: worker)
+            host, port, for: ConnectRequest([], from: nil, key: key, timeout: timeout, security), onWorker: worker)
     }
 }
 

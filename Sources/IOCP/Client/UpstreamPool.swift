@@ -61,6 +61,7 @@ public final class UpstreamPool<State> {
     public let limits: Limits
     public let backoff: Backoff
     private let endpoints: [Endpoint]
+    private let security: ConnectionSecurity?
     private unowned let worker: Worker
 
     private var idle: [IocpContext<State>] = []
@@ -79,10 +80,11 @@ public final class UpstreamPool<State> {
     /// - Parameters:
     ///   - endpoints: tried in turn; one that fails is followed by the next. At least one.
     ///   - worker: whose connections they are; the pool is used by its handler alone.
+    ///   - security: what secures each connection; nil: they are in the clear.
     /// - Throws: EINVAL for limits out of order, or no endpoint.
     public init(
         to endpoints: [Endpoint], on worker: Worker, key: UInt64, limits: Limits = Limits(),
-        backoff: Backoff = Backoff()
+        backoff: Backoff = Backoff(), security: ConnectionSecurity? = nil
     ) throws(IOCPError) {
         guard !endpoints.isEmpty, limits.minimum >= 0, limits.maximum >= max(1, limits.minimum), limits.waiting >= 0,
             limits.waitTimeout > .zero, limits.connectTimeout > .zero
@@ -92,6 +94,7 @@ public final class UpstreamPool<State> {
                 detail: "0 <= minimum <= maximum, 1 <= maximum, timeouts above zero, at least one endpoint")
         }
         (self.endpoints, self.worker, self.key, self.limits, self.backoff) = (endpoints, worker, key, limits, backoff)
+        self.security = security
     }
 
     // MARK: What it has
@@ -231,7 +234,8 @@ public final class UpstreamPool<State> {
         while connecting < wanted, isOpen, !isBackingOff {
             do throws(IOCPError) {
                 let endpoint = endpoints[nextEndpoint % endpoints.count]
-                try worker.connect(to: endpoint, key: key, timeout: limits.connectTimeout)
+                try worker.connect(
+                    to: endpoint, key: key, timeout: limits.connectTimeout, security: security)
                 connecting += 1
             } catch {
                 failed(error)

@@ -42,10 +42,10 @@ extension WorkerActor {
     /// - Parameters: as of ``Worker/connect(to:from:key:timeout:)``.
     /// - Throws: why it did not open, or ECANCELED when the task was cancelled.
     public func connect(
-        to endpoint: Endpoint, from source: Endpoint? = nil, timeout: Duration? = nil
+        to endpoint: Endpoint, from source: Endpoint? = nil, timeout: Duration? = nil, security: ConnectionSecurity? = nil
     ) async throws(IOCPError) -> AsyncConnection {
         let worker = worker
-        let request = ConnectRequest([endpoint], from: source, key: 0, timeout: timeout)
+        let request = ConnectRequest([endpoint], from: source, key: 0, timeout: timeout, security)
         let wait = ConnectWait(worker)
         request.wait = wait
         if case .fails(let error) = request.begin(on: worker) { throw error }
@@ -54,16 +54,19 @@ extension WorkerActor {
 
     /// Connects to an address. The connection is the caller's: it closes when its last reference goes.
     public func connect(
-        to address: SocketAddress, from source: SocketAddress? = nil, timeout: Duration? = nil
+        to address: SocketAddress, from source: SocketAddress? = nil, timeout: Duration? = nil,
+        security: ConnectionSecurity? = nil
     ) async throws(IOCPError) -> AsyncConnection {
-        try await connect(to: .tcp(address), from: source.map(Endpoint.tcp), timeout: timeout)
+        try await connect(to: .tcp(address), from: source.map(Endpoint.tcp), timeout: timeout, security: security)
     }
 
     /// Connects to a host, at whichever of its addresses answers first: see ``Connecting/connect(host:port:key:timeout:onWorker:)``.
-    public func connect(host: String, port: Int, timeout: Duration? = nil) async throws(IOCPError) -> AsyncConnection {
+    public func connect(
+        host: String, port: Int, timeout: Duration? = nil, security: ConnectionSecurity? = nil
+    ) async throws(IOCPError) -> AsyncConnection {
         let worker = worker
         let wait = ConnectWait(worker)
-        let request = ConnectRequest([], from: nil, key: 0, timeout: timeout)
+        let request = ConnectRequest([], from: nil, key: 0, timeout: timeout, security)
         request.wait = wait
         try worker.port.resolve(host, port, for: request, onWorker: worker.index)
         return try await result(of: wait, request)

@@ -11,21 +11,22 @@ extension Connecting {
     /// - Parameters: as of ``connect(host:port:key:timeout:onWorker:)``.
     /// - Throws: why it did not open, and what `body` throws.
     public func withConnection<Value: Sendable>(
-        host: String, port: Int, timeout: Duration? = nil, onWorker worker: Int = 0,
+        host: String, port: Int, timeout: Duration? = nil, security: ConnectionSecurity? = nil, onWorker worker: Int = 0,
         _ body: @Sendable (_ worker: isolated WorkerActor, _ connection: AsyncConnection) async throws -> Value
     ) async throws -> Value {
         try await self.port.actor(ofWorker: worker).use(body) { (worker: isolated WorkerActor) in
-            try await worker.connect(host: host, port: port, timeout: timeout)
+            try await worker.connect(host: host, port: port, timeout: timeout, security: security)
         }
     }
 
     /// The same, with an endpoint of any kind.
     public func withConnection<Value: Sendable>(
-        to endpoint: Endpoint, from source: Endpoint? = nil, timeout: Duration? = nil, onWorker worker: Int = 0,
+        to endpoint: Endpoint, from source: Endpoint? = nil, timeout: Duration? = nil,
+        security: ConnectionSecurity? = nil, onWorker worker: Int = 0,
         _ body: @Sendable (_ worker: isolated WorkerActor, _ connection: AsyncConnection) async throws -> Value
     ) async throws -> Value {
         try await port.actor(ofWorker: worker).use(body) { (worker: isolated WorkerActor) in
-            try await worker.connect(to: endpoint, from: source, timeout: timeout)
+            try await worker.connect(to: endpoint, from: source, timeout: timeout, security: security)
         }
     }
 }

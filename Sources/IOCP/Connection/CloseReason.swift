@@ -19,7 +19,8 @@ public enum CloseReason: Hashable, Sendable {
     /// Unsent bytes passed the hard cap, under the policy that closes. Or the peer did not read, and others needed the memory
     /// in which its bytes waited: the connection that made no progress for longest makes room.
     case sendOverflow
-    /// Another error of the transport.
+    /// Another error of the transport, or of what secures the connection (TLS), whose operation is
+    /// ``IOCPError/Operation/security``.
     case failed(IOCPError)
     /// A method of the handler threw this, and the connection was aborted. Never in a loop of your own.
     case handlerThrew(IOCPError)

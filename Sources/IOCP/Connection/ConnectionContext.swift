@@ -10,7 +10,7 @@ import CIOCP
 /// own memory and the few descriptors beside its workers' (a stats page, wake-ups).
 @safe
 public class ConnectionContext {
-    @usableFromInline final let raw: OpaquePointer
+    @usableFromInline package final let raw: OpaquePointer
     /// Keeps what `raw` points to.
     final let home: WorkerHome
     /// The connection's token, also when it has closed.
@@ -33,7 +33,7 @@ public class ConnectionContext {
     }
 
     @inlinable
-    final var token: iocp_token {
+    package final var token: iocp_token {
         @inline(__always) get { unsafe uncheckedToken }
         set { unsafe uncheckedToken = newValue }
     }

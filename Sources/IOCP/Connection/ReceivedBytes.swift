@@ -1,5 +1,11 @@
 import CIOCP
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// The bytes of one receive, lent by the worker's buffer ring without a copy.
 ///
 /// Dropping the value gives the buffer back, so hold it briefly: while every buffer is lent, this worker's connections
@@ -28,8 +34,11 @@ public struct ReceivedBytes: ~Copyable {
         count = unsafe Int(record.result)
     }
 
-    /// The lease of bytes that lie in memory of their own.
+    /// The lease of bytes that lie in memory of their own: see `IOCP_LEASE_NONE`.
     @usableFromInline static let copied = UInt16.max
+
+    /// Whether they lie in memory of their own, and keep no buffer of the worker's.
+    var isCopied: Bool { lease == ReceivedBytes.copied }
 
     /// Takes over what ``lend()`` gave.
     init(_ lent: LentBytes, worker: OpaquePointer) {
@@ -53,19 +62,22 @@ public struct ReceivedBytes: ~Copyable {
         return lent
     }
 
-    /// A copy in memory of its own, which gives the buffer back.
+    /// A copy in memory of its own, which gives the buffer back; itself where it lies so already.
     consuming func copied() -> ReceivedBytes {
-        unsafe ReceivedBytes(copying: bytes, worker: worker)
+        if isCopied { return self }
+        return unsafe ReceivedBytes(copying: bytes, worker: worker)
     }
 
     /// A copy of any bytes, of at most 4 GiB.
     init(copying bytes: RawSpan, worker: OpaquePointer) {
-        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: max(1, bytes.byteCount))
+        guard let memory = unsafe malloc(max(1, bytes.byteCount)) else {
+            fatalError("no memory for a copy of received bytes")
+        }
         unsafe bytes.withUnsafeBytes { source in
             unsafe UnsafeMutableRawBufferPointer(start: memory, count: source.count).copyMemory(from: source)
         }
         unsafe self.worker = worker
-        unsafe start = UnsafePointer(memory)
+        unsafe start = UnsafePointer(memory.assumingMemoryBound(to: UInt8.self))
         lease = ReceivedBytes.copied
         count = bytes.byteCount
     }
@@ -73,7 +85,7 @@ public struct ReceivedBytes: ~Copyable {
     @inlinable
     deinit {
         if lease == ReceivedBytes.copied {
-            unsafe start.deallocate()
+            unsafe iocp_bytes_free(start)
         } else {
             unsafe iocp_lease_return(worker, lease)
         }

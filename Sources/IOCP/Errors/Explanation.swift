@@ -57,6 +57,7 @@ struct Explanation {
         case .socketOption: socketOption(error)
         case .upstream: upstream(error)
         case .topic: topic(error)
+        case .security: security(error)
         case .framing: framing(error)
         }
     }
@@ -117,6 +118,7 @@ extension IOCPError.Operation {
         case .socketOption: "the socket option"
         case .upstream: "taking a connection"
         case .topic: "the topic"
+        case .security: "TLS"
         case .framing: "cutting frames"
         }
     }

@@ -33,7 +33,25 @@ public struct IOCPError: Error, Hashable, Sendable {
     /// From a core function's result; the error path of `check`.
     @usableFromInline
     init(result: Int32, _ operation: Operation) {
+        guard result > -Int32(IOCP_LAYER_PEER_REFUSED.rawValue) else {
+            self.init(securityFailure: -result)
+            return
+        }
         self.init(code: result, operation: operation)
+    }
+
+    /// From a failure of what secures a connection.
+    private init(securityFailure failure: Int32) {
+        let words = unsafe iocp_layer_failure_words(failure).map { unsafe String(cString: $0) }
+        let code: Int32 =
+            switch iocp_layer_failure(rawValue: UInt32(failure)) {
+            case IOCP_LAYER_TIMED_OUT: 110  // ETIMEDOUT
+            case IOCP_LAYER_UNBEGUN: 104  // ECONNRESET
+            case IOCP_LAYER_CUT: 74  // EBADMSG
+            case IOCP_LAYER_NO_ROOM: 105  // ENOBUFS
+            default: 71  // EPROTO
+            }
+        self.init(code: code, operation: .security, detail: words)
     }
 
     /// From a failure of setting up. A step that the core names says more than the call that took it.

@@ -76,6 +76,12 @@ extension IOCPError {
         /// Subscribing to a ``Topic``, or publishing.
         case topic = 51
 
+        /// What secures a connection: setting it up, or a handshake or record that was refused. An error of a connection has
+        /// the code ETIMEDOUT (the handshake did not end in time), ECONNRESET (the peer went away in it), EBADMSG (FIN came
+        /// before the peer had said that it has finished), ENOBUFS (too many handshakes at a time), or EPROTO with what
+        /// was wrong as the detail.
+        case security = 52
+
         // Steps above the calls.
 
         /// Cutting received bytes into frames, or making one: see ``FramingError``.

@@ -54,6 +54,22 @@ extension StatsField {
     public static let jobs = StatsField(IOCP_STATS_INDEX_jobs)
     /// Jobs of async code that wait, as of the latest turn.
     public static let waitingJobs = StatsField(IOCP_STATS_INDEX_waiting_jobs)
+    /// TLS handshakes that opened a connection.
+    public static let handshakes = StatsField(IOCP_STATS_INDEX_handshakes)
+    /// Of these, those that went on with an earlier session.
+    public static let resumedHandshakes = StatsField(IOCP_STATS_INDEX_resumed_handshakes)
+    /// Of these, those of an older version than the newest.
+    public static let oldVersionHandshakes = StatsField(IOCP_STATS_INDEX_old_version_handshakes)
+    /// TLS handshakes that opened nothing.
+    public static let failedHandshakes = StatsField(IOCP_STATS_INDEX_failed_handshakes)
+    /// Of these, those that did not end in time.
+    public static let timedOutHandshakes = StatsField(IOCP_STATS_INDEX_timed_out_handshakes)
+    /// Of these, those that the peer ended with an alert: it does not trust the certificate, for example.
+    public static let handshakesRefusedByPeer = StatsField(IOCP_STATS_INDEX_handshakes_refused_by_peer)
+    /// TLS connections whose peer sent FIN without close_notify.
+    public static let cutLayers = StatsField(IOCP_STATS_INDEX_cut_layers)
+    /// Open TLS connections that ended for a wrong record or message.
+    public static let brokenLayers = StatsField(IOCP_STATS_INDEX_broken_layers)
 }
 
 extension WorkerStats {
@@ -109,4 +125,20 @@ extension WorkerStats {
     public var jobs: UInt64 { raw.jobs }
     /// Jobs of async code that wait, as of the latest turn.
     public var waitingJobs: UInt64 { raw.waiting_jobs }
+    /// TLS handshakes that opened a connection.
+    public var handshakes: UInt64 { raw.handshakes }
+    /// Of these, those that went on with an earlier session.
+    public var resumedHandshakes: UInt64 { raw.resumed_handshakes }
+    /// Of these, those of an older version than the newest.
+    public var oldVersionHandshakes: UInt64 { raw.old_version_handshakes }
+    /// TLS handshakes that opened nothing.
+    public var failedHandshakes: UInt64 { raw.failed_handshakes }
+    /// Of these, those that did not end in time.
+    public var timedOutHandshakes: UInt64 { raw.timed_out_handshakes }
+    /// Of these, those that the peer ended with an alert: it does not trust the certificate, for example.
+    public var handshakesRefusedByPeer: UInt64 { raw.handshakes_refused_by_peer }
+    /// TLS connections whose peer sent FIN without close_notify.
+    public var cutLayers: UInt64 { raw.cut_layers }
+    /// Open TLS connections that ended for a wrong record or message.
+    public var brokenLayers: UInt64 { raw.broken_layers }
 }

@@ -42,30 +42,34 @@ public struct ListenOptions: Hashable, Sendable {
     public var device: String?
     /// The permissions of a Unix socket's path, as 0o660; nil: as the umask has it.
     public var permissions: UInt16?
+    /// What secures every connection; nil: they are in the clear.
+    public var security: ConnectionSecurity?
 
     public init() {}
 
     /// - Throws: ERANGE with the bounds in its detail.
     func raw() throws(IOCPError) -> iocp_listen_options {
-        var options = iocp_listen_options()
-        options.v6_only = ipv6Only
-        options.delays = !noDelay
-        options.backlog = try number(backlog, "backlog", 1...65_536)
-        options.send_buffer_bytes = try number(sendBufferBytes, "sendBufferBytes", 1...1 << 30)
-        options.receive_buffer_bytes = try number(receiveBufferBytes, "receiveBufferBytes", 1...1 << 30)
-        options.fast_open_queue = try number(fastOpenQueue, "fastOpenQueue", 1...65_535)
-        options.defer_accept_s = try seconds(deferAccept, "deferAccept", 1...3_600)
-        options.keep_alive_idle_s = try seconds(keepAlive?.idle, "keepAlive.idle", 1...32_767)
-        options.keep_alive_interval_s = try seconds(keepAlive?.interval, "keepAlive.interval", 1...32_767)
-        options.keep_alive_count = try number(keepAlive?.count, "keepAlive.count", 1...127)
-        options.permissions = UInt16(try number(permissions.map(Int.init), "permissions", 1...0o777))
+        var options = unsafe iocp_listen_options()
+        unsafe options.v6_only = ipv6Only
+        unsafe options.delays = !noDelay
+        unsafe options.backlog = try number(backlog, "backlog", 1...65_536)
+        unsafe options.send_buffer_bytes = try number(sendBufferBytes, "sendBufferBytes", 1...1 << 30)
+        unsafe options.receive_buffer_bytes = try number(receiveBufferBytes, "receiveBufferBytes", 1...1 << 30)
+        unsafe options.fast_open_queue = try number(fastOpenQueue, "fastOpenQueue", 1...65_535)
+        unsafe options.defer_accept_s = try seconds(deferAccept, "deferAccept", 1...3_600)
+        unsafe options.keep_alive_idle_s = try seconds(keepAlive?.idle, "keepAlive.idle", 1...32_767)
+        unsafe options.keep_alive_interval_s = try seconds(keepAlive?.interval, "keepAlive.interval", 1...32_767)
+        unsafe options.keep_alive_count = try number(keepAlive?.count, "keepAlive.count", 1...127)
+        unsafe options.permissions = UInt16(try number(permissions.map(Int.init), "permissions", 1...0o777))
         try unsafe withUnsafeMutableBytes(of: &options.congestion) { bytes throws(IOCPError) in
             try unsafe write(congestionControl, "congestionControl", bytes)
         }
         try unsafe withUnsafeMutableBytes(of: &options.device) { bytes throws(IOCPError) in
             try unsafe write(device, "device", bytes)
         }
-        return options
+        // Valid while the caller keeps these options, as it does for the call to the core.
+        if let security { unsafe options.layer = security.layer }
+        return unsafe options
     }
 
     private func number(_ value: Int?, _ name: String, _ bounds: ClosedRange<Int>) throws(IOCPError) -> UInt32 {

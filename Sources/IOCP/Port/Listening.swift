@@ -48,7 +48,7 @@ extension CompletionPort {
     public func listen(onDescriptor descriptor: Int32, options: ListenOptions = ListenOptions()) throws(IOCPError)
         -> Listener
     {
-        var raw = try options.raw()
+        var raw = unsafe try options.raw()
         let known = try knownListeners.add { () throws(IOCPError) in
             var bound = iocp_endpoint()
             var id: iocp_listener_id = 0
@@ -62,7 +62,7 @@ extension CompletionPort {
     }
 
     private func listen(on endpoints: [Endpoint], _ options: ListenOptions) throws(IOCPError) -> Listener {
-        var raw = try options.raw()
+        var raw = unsafe try options.raw()
         var wanted = endpoints.map(\.raw)
         let known = try knownListeners.add { () throws(IOCPError) in
             var bound = wanted

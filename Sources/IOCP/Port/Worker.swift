@@ -120,9 +120,11 @@ public final class Worker {
     ///   more than one day, or what the system refused.
     @discardableResult
     public func connect(
-        to address: SocketAddress, from source: SocketAddress? = nil, key: UInt64 = 0, timeout: Duration? = nil
+        to address: SocketAddress, from source: SocketAddress? = nil, key: UInt64 = 0, timeout: Duration? = nil,
+        security: ConnectionSecurity? = nil
     ) throws(IOCPError) -> Connection {
-        try connect(to: .tcp(address), from: source.map(Endpoint.tcp), key: key, timeout: timeout)
+        try connect(
+            to: .tcp(address), from: source.map(Endpoint.tcp), key: key, timeout: timeout, security: security)
     }
 
     /// Connects to an endpoint of any kind, as to an address. ``source`` is of the same kind.
@@ -130,19 +132,22 @@ public final class Worker {
     /// A Unix connect ends at once. Its `connectFailed` tells ECONNREFUSED when nobody listens there, ENOENT for a path
     /// that is not there, EACCES for one that may not be written, EAGAIN when the server's backlog is full.
     @discardableResult
-    public func connect(to endpoint: Endpoint, from source: Endpoint? = nil, key: UInt64 = 0, timeout: Duration? = nil)
-        throws(IOCPError) -> Connection
-    {
+    public func connect(
+        to endpoint: Endpoint, from source: Endpoint? = nil, key: UInt64 = 0, timeout: Duration? = nil,
+        security: ConnectionSecurity? = nil
+    ) throws(IOCPError) -> Connection {
         let limit = timeout.map { max(1, $0.wholeNanoseconds) } ?? 0
         var token: iocp_token = 0
         var destination = endpoint.raw
+        var layer = unsafe security?.layer ?? iocp_layer()
         if let source {
             var from = source.raw
-            let result = unsafe iocp_connect_to(raw, &destination, &from, limit, key, &token)
+            let result = unsafe iocp_connect_layered(raw, &destination, &from, &layer, limit, key, &token)
             // Refused at the call, with a source: it is what most errors speak of.
             if result < 0 { throw IOCPError(code: result, operation: .connect, detail: "from \(source)") }
         } else {
-            try check(unsafe iocp_connect_to(raw, &destination, nil, limit, key, &token), .connect)
+            let result = unsafe iocp_connect_layered(raw, &destination, nil, &layer, limit, key, &token)
+            try check(result, .connect)
         }
         return Connection(token: token)
     }

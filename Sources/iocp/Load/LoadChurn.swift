@@ -62,7 +62,8 @@ struct LoadChurn:
         lanes[lane].hasEchoed = false
         let number = plan.number(of: cycles, onWorker: worker.index)
         do throws(IOCPError) {
-            try worker.connect(to: plan.target, from: plan.source(ofConnection: number), key: UInt64(lane))
+            try worker.connect(
+                to: plan.target, from: plan.source(ofConnection: number), key: UInt64(lane), security: plan.security)
             cycles += 1
             busyCount += 1
         } catch {

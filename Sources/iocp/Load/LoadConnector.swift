@@ -30,7 +30,8 @@ struct LoadConnector {
         while asked < count, asked - arrivedCount < plan.connectWindow {
             let number = plan.number(of: asked, onWorker: worker.index)
             do throws(IOCPError) {
-                try worker.connect(to: plan.target, from: plan.source(ofConnection: number), key: UInt64(asked))
+                try worker.connect(
+                    to: plan.target, from: plan.source(ofConnection: number), key: UInt64(asked), security: plan.security)
             } catch {
                 // EBUSY: the completion queue is full of connects that are answered soon, and then it is tried again.
                 if error.code != EBUSY || asked == arrivedCount { monitor.connectFailed(error, of: number) }

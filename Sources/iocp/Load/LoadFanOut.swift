@@ -61,7 +61,7 @@ struct LoadFanOut:
     mutating func started(on worker: Worker) {
         if publishes {
             do throws(IOCPError) {
-                try worker.connect(to: plan.target, key: LoadFanOut.publisherKey)
+                try worker.connect(to: plan.target, key: LoadFanOut.publisherKey, security: plan.security)
                 monitor.asked()
             } catch {
                 monitor.connectFailed(error, of: number(LoadFanOut.publisherKey))

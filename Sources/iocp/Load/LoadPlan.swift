@@ -4,6 +4,8 @@ import IOCP
 /// What a load is to do, settled before its first connection.
 struct LoadPlan: Sendable {
     let target: Endpoint
+    /// What secures each connection; nil: they are in the clear.
+    let security: ConnectionSecurity?
     let connections: Int
     /// How many of the connections are kept busy; the first ones of every worker.
     let active: Int
@@ -29,11 +31,11 @@ struct LoadPlan: Sendable {
 
     /// - Throws: `CommandFailure` when no number of workers can hold the connections, `IOCPError` when no port opens.
     init(
-        target: Endpoint, connections: Int, active: Int, messageBytes: Int, mode: LoadMode, workers: Int,
+        target: Endpoint, security: ConnectionSecurity? = nil, connections: Int, active: Int, messageBytes: Int, mode: LoadMode, workers: Int,
         pinsWorkers: Bool = false
     ) throws {
         (self.target, self.connections, self.active, self.pinsWorkers) = (target, connections, active, pinsWorkers)
-        (self.messageBytes, self.mode) = (messageBytes, mode)
+        (self.messageBytes, self.mode, self.security) = (messageBytes, mode, security)
         connectionsPerWorkerMax = try LoadPlan.connectionsPerWorkerMax()
         let needed = (connections + connectionsPerWorkerMax - 1) / connectionsPerWorkerMax
         guard needed <= 1_024 else {

@@ -36,6 +36,7 @@ struct Stress: ParsableCommand {
               iocp stress --connections 40000 --active 100 --json
               iocp stress --size 65536 --depth 4
               iocp stress --rate 20000
+              iocp stress --tls-ca ca.pem --host localhost
             """)
 
     @Option(help: "Address or name of the server.")
@@ -86,6 +87,8 @@ struct Stress: ParsableCommand {
 
     @Flag(help: "Print one JSON object to stdout and everything else to stderr.")
     var json = false
+
+    @OptionGroup var tls: ClientTLSOptions
 
     /// What may be outstanding at once; a message counts as at least 256 bytes, for what is kept about it.
     private static let outstandingBytesMax = 4 << 30
@@ -143,6 +146,7 @@ struct Stress: ParsableCommand {
         let plan = try LoadPlan(
             target: try LoadTarget.find(
                 unix.map(ServerOption.unix) ?? .tcp(host: host, port: port), within: .seconds(connectTimeout)),
+            security: try tls.security(for: host),
             connections: connections, active: active ?? connections, messageBytes: size, mode: mode, workers: workers, pinsWorkers: pin ?? false)
         if plan.workers > workers {
             Console.complain(

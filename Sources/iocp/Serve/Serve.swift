@@ -25,6 +25,7 @@ struct Serve: ParsableCommand {
               iocp serve --fan-out 1024          frames of 1 KiB, from each to all
               iocp serve --port 7 --user nobody --lockdown
               iocp serve --unix /run/echo.sock   a Unix socket
+              iocp serve --tls-certificate server.pem --tls-key server.key
             """)
 
     @Option(help: "Address or name to listen on.")
@@ -73,6 +74,8 @@ struct Serve: ParsableCommand {
     @Flag(help: "Let each ring do nothing but what this program needs (uring).")
     var lockdown = false
 
+    @OptionGroup var tls: ServerTLSOptions
+
     func validate() throws {
         try Bounds.port(port, least: 0)
         try Bounds.workers(workers)
@@ -116,14 +119,15 @@ struct Serve: ParsableCommand {
         _ configuration: PortConfiguration, until signals: consuming TerminationSignals,
         handler: @escaping @Sendable (Worker) throws(IOCPError) -> Handler
     ) throws {
+        let options = try tls.listenOptions()
         let server = try IOCPServer(configuration, handler: handler)
         server.port.warnAboutFallback()
         let listener: Listener
         do {
             if let unix {
-                listener = try server.listen(unix: unix)
+                listener = try server.listen(unix: unix, options: options)
             } else {
-                listener = try server.listen(host: host, port: port)
+                listener = try server.listen(host: host, port: port, options: options)
             }
         } catch {
             throw CommandFailure("cannot listen on \(unix.map(\.description) ?? "\(host):\(port)"): \(error)")

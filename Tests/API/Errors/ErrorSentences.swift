@@ -427,6 +427,33 @@ enum ErrorSentences {
                 )
             ] + ofConnection)
         + of(
+            .security,
+            [
+                (
+                    ETIMEDOUT,
+                    "the TLS handshake did not end in time (ETIMEDOUT): the peer is slow or silent, or does not speak TLS: "
+                        + "raise handshakeTimeout if such peers are to be served"
+                ),
+                (
+                    ECONNRESET,
+                    "the peer went away in the TLS handshake (ECONNRESET): it was only looking, or did not like what it was "
+                        + "shown"
+                ),
+                (
+                    EBADMSG,
+                    "the TLS stream was cut (EBADMSG): FIN came without close_notify: what the peer sent may not be "
+                        + "complete"
+                ),
+                (
+                    ENOBUFS,
+                    "there was no room for a TLS handshake (ENOBUFS): too many were going on, or memory is short: raise "
+                        + "handshakesMax, or limit accepts with acceptsPerSecond"
+                ),
+                (ENOTCONN, "the connection has no TLS (ENOTCONN): it is in the clear, or is closed"),
+                (EINVAL, "TLS cannot be set up so (EINVAL): DETAIL"),
+                (EPROTO, "TLS failed (EPROTO): DETAIL"),
+            ])
+        + of(
             .framing,
             [
                 (

@@ -187,6 +187,8 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
     case IOCP_CLOSE_FAILED:
         justified = (life->broken || ledger->failure != 0) && completion->result < 0;
         break;
+    case IOCP_CLOSE_LAYER:
+        break; /* no layer is played */
     case IOCP_CLOSE_ABORTED:
         justified = life->aborted;
         break;

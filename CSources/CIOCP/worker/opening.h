@@ -1,0 +1,19 @@
+/* What arrives on connections with a layer. */
+#ifndef IOCP_WORKER_OPENING_H
+#define IOCP_WORKER_OPENING_H
+
+#include "worker.h"
+
+/* A transport is there: the connecting side begins its layer, the accepting one waits for bytes. */
+void iocp_worker_layer_first(iocp_worker *worker, iocp_slot *slot);
+
+/* Bytes arrived, and are opened. */
+void iocp_worker_layer_received(iocp_worker *worker, iocp_slot *slot, const iocp_event *event);
+
+/* FIN arrived. Whether the application is to be told that its peer has finished: otherwise it was, or the layer was cut. */
+bool iocp_worker_layer_finished(iocp_worker *worker, iocp_slot *slot);
+
+/* The layer ends its connection: what it wrote to say so still leaves. */
+void iocp_worker_layer_fail(iocp_worker *worker, iocp_slot *slot, iocp_layer_failure failure);
+
+#endif

@@ -1,0 +1,69 @@
+/// What both sides of TLS have to agree on.
+public struct TLSProtocol: Sendable {
+    public enum Version: Sendable {
+        case tls12
+        case tls13
+    }
+
+    /// The oldest version that is spoken. Those before TLS 1.2 are not (RFC 8996).
+    public var minimumVersion = Version.tls12
+    /// The cipher suites of TLS 1.2, as openssl-ciphers(1) writes them; nil: Mozilla's intermediate list, which has forward
+    /// secrecy and authenticated encryption alone.
+    public var ciphers: String?
+    /// The cipher suites of TLS 1.3; nil: likewise.
+    public var suites: String?
+    /// The groups for the key exchange, the best first; nil: X25519, P-256 and P-384.
+    public var groups: String?
+    /// Application protocols (ALPN, RFC 7301), the best first: "h2", "http/1.1". A server that has some refuses clients that
+    /// offer others alone.
+    public var applicationProtocols: [String] = []
+    /// How long a peer may take for the handshake: more than zero and at most one day.
+    public var handshakeTimeout = Duration.seconds(10)
+    /// Appends the secrets of every connection to this file, in the format that Wireshark reads. Whoever has the file reads
+    /// everything: for debugging alone.
+    public var keyLogFile: String?
+
+    public init() {}
+}
+
+/// What a server's TLS is to be like.
+public struct TLSServerSettings: Sendable {
+    /// Which one a client is shown is chosen by the name that it asks for (SNI) and the names in the certificates; the first
+    /// one where none fits. Two for the same names with keys of different kinds (ECDSA and RSA) serve as one.
+    public var identities: [TLSIdentity]
+    public var agreement = TLSProtocol()
+    /// Whether clients have to show a certificate; see ``TLSConnection/peerCertificate()``.
+    public var clientCertificates = ClientCertificates.none
+    /// Whether clients may come back without a full handshake (session tickets), for how long: 1 s to 7 days; nil: no. The keys
+    /// are shared by all workers and change as often.
+    public var ticketLifetime: Duration? = .seconds(3_600 * 12)
+    /// Handshakes at a time, of all workers: clients beyond it are refused. 1 or more; nil: no limit.
+    public var handshakesMax: Int? = 10_000
+
+    public enum ClientCertificates: Sendable {
+        case none
+        /// One that a client shows has to be signed by one of these.
+        case optional(TLSTrust)
+        case required(TLSTrust)
+    }
+
+    public init(identities: [TLSIdentity]) { self.identities = identities }
+}
+
+/// What a client's TLS is to be like.
+public struct TLSClientSettings: Sendable {
+    public var agreement = TLSProtocol()
+    /// How servers are verified.
+    public var verification = Verification.trust(.system)
+    /// Shown to servers that ask for one.
+    public var identity: TLSIdentity?
+
+    public enum Verification: Sendable {
+        /// The certificate has to be signed by one of these, and be for the name that was connected to.
+        case trust(TLSTrust)
+        /// Nothing is verified: whoever answers is believed. For tests alone.
+        case none
+    }
+
+    public init() {}
+}
