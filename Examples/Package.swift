@@ -4,6 +4,7 @@ import PackageDescription
 // A package of its own, as a user's would be: `traits: []` fetches nothing but the library.
 
 let library: Target.Dependency = .product(name: "IOCP", package: "swift-iocp")
+let tls: Target.Dependency = .product(name: "IOCPTLS", package: "swift-iocp")
 let settings: [SwiftSetting] = [.strictMemorySafety()]
 
 /// A service: its folder under `Sources/`, and its name here.
@@ -18,7 +19,7 @@ let package = Package(
         .package(name: "swift-iocp", path: "..", traits: [])
     ],
     targets: [
-        .target(name: "Launch", dependencies: [library], swiftSettings: settings),
+        .target(name: "Launch", dependencies: [library, tls], swiftSettings: settings),
         service("echo"),
         service("kv"),
         service("http"),

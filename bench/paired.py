@@ -12,6 +12,10 @@ options that stand beside it in quotes.
   bench/paired.py --before .build/release/iocp --after ".build/release/iocp --async"
   bench/paired.py --before bench/.build/release/echo-epoll --after .build/release/iocp --only unix-1000
   bench/paired.py --before "bench/.build/peers/echo-nio-async --takeover" --after .build/release/iocp
+  bench/paired.py --before "bench/.build/peers/echo-nio-tls --tls-certificate C --tls-key K" \\
+                  --after ".build/release/iocp --tls-certificate C --tls-key K" --load=--tls-insecure --only echo-1k
+
+Bytes are counted as the load's socket sees them: sealing adds to those of TLS, to both sides alike.
 
 Needs two CPUs. Exit status: 0, 1 when a server or a load failed, 2 for bad usage.
 """
@@ -35,6 +39,8 @@ WORKLOADS = {
     "echo-4k": (["--connections", "100", "--size", "4096"], "received_bytes", 4096),
     "unix-1000": (["--connections", "1000"], "received_bytes", 64),
     "unix-pipelined-16": (["--connections", "100", "--depth", "16"], "received_bytes", 64),
+    "echo-1k": (["--connections", "100", "--size", "1024"], "received_bytes", 1024),
+    "echo-16k": (["--connections", "100", "--size", "16384"], "received_bytes", 16384),
     "echo-64k": (["--connections", "100", "--size", "65536"], "received_bytes", 65536),
     "churn": (["--connections", "100", "--churn"], "closed", 1),
 }
@@ -44,8 +50,9 @@ SHORT = ["echo-100", "echo-1000", "active-100", "pipelined-16"]
 class Build(turns.Side):
     """A build's server and its load."""
 
-    def __init__(self, name, server, load, workload, driver, cpus):
+    def __init__(self, name, server, load, load_options, workload, driver, cpus):
         options, self.counter, self.unit = WORKLOADS[workload]
+        options = options + load_options
         self.iocp = load
         is_unix = workload.startswith("unix-")
         # An abstract name leaves no file behind.
@@ -84,7 +91,8 @@ def compare(workload, arguments):
     sides = []
     try:
         for name, server in (("before", arguments.before), ("after", arguments.after)):
-            sides.append(Build(name, server, arguments.after[0], workload, arguments.driver, arguments.cpus.split(",")))
+            sides.append(Build(name, server, arguments.after[0], arguments.load, workload, arguments.driver,
+                               arguments.cpus.split(",")))
             sides[-1].settle()
         taken = turns.take_turns(sides, arguments.pairs, arguments.slice_ms / 1000)
         low, middle, high = turns.ratios(turns.cpu_ns, taken["after"], taken["before"])
@@ -102,6 +110,8 @@ def main():
                         help="the iocp command, or the baseline server with its options, to compare with")
     parser.add_argument("--after", required=True, type=shlex.split,
                         help="the iocp command in question, with more options of its server")
+    parser.add_argument("--load", default=[], type=shlex.split,
+                        help="more options of the load, as --load=--tls-insecure")
     parser.add_argument("--only", action="append", choices=sorted(WORKLOADS), help="default: " + ", ".join(SHORT))
     parser.add_argument("--driver", default="uring", choices=["uring", "epoll"])
     parser.add_argument("--pairs", type=int, default=60)

@@ -231,7 +231,10 @@ SSL_CTX *iocp_tls_make(const iocp_tls_settings *settings, const iocp_tls_identit
     /* Renegotiation lets a peer ask for work again and again (CVE-2011-1473); compression leaks (CRIME). */
     SSL_CTX_set_options(made, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                   SSL_OP_PRIORITIZE_CHACHA);
+    /* An idle connection keeps no buffer. A busy one reads all that arrived at once: otherwise each record would cost two
+     * reads, and a buffer that is allocated and freed. */
     SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(made, 1);
     SSL_CTX_set_info_callback(made, iocp_tls_note);
     SSL_CTX_set_verify(made, verify_mode(settings, context), NULL);
     if (settings->key_log_path != NULL)

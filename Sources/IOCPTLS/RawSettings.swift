@@ -86,7 +86,7 @@ enum RawSettings {
         var texts = LentTexts()
         defer { texts.release() }
         let protocols = try protocolList(agreement.applicationProtocols)
-        let rawIdentities = identities.map { identity in
+        let rawIdentities = unsafe identities.map { identity in
             unsafe iocp_tls_identity(
                 certificates: texts.bytes(identity.certificates), key: texts.bytes(identity.key),
                 passphrase: texts.text(identity.passphrase),

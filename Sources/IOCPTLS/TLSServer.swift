@@ -44,7 +44,7 @@ public final class TLSServer: Sendable {
     /// good. The application protocols, the time for a handshake and the number of handshakes stay what they were.
     /// - Throws: EINVAL with what OpenSSL refused: then nothing has changed.
     public func reload(_ settings: TLSServerSettings) throws(IOCPError) {
-        try RawSettings.with(settings) { settings throws(IOCPError) in
+        try unsafe RawSettings.with(settings) { settings throws(IOCPError) in
             var failure = iocp_tls_failure()
             let result = unsafe withUnsafePointer(to: settings) { unsafe iocp_tls_server_reload(raw, $0, &failure) }
             guard result >= 0 else { throw IOCPError(failure, result) }

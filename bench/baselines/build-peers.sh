@@ -47,7 +47,7 @@ tokio() {
 nio() {
     ${SWIFT:-swift} build -c release --package-path nio --scratch-path "$build/nio" &&
         bin=$(${SWIFT:-swift} build -c release --package-path nio --scratch-path "$build/nio" --show-bin-path) &&
-        cp "$bin/echo-nio" "$bin/echo-nio-async" "$peers/"
+        cp "$bin/echo-nio" "$bin/echo-nio-async" "$bin/echo-nio-tls" "$peers/"
 }
 
 # The first line of a log that speaks of an error, or its last.
@@ -76,6 +76,6 @@ attempt libuv echo-libuv
 attempt asio echo-asio
 attempt go_server echo-go
 attempt tokio echo-tokio
-attempt nio echo-nio echo-nio-async
+attempt nio echo-nio echo-nio-async echo-nio-tls
 echo "peers in $peers: $built built"
 [ "$built" -gt 0 ]

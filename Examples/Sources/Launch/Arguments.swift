@@ -1,4 +1,5 @@
 import IOCP
+import IOCPTLS
 
 #if canImport(Glibc)
 import Glibc
@@ -6,9 +7,10 @@ import Glibc
 import Musl
 #endif
 
-/// The command line of an example: `--port` (0 takes a free one), `--driver uring|epoll|auto`, and options of its own.
+/// The command line of an example: `--port` (0 takes a free one), `--driver uring|epoll|auto`, `--certificate` and `--key` (PEM
+/// files, for TLS), and options of its own.
 public struct Arguments: Sendable {
-    private var values = ["port": "0", "driver": "auto"]
+    private var values = ["port": "0", "driver": "auto", "certificate": "", "key": ""]
 
     /// A command line that it does not understand ends the program with status 64.
     /// - Parameter options: the example's own options and their values at first.
@@ -25,7 +27,7 @@ public struct Arguments: Sendable {
         }
     }
 
-    /// - Parameter option: `port`, `driver`, or one that was given to `init`.
+    /// - Parameter option: one of these, or of those that were given to `init`.
     public subscript(option: String) -> String { values[option] ?? "" }
 
     /// The value of an option that is a number within a range.
@@ -37,6 +39,12 @@ public struct Arguments: Sendable {
     }
 
     public var port: Int { number("port", in: 0...65_535) }
+
+    /// For TLS, if there is a certificate; otherwise in the clear.
+    public func listenOptions() throws(IOCPError) -> ListenOptions {
+        if self["certificate"].isEmpty { return ListenOptions() }
+        return ListenOptions(tls: try TLSServer(certificateFile: self["certificate"], keyFile: self["key"]))
+    }
 
     /// The library's defaults, with the driver that was asked for.
     public var configuration: PortConfiguration {

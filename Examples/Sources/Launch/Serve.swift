@@ -19,8 +19,9 @@ public func serve(_ arguments: Arguments, _ configuration: PortConfiguration, bo
 private func serve<Handler>(_ arguments: Arguments, by make: () throws(IOCPError) -> IOCPServer<Handler>) {
     var termination = Termination()
     do {
+        let options = try arguments.listenOptions()
         let server = try make()
-        announce(try server.listen(host: "127.0.0.1", port: arguments.port))
+        announce(try server.listen(host: "127.0.0.1", port: arguments.port, options: options))
         termination.wait()
         server.stop(drainingFor: .seconds(2))
         try server.wait()

@@ -11,7 +11,7 @@ struct Echo: ConnectionHandler {
 let arguments = Arguments()
 do {
     let server = try IOCPServer(arguments.configuration) { _ in Echo() }  // one worker per CPU, one handler per worker
-    announce(try server.listen(host: "127.0.0.1", port: arguments.port))
+    announce(try server.listen(host: "127.0.0.1", port: arguments.port, options: arguments.listenOptions()))
     try server.wait()
 } catch {
     fail(error)

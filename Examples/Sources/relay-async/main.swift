@@ -45,7 +45,7 @@ do {
     }
     let relay = Relay(upstream: try SocketAddress(host: String(arguments["to"][..<colon]), port: port))
     let server = try IOCPServer(configuration) { worker, client in try await relay.serve(client, on: worker) }
-    announce(try server.listen(host: "127.0.0.1", port: arguments.port))
+    announce(try server.listen(host: "127.0.0.1", port: arguments.port, options: arguments.listenOptions()))
     try server.wait()
 } catch {
     fail(error)

@@ -85,7 +85,7 @@ do {
     }
     let upstream = try SocketAddress(host: String(arguments["to"][..<colon]), port: port)
     let server = try IOCPServer(configuration) { worker in Relay(worker, to: upstream) }
-    announce(try server.listen(host: "127.0.0.1", port: arguments.port))
+    announce(try server.listen(host: "127.0.0.1", port: arguments.port, options: arguments.listenOptions()))
     try server.wait()
 } catch {
     fail(error)

@@ -13,6 +13,7 @@ let package = Package(
     name: "swift-iocp-bench-nio",
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ],
     targets: [
@@ -27,6 +28,10 @@ let package = Package(
         .executableTarget(
             name: "echo-nio-async",
             dependencies: nio + ["Support", argumentParser],
+            swiftSettings: [.strictMemorySafety()]),
+        .executableTarget(
+            name: "echo-nio-tls",
+            dependencies: nio + ["Support", argumentParser, .product(name: "NIOSSL", package: "swift-nio-ssl")],
             swiftSettings: [.strictMemorySafety()]),
     ],
     swiftLanguageModes: [.v6])

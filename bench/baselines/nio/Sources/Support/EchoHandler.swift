@@ -1,20 +1,21 @@
 import NIOCore
 import NIOPosix
-import Support
 
 /// Writes what it reads, and flushes once for all that one turn read.
 ///
 /// Back-pressure is in here rather than in NIO's `BackPressureHandler`, so that a pipeline has one handler to pass.
-final class EchoHandler: ChannelDuplexHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+public final class EchoHandler: ChannelDuplexHandler {
+    public typealias InboundIn = ByteBuffer
+    public typealias OutboundIn = ByteBuffer
+    public typealias OutboundOut = ByteBuffer
+
+    public init() {}
 
     private var isWritable = true
     /// The channel asked to read while the peer did not.
     private var readIsDue = false
 
-    static func configure(_ bootstrap: ServerBootstrap) -> ServerBootstrap {
+    public static func configure(_ bootstrap: ServerBootstrap) -> ServerBootstrap {
         bootstrap.childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try ConnectionOptions.echo.apply(to: channel)
@@ -23,21 +24,21 @@ final class EchoHandler: ChannelDuplexHandler {
         }
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         context.write(data, promise: nil)
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
+    public func channelReadComplete(context: ChannelHandlerContext) {
         context.flush()
     }
 
     // MARK: Back-pressure
 
-    func read(context: ChannelHandlerContext) {
+    public func read(context: ChannelHandlerContext) {
         if isWritable { context.read() } else { readIsDue = true }
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
+    public func channelWritabilityChanged(context: ChannelHandlerContext) {
         isWritable = context.channel.isWritable
         if isWritable, readIsDue {
             readIsDue = false
@@ -47,11 +48,11 @@ final class EchoHandler: ChannelDuplexHandler {
 
     // MARK: The end
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    public func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .some(.inputClosed) = event as? ChannelEvent { closeOnceWritten(context) }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    public func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.close(promise: nil)
     }
 
