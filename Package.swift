@@ -76,8 +76,9 @@ let package = Package(
         .executableTarget(name: "iocp-sim", dependencies: ["CIOCP"], path: "Tests/Sim/Play", cSettings: coreSettings),
         .testTarget(name: "SimTests", dependencies: ["iocp-sim"], path: "Tests/Sim/Tests"),
         .target(
-            name: "FuzzTargets", dependencies: ["CIOCP"], path: "Tests/Fuzz/Targets",
-            exclude: ["libfuzzer.c", "operations.c"], cSettings: coreSettings),
+            name: "FuzzTargets", dependencies: ["CIOCP", "CIOCPTLS", "COpenSSL"], path: "Tests/Fuzz/Targets",
+            exclude: ["libfuzzer.c", "operations.c"],
+            cSettings: coreSettings + [.headerSearchPath("../../../CSources/CIOCPTLS")]),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Tests"),
         .executableTarget(
             name: "iocp-soak",

@@ -27,7 +27,7 @@ static int write_bytes(BIO *bio, const char *bytes, int count_bytes)
 {
     const iocp_tls_connection *connection = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    const int result = iocp_layer_write(connection->worker, connection->token, bytes, (uint32_t)count_bytes);
+    const int result = connection->write(connection->worker, connection->token, bytes, (uint32_t)count_bytes);
     return result == 0 || result == -ENOTCONN ? count_bytes : -1;
 }
 

@@ -56,6 +56,7 @@ static iocp_tls_connection *begin(void *context, iocp_worker *worker, iocp_token
     connection->context = context;
     connection->worker = worker;
     connection->token = token;
+    connection->write = iocp_layer_write;
     connection->record_bytes = RECORD_BYTES_MAX;
     connection->alert_received = connection->alert_sent = IOCP_TLS_ALERT_NONE;
     if (enter(connection) && equip(connection))

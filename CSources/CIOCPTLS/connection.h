@@ -14,6 +14,7 @@ typedef struct iocp_tls_connection {
     iocp_tls_generation *generation;
     iocp_worker *worker;
     iocp_token token;
+    int (*write)(iocp_worker *worker, iocp_token token, const void *bytes, uint32_t count_bytes); /* iocp_layer_write */
     const uint8_t *source; /* what arrived and OpenSSL has not read; during a call alone */
     uint32_t source_bytes;
     uint32_t record_bytes; /* most that one record holds */

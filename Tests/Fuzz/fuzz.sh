@@ -9,9 +9,9 @@
 set -euo pipefail
 
 SECONDS_EACH=${SECONDS_EACH:-60}
-targets=(token address stats config decode operations cli)
+targets=(token address stats config decode operations tls cli)
 # Longer inputs than these find nothing more, but are slower.
-declare -A longest=([token]=512 [address]=96 [stats]=4096 [config]=256 [decode]=2048 [operations]=4096 [cli]=1024)
+declare -A longest=([token]=512 [address]=96 [stats]=4096 [config]=256 [decode]=2048 [operations]=4096 [tls]=1024 [cli]=1024)
 SWIFT=${SWIFT:-swift}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/.build-fuzz
@@ -51,9 +51,9 @@ build_objects() {
     rm -rf "$build/objects"
     mkdir -p "$build/objects"
     touch "$stamp.new"
-    (cd "$root" && find CSources/CIOCP Tests/Sim/Play Tests/Fuzz/Targets -name '*.c' -not -name libfuzzer.c |
+    (cd "$root" && find CSources/CIOCP CSources/CIOCPTLS Tests/Sim/Play Tests/Fuzz/Targets -name '*.c' -not -name libfuzzer.c |
         xargs -P "$cores" -I{} sh -c "$clang ${flags[*]} -Wno-unused-command-line-argument -fsanitize=fuzzer-no-link \
-            -DFUZZ_WRAPS -ICSources/CIOCP/include -c {} -o $build/objects/\$(echo {} | tr / _).o") || return
+            -DFUZZ_WRAPS -ICSources/CIOCP/include -ICSources/CIOCPTLS/include -ICSources/CIOCPTLS -c {} -o $build/objects/\$(echo {} | tr / _).o") || return
     ar rcs "$build/objects/core.a" "$build"/objects/CSources_*.o
     mv "$stamp.new" "$stamp" # what is edited meanwhile is newer
 }
@@ -73,10 +73,12 @@ parts() {
     esac
 }
 
+libraries() { if [ "$1" = tls ]; then echo -lssl -lcrypto; fi; }
+
 build_c() {
     # shellcheck disable=SC2046
     "$clang" "${flags[@]}" -fsanitize=fuzzer "-DFUZZ_TARGET=fuzz_$1" "$root/Tests/Fuzz/Targets/libfuzzer.c" \
-        "$build/objects/Tests_Fuzz_Targets_$1.c.o" $(parts "$1") "$build/objects/core.a" -luring -lnuma -lpthread -o "$build/$1"
+        "$build/objects/Tests_Fuzz_Targets_$1.c.o" $(parts "$1") "$build/objects/core.a" $(libraries "$1") -luring -lnuma -lpthread -o "$build/$1"
 }
 
 # The command's sources, all but its main, and libFuzzer's entry beside them, as a package of its own.

@@ -79,6 +79,13 @@ final class OutsidePackage {
         return program.lines(of: .output)
     }
 
+    /// The libraries that the program needs to start, its libraries' own included.
+    func linked() throws -> String {
+        let list = try ChildProcess("/usr/bin/ldd", [folder.appending(path: ".build/debug/outside").path])
+        try list.end()
+        return list.text(of: .output)
+    }
+
     // MARK: - What was fetched
 
     private var resolved: URL { folder.appending(path: "Package.resolved") }

@@ -25,6 +25,8 @@ import Testing
             try package.build()
             #expect(try package.pinned() == each.fetched, "\(each.name)")
             #expect(try package.checkedOut() == each.fetched, "\(each.name)")
+            // OpenSSL is for those who use the product IOCPTLS.
+            #expect(try !package.linked().contains("libssl") && package.linked().contains("liburing"), "\(each.name)")
             #expect(try package.run() == ["started", "stopped"], "\(each.name)")
         }
     }

@@ -23,6 +23,10 @@ import Testing
         await #expect(processExitsWith: .success) { try Corpus.replay("stats") { fuzz_stats($0, $1) } }
     }
 
+    @Test func tls() async {
+        await #expect(processExitsWith: .success) { try Corpus.replay("tls") { fuzz_tls($0, $1) } }
+    }
+
     @Test func token() async {
         await #expect(processExitsWith: .success) { try Corpus.replay("token") { fuzz_token($0, $1) } }
     }
