@@ -227,6 +227,10 @@ typedef struct iocp_slot_terms {
     bool marks_changed;     /* since the slot was serviced */
     iocp_layer layer;       /* this and the state with a layer; its context is retained */
     void *layer_state;      /* NULL: it has not begun */
+    uint8_t *unread;        /* what arrived for a layer that is not open, and waits for its turn: a block of malloc(3) */
+    uint32_t unread_bytes;
+    uint32_t next_turn;     /* behind it in the list of those that wait */
+    bool has_turn;          /* it stands in that list; also in the slot's next life */
 } iocp_slot_terms;
 
 /* A FIFO of slots, linked through `next`: those that wait for a receive buffer or for admission, or are free. A slot

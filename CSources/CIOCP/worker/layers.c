@@ -25,6 +25,8 @@ void iocp_worker_layer_give(iocp_worker *worker, iocp_slot *slot, const iocp_lay
     iocp_layer_retain(layer);
     terms->layer = *layer;
     terms->layer_state = NULL;
+    terms->unread = NULL;
+    terms->unread_bytes = 0;
     slot->layer = IOCP_LAYER_BEGINNING;
 }
 
@@ -55,6 +57,8 @@ void iocp_worker_layer_end(iocp_worker *worker, iocp_slot *slot)
     if (terms->layer_state != NULL)
         terms->layer.kind->end(terms->layer_state);
     iocp_layer_release(&terms->layer);
+    free(terms->unread);
+    terms->unread = NULL;
     terms->layer_state = NULL;
     slot->layer = IOCP_LAYER_NONE;
 }

@@ -7,6 +7,7 @@
 #include "flush.h"
 #include "jobs.h"
 #include "letters.h"
+#include "opening.h"
 #include "outbox.h"
 #include "stopping.h"
 
@@ -54,7 +55,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* How long the driver may sleep. */
 static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
 {
-    if (worker->out_count > 0 || iocp_worker_flush_incomplete(worker) || iocp_worker_has_jobs(worker))
+    if (worker->out_count > 0 || iocp_worker_flush_incomplete(worker) || iocp_worker_has_jobs(worker) ||
+        iocp_worker_layers_wait(worker))
         return 0;
     uint64_t sleep = least(iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns),
                            iocp_deadlines_wait_ns(&worker->timers.wheel, worker->now_ns));
@@ -118,6 +120,7 @@ static int sleep_or_poll(iocp_worker *worker, uint64_t timeout_ns)
 static int wait_once(iocp_worker *worker, uint64_t until_ns)
 {
     iocp_worker_flush(worker);
+    iocp_worker_layers_begin_turn(worker);
     IOCP_STATS_SET(worker->stats, unsent_bytes, worker->unsent_bytes);
     const uint64_t spin_ns = worker->setup.config->spin_ns;
     const uint64_t before_ns = worker->now_ns;
@@ -180,6 +183,8 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
             }
             take_events(worker);
         }
+        if (worker->event_next == worker->event_count)
+            iocp_worker_layers_go_on(worker);
         /* After the events: what came in time, but waited for a handler that took long, is no silence. */
         if (worker->event_next == worker->event_count)
             take_deadlines(worker);

@@ -1,7 +1,8 @@
 /* What arrives on connections with a layer: it is opened, and what comes of it is handed out. */
 #include "opening.h"
 
-#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "layers.h"
 #include "life.h"
@@ -66,24 +67,23 @@ static void peer_ended(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_PEER_FINISHED);
 }
 
-void iocp_worker_layer_received(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+/* Opens bytes of a receive buffer, or of a block that is the callee's then. */
+static void open_bytes(iocp_worker *worker, iocp_slot *slot, uint8_t *bytes, uint32_t count_bytes, uint16_t buffer)
 {
-    if (slot->layer == IOCP_LAYER_ENDED)
-        return;
-    void *state = iocp_worker_layer_begin(worker, slot);
-    if (state == NULL) {
-        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_NO_ROOM);
-        return;
-    }
     iocp_layer_opened found = {0};
-    uint8_t *bytes = iocp_receive_buffers_start(&worker->buffers, event->buffer) + event->offset;
-    const int result = iocp_slot_terms_of(&worker->table, slot)
-                           ->layer.kind->open(state, bytes, (uint32_t)event->result, &found);
+    void *state = iocp_worker_layer_begin(worker, slot);
+    const int result = state != NULL ? iocp_slot_terms_of(&worker->table, slot)
+                                           ->layer.kind->open(state, bytes, count_bytes, &found)
+                                     : -IOCP_LAYER_NO_ROOM;
     if (found.is_open && slot->layer == IOCP_LAYER_BEGINNING)
         opened(worker, slot, &found);
+    if (buffer == IOCP_LEASE_NONE && found.count_bytes > 0 && found.bytes == bytes)
+        found.owned = true; /* opened in place: the block goes along */
+    else if (buffer == IOCP_LEASE_NONE)
+        free(bytes);
     if (found.count_bytes > 0) {
         iocp_worker_announce(worker, slot);
-        iocp_worker_emit_opened(worker, slot, event->buffer, &found);
+        iocp_worker_emit_opened(worker, slot, buffer, &found);
     }
     if (result < 0)
         iocp_worker_layer_fail(worker, slot, (iocp_layer_failure)-result);
@@ -91,8 +91,101 @@ void iocp_worker_layer_received(iocp_worker *worker, iocp_slot *slot, const iocp
         peer_ended(worker, slot);
 }
 
+/* --- turns ------------------------------------------------------------------------------------------------------ */
+
+/* Thousands who shake hands at once would otherwise keep everybody else waiting until the last of them has. */
+
+void iocp_worker_layers_begin_turn(iocp_worker *worker)
+{
+    worker->turns.left = IOCP_HANDSHAKES_PER_TURN;
+}
+
+bool iocp_worker_layers_wait(const iocp_worker *worker)
+{
+    return worker->turns.head != IOCP_SLOT_NONE;
+}
+
+static void line_up(iocp_worker *worker, iocp_slot *slot)
+{
+    iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
+    if (terms->has_turn)
+        return;
+    const uint32_t index = iocp_slot_index(&worker->table, slot);
+    terms->has_turn = true;
+    terms->next_turn = IOCP_SLOT_NONE;
+    if (worker->turns.tail == IOCP_SLOT_NONE)
+        worker->turns.head = index;
+    else
+        worker->table.terms[worker->turns.tail].next_turn = index;
+    worker->turns.tail = index;
+}
+
+/* Keeps bytes until their turn; false where there is no room for them. */
+static bool keep(iocp_slot_terms *terms, const uint8_t *bytes, uint32_t count_bytes)
+{
+    if (count_bytes > IOCP_LAYER_UNREAD_BYTES_MAX - terms->unread_bytes)
+        return false;
+    uint8_t *grown = realloc(terms->unread, terms->unread_bytes + count_bytes);
+    if (grown == NULL)
+        return false;
+    memcpy(grown + terms->unread_bytes, bytes, count_bytes);
+    terms->unread = grown;
+    terms->unread_bytes += count_bytes;
+    return true;
+}
+
+/* What waited is opened. */
+static void take_turn(iocp_worker *worker, iocp_slot *slot)
+{
+    iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
+    uint8_t *bytes = terms->unread;
+    const uint32_t count_bytes = terms->unread_bytes;
+    terms->unread = NULL;
+    terms->unread_bytes = 0;
+    if (bytes != NULL)
+        open_bytes(worker, slot, bytes, count_bytes, IOCP_LEASE_NONE);
+}
+
+void iocp_worker_layers_go_on(iocp_worker *worker)
+{
+    while (worker->turns.left > 0 && iocp_worker_layers_wait(worker) && iocp_worker_has_room(worker)) {
+        iocp_slot *slot = &worker->table.slots[worker->turns.head];
+        iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
+        terms->has_turn = false;
+        worker->turns.head = terms->next_turn;
+        if (worker->turns.head == IOCP_SLOT_NONE)
+            worker->turns.tail = IOCP_SLOT_NONE;
+        if (slot->state != IOCP_SLOT_OPEN || slot->layer != IOCP_LAYER_BEGINNING)
+            continue; /* it ended meanwhile, or its peer's FIN brought its turn */
+        worker->turns.left--;
+        take_turn(worker, slot);
+    }
+}
+
+void iocp_worker_layer_received(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
+{
+    if (slot->layer == IOCP_LAYER_ENDED)
+        return;
+    uint8_t *bytes = iocp_receive_buffers_start(&worker->buffers, event->buffer) + event->offset;
+    const uint32_t count_bytes = (uint32_t)event->result;
+    iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
+    const bool waits = worker->turns.left == 0 || iocp_worker_layers_wait(worker) || terms->unread != NULL;
+    if (slot->layer == IOCP_LAYER_BEGINNING && waits) {
+        if (keep(terms, bytes, count_bytes))
+            line_up(worker, slot);
+        else
+            iocp_worker_layer_fail(worker, slot, IOCP_LAYER_NO_ROOM);
+        return;
+    }
+    if (slot->layer == IOCP_LAYER_BEGINNING)
+        worker->turns.left--;
+    open_bytes(worker, slot, bytes, count_bytes, event->buffer);
+}
+
 bool iocp_worker_layer_finished(iocp_worker *worker, iocp_slot *slot)
 {
+    if (slot->layer == IOCP_LAYER_BEGINNING)
+        take_turn(worker, slot); /* nothing comes behind it */
     switch (slot->layer) {
     case IOCP_LAYER_NONE:
         return true;

@@ -86,6 +86,13 @@ typedef struct iocp_service_list {
     uint32_t tail;
 } iocp_service_list;
 
+/* Slots whose layers are not open, and have something to open: a FIFO through iocp_slot_terms.next_turn. */
+typedef struct iocp_layer_turns {
+    uint32_t head;
+    uint32_t tail;
+    uint32_t left; /* steps that this turn of the loop may still take */
+} iocp_layer_turns;
+
 /* How far a worker is on its way to its end. Each state follows the one before it. */
 typedef enum iocp_stop : uint8_t {
     IOCP_STOP_NONE = 0,       /* running */
@@ -132,6 +139,7 @@ struct iocp_worker {
     iocp_service_list traffic; /* open connections to service; a slot stands in one list, once */
     iocp_service_list closing; /* and those that close, or are to send FIN */
     iocp_slot_list stalled;    /* behind full sockets (IOCP_SLOT_STALLED); the longest without progress first */
+    iocp_layer_turns turns;
     iocp_spill spill;
     iocp_deadlines deadlines;
     iocp_worker_listeners accepting;

@@ -27,7 +27,9 @@ final class OpenListener: Sendable {
     deinit { close(fd) }
 
     func accept() throws -> Peer {
-        let accepted = Glibc.accept(fd, nil, nil)
+        var accepted: Int32
+        // On a thread that had a ring, the kernel's own work interrupts calls with a time limit.
+        repeat { accepted = Glibc.accept(fd, nil, nil) } while accepted < 0 && errno == EINTR
         try #require(accepted >= 0, "accept: \(String(cString: strerror(errno)))")
         return Peer(accepted)
     }

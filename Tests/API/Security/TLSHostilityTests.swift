@@ -87,6 +87,45 @@ extension RealSockets.TLS {
             }
         }
 
+        @Test("hundreds who shake hands at once wait their turn, and nobody is forgotten", arguments: testedDrivers)
+        func storm(driver: Driver) async throws {
+            let openssl = try Certificates.all()
+            try await withTLS(driver, { $0.workers = 1 }) { server, port, ledger, _ in
+                let client = try IOCPClient()
+                let hello = try clientHello(openssl)
+                try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) { _, connection in
+                    let peers = try (0..<400).map { _ in try Peer.connect(port: port) }
+                    // In two pieces, of which the second may come while the first waits.
+                    for peer in peers { try peer.send(hello.prefix(100)) }
+                    for peer in peers { try peer.send(hello.dropFirst(100)) }
+                    try await connection.send("still here\n")
+                    #expect(try await connection.line() == "still here")
+                    for peer in peers.prefix(200) { #expect(try peer.receive(1) == [0x16]) }
+                    for peer in peers.suffix(200) { peer.resetOnClose() }
+                    #expect(server.port.total(\.failedHandshakes) == 0)
+                }
+                try await eventually("nobody is held") { server.port.total(\.connections) == 0 }
+                #expect(server.port.total(\.failedHandshakes) == 400 && ledger.snapshot.opened == 1)
+                client.stop()
+                try await client.wait()
+            }
+        }
+
+        @Test("a client that has said all in one breath is heard, however many are before it", arguments: testedDrivers)
+        func oneBreath(driver: Driver) async throws {
+            let openssl = try Certificates.all()
+            try await withTLS(driver, { $0.workers = 1 }) { server, port, _, _ in
+                let hello = try clientHello(openssl)
+                let peers = try (0..<100).map { _ in try Peer.connect(port: port) }
+                for peer in peers {
+                    try peer.send(hello)
+                    peer.finishSending()
+                }
+                #expect(try openssl.client(port, [], sends: "hello").text.contains("hello"))
+                try await eventually("all have failed") { server.port.total(\.failedHandshakes) == 100 }
+            }
+        }
+
         @Test("a stream that is cut is told from one that has ended", arguments: testedDrivers)
         func truncation(driver: Driver) async throws {
             let openssl = try Certificates.all()
