@@ -83,7 +83,7 @@ let package = Package(
         .executableTarget(
             name: "iocp-soak",
             dependencies: [
-                "IOCP", "SoakSystem", "SharedHarness",
+                "IOCP", "IOCPTLS", "SoakSystem", "SharedHarness", "ChildProcesses",
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Command"])),
             ],

@@ -41,7 +41,7 @@ enum {
 
     IOCP_JOB_SENDS_MAX = IOCP_FLUSH_SLOTS_MAX, /* sends that the jobs of a worker make in one turn of its loop */
 
-    IOCP_HANDSHAKES_PER_TURN = 8, /* steps of layers that are not open yet which one turn of the loop takes: each costs up to
+    IOCP_HANDSHAKES_PER_TURN = 2, /* steps of layers that are not open yet which one turn of the loop takes: each costs up to
                                    * a millisecond, for which everybody waits */
     IOCP_LAYER_UNREAD_BYTES_MAX = 64 * 1024, /* what may arrive for one of them before its turn */
 

@@ -25,8 +25,9 @@ import CIOCP
 /// other reason: a body that goes on after ETIMEDOUT does not go round on a closed connection.
 ///
 /// **Stop.** When the port stops, bytes that arrived are still handed out, and then ``next(within:)`` returns nil as if the peer
-/// had finished; ``isStopping`` tells. The connection stays open until its body has ended, or until the drain is over. One that
-/// the body connected itself goes on as before, until it is closed or the drain is over.
+/// had finished; ``isStopping`` tells. With ``readsPastStop`` it goes on handing out what arrives. The connection stays open
+/// until its body has ended, or until the drain is over. One that the body connected itself goes on as before, until it is
+/// closed or the drain is over.
 ///
 /// One task at a time may await to receive, and one to send; a second one traps.
 @safe
@@ -34,6 +35,19 @@ public final class AsyncConnection: ConnectionContext {
     /// Read and written on the worker's thread alone, each time in one step, so no two accesses overlap: the dynamic check of
     /// that was a tenth of a body's own instructions.
     @exclusivity(unchecked) private var input = AsyncInput()
+    /// Whether reading goes on while the port stops (false at first). For a body whose peer must not lose a request that is on
+    /// its way: it answers the next one, says in the answer that it is the last (`Connection: close`, for example), and
+    /// returns. A peer that asks nothing more is waited for until the drain is over; give the wait a limit then.
+    ///
+    /// ```swift
+    /// connection.readsPastStop = true
+    /// while let request = try await connection.line() {
+    ///     let isLast = connection.isStopping
+    ///     try await connection.send("\(request) was heard\(isLast ? ", good-bye" : "")\n")
+    ///     if isLast { return }
+    /// }
+    /// ```
+    public var readsPastStop = false
     /// How long each await that is not given a limit of its own may last; nil for ever.
     public var timeout: Duration?
     private let bodies: WorkerBodies

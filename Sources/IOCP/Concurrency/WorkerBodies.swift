@@ -131,7 +131,8 @@ final class WorkerBodies {
     func stopping() {
         guard unsafe table != nil else { return }
         for slot in 0..<capacity {
-            if let connection = self[slot], connection.body.task != nil { connection.finishInput() }
+            guard let connection = self[slot], connection.body.task != nil, !connection.readsPastStop else { continue }
+            connection.finishInput()
         }
     }
 

@@ -54,6 +54,15 @@ private struct Lineman: ConnectionHandler, Handles.Opened {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
 }
 
+private let lastWords: ConnectionBody = { worker, connection in
+    connection.readsPastStop = true
+    while let request = try await connection.line() {
+        let isLast = connection.isStopping
+        try await connection.send("\(request) was heard\(isLast ? ", good-bye" : "")\n")
+        if isLast { return }
+    }
+}
+
 extension RealSockets.Async {
     @Suite struct Examples {
         @Test("the examples of the comments do what they say", arguments: testedDrivers)
@@ -83,6 +92,25 @@ extension RealSockets.Async {
             let served = Task { try await serve(oneWorker(driver), 0) }
             served.cancel()
             try await served.value
+        }
+
+        @Test("a body that reads past the stop answers what was on its way, and is told so", arguments: testedDrivers)
+        func pastStop(driver: Driver) async throws {
+            let server = try IOCPServer(oneWorker(driver), body: lastWords)
+            let port = try server.listen(host: "127.0.0.1", port: 0).port
+            let (asks, idles) = (try Peer.connect(port: port), try Peer.connect(port: port))
+            try asks.send("one\n".utf8)
+            try idles.send("one\n".utf8)
+            #expect(try asks.receive(14) == Array("one was heard\n".utf8))
+            #expect(try idles.receive(14) == Array("one was heard\n".utf8))
+            server.stop(drainingFor: .milliseconds(800))
+            try await eventually("nobody listens") { Peer.isRefused(by: port) }
+            try await Task.sleep(for: .milliseconds(100))
+            try asks.send("two\n".utf8)
+            #expect(try asks.receive(100) == Array("two was heard, good-bye\n".utf8))
+            // One that asks nothing is waited for until the drain is over.
+            #expect(idles.end() == .reset)
+            try await server.wait()
         }
     }
 }
