@@ -61,14 +61,13 @@ struct Client {
                 nextBeat = now + heartbeat
                 try send("H", lastTaken)
             }
-            var message: (Message, UInt32)?
             do {
-                let isOpen = try await connection.withFrame(Message.framing, within: nextBeat - now) { bytes in
-                    message = Message(bytes).map { ($0, bytes.bigEndian(UInt32.self, at: 1)) }
+                let message = try await connection.withFrame(Message.framing, within: nextBeat - now) { bytes in
+                    guard let message = Message(bytes) else { throw Bye.malformed }
+                    return (message, bytes.bigEndian(UInt32.self, at: 1))
                 }
-                guard isOpen else { if connection.isStopping { throw Bye.stopping } else { return nil } }
+                guard let message else { if connection.isStopping { throw Bye.stopping } else { return nil } }
                 lastHeard = now
-                guard let message else { throw Bye.malformed }
                 return message
             } catch let error as IOCPError where error.operation == .framing {
                 throw Bye.malformed

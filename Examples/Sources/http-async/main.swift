@@ -33,7 +33,7 @@ struct Client {
                 let page = Page.known[request.path].map { isRead ? $0 : .notAllowed } ?? Page("404 Not Found")
                 try await reply(page, keepsAlive: request.keepsAlive, withBody: request.method != "HEAD")
                 guard request.keepsAlive else { return }
-                try await skip(request.length ?? 0)
+                try await connection.skip(request.length ?? 0)
             }
         } catch let refusal as Refusal {
             try await reply(Page(refusal.status), keepsAlive: false)
@@ -44,26 +44,14 @@ struct Client {
     nonisolated(nonsending) func nextRequest() async throws -> Request? {
         let lines = Lines(.carriageReturnLineFeed, maximumByteCount: 8_192)
         var request = Request()
-        var isWhole = Result<Bool, Refusal>.success(false)
         do {
-            while try await connection.withFrame(
-                lines, { line in isWhole = Result { () throws(Refusal) in try request.read(line) } })
-            {
-                if try isWhole.get() { return request }
+            while let isWhole = try await connection.withFrame(lines, { try request.read($0) }) {
+                if isWhole { return request }
             }
         } catch let error as IOCPError where error.operation == .framing {
             throw error.name == "EMSGSIZE" ? Refusal.headTooLarge : .badRequest
         }
         return nil
-    }
-
-    nonisolated(nonsending) func skip(_ byteCount: Int) async throws(IOCPError) {
-        var rest = byteCount
-        while rest > 0 {
-            let piece = min(rest, 16_384)
-            guard try await connection.withFrame(FixedSize(piece), { _ in }) else { return }
-            rest -= piece
-        }
     }
 
     /// Waits while the client does not read what it asked for.

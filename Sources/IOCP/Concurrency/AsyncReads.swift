@@ -18,21 +18,35 @@ extension AsyncConnection {
     /// ```
     /// - Parameter limit: how long to wait for the whole frame; nil for ``timeout``.
     /// - Returns: nil when the peer finished between two frames, or when the port stops.
-    /// - Throws: EMSGSIZE, EBADMSG or EPROTO as ``FrameBuffer/next(in:)``; EBADMSG, too, when the peer finished within a
-    ///   frame; why the connection has closed, ECANCELED, or ETIMEDOUT.
+    /// - Throws: EMSGSIZE, EBADMSG or EPROTO as ``FrameBuffer/next(in:)``; ENODATA when the peer finished within a frame;
+    ///   why the connection has closed, ECANCELED, or ETIMEDOUT.
     public nonisolated(nonsending) func frame(
         _ framing: some Framing, within limit: Duration? = nil
     ) async throws(IOCPError) -> [UInt8]? {
         var frame: [UInt8]?
-        try await withFrame(framing, within: limit) { frame = [UInt8]($0) }
+        _ = try await takeFrame(framing, within: limit) { frame = [UInt8]($0) }
         return frame
     }
 
     /// Hands the next frame to `body`, lent for the call. It is not copied if it came in one receive.
-    /// - Returns: false when the peer finished between two frames; then `body` was not called.
+    ///
+    /// ```swift
+    /// while let price = try await connection.withFrame(FixedSize(8), { $0.bigEndian(UInt64.self, at: 0) }) { total += price }
+    /// ```
+    /// - Returns: what `body` returns; nil when the peer finished between two frames: then `body` was not called.
+    /// - Throws: as ``frame(_:within:)``, and what `body` throws, behind which the next frame comes.
     @discardableResult
-    public nonisolated(nonsending) func withFrame(
-        _ framing: some Framing, within limit: Duration? = nil, _ body: (RawSpan) -> Void
+    public nonisolated(nonsending) func withFrame<Value>(
+        _ framing: some Framing, within limit: Duration? = nil, _ body: (RawSpan) throws -> Value
+    ) async throws -> Value? {
+        var result: Result<Value, any Error>?
+        _ = try await takeFrame(framing, within: limit) { bytes in result = Result { try body(bytes) } }
+        return try result?.get()
+    }
+
+    /// Returns whether there was one.
+    private nonisolated(nonsending) func takeFrame(
+        _ framing: some Framing, within limit: Duration?, _ body: (RawSpan) -> Void
     ) async throws(IOCPError) -> Bool {
         var buffer = FrameBuffer(framing)
         let until = self.until(limit)
@@ -47,7 +61,32 @@ extension AsyncConnection {
         guard buffer.unfinishedByteCount > 0 else { return false }
         putBack(buffer.takeUnfinished())
         if isStopping { return false }
-        throw IOCPError(code: EBADMSG, operation: .framing, detail: "the peer finished within a frame")
+        throw .finishedWithin("a frame")
+    }
+
+    /// Drops the next `count` bytes: a body that nobody needs. Nothing is copied.
+    /// - Parameters:
+    ///   - count: 0 or more.
+    ///   - limit: how long to wait for all of them; nil for ``timeout``.
+    /// - Returns: false when the peer finished before the first of them, or when the port stops.
+    /// - Throws: ENODATA when the peer finished within them; why the connection has closed, ECANCELED, or ETIMEDOUT. What was
+    ///   dropped until then is gone.
+    @discardableResult
+    public nonisolated(nonsending) func skip(_ count: Int, within limit: Duration? = nil) async throws(IOCPError) -> Bool {
+        precondition(count >= 0, "bytes to skip are 0 or more")
+        let until = self.until(limit)
+        var rest = count
+        while rest > 0 {
+            guard var lent = try await waitForLent(until) else {
+                if rest == count || isStopping { return false }
+                throw .finishedWithin("bytes that were to be skipped")
+            }
+            let here = min(rest, Int(lent.count - lent.skipped))
+            rest -= here
+            lent.skipped += UInt32(truncatingIfNeeded: here)
+            if lent.skipped == lent.count { drop(lent) } else { putBack(lent) }
+        }
+        return true
     }
 
     /// Returns whether a frame ends in the bytes. What is behind it is put back.
@@ -103,7 +142,7 @@ extension AsyncConnection {
         _ lines: Lines = Lines(), within limit: Duration? = nil
     ) async throws(IOCPError) -> String? {
         var line: String?
-        try await withFrame(lines, within: limit) { line = String(decoding: $0) }
+        _ = try await takeFrame(lines, within: limit) { line = String(decoding: $0) }
         return line
     }
 
@@ -119,6 +158,12 @@ extension AsyncConnection {
 
     private func putBack(_ bytes: [UInt8]) {
         if !bytes.isEmpty { putBack(unsafe ReceivedBytes(copying: bytes.span.bytes, worker: raw).lend()) }
+    }
+}
+
+extension IOCPError {
+    fileprivate static func finishedWithin(_ what: String) -> IOCPError {
+        IOCPError(code: ENODATA, operation: .framing, detail: "the peer finished within \(what)")
     }
 }
 

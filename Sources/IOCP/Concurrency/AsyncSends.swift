@@ -56,9 +56,48 @@ extension AsyncConnection {
     public nonisolated(nonsending) func send(_ bytes: SharedBytes, within limit: Duration? = nil)
         async throws(IOCPError)
     {
-        let until = until(limit)
+        try await paced(until(limit)) { target throws(IOCPError) in try target.send(bytes) }
+    }
+
+    /// Queues a payload behind its length, as one send: see ``ConnectionContext/send(framed:by:)-(RawSpan,_)``.
+    /// - Throws: EOVERFLOW if the width cannot count the payload's bytes; or as for shared bytes.
+    public nonisolated(nonsending) func send(
+        framed payload: RawSpan, by framing: LengthPrefixed, within limit: Duration? = nil
+    ) async throws(IOCPError) {
+        let prefix = try framing.prefix(forByteCount: payload.byteCount)
+        try await paced(until(limit)) { target throws(IOCPError) in try target.send(prefix.bytes, payload) }
+    }
+
+    /// Queues an array's bytes behind their length, as one send.
+    public nonisolated(nonsending) func send(
+        framed payload: [UInt8], by framing: LengthPrefixed, within limit: Duration? = nil
+    ) async throws(IOCPError) {
+        try await send(framed: unsafe payload.span.bytes, by: framing, within: limit)
+    }
+
+    /// Queues bytes that a closure writes straight into the memory they leave from: see
+    /// ``ConnectionContext/send(capacity:_:)``.
+    /// - Throws: EINVAL for a capacity over 16,384, what the closure threw, or as for shared bytes.
+    public nonisolated(nonsending) func send(
+        capacity: Int, within limit: Duration? = nil, _ write: (inout OutputRawSpan) throws(IOCPError) -> Void
+    ) async throws(IOCPError) {
+        try await paced(until(limit)) { target throws(IOCPError) in try target.write(capacity: capacity, write) }
+    }
+
+    /// Queues any number of parts, of any size, as one send: see ``SendParts``.
+    /// - Throws: what the closure threw, or as for shared bytes.
+    public nonisolated(nonsending) func send(
+        within limit: Duration? = nil, _ build: (inout SendParts) throws(IOCPError) -> Void
+    ) async throws(IOCPError) {
+        try await paced(until(limit)) { target throws(IOCPError) in try target.build(build) }
+    }
+
+    /// Sends once the peer keeps up, and waits until it does so again.
+    private nonisolated(nonsending) func paced(
+        _ until: Await.Until, _ send: (SendTarget) throws(IOCPError) -> Void
+    ) async throws(IOCPError) {
         if isPressed { try await waitWhilePressed(until) }
-        try target.send(bytes)
+        try send(target)
         if isPressed { try await waitWhilePressed(until) }
     }
 }

@@ -75,6 +75,7 @@ extension Explanation {
         case EMSGSIZE:
             Explanation(
                 "the peer's frame is too large", error.detail, "raise the framing's maximum if such frames are meant")
+        case ENODATA: Explanation("the peer finished too early", error.detail)
         case EBADMSG:
             Explanation(
                 "the peer's bytes are no frame", error.detail, "check that both ends use the same framing")

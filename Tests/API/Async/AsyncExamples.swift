@@ -54,6 +54,12 @@ private struct Lineman: ConnectionHandler, Handles.Opened {
     func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
 }
 
+private let totalling: ConnectionBody = { worker, connection in
+    var total: UInt64 = 0
+    while let price = try await connection.withFrame(FixedSize(8), { $0.bigEndian(UInt64.self, at: 0) }) { total += price }
+    try await connection.send("\(total)\n")
+}
+
 private let lastWords: ConnectionBody = { worker, connection in
     connection.readsPastStop = true
     while let request = try await connection.line() {
@@ -71,6 +77,12 @@ extension RealSockets.Async {
                 let peer = try Peer.connect(port: port)
                 try peer.send([7])
                 #expect(try peer.receive(1) == [7])
+            }
+            try await withBodies(driver, body: totalling) { _, port, _ in
+                let peer = try Peer.connect(port: port)
+                try peer.send([0, 0, 0, 0, 0, 0, 1, 0] + [0, 0, 0, 0, 0, 0, 0, 7])
+                peer.finishSending()
+                #expect(try peer.receive(100) == Array("263\n".utf8))
             }
             try await withBodies(driver, body: orders) { _, port, _ in
                 let peer = try Peer.connect(port: port)

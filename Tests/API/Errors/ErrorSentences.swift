@@ -461,6 +461,7 @@ enum ErrorSentences {
                     "the peer's frame is too large (EMSGSIZE): DETAIL: raise the framing's maximum if such frames are "
                         + "meant"
                 ),
+                (ENODATA, "the peer finished too early (ENODATA): DETAIL"),
                 (
                     EBADMSG,
                     "the peer's bytes are no frame (EBADMSG): DETAIL: check that both ends use the same framing"
