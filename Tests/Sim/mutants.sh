@@ -78,7 +78,7 @@ closes-before-posts|worker/stopping.c|s/(worker->stop = IOCP_STOP_DELIVERING;)/\
 stop-aborts|worker/stopping.c|s/each_connection\(worker, drained\);/each_connection(worker, true);/|a stop resets its connections before the drain is over
 connect-never-ends|worker/requests.c|s/    if \(timeout_ns > 0\)\n        iocp_worker_arm_connect\(worker, slot, timeout_ns\);\n//|a connect that nobody answers has no end
 connect-ends-early|worker/windows.c|s/iocp_worker_clock_ns\(worker\) \+ timeout_ns/iocp_worker_clock_ns(worker)/|a connect times out before its time
-connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING(\)\n        return [^\n]*;\n    iocp_worker_begin_close\(worker, slot, IOCP_CLOSE_LOCAL, 0, true\))/slot->state > IOCP_SLOT_OPEN\1/|giving up a connect ends a connection that opened
+connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING && slot->connect != IOCP_CONNECT_LAYERING/slot->state > IOCP_SLOT_OPEN/|giving up a connect ends a connection that opened
 admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client whose address cannot be asked goes uncounted
 admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
 accepts-unpaid|worker/listeners.c|s/        worker->accepting\.credit -= cost;\n//|more clients are accepted than the rate allows
@@ -87,7 +87,7 @@ pause-accepts-on|worker/listeners.c|s/const bool rests = ends \|\| wanted == IOC
 pauses-once|worker/listeners.c|s/\*state = \(iocp_accept_state\)\{\.armed = true, \.many = many_fit\(worker\)\};/state->armed = true;\n    state->many = many_fit(worker);/|a listener that was resumed does not pause again
 pause-drops-late|worker/listeners.c|s/(        )(arrived\(worker, index, \(uint32_t\)result\);)/\1if (state_of(worker, index) == IOCP_LISTENER_PAUSED)\n            worker->operations->close_handle(worker->driver, 0, (uint32_t)result, false);\n        else\n            \2/|a client that was accepted while its listener paused is let go
 closed-keeps-socket|worker/listeners.c|s/listening_socket >= 0 && state_of\(worker, index\) == IOCP_LISTENER_CLOSED/false/|a listener that is closed keeps its place
-origin-mistaken|worker/listeners.c|s/listeners\[listener\]\.id\)/listeners[0].id)/|a client is told to come from another listener
+origin-mistaken|worker/listeners.c|s/listeners\[listener\];\n    slot->listener =/listeners[0];\n    slot->listener =/|a client is told to come from another listener
 idle-listener-starves|worker/listeners.c|s/ \+ unarmed_count\(worker\);/;/|a listener without clients keeps those of another waiting
 break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& iocp_slot_is_sending(\&worker->table.slots[i]))/|a worker that fails forgets connections without a send
 stalled-take-all|worker/squeeze.c|s/if \(newly && iocp_worker_stalled_leave_less_than\(worker, 2\)\)/if (false)/|peers that do not read take all send memory
