@@ -2,6 +2,7 @@
 #include "connection.h"
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,7 @@ static bool expect_name(SSL *ssl, const iocp_tls_context *target)
         return true;
     if (target->is_address)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), target->name) == 1;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     return SSL_set_tlsext_host_name(ssl, target->name) == 1 && SSL_set1_host(ssl, target->name) == 1;
 }
 

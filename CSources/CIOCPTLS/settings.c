@@ -193,10 +193,24 @@ static void log_keys(const SSL *ssl, const char *line)
     pthread_mutex_unlock(&owner->lock);
 }
 
-static void set_server(SSL_CTX *made, const iocp_tls_settings *settings, const iocp_tls_context *context)
+/* A session is gone on with only where as much was asked of the client, who is not asked again then: for whom else is trusted,
+ * or a certificate is needed, a ticket is worth nothing, whoever has its key. */
+static bool bind_sessions(SSL_CTX *made, const iocp_tls_settings *settings)
 {
-    static const uint8_t NAME[] = "iocp";
-    SSL_CTX_set_session_id_context(made, NAME, sizeof NAME - 1);
+    uint8_t name[SSL_MAX_SID_CTX_LENGTH];
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    const bool good = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+                      EVP_DigestUpdate(digest, &settings->demand, sizeof settings->demand) == 1 &&
+                      EVP_DigestUpdate(digest, &settings->trusts_system, sizeof settings->trusts_system) == 1 &&
+                      EVP_DigestUpdate(digest, settings->trusted.start, settings->trusted.count_bytes) == 1 &&
+                      EVP_DigestFinal_ex(digest, name, NULL) == 1 &&
+                      SSL_CTX_set_session_id_context(made, name, sizeof name) == 1;
+    EVP_MD_CTX_free(digest);
+    return good;
+}
+
+static bool set_server(SSL_CTX *made, const iocp_tls_settings *settings, const iocp_tls_context *context)
+{
     SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_tlsext_servername_callback(made, iocp_tls_choose);
     if (context->protocols_bytes > 0)
@@ -209,6 +223,7 @@ static void set_server(SSL_CTX *made, const iocp_tls_settings *settings, const i
         SSL_CTX_set_options(made, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(made, 0);
     }
+    return bind_sessions(made, settings);
 }
 
 static bool set_client(SSL_CTX *made, const iocp_tls_context *context)
@@ -241,9 +256,10 @@ SSL_CTX *iocp_tls_make(const iocp_tls_settings *settings, const iocp_tls_identit
         SSL_CTX_set_keylog_callback(made, log_keys);
     bool good = negotiate(made, settings, failure) && trust(made, settings, failure) &&
                 (identity == NULL || iocp_tls_add_identity(made, identity, failure) == 0);
-    if (good && context->is_server) {
-        set_server(made, settings, context);
-    } else if (good && !set_client(made, context)) {
+    if (good && context->is_server && !set_server(made, settings, context)) {
+        iocp_tls_say(failure, "OpenSSL makes no context for sessions");
+        good = false;
+    } else if (good && !context->is_server && !set_client(made, context)) {
         iocp_tls_say(failure, "the application protocols are not well formed");
         good = false;
     }

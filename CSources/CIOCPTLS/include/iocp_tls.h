@@ -74,7 +74,7 @@ void iocp_tls_retain(void *context);
 void iocp_tls_release(void *context);
 
 /* Other identities, trust and ciphers for connections from now on; those that are open go on with theirs. Tickets stay
- * good. */
+ * good where the same is asked of clients. */
 int iocp_tls_server_reload(iocp_tls_context *context, const iocp_tls_settings *settings, iocp_tls_failure *failure);
 
 /* Bytes of a ticket key: a name of 16, and keys for AES-256 and HMAC-SHA-256. */

@@ -87,7 +87,8 @@ public final class AsyncConnection: ConnectionContext {
     /// They are a lease of one of the worker's receive buffers, to be sent or dropped soon: see ``ReceivedBytes``. To look at
     /// them and then to send them, use ``ReceivedBytes/withBytes(_:)``.
     /// - Parameter limit: how long to wait at most; nil for ``timeout``.
-    /// - Throws: why the connection has closed, ECANCELED, or ETIMEDOUT.
+    /// - Throws: why the connection has closed, ECANCELED, or ETIMEDOUT; ENOBUFS with a limit, where
+    ///   ``PortConfiguration/timersPerWorker`` timers are armed already.
     public nonisolated(nonsending) func next(within limit: Duration? = nil) async throws(IOCPError) -> ReceivedBytes? {
         guard let lent = try await nextLent(within: limit) else { return nil }
         return unsafe ReceivedBytes(lent, worker: raw)

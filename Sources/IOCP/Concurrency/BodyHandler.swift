@@ -1,4 +1,4 @@
-/// The handler of a server whose connections are all served by one body: see ``IOCPServer/run(_:host:port:options:drainingFor:onError:body:)``.
+/// The handler of a server whose connections are all served by one body: see ``IOCPServer/run(_:host:port:options:drainingFor:onError:onListening:body:)``.
 public struct BodyHandler: ConnectionHandler, Sendable, Handles.Opened, Handles.Closed, Handles.Failed {
     private let body: ConnectionBody
     private let onError: (@Sendable (IOCPError) -> Void)?

@@ -62,7 +62,7 @@ extension AsyncConnection {
     /// to its `received`, and the peer's FIN to its `peerFinished`.
     ///
     /// Where there is no such handler it closes as if this had not been called: a connection that the body connected itself, and
-    /// one of ``IOCPServer/run(_:host:port:options:drainingFor:onError:body:)``.
+    /// one of ``IOCPServer/run(_:host:port:options:drainingFor:onError:onListening:body:)``.
     public func handBack() {
         isHandedBack = isReturnable
     }

@@ -23,22 +23,25 @@ extension IOCPServer where Handler == BodyHandler {
     /// Serves until the task is cancelled, then stops.
     ///
     /// ```swift
-    /// try await IOCPServer.run(configuration, port: port) { worker, connection in
+    /// try await IOCPServer.run(configuration, port: port, onListening: { print("listening on \($0)") }) { worker, connection in
     ///     while let line = try await connection.line() { try await connection.send(line + "\n") }
     /// }
     /// ```
     /// - Parameters:
     ///   - drain: how long bodies may go on after the cancellation.
     ///   - onError: told what bodies throw, on a worker's thread. The connection is aborted in any case.
+    ///   - onListening: called once clients may come, with the port that was chosen where `port` is 0.
     ///   - body: serves one connection.
     /// - Throws: why it could not be opened or listen, or what ended a worker early.
     public static func run(
         _ configuration: PortConfiguration = PortConfiguration(), host: String = "0.0.0.0", port: Int,
         options: ListenOptions = ListenOptions(), drainingFor drain: Duration = .seconds(10),
-        onError: (@Sendable (IOCPError) -> Void)? = nil, body: @escaping ConnectionBody
+        onError: (@Sendable (IOCPError) -> Void)? = nil, onListening: ((Listener) -> Void)? = nil,
+        body: @escaping ConnectionBody
     ) async throws(IOCPError) {
         let server = try IOCPServer(configuration, onError: onError, body: body)
-        try server.listen(host: host, port: port, options: options)
+        let listener = try server.listen(host: host, port: port, options: options)
+        onListening?(listener)
         try await server.wait(drainingFor: drain)
     }
 }

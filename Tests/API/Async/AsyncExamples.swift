@@ -39,7 +39,7 @@ private func ask(_ client: some Connecting, _ port: Int) async throws -> String?
 }
 
 private func serve(_ configuration: PortConfiguration, _ port: Int) async throws {
-    try await IOCPServer.run(configuration, port: port) { worker, connection in
+    try await IOCPServer.run(configuration, port: port, onListening: { print("listening on \($0)") }) { worker, connection in
         while let line = try await connection.line() { try await connection.send(line + "\n") }
     }
 }

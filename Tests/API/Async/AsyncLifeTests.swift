@@ -206,20 +206,19 @@ extension RealSockets.Async {
         func running(driver: Driver) async throws {
             var configuration = PortConfiguration()
             configuration.driver = driver
-            let first = try IOCPServer(configuration) { _, _ in }
-            let port = try #require(try first.listen(host: "127.0.0.1", port: 0).address).port
-            first.stop()
-            try await first.wait()
+            let ports = Locked<[Int]>([])
             let task = Task { [configuration] in
-                try await IOCPServer.run(configuration, host: "127.0.0.1", port: port) { _, connection in
+                try await IOCPServer.run(
+                    configuration, host: "127.0.0.1", port: 0, onListening: { listener in ports.withLock { $0 = [listener.port] } }
+                ) { _, connection in
                     while let line = try await connection.line() { try await connection.send(line + "!\n") }
                 }
             }
-            try await eventually("it listens") {
-                guard !Peer.isRefused(by: port), let peer = try? Peer.connect(port: port) else { return false }
-                try peer.send("ha\n".utf8)
-                return try peer.receive(4) == Array("ha!\n".utf8)
-            }
+            try await eventually("it listens") { ports.withLock { !$0.isEmpty } }
+            let port = ports.withLock { $0[0] }
+            let peer = try Peer.connect(port: port)
+            try peer.send("ha\n".utf8)
+            #expect(try peer.receive(4) == Array("ha!\n".utf8))
             task.cancel()
             try await task.value
             #expect(Peer.isRefused(by: port))

@@ -9,16 +9,19 @@ extension RealSockets.TLS {
         private func failure(_ client: IOCPClient<BodyHandler>, _ port: Int, _ host: String = "localhost", _ tls: TLSClient)
             async throws -> IOCPError?
         {
+            let address = try SocketAddress(host: "127.0.0.1", port: port)
+            var failure: IOCPError?
             do {
-                try await client.withConnection(to: .tcp(try SocketAddress(host: "127.0.0.1", port: port)), security: tls.security(for: host)) {
-                    _, connection in
+                try await client.withConnection(to: .tcp(address), security: tls.security(for: host)) { _, connection in
                     try await connection.send("hello\n")
                     #expect(try await connection.line() == "hello")
                 }
-                return nil
             } catch {
-                return IOCPError(wrapping: error)
+                failure = IOCPError(wrapping: error)
             }
+            // The client outlives servers that count this process' sockets.
+            try await eventually("the client's socket is closed") { client.port.total(\.connections) == 0 }
+            return failure
         }
 
         @Test("a server is believed when its certificate is for the name and signed by whom one trusts", arguments: testedDrivers)
@@ -113,6 +116,7 @@ extension RealSockets.TLS {
                 task.cancel()
                 let ended = await task.result
                 #expect(throws: IOCPError.self) { try ended.get() }
+                try await eventually("the client's socket is closed") { client.port.total(\.connections) == 0 }
             }
             // Closes at once.
             behaviour.opened = { connection throws(IOCPError) in connection.close() }

@@ -84,6 +84,12 @@ extension RealSockets.TLS {
                     }
                     #expect(server.port.total(\.resumedHandshakes) == 3)
                 }
+                // Who has to show a certificate does not get around that with a ticket.
+                try await withTLS(driver, settings: { $0.clientCertificates = .required(try openssl.trust) }) { server, port, _, tls in
+                    try tls.useTicketKeys(keys)
+                    _ = try openssl.client(port, [version, "-sess_in", session], sends: "hello")
+                    #expect(server.port.total(\.resumedHandshakes) == 0 && server.port.total(\.handshakes) == 0)
+                }
                 // Another server: it is told the same keys, and then others.
                 try await withTLS(driver) { _, port, _, tls in
                     try tls.useTicketKeys([[UInt8](repeating: 9, count: 80)] + keys)
