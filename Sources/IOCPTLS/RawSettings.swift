@@ -50,7 +50,8 @@ enum RawSettings {
         var raw = unsafe iocp_tls_settings()
         unsafe raw.least = agreement.minimumVersion == .tls13 ? IOCP_TLS_1_3 : IOCP_TLS_1_2
         guard agreement.handshakeTimeout > .zero, agreement.handshakeTimeout <= .seconds(86_400) else {
-            throw refused("handshakeTimeout is \(agreement.handshakeTimeout), and may be more than zero and at most one day")
+            throw refused(
+                "handshakeTimeout is \(agreement.handshakeTimeout), and may be more than zero and at most one day")
         }
         return unsafe raw
     }

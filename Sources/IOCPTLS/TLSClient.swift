@@ -43,7 +43,8 @@ public final class TLSClient: Sendable {
             throw IOCPError(code: 12 /* ENOMEM */, operation: .security)
         }
         return unsafe ConnectionSecurity(
-            iocp_layer(kind: iocp_tls_client_layer(), context: UnsafeMutableRawPointer(target), begin_timeout_ns: timeout),
+            iocp_layer(
+                kind: iocp_tls_client_layer(), context: UnsafeMutableRawPointer(target), begin_timeout_ns: timeout),
             owner: TLSTarget(target))
     }
 }

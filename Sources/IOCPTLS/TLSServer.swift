@@ -40,8 +40,9 @@ public final class TLSServer: Sendable {
 
     deinit { unsafe iocp_tls_release(UnsafeMutableRawPointer(raw)) }
 
-    /// Has connections from now on begin with other certificates, trust and ciphers; those that are open go on. Tickets stay
-    /// good, unless other client certificates are trusted or asked for. The application protocols, the time for a handshake and the number of handshakes stay what they were.
+    /// Has connections from now on begin with other certificates, trust and ciphers; those that are open go on. Tickets
+    /// stay good, unless other client certificates are trusted or asked for. The application protocols, the time for a
+    /// handshake and the number of handshakes stay what they were.
     /// - Throws: EINVAL with what OpenSSL refused: then nothing has changed.
     public func reload(_ settings: TLSServerSettings) throws(IOCPError) {
         try unsafe RawSettings.with(settings) { settings throws(IOCPError) in

@@ -8,7 +8,8 @@ import IOCPTLS
 
 /// TLS of `iocp stress`.
 struct ClientTLSOptions: ParsableArguments {
-    @Flag(help: "Speak TLS. The server's certificate must be for --host, and signed by somebody whom the system trusts.")
+    @Flag(
+        help: "Speak TLS. The server's certificate must be for --host, and signed by somebody whom the system trusts.")
     var tls = false
 
     @Option(

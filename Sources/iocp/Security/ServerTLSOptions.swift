@@ -8,7 +8,9 @@ import IOCPTLS
 
 /// TLS of `iocp serve`.
 struct ServerTLSOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Serve TLS: a PEM file with the certificate and those that vouch for it.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Serve TLS: a PEM file with the certificate and those that vouch for it.", valueName: "file")
+    )
     var tlsCertificate: String?
 
     @Option(help: ArgumentHelp("The certificate's key, a PEM file that is not encrypted.", valueName: "file"))

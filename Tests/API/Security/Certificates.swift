@@ -20,18 +20,25 @@ struct Certificates: Sendable {
     var trust: TLSTrust { get throws { try .file(path("ca.pem")) } }
 
     private init() throws {
-        folder = FileManager.default.temporaryDirectory.appending(path: "iocp-tls-\(ProcessInfo.processInfo.processIdentifier)")
+        folder = FileManager.default.temporaryDirectory.appending(
+            path: "iocp-tls-\(ProcessInfo.processInfo.processIdentifier)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try authority("ca", "/CN=Test CA")
         try authority("other-ca", "/CN=Another CA")
         try leaf("server", "/CN=localhost", ["DNS:localhost", "IP:127.0.0.1"])
-        try leaf("server-rsa", "/CN=localhost", ["DNS:localhost", "IP:127.0.0.1"], key: ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
+        try leaf(
+            "server-rsa", "/CN=localhost", ["DNS:localhost", "IP:127.0.0.1"],
+            key: ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
         try leaf("wildcard", "/CN=example.test", ["DNS:*.example.test", "DNS:example.test"])
         try leaf("expired", "/CN=localhost", ["DNS:localhost", "IP:127.0.0.1"], days: -1)
         try leaf("stranger", "/CN=localhost", ["DNS:localhost", "IP:127.0.0.1"], by: "other-ca")
-        try leaf("client", "/O=Example/CN=device 7", ["DNS:device-7.example.test", "URI:spiffe://example.test/device/7", "IP:192.0.2.7", "email:a@example.test"])
+        try leaf(
+            "client", "/O=Example/CN=device 7",
+            ["DNS:device-7.example.test", "URI:spiffe://example.test/device/7", "IP:192.0.2.7", "email:a@example.test"])
         try leaf("strange-client", "/CN=device 8", ["DNS:device-8.example.test"], by: "other-ca")
-        try openSSL(["pkey", "-in", path("server.key"), "-aes256", "-passout", "pass:secret", "-out", path("encrypted.key")])
+        try openSSL([
+            "pkey", "-in", path("server.key"), "-aes256", "-passout", "pass:secret", "-out", path("encrypted.key"),
+        ])
         atexit { try? FileManager.default.removeItem(at: try! Certificates.all().folder) }
     }
 
@@ -39,7 +46,9 @@ struct Certificates: Sendable {
 
     private func authority(_ name: String, _ subject: String) throws {
         try openSSL(["genpkey", "-algorithm"] + Self.curve + ["-out", path(name + ".key")])
-        try openSSL(["req", "-x509", "-key", path(name + ".key"), "-out", path(name + ".pem"), "-days", "30", "-subj", subject])
+        try openSSL([
+            "req", "-x509", "-key", path(name + ".key"), "-out", path(name + ".pem"), "-days", "30", "-subj", subject,
+        ])
     }
 
     private func leaf(
@@ -51,7 +60,8 @@ struct Certificates: Sendable {
         try ("subjectAltName=" + names.joined(separator: ",") + "\n").write(
             toFile: path(name + ".ext"), atomically: false, encoding: .utf8)
         try openSSL([
-            "x509", "-req", "-in", path(name + ".csr"), "-CA", path(authority + ".pem"), "-CAkey", path(authority + ".key"),
+            "x509", "-req", "-in", path(name + ".csr"), "-CA", path(authority + ".pem"), "-CAkey",
+            path(authority + ".key"),
             "-CAcreateserial", "-out", path(name + ".pem"), "-days", "\(days)", "-extfile", path(name + ".ext"),
         ])
     }
@@ -66,7 +76,8 @@ struct Certificates: Sendable {
 
     /// What `openssl s_client` says of a server, with its exit status. It sends `input` and waits for the end, or for a second.
     func client(_ port: Int, _ arguments: [String], sends input: String = "") throws -> (text: String, status: Int32) {
-        let words = ["/usr/bin/openssl", "s_client", "-connect", "127.0.0.1:\(port)", "-CAfile", path("ca.pem")] + arguments
+        let words =
+            ["/usr/bin/openssl", "s_client", "-connect", "127.0.0.1:\(port)", "-CAfile", path("ca.pem")] + arguments
         let quoted = words.map { "'\($0)'" }.joined(separator: " ")
         let feed = input.isEmpty ? "sleep 0.3" : "printf '%s' '\(input)'; sleep 0.5"
         let process = try ChildProcess("/bin/sh", ["-c", "(\(feed)) | timeout 10 \(quoted) 2>&1"])
@@ -85,7 +96,8 @@ func withTLS(
     var settings = TLSServerSettings(identities: [try Certificates.all().identity("server")])
     try changeSettings(&settings)
     let tls = try TLSServer(settings)
-    try await withServer(driver, change, behaviour, drainingFor: drain, sourceLocation: sourceLocation) { server, _, ledger in
+    try await withServer(driver, change, behaviour, drainingFor: drain, sourceLocation: sourceLocation) {
+        server, _, ledger in
         let port = try server.listen(host: "127.0.0.1", port: 0, options: ListenOptions(tls: tls)).port
         try await use(server, port, ledger, tls)
     }

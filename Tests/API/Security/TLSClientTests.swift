@@ -6,7 +6,9 @@ import Testing
 extension RealSockets.TLS {
     @Suite struct Clients {
         /// Connects, and says why that was refused; nil for a connection that opened.
-        private func failure(_ client: IOCPClient<BodyHandler>, _ port: Int, _ host: String = "localhost", _ tls: TLSClient)
+        private func failure(
+            _ client: IOCPClient<BodyHandler>, _ port: Int, _ host: String = "localhost", _ tls: TLSClient
+        )
             async throws -> IOCPError?
         {
             let address = try SocketAddress(host: "127.0.0.1", port: port)
@@ -24,7 +26,9 @@ extension RealSockets.TLS {
             return failure
         }
 
-        @Test("a server is believed when its certificate is for the name and signed by whom one trusts", arguments: testedDrivers)
+        @Test(
+            "a server is believed when its certificate is for the name and signed by whom one trusts",
+            arguments: testedDrivers)
         func verification(driver: Driver) async throws {
             let certificates = try Certificates.all()
             var configuration = PortConfiguration()
@@ -34,7 +38,8 @@ extension RealSockets.TLS {
             let tls = try testClient()
             func refused(_ identity: String, _ tls: TLSClient, as host: String = "localhost") async throws -> String? {
                 var found: IOCPError?
-                try await withTLS(driver, settings: { $0.identities = [try certificates.identity(identity)] }) { server, port, ledger, _ in
+                try await withTLS(driver, settings: { $0.identities = [try certificates.identity(identity)] }) {
+                    server, port, ledger, _ in
                     found = try await failure(client, port, host, tls)
                     if found != nil {
                         #expect(found?.code == EPROTO && found?.operation == .security)
@@ -77,19 +82,23 @@ extension RealSockets.TLS {
         @Test("a client shows its certificate", arguments: testedDrivers)
         func identity(driver: Driver) async throws {
             let certificates = try Certificates.all()
-            try await withTLS(driver, settings: { $0.clientCertificates = .required(try certificates.trust) }) { _, port, _, _ in
+            try await withTLS(driver, settings: { $0.clientCertificates = .required(try certificates.trust) }) {
+                _, port, _, _ in
                 let client = try IOCPClient()
                 let named = try testClient { $0.identity = try certificates.identity("client") }
                 #expect(try await failure(client, port, "localhost", named) == nil)
                 // In TLS 1.3 the server's refusal comes when the client believes to be in.
                 let refused = try await failure(client, port, "localhost", testClient())
-                #expect(refused?.operation == .security || refused?.operation == .receive, "\(String(describing: refused))")
+                #expect(
+                    refused?.operation == .security || refused?.operation == .receive, "\(String(describing: refused))")
                 client.stop()
                 try await client.wait()
             }
         }
 
-        @Test("a connect that is given up, or meets a server without TLS, ends in one connectFailed", arguments: testedDrivers)
+        @Test(
+            "a connect that is given up, or meets a server without TLS, ends in one connectFailed",
+            arguments: testedDrivers)
         func failures(driver: Driver) async throws {
             var configuration = PortConfiguration()
             configuration.driver = driver
@@ -110,7 +119,9 @@ extension RealSockets.TLS {
                 #expect(try await failure(client, port, "localhost", tls)?.code == ETIMEDOUT)
                 let patient = try testClient()
                 let task = Task {
-                    try await client.withConnection(host: "127.0.0.1", port: port, tls: patient) { _, _ in Issue.record("it opened") }
+                    try await client.withConnection(host: "127.0.0.1", port: port, tls: patient) { _, _ in
+                        Issue.record("it opened")
+                    }
                 }
                 try await Task.sleep(for: .milliseconds(50))
                 task.cancel()
@@ -121,9 +132,9 @@ extension RealSockets.TLS {
             // Closes at once.
             behaviour.opened = { connection throws(IOCPError) in connection.close() }
             try await withServer(driver, { _ in }, behaviour) { _, port, _ in
-                try await #expect( failure(client, port, "localhost", tls)?.code == ECONNRESET)
+                try await #expect(failure(client, port, "localhost", tls)?.code == ECONNRESET)
             }
-            
+
             #expect(client.port.total(\.connected) == 0)
             try await eventually("nothing is held") { client.port.total(\.connections) == 0 }
             client.stop()

@@ -9,7 +9,9 @@ extension RealSockets {
 }
 
 /// Sends so many bytes and compares what comes back.
-private func echo(_ count: Int, over connection: AsyncConnection, on worker: isolated WorkerActor, seed: Int) async throws {
+private func echo(_ count: Int, over connection: AsyncConnection, on worker: isolated WorkerActor, seed: Int)
+    async throws
+{
     let sent = (0..<count).map { UInt8(truncatingIfNeeded: ($0 &+ seed) &* 2_654_435_761 >> 11) }
     let sending = Task {
         _ = worker
@@ -103,13 +105,18 @@ extension RealSockets.TLS {
                 + String(repeating: "S", count: 40_000) + String(repeating: "L", count: 1_000)
             try await withTLS(driver, { $0.sendCap = 1 << 20 }, behaviour) { server, port, ledger, _ in
                 let client = try IOCPClient()
-                let text = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) { _, connection in
+                let text = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) {
+                    _, connection in
                     var received: [UInt8] = []
-                    while received.count < expected.utf8.count, try await connection.receive({ $0.append(to: &received) }) {}
+                    while received.count < expected.utf8.count,
+                        try await connection.receive({ $0.append(to: &received) })
+                    {}
                     // From other threads.
                     try topic.publish(SharedBytes("topic "))
                     try server.port.send(SharedBytes("post"), to: ledger.snapshot.open.first!)
-                    while received.count < expected.utf8.count + 10, try await connection.receive({ $0.append(to: &received) }) {}
+                    while received.count < expected.utf8.count + 10,
+                        try await connection.receive({ $0.append(to: &received) })
+                    {}
                     return String(decoding: received, as: UTF8.self)
                 }
                 #expect(text.hasPrefix(expected))
@@ -132,14 +139,18 @@ extension RealSockets.TLS {
                         refusals.withLock { $0.append(error.code) }
                     }
                 }
-                if let error = refusal({ () throws(IOCPError) in try connection.send([UInt8](repeating: 1, count: 65_537)) }) {
+                if let error = refusal({ () throws(IOCPError) in
+                    try connection.send([UInt8](repeating: 1, count: 65_537))
+                }) {
                     refusals.withLock { $0.append(error.code) }
                 }
                 if let error = refusal({ () throws(IOCPError) in
                     try connection.send { parts throws(IOCPError) in
                         for _ in 0..<100 { try parts.append([UInt8](repeating: 2, count: 1_000)) }
                     }
-                }) { refusals.withLock { $0.append(error.code) } }
+                }) {
+                    refusals.withLock { $0.append(error.code) }
+                }
             }
             try await withTLS(
                 driver,
@@ -159,7 +170,8 @@ extension RealSockets.TLS {
                     return received
                 }
                 // 21 blocks of 3,000 bytes fit with what sealing adds, 22 do not.
-                #expect(received.count == 63_000 && received == (0..<21).flatMap { [UInt8](repeating: $0, count: 3_000) })
+                #expect(
+                    received.count == 63_000 && received == (0..<21).flatMap { [UInt8](repeating: $0, count: 3_000) })
                 #expect(refusals.withLock { $0 } == Array(repeating: EAGAIN, count: 43) + [EMSGSIZE, EAGAIN])
                 client.stop()
                 try await client.wait()
@@ -183,7 +195,8 @@ extension RealSockets.TLS {
                 }, behaviour
             ) { _, port, _, _ in
                 let client = try IOCPClient()
-                let counts = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) { _, connection in
+                let counts = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) {
+                    _, connection in
                     var counts = [Int](repeating: 0, count: 8)
                     while try await connection.receive({ bytes in
                         for index in 0..<bytes.byteCount {

@@ -16,7 +16,9 @@ extension RealSockets.TLS {
                 let old = try openssl.client(port, ["-tls1_2", "-brief"], sends: "hello")
                 #expect(old.status == 0 && old.text.contains("Protocol version: TLSv1.2") && old.text.contains("hello"))
                 #expect(old.text.contains("Ciphersuite: ECDHE-ECDSA-AES128-GCM-SHA256"))
-                for arguments in [["-tls1_1", "-cipher", "ALL@SECLEVEL=0"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"]] {
+                for arguments in [
+                    ["-tls1_1", "-cipher", "ALL@SECLEVEL=0"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"],
+                ] {
                     #expect(try openssl.client(port, ["-brief"] + arguments).status != 0, "\(arguments)")
                 }
                 #expect(server.port.total(\.handshakes) == 2 && server.port.total(\.oldVersionHandshakes) == 1)
@@ -85,7 +87,8 @@ extension RealSockets.TLS {
                     #expect(server.port.total(\.resumedHandshakes) == 3)
                 }
                 // Who has to show a certificate does not get around that with a ticket.
-                try await withTLS(driver, settings: { $0.clientCertificates = .required(try openssl.trust) }) { server, port, _, tls in
+                try await withTLS(driver, settings: { $0.clientCertificates = .required(try openssl.trust) }) {
+                    server, port, _, tls in
                     try tls.useTicketKeys(keys)
                     _ = try openssl.client(port, [version, "-sess_in", session], sends: "hello")
                     #expect(server.port.total(\.resumedHandshakes) == 0 && server.port.total(\.handshakes) == 0)
@@ -120,7 +123,8 @@ extension RealSockets.TLS {
                 driver, { _ in }, behaviour, settings: { $0.clientCertificates = .required(try openssl.trust) }
             ) { server, port, _, _ in
                 for version in ["-tls1_2", "-tls1_3"] {
-                    #expect(try openssl.client(port, [version] + shows("client"), sends: "hello").text.contains("hello"))
+                    #expect(
+                        try openssl.client(port, [version] + shows("client"), sends: "hello").text.contains("hello"))
                     for refused in [[], shows("strange-client")] {
                         let text = try openssl.client(port, [version] + refused, sends: "hello").text
                         #expect(text.contains("alert") && !text.contains("hello"), "\(text)")
@@ -140,8 +144,8 @@ extension RealSockets.TLS {
             try await withTLS(
                 driver, { _ in }, behaviour, settings: { $0.clientCertificates = .optional(try openssl.trust) }
             ) { _, port, _, _ in
-                try #expect( openssl.client(port, [], sends: "hello").text.contains("hello"))
-                try #expect( openssl.client(port, shows("strange-client"), sends: "hello").text.contains("alert"))
+                try #expect(openssl.client(port, [], sends: "hello").text.contains("hello"))
+                try #expect(openssl.client(port, shows("strange-client"), sends: "hello").text.contains("alert"))
             }
             #expect(seen.withLock { $0.count == 3 && $0[2] == nil })
         }
@@ -202,7 +206,8 @@ extension RealSockets.TLS {
                 let ciphers = lines.filter { $0.hasPrefix("Preferred") || $0.hasPrefix("Accepted") }
                 #expect(ciphers.count == 6)
                 for cipher in ciphers {
-                    #expect(cipher.contains("DHE") && (cipher.contains("GCM") || cipher.contains("POLY1305")), "\(cipher)")
+                    #expect(
+                        cipher.contains("DHE") && (cipher.contains("GCM") || cipher.contains("POLY1305")), "\(cipher)")
                 }
             }
         }
@@ -216,7 +221,8 @@ extension RealSockets.TLS {
                 return refusal({ () throws(IOCPError) in _ = try TLSServer(settings) })?.description ?? "taken"
             }
             let certificate = openssl.path("server.pem")
-            #expect(try words { $0.identities = [] } == "TLS cannot be set up so (EINVAL): a server needs a certificate")
+            #expect(
+                try words { $0.identities = [] } == "TLS cannot be set up so (EINVAL): a server needs a certificate")
             #expect(
                 try words { $0.identities[0].key = Array("no".utf8) }.hasPrefix(
                     "TLS cannot be set up so (EINVAL): \(certificate): the key cannot be read"))
@@ -224,7 +230,9 @@ extension RealSockets.TLS {
                 try words { $0.identities[0].key = try openssl.identity("client").key }.contains(
                     "the key is not that of the certificate"))
             #expect(try words { $0.identities[0].certificates = [] }.contains("the certificate cannot be read"))
-            #expect(try words { $0.clientCertificates = .required(.certificates([1])) }.contains("the trusted certificates"))
+            #expect(
+                try words { $0.clientCertificates = .required(.certificates([1])) }.contains("the trusted certificates")
+            )
             #expect(try words { $0.agreement.ciphers = "NONSENSE" }.contains("the ciphers are none that OpenSSL knows"))
             #expect(try words { $0.agreement.suites = "NONSENSE" }.contains("the suites of TLS 1.3"))
             #expect(try words { $0.agreement.groups = "NONSENSE" }.contains("the groups are none"))
@@ -251,7 +259,8 @@ extension RealSockets.TLS {
                     _ = try TLSServer(
                         certificateFile: certificate, keyFile: openssl.path("encrypted.key"), passphrase: "wrong")
                 })?.detail?.contains("the passphrase is wrong") == true)
-            _ = try TLSServer(certificateFile: certificate, keyFile: openssl.path("encrypted.key"), passphrase: "secret")
+            _ = try TLSServer(
+                certificateFile: certificate, keyFile: openssl.path("encrypted.key"), passphrase: "secret")
         }
     }
 }

@@ -12,8 +12,10 @@ extension RealSockets.TLS {
         func garbage(driver: Driver) async throws {
             try await withTLS(driver) { server, port, ledger, _ in
                 let first: [[UInt8]] = [
-                    Array("GET / HTTP/1.1\r\nhost: x\r\n\r\n".utf8), [0x16, 3, 1, 0, 0], [0x16, 3, 1, 0xff, 0xff] + [UInt8](repeating: 1, count: 70_000),
-                    [0x80, 0x2e, 1, 0, 2], [UInt8](repeating: 0, count: 4_096), [0x17, 3, 3, 0, 20] + [UInt8](repeating: 9, count: 20),
+                    Array("GET / HTTP/1.1\r\nhost: x\r\n\r\n".utf8), [0x16, 3, 1, 0, 0],
+                    [0x16, 3, 1, 0xff, 0xff] + [UInt8](repeating: 1, count: 70_000),
+                    [0x80, 0x2e, 1, 0, 2], [UInt8](repeating: 0, count: 4_096),
+                    [0x17, 3, 3, 0, 20] + [UInt8](repeating: 9, count: 20),
                     [0x15, 3, 3, 0, 2, 2, 40], [0x14, 3, 3, 0, 1, 1],
                 ]
                 for bytes in first {
@@ -27,7 +29,12 @@ extension RealSockets.TLS {
                     let peer = try Peer.connect(port: port)
                     var bytes = (0..<Int.random(in: 1...600)).map { _ in UInt8.random(in: 0...255, using: &random) }
                     // Most of them well enough formed to get further.
-                    if round % 2 == 0 { bytes.replaceSubrange(0..<min(5, bytes.count), with: [0x16, 3, 1, UInt8(bytes.count >> 8), UInt8(truncatingIfNeeded: bytes.count)].prefix(min(5, bytes.count))) }
+                    if round % 2 == 0 {
+                        bytes.replaceSubrange(
+                            0..<min(5, bytes.count),
+                            with: [0x16, 3, 1, UInt8(bytes.count >> 8), UInt8(truncatingIfNeeded: bytes.count)].prefix(
+                                min(5, bytes.count)))
+                    }
                     try? peer.send(bytes)
                     if round % 3 == 0 { peer.resetOnClose() } else { peer.finishSending() }
                 }
@@ -41,7 +48,8 @@ extension RealSockets.TLS {
         @Test("a ClientHello in pieces of one byte is taken; half of one ends at the timeout", arguments: testedDrivers)
         func slow(driver: Driver) async throws {
             let openssl = try Certificates.all()
-            try await withTLS(driver, settings: { $0.agreement.handshakeTimeout = .milliseconds(300) }) { server, port, ledger, _ in
+            try await withTLS(driver, settings: { $0.agreement.handshakeTimeout = .milliseconds(300) }) {
+                server, port, ledger, _ in
                 let hello = try clientHello(openssl)
                 let half = try Peer.connect(port: port)
                 try half.send(hello.prefix(hello.count / 2))
@@ -131,7 +139,11 @@ extension RealSockets.TLS {
             let openssl = try Certificates.all()
             try await withTLS(driver) { server, port, ledger, _ in
                 let process = try ChildProcess(
-                    "/bin/sh", ["-c", "(printf hello; sleep 10) | exec openssl s_client -quiet -connect 127.0.0.1:\(port) 2>/dev/null"])
+                    "/bin/sh",
+                    [
+                        "-c",
+                        "(printf hello; sleep 10) | exec openssl s_client -quiet -connect 127.0.0.1:\(port) 2>/dev/null",
+                    ])
                 _ = try process.text(of: .output, containing: "hello", within: .seconds(5))
                 try ChildProcess("/usr/bin/pkill", ["-KILL", "-f", "s_client -quiet -connect 127.0.0.1:\(port)"]).end()
                 try await eventually("it has closed") { ledger.snapshot.closed.count == 1 }
@@ -178,12 +190,16 @@ extension RealSockets.TLS {
                 for round in 0..<20 { try connection.send([UInt8](repeating: UInt8(round), count: 10_000)) }
                 connection.close()
             }
-            try await withTLS(driver, { $0.deliversHalfClose = true }, behaviour, drainingFor: .seconds(1)) { server, port, ledger, _ in
+            try await withTLS(driver, { $0.deliversHalfClose = true }, behaviour, drainingFor: .seconds(1)) {
+                server, port, ledger, _ in
                 let client = try IOCPClient()
-                let count = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) { _, connection in
+                let count = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) {
+                    _, connection in
                     try await connection.send("question")
                     try connection.finishSending()
-                    #expect(refusal({ () throws(IOCPError) in try (connection as ConnectionContext).send("more") })?.code == EPIPE)
+                    #expect(
+                        refusal({ () throws(IOCPError) in try (connection as ConnectionContext).send("more") })?.code
+                            == EPIPE)
                     var count = 0
                     while try await connection.receive({ count += $0.byteCount }) {}
                     return count
@@ -202,7 +218,11 @@ extension RealSockets.TLS {
             let openssl = try Certificates.all()
             try await withTLS(driver, drainingFor: .seconds(2)) { server, port, ledger, _ in
                 let process = try ChildProcess(
-                    "/bin/sh", ["-c", "(printf hello; sleep 3) | openssl s_client -msg -connect 127.0.0.1:\(port) -CAfile \(openssl.path("ca.pem")) 2>&1"])
+                    "/bin/sh",
+                    [
+                        "-c",
+                        "(printf hello; sleep 3) | openssl s_client -msg -connect 127.0.0.1:\(port) -CAfile \(openssl.path("ca.pem")) 2>&1",
+                    ])
                 _ = try process.text(of: .output, containing: "hello", within: .seconds(5))
                 server.stop(drainingFor: .seconds(2))
                 let text = try process.text(of: .output, containing: "close_notify", within: .seconds(5))

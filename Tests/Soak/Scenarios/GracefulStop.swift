@@ -42,10 +42,12 @@ struct GracefulStop: ParsableCommand {
         let count: Int
         if byBodies {
             let server = try IOCPServer(configuration, body: GracefulStop.body)
-            count = try load(server, try server.listen(host: "127.0.0.1", port: 0, options: listening), certificate, form, &verdict)
+            count = try load(
+                server, try server.listen(host: "127.0.0.1", port: 0, options: listening), certificate, form, &verdict)
         } else {
             let server = try IOCPServer(configuration) { _ in Answering() }
-            count = try load(server, try server.listen(host: "127.0.0.1", port: 0, options: listening), certificate, form, &verdict)
+            count = try load(
+                server, try server.listen(host: "127.0.0.1", port: 0, options: listening), certificate, form, &verdict)
         }
         let rate = Double(count) / seconds
         // Sealing and opening at both ends take the machine of two cores, of which one is the client's.
@@ -81,7 +83,8 @@ struct GracefulStop: ParsableCommand {
         let (asked, answered) = (tally.asked.load(ordering: .relaxed), tally.answered.load(ordering: .relaxed))
         verdict.require(asked == answered, "\(asked - answered) of \(asked) requests were lost by \(form)")
         verdict.require(took < .seconds(drain), "the stop took its whole drain by \(form)")
-        verdict.add("\(form): \(Int(Double(count) / seconds)) requests/s, \(asked - answered) lost, stopped in \(took.text)")
+        verdict.add(
+            "\(form): \(Int(Double(count) / seconds)) requests/s, \(asked - answered) lost, stopped in \(took.text)")
         return count
     }
 }
