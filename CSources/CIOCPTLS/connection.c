@@ -67,9 +67,8 @@ static iocp_tls_connection *begin(void *context, iocp_worker *worker, iocp_token
     return NULL;
 }
 
-static void *begin_server(void *context, iocp_worker *worker, iocp_token token, bool accepted)
+static void *begin_server(void *context, iocp_worker *worker, iocp_token token)
 {
-    (void)accepted;
     iocp_tls_connection *connection = begin(context, worker, token);
     if (connection != NULL)
         SSL_set_accept_state(connection->ssl);
@@ -87,9 +86,8 @@ static bool expect_name(SSL *ssl, const iocp_tls_context *target)
     return SSL_set_tlsext_host_name(ssl, target->name) == 1 && SSL_set1_host(ssl, target->name) == 1;
 }
 
-static void *begin_client(void *context, iocp_worker *worker, iocp_token token, bool accepted)
+static void *begin_client(void *context, iocp_worker *worker, iocp_token token)
 {
-    (void)accepted;
     iocp_tls_connection *connection = begin(context, worker, token);
     if (connection == NULL)
         return NULL;
@@ -221,32 +219,52 @@ static uint32_t record_bytes(const void *state)
     return ((const iocp_tls_connection *)state)->record_bytes;
 }
 
-static bool write_record(iocp_tls_connection *connection, const void *bytes, size_t count_bytes)
+static bool write_records(iocp_tls_connection *connection, const void *bytes, size_t count_bytes)
 {
     size_t written;
     return count_bytes == 0 || SSL_write_ex(connection->ssl, bytes, count_bytes, &written) == 1;
 }
 
-/* Small parts go together into records. */
+/* A record that is being filled. */
+typedef struct unsealed {
+    uint8_t bytes[RECORD_BYTES_MAX];
+    size_t count_bytes;
+} unsealed;
+
+/* Small parts go together, and every record but the last is full: so there are as many as the core has found room for. */
+static bool write_part(iocp_tls_connection *connection, unsealed *record, const uint8_t *bytes, size_t left_bytes)
+{
+    while (left_bytes > 0) {
+        size_t step;
+        if (record->count_bytes == 0 && left_bytes >= RECORD_BYTES_MAX) {
+            step = left_bytes - left_bytes % RECORD_BYTES_MAX;
+            if (!write_records(connection, bytes, step))
+                return false;
+        } else {
+            const size_t room = RECORD_BYTES_MAX - record->count_bytes;
+            step = left_bytes < room ? left_bytes : room;
+            memcpy(record->bytes + record->count_bytes, bytes, step);
+            record->count_bytes += step;
+            if (record->count_bytes == RECORD_BYTES_MAX) {
+                record->count_bytes = 0;
+                if (!write_records(connection, record->bytes, RECORD_BYTES_MAX))
+                    return false;
+            }
+        }
+        bytes += step;
+        left_bytes -= step;
+    }
+    return true;
+}
+
 static bool write_parts(iocp_tls_connection *connection, const iocp_send_part *parts, uint32_t part_count)
 {
-    uint8_t gathered[RECORD_BYTES_MAX];
-    size_t gathered_bytes = 0;
-    for (uint32_t i = 0; i < part_count; i++) {
-        if (parts[i].count_bytes > sizeof gathered - gathered_bytes) {
-            if (!write_record(connection, gathered, gathered_bytes))
-                return false;
-            gathered_bytes = 0;
-        }
-        if (parts[i].count_bytes > sizeof gathered) {
-            if (!write_record(connection, parts[i].bytes, parts[i].count_bytes))
-                return false;
-        } else if (parts[i].count_bytes > 0) {
-            memcpy(gathered + gathered_bytes, parts[i].bytes, parts[i].count_bytes);
-            gathered_bytes += parts[i].count_bytes;
-        }
-    }
-    return write_record(connection, gathered, gathered_bytes);
+    unsealed record;
+    record.count_bytes = 0;
+    for (uint32_t i = 0; i < part_count; i++)
+        if (!write_part(connection, &record, parts[i].bytes, parts[i].count_bytes))
+            return false;
+    return write_records(connection, record.bytes, record.count_bytes);
 }
 
 static int seal(void *state, const iocp_send_part *parts, uint32_t part_count)
@@ -255,7 +273,7 @@ static int seal(void *state, const iocp_send_part *parts, uint32_t part_count)
     if (!connection->is_open || connection->has_failed || connection->has_finished)
         return -IOCP_LAYER_BROKEN;
     ERR_clear_error();
-    const bool written = part_count == 1 ? write_record(connection, parts[0].bytes, parts[0].count_bytes)
+    const bool written = part_count == 1 ? write_records(connection, parts[0].bytes, parts[0].count_bytes)
                                          : write_parts(connection, parts, part_count);
     return written ? 0 : iocp_tls_why(connection);
 }

@@ -4,7 +4,7 @@
  *   Results   int functions return >= 0 on success or -errno; errno itself is not used.
  *   Threads   every function names its thread: "any", or "owner" (the one thread that opened the worker).
  *   Units     are the last word of a name: _bytes, _count, _ns.
- *   Memory    nothing is allocated between iocp_worker_open and iocp_worker_close.
+ *   Memory    nothing is allocated between iocp_worker_open and iocp_worker_close, but by layers (iocp_layer.h) and for them.
  */
 #ifndef CIOCP_H
 #define CIOCP_H

@@ -51,7 +51,7 @@ typedef struct iocp_layer_kind {
 
     /* Begins. The connecting side says its first word here; the accepting side begins when bytes have arrived. NULL where
      * there is no room for one more. */
-    void *(*begin)(void *context, iocp_worker *worker, iocp_token connection, bool accepted);
+    void *(*begin)(void *context, iocp_worker *worker, iocp_token connection);
 
     /* Opens bytes that arrived, all of them: what is not complete is kept. The place may be written to. Returns 0, or a
      * negated iocp_layer_failure: what was opened before it is handed out first. */

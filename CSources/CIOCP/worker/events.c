@@ -171,16 +171,11 @@ static void handle_connect(iocp_worker *worker, iocp_slot *slot, const iocp_even
         return;
     }
     iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
-    if (slot->layer != IOCP_LAYER_NONE) {
-        slot->connect = IOCP_CONNECT_LAYERING;
-        iocp_worker_opened(worker, slot);
-        iocp_worker_layer_first(worker, slot);
-        return;
-    }
-    slot->connect = IOCP_CONNECT_OPENED;
-    IOCP_STATS_ADD(worker->stats, connected, 1);
     iocp_worker_opened(worker, slot);
-    iocp_worker_announce(worker, slot);
+    if (slot->layer != IOCP_LAYER_NONE)
+        iocp_worker_layer_connected(worker, slot);
+    else
+        iocp_worker_connected(worker, slot);
 }
 
 static void handle_connection_event(iocp_worker *worker, const iocp_event *event)

@@ -140,7 +140,7 @@ static void open_deadline(iocp_worker *worker, iocp_slot *slot)
     const iocp_timeouts *timeouts = iocp_worker_timeouts(worker, slot);
     if (worker->now_ns >= iocp_worker_layer_due_ns(worker, slot)) {
         IOCP_STATS_ADD(worker->stats, timeouts, 1);
-        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_TIMED_OUT);
+        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_TIMED_OUT, false);
         return;
     }
     if (!reads_on(worker, slot))

@@ -35,8 +35,7 @@ void *iocp_worker_layer_begin(iocp_worker *worker, iocp_slot *slot)
     iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
     if (terms->layer_state == NULL)
         terms->layer_state =
-            terms->layer.kind->begin(terms->layer.context, worker, iocp_slot_connection(&worker->table, slot),
-                                     slot->connect == IOCP_CONNECT_NONE);
+            terms->layer.kind->begin(terms->layer.context, worker, iocp_slot_connection(&worker->table, slot));
     return terms->layer_state;
 }
 

@@ -30,6 +30,13 @@ void iocp_worker_opened(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_arm_deadline(worker, slot);
 }
 
+void iocp_worker_connected(iocp_worker *worker, iocp_slot *slot)
+{
+    slot->connect = IOCP_CONNECT_OPENED;
+    IOCP_STATS_ADD(worker->stats, connected, 1);
+    iocp_worker_announce(worker, slot);
+}
+
 void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result, bool abort)
 {
     /* A graceful close that is cut before everything was sent says what cut it. */

@@ -10,6 +10,9 @@ iocp_slot *iocp_worker_slot_take(iocp_worker *worker, uint32_t handle, iocp_slot
 /* The connection is established: it counts, and its deadlines begin. */
 void iocp_worker_opened(iocp_worker *worker, iocp_slot *slot);
 
+/* A connect has opened: hands out OPENED. */
+void iocp_worker_connected(iocp_worker *worker, iocp_slot *slot);
+
 /* Starts to close: gracefully, or at once when `abort`. The first reason stays. */
 void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result,
                              bool abort);

@@ -5,7 +5,6 @@
 
 #include "layers.h"
 #include "life.h"
-#include "opening.h"
 #include "outbox.h"
 
 /* Slots that are free, with a socket of the driver's for each: one that was refused a slot is closed a little later. */
@@ -233,9 +232,8 @@ static void let_in(iocp_worker *worker, iocp_slot *slot, iocp_address_key key)
     slot->address = key;
     IOCP_STATS_ADD(worker->stats, accepted, 1);
     iocp_worker_opened(worker, slot);
-    if (slot->layer != IOCP_LAYER_NONE)
-        iocp_worker_layer_first(worker, slot);
-    else if (!worker->setup.config->deliver_after_first_bytes)
+    /* A layer begins with the client's first bytes, and announces its connection once it is open. */
+    if (slot->layer == IOCP_LAYER_NONE && !worker->setup.config->deliver_after_first_bytes)
         iocp_worker_announce(worker, slot);
     iocp_worker_touch(worker, slot);
 }

@@ -25,17 +25,18 @@ static void count_failure(iocp_worker *worker, const iocp_slot *slot, iocp_layer
         IOCP_STATS_ADD(worker->stats, handshakes_refused_by_peer, 1);
 }
 
-void iocp_worker_layer_fail(iocp_worker *worker, iocp_slot *slot, iocp_layer_failure failure)
+void iocp_worker_layer_fail(iocp_worker *worker, iocp_slot *slot, iocp_layer_failure failure, bool abort)
 {
     count_failure(worker, slot, failure);
     slot->layer = IOCP_LAYER_ENDED;
-    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LAYER, -(int32_t)failure, false);
+    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LAYER, -(int32_t)failure, abort);
 }
 
-void iocp_worker_layer_first(iocp_worker *worker, iocp_slot *slot)
+void iocp_worker_layer_connected(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->connect != IOCP_CONNECT_NONE && iocp_worker_layer_begin(worker, slot) == NULL)
-        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_NO_ROOM);
+    slot->connect = IOCP_CONNECT_LAYERING;
+    if (iocp_worker_layer_begin(worker, slot) == NULL)
+        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_NO_ROOM, false);
 }
 
 /* From here on the connection is the application's. */
@@ -47,12 +48,9 @@ static void opened(iocp_worker *worker, iocp_slot *slot, const iocp_layer_opened
         IOCP_STATS_ADD(worker->stats, resumed_handshakes, 1);
     if (found->is_old)
         IOCP_STATS_ADD(worker->stats, old_version_handshakes, 1);
-    const bool connected = slot->connect == IOCP_CONNECT_LAYERING;
-    if (connected) {
-        slot->connect = IOCP_CONNECT_OPENED;
-        IOCP_STATS_ADD(worker->stats, connected, 1);
-    }
-    if (connected || !worker->setup.config->deliver_after_first_bytes)
+    if (slot->connect == IOCP_CONNECT_LAYERING)
+        iocp_worker_connected(worker, slot);
+    else if (!worker->setup.config->deliver_after_first_bytes)
         iocp_worker_announce(worker, slot);
 }
 
@@ -86,7 +84,7 @@ static void open_bytes(iocp_worker *worker, iocp_slot *slot, uint8_t *bytes, uin
         iocp_worker_emit_opened(worker, slot, buffer, &found);
     }
     if (result < 0)
-        iocp_worker_layer_fail(worker, slot, (iocp_layer_failure)-result);
+        iocp_worker_layer_fail(worker, slot, (iocp_layer_failure)-result, false);
     else if (found.has_ended)
         peer_ended(worker, slot);
 }
@@ -174,7 +172,7 @@ void iocp_worker_layer_received(iocp_worker *worker, iocp_slot *slot, const iocp
         if (keep(terms, bytes, count_bytes))
             line_up(worker, slot);
         else
-            iocp_worker_layer_fail(worker, slot, IOCP_LAYER_NO_ROOM);
+            iocp_worker_layer_fail(worker, slot, IOCP_LAYER_NO_ROOM, false);
         return;
     }
     if (slot->layer == IOCP_LAYER_BEGINNING)
@@ -192,10 +190,10 @@ bool iocp_worker_layer_finished(iocp_worker *worker, iocp_slot *slot)
     case IOCP_LAYER_ENDED:
         return false;
     case IOCP_LAYER_BEGINNING:
-        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_UNBEGUN);
+        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_UNBEGUN, false);
         return false;
     case IOCP_LAYER_OPEN:
-        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_CUT);
+        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_CUT, false);
         return false;
     }
     return false;

@@ -4,8 +4,8 @@
 
 #include "worker.h"
 
-/* A transport is there: the connecting side begins its layer, the accepting one waits for bytes. */
-void iocp_worker_layer_first(iocp_worker *worker, iocp_slot *slot);
+/* A connect has its transport, and begins its layer. */
+void iocp_worker_layer_connected(iocp_worker *worker, iocp_slot *slot);
 
 /* Bytes arrived, and are opened. */
 void iocp_worker_layer_received(iocp_worker *worker, iocp_slot *slot, const iocp_event *event);
@@ -22,7 +22,7 @@ bool iocp_worker_layers_wait(const iocp_worker *worker);
 /* FIN arrived. Whether the application is to be told that its peer has finished: otherwise it was, or the layer was cut. */
 bool iocp_worker_layer_finished(iocp_worker *worker, iocp_slot *slot);
 
-/* The layer ends its connection: what it wrote to say so still leaves. */
-void iocp_worker_layer_fail(iocp_worker *worker, iocp_slot *slot, iocp_layer_failure failure);
+/* The layer ends its connection: at once when `abort`; otherwise what it wrote to say so still leaves. */
+void iocp_worker_layer_fail(iocp_worker *worker, iocp_slot *slot, iocp_layer_failure failure, bool abort);
 
 #endif

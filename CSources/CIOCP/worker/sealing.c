@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "../connection/send_pieces.h"
-#include "life.h"
+#include "opening.h"
 
 static uint64_t record_bytes(const iocp_worker *worker, const iocp_slot *slot)
 {
@@ -36,9 +36,7 @@ static int sealed(iocp_worker *worker, iocp_slot *slot, int result)
     if (result == 0)
         return 0;
     /* Half of it may be queued, and the layer has counted all of it: no later byte could be opened. */
-    slot->layer = IOCP_LAYER_ENDED;
-    IOCP_STATS_ADD(worker->stats, broken_layers, 1);
-    iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LAYER, result, true);
+    iocp_worker_layer_fail(worker, slot, (iocp_layer_failure)-result, true);
     return -ENOTCONN;
 }
 

@@ -196,14 +196,15 @@ static void drop_connections(iocp_worker *worker)
 {
     for (uint32_t i = 0; i < worker->table.untouched; i++) {
         iocp_slot *slot = &worker->table.slots[i];
+        if (slot->state == IOCP_SLOT_FREE)
+            continue;
         uint64_t key;
-        while (slot->state != IOCP_SLOT_FREE && slot->queue.head != IOCP_NODE_NONE)
+        while (slot->queue.head != IOCP_NODE_NONE)
             iocp_send_queue_drop(&worker->pool, &slot->queue, &key);
-        if (slot->state != IOCP_SLOT_FREE)
-            iocp_worker_layer_end(worker, slot);
-        if (slot->address != 0 && slot->state != IOCP_SLOT_FREE)
+        iocp_worker_layer_end(worker, slot);
+        if (slot->address != 0)
             iocp_address_counts_release(worker->setup.addresses, slot->address);
-        if (slot->state != IOCP_SLOT_FREE && iocp_slot_is_connection(slot)) {
+        if (iocp_slot_is_connection(slot)) {
             IOCP_STATS_ADD(worker->stats, closed, 1);
             IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
         }

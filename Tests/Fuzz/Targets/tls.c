@@ -66,7 +66,7 @@ static int write_to_client(iocp_worker *worker, iocp_token token, const void *by
 
 static iocp_tls_connection *begin(void)
 {
-    iocp_tls_connection *state = iocp_tls_server_layer()->begin(server(), NULL, 0, true);
+    iocp_tls_connection *state = iocp_tls_server_layer()->begin(server(), NULL, 0);
     FUZZ_REQUIRE(state != NULL, "no connection");
     state->write = write_to_client;
     return state;
