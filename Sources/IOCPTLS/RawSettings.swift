@@ -108,6 +108,21 @@ enum RawSettings {
         }
     }
 
+    /// What is made of settings.
+    static func context(
+        of settings: borrowing iocp_tls_settings,
+        by create: (
+            UnsafePointer<iocp_tls_settings>?, UnsafeMutablePointer<OpaquePointer?>?,
+            UnsafeMutablePointer<iocp_tls_failure>?
+        ) -> Int32
+    ) throws(IOCPError) -> OpaquePointer {
+        var made: OpaquePointer?
+        var failure = iocp_tls_failure()
+        let result = unsafe withUnsafePointer(to: settings) { unsafe create($0, &made, &failure) }
+        guard result >= 0, let made = unsafe made else { throw IOCPError(failure, result) }
+        return unsafe made
+    }
+
     /// Of a time that was found to be within its bounds.
     static func nanoseconds(_ time: Duration) -> UInt64 {
         UInt64(time.components.seconds) * 1_000_000_000 + UInt64(time.components.attoseconds / 1_000_000_000)

@@ -22,11 +22,7 @@ public final class TLSClient: Sendable {
     /// - Throws: EINVAL with what OpenSSL refused.
     public init(_ settings: TLSClientSettings = TLSClientSettings()) throws(IOCPError) {
         unsafe raw = try RawSettings.with(settings) { settings throws(IOCPError) in
-            var made: OpaquePointer?
-            var failure = iocp_tls_failure()
-            let result = unsafe withUnsafePointer(to: settings) { unsafe iocp_tls_client_create($0, &made, &failure) }
-            guard result >= 0, let made = unsafe made else { throw IOCPError(failure, result) }
-            return unsafe made
+            try unsafe RawSettings.context(of: settings, by: iocp_tls_client_create)
         }
         timeout = RawSettings.nanoseconds(settings.agreement.handshakeTimeout)
     }

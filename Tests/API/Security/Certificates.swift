@@ -111,6 +111,18 @@ func testClient(_ change: (inout TLSClientSettings) throws -> Void = { _ in }) t
     return try TLSClient(settings)
 }
 
+/// Uses one connection of such a client.
+func withTLSClient<Value: Sendable>(
+    of port: Int,
+    _ body: @Sendable (_ worker: isolated WorkerActor, _ connection: AsyncConnection) async throws -> Value
+) async throws -> Value {
+    let client = try IOCPClient()
+    let value = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient(), body)
+    client.stop()
+    try await client.wait()
+    return value
+}
+
 extension CompletionPort {
     /// What all workers have counted.
     func total(_ field: KeyPath<WorkerStats, UInt64>) -> UInt64 {

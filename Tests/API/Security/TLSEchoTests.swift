@@ -104,9 +104,7 @@ extension RealSockets.TLS {
                 "text array head payload draft " + parts + String(repeating: "P", count: 50_000)
                 + String(repeating: "S", count: 40_000) + String(repeating: "L", count: 1_000)
             try await withTLS(driver, { $0.sendCap = 1 << 20 }, behaviour) { server, port, ledger, _ in
-                let client = try IOCPClient()
-                let text = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) {
-                    _, connection in
+                let text = try await withTLSClient(of: port) { _, connection in
                     var received: [UInt8] = []
                     while received.count < expected.utf8.count,
                         try await connection.receive({ $0.append(to: &received) })
@@ -122,8 +120,6 @@ extension RealSockets.TLS {
                 #expect(text.hasPrefix(expected))
                 let rest = text.dropFirst(expected.count)
                 #expect(rest == "topic post" || rest == "posttopic ")
-                client.stop()
-                try await client.wait()
             }
         }
 
@@ -161,9 +157,7 @@ extension RealSockets.TLS {
                     $0.overflowPolicy = .refuse
                 }, behaviour
             ) { _, port, _, _ in
-                let client = try IOCPClient()
-                let received = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) {
-                    _, connection in
+                let received = try await withTLSClient(of: port) { _, connection in
                     try await connection.send("go")
                     var received: [UInt8] = []
                     while received.count < 60_000, try await connection.receive({ $0.append(to: &received) }) {}
@@ -173,8 +167,6 @@ extension RealSockets.TLS {
                 #expect(
                     received.count == 63_000 && received == (0..<21).flatMap { [UInt8](repeating: $0, count: 3_000) })
                 #expect(refusals.withLock { $0 } == Array(repeating: EAGAIN, count: 43) + [EMSGSIZE, EAGAIN])
-                client.stop()
-                try await client.wait()
             }
         }
 
@@ -194,9 +186,7 @@ extension RealSockets.TLS {
                     $0.sendLowWatermark = 1_024
                 }, behaviour
             ) { _, port, _, _ in
-                let client = try IOCPClient()
-                let counts = try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) {
-                    _, connection in
+                let counts = try await withTLSClient(of: port) { _, connection in
                     var counts = [Int](repeating: 0, count: 8)
                     while try await connection.receive({ bytes in
                         for index in 0..<bytes.byteCount {
@@ -206,8 +196,6 @@ extension RealSockets.TLS {
                     return counts
                 }
                 #expect(counts == Array(repeating: 1_000_000, count: 8))
-                client.stop()
-                try await client.wait()
             }
         }
     }

@@ -154,8 +154,7 @@ extension RealSockets.TLS {
         func reload(driver: Driver) async throws {
             let openssl = try Certificates.all()
             try await withTLS(driver) { _, port, _, tls in
-                let client = try IOCPClient()
-                try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) { _, connection in
+                try await withTLSClient(of: port) { _, connection in
                     try await connection.send("one\n")
                     #expect(try await connection.line() == "one")
                     try tls.reload(TLSServerSettings(identities: [try openssl.identity("wildcard")]))
@@ -167,8 +166,6 @@ extension RealSockets.TLS {
                     try await connection.send("two\n")
                     #expect(try await connection.line() == "two")
                 }
-                client.stop()
-                try await client.wait()
             }
         }
 

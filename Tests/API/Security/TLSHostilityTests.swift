@@ -99,9 +99,8 @@ extension RealSockets.TLS {
         func storm(driver: Driver) async throws {
             let openssl = try Certificates.all()
             try await withTLS(driver, { $0.workers = 1 }) { server, port, ledger, _ in
-                let client = try IOCPClient()
                 let hello = try clientHello(openssl)
-                try await client.withConnection(host: "127.0.0.1", port: port, tls: testClient()) { _, connection in
+                try await withTLSClient(of: port) { _, connection in
                     let peers = try (0..<400).map { _ in try Peer.connect(port: port) }
                     // In two pieces, of which the second may come while the first waits.
                     for peer in peers { try peer.send(hello.prefix(100)) }
@@ -114,8 +113,6 @@ extension RealSockets.TLS {
                 }
                 try await eventually("nobody is held") { server.port.total(\.connections) == 0 }
                 #expect(server.port.total(\.failedHandshakes) == 400 && ledger.snapshot.opened == 1)
-                client.stop()
-                try await client.wait()
             }
         }
 
