@@ -193,8 +193,8 @@ static void log_keys(const SSL *ssl, const char *line)
     pthread_mutex_unlock(&owner->lock);
 }
 
-/* A session is gone on with only where as much was asked of the client, who is not asked again then: for whom else is trusted,
- * or a certificate is needed, a ticket is worth nothing, whoever has its key. */
+/* A session resumes only under the same demands on the client, because a client that resumes is not verified again. Otherwise
+ * a ticket of a server that asks for nothing would open one that requires certificates, if both have the same ticket keys. */
 static bool bind_sessions(SSL_CTX *made, const iocp_tls_settings *settings)
 {
     uint8_t name[SSL_MAX_SID_CTX_LENGTH];

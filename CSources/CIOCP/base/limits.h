@@ -41,9 +41,9 @@ enum {
 
     IOCP_JOB_SENDS_MAX = IOCP_FLUSH_SLOTS_MAX, /* sends that the jobs of a worker make in one turn of its loop */
 
-    IOCP_HANDSHAKES_PER_TURN = 2, /* steps of layers that are not open yet which one turn of the loop takes: each costs up to
-                                   * a millisecond, for which everybody waits */
-    IOCP_LAYER_UNREAD_BYTES_MAX = 64 * 1024, /* what may arrive for one of them before its turn */
+    IOCP_HANDSHAKES_PER_TURN = 2, /* steps of layers that are not open yet, in one turn of the loop: a step takes up to a
+                                   * millisecond, and delays every connection of the worker */
+    IOCP_LAYER_UNREAD_BYTES_MAX = 64 * 1024, /* bytes that one such layer may receive before its turn */
 
     IOCP_TIMERS_MAX = 1 << 20,           /* per worker */
     IOCP_ACCEPTS_PER_SECOND_MAX = 10 * 1000 * 1000,

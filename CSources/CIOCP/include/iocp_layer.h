@@ -80,8 +80,8 @@ typedef struct iocp_layer {
     uint64_t begin_timeout_ns;   /* 0: none */
 } iocp_layer;
 
-/* Queues bytes of the layer's own, sealed already. -ENOBUFS without memory; -EAGAIN where a peer that does not read was sent
- * 64 KiB beyond its cap of what it did not ask for; -ENOTCONN when the connection closes. Thread: owner, within a function
+/* Queues bytes of the layer's own, sealed already. -ENOBUFS without memory; -EAGAIN beyond 64 KiB over the
+ * connection's cap: its peer does not read; -ENOTCONN when the connection closes. Thread: owner, within a function
  * of the kind. */
 int iocp_layer_write(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes);
 

@@ -91,7 +91,7 @@ static void open_bytes(iocp_worker *worker, iocp_slot *slot, uint8_t *bytes, uin
 
 /* --- turns ------------------------------------------------------------------------------------------------------ */
 
-/* Thousands who shake hands at once would otherwise keep everybody else waiting until the last of them has. */
+/* Without turns, thousands of handshakes at once would delay every other connection until the last of them has ended. */
 
 void iocp_worker_layers_begin_turn(iocp_worker *worker)
 {
