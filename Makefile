@@ -3,6 +3,8 @@
 SWIFT      ?= swift
 BUILD      := .build
 IOCP       := $(BUILD)/release/iocp
+# What is built by the tests: every trait. Users of the library build without.
+TRAITS     := --enable-all-traits
 RUN_FLAGS  ?=
 BENCH_FLAGS ?=
 SEEDS      ?= 2000
@@ -30,7 +32,7 @@ build: deps ## builds the library and the iocp command, optimised
 
 test: ## builds and runs every test, those of the examples, too
 	@.ci/deps tests
-	$(SWIFT) test
+	$(SWIFT) test $(TRAITS)
 	$(MAKE) test-examples
 
 test-examples: deps ## drives the services of Examples/ with redis-cli, wrk, curl and hostile peers, on both drivers
@@ -40,17 +42,17 @@ test-examples: deps ## drives the services of Examples/ with redis-cli, wrk, cur
 
 test-asan: deps ## the tests under AddressSanitizer
 	LSAN_OPTIONS=suppressions=Tests/Support/Sanitizers/leaks.supp:print_suppressions=0 \
-	$(SWIFT) test --sanitize=address --scratch-path .build-asan
+	$(SWIFT) test $(TRAITS) --sanitize=address --scratch-path .build-asan
 
 test-tsan: deps ## the tests under ThreadSanitizer
 	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Support/Sanitizers/races.supp:print_suppressions=0 \
-	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan
+	$(SWIFT) test $(TRAITS) --sanitize=thread --scratch-path .build-tsan
 
 test-ubsan: deps ## the tests under UndefinedBehaviorSanitizer; a finding ends them
 	SWIFT=$(SWIFT) Tests/Support/Sanitizers/ubsan.sh
 
 test-packages: deps ## the library in a package outside, once for each set of traits; among the tests, too
-	$(SWIFT) test --filter PackageTests
+	$(SWIFT) test $(TRAITS) --filter PackageTests
 
 coverage: deps ## line coverage of the C core, at least 97 %, with a reason for every line that has none
 	Tests/Support/Coverage/coverage.sh

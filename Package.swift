@@ -11,11 +11,17 @@ let swiftSettings: [SwiftSetting] = [
 /// The core's, and of what is compiled against its inner headers.
 let coreSettings: [CSetting] = [.define("_GNU_SOURCE"), .define("NDEBUG", .when(configuration: .release))]
 
+/// What IOCPService is built on, fetched with the trait alone.
+func service(_ product: String, _ package: String) -> Target.Dependency {
+    .product(name: product, package: package, condition: .when(traits: ["Service"]))
+}
+
 let package = Package(
     name: "swift-iocp",
     products: [
         .library(name: "IOCP", targets: ["IOCP"]),
         .library(name: "IOCPTLS", targets: ["IOCPTLS"]),
+        .library(name: "IOCPService", targets: ["IOCPService"]),
         .executable(name: "iocp", targets: ["iocp"]),
     ],
     traits: [
@@ -25,11 +31,27 @@ let package = Package(
             description: "The iocp command. Without it no other package is fetched: `traits: []` in a dependency."),
         .trait(
             name: "TLS",
-            description: "TLS in the iocp command. The product IOCPTLS is built with OpenSSL 3 (libssl-dev) where it is used."),
+            description: """
+                TLS in the iocp command, and in the settings of IOCPService. The product IOCPTLS is built with OpenSSL 3 \
+                (libssl-dev) where it is used.
+                """),
+        .trait(
+            name: "Service",
+            description: """
+                The product IOCPService: logs, metrics, settings, systemd, health and a stop that loses nothing, by \
+                swift-log, swift-metrics, swift-configuration, swift-service-lifecycle and swift-distributed-tracing.
+                """),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
+        .package(
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+            traits: [.defaults, "CommandLineArguments"]),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
     ],
     targets: [
         .target(
@@ -46,6 +68,19 @@ let package = Package(
             name: "CIOCPTLS", dependencies: ["CIOCP", "COpenSSL"], path: "CSources/CIOCPTLS",
             publicHeadersPath: "include", cSettings: coreSettings),
         .target(name: "IOCPTLS", dependencies: ["IOCP", "CIOCP", "CIOCPTLS"], swiftSettings: swiftSettings),
+        .target(
+            name: "IOCPService",
+            dependencies: [
+                "IOCP",
+                .target(name: "IOCPTLS", condition: .when(traits: ["TLS"])),
+                service("Logging", "swift-log"),
+                service("Metrics", "swift-metrics"),
+                service("Configuration", "swift-configuration"),
+                service("ServiceLifecycle", "swift-service-lifecycle"),
+                service("UnixSignals", "swift-service-lifecycle"),
+                service("Instrumentation", "swift-distributed-tracing"),
+            ],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "iocp",
             dependencies: [
@@ -61,11 +96,23 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "IOCP", "IOCPTLS", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe", "ReadmeServer",
+                "IOCP", "IOCPTLS", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe",
+                "ReadmeServer",
                 "ReadmeAsync", "ReadmeLoop",
                 "ReadmeFrames", "GuideServer", "GuideAsync", "TroubledServer", "iocp-generate",
             ],
             path: "Tests/API"),
+        .testTarget(
+            name: "ServiceTests",
+            dependencies: [
+                "IOCP", "IOCPTLS", "IOCPService", "SharedHarness", "ChildProcesses",
+                service("InMemoryLogging", "swift-log"), service("MetricsTestKit", "swift-metrics"),
+                service("ServiceLifecycleTestKit", "swift-service-lifecycle"),
+                service("InMemoryTracing", "swift-distributed-tracing"),
+                service("Tracing", "swift-distributed-tracing"),
+                service("Configuration", "swift-configuration"),
+            ],
+            path: "Tests/Service"),
         .testTarget(
             name: "CommandTests", dependencies: ["iocp", "iocp-soak", "FaultyServer", "ChildProcesses"],
             path: "Tests/Command", swiftSettings: swiftSettings),

@@ -59,15 +59,23 @@ final class OutsidePackage {
 
     /// With one job and behind everything else: other tests of this process measure times meanwhile.
     func build() throws {
+        try swift("build", "-j", "1", "--disable-index-store")
+    }
+
+    /// Fetches what it depends on, and builds nothing.
+    func resolve() throws {
+        try swift("package", "resolve")
+    }
+
+    private func swift(_ words: String...) throws {
         let swift = ProcessInfo.processInfo.environment["SWIFT"] ?? "swift"
         let build = try ChildProcess(
-            "/usr/bin/env",
-            ["nice", "-n", "19", swift, "build", "-j", "1", "--disable-index-store", "--package-path", folder.path],
+            "/usr/bin/env", ["nice", "-n", "19", swift, words[0], "--package-path", folder.path] + words.dropFirst(),
             environment: ["TMPDIR": folder.path])  // where SwiftPM leaves its locks
         let status = try build.end(within: .seconds(480))
         guard status == 0 else {
             let said = build.lines(of: .output).suffix(20) + build.lines(of: .errors).suffix(20)
-            throw Failure(description: "swift build ended with \(status):\n\(said.joined(separator: "\n"))")
+            throw Failure(description: "swift \(words[0]) ended with \(status):\n\(said.joined(separator: "\n"))")
         }
     }
 

@@ -30,4 +30,16 @@ import Testing
             #expect(try package.run() == ["started", "stopped"], "\(each.name)")
         }
     }
+
+    /// They are not built once more: the tests of this package have built them.
+    @Test func theTraitServiceFetchesWhatServicesAreBuiltOn() throws {
+        let package = try OutsidePackage()
+        try package.name(traits: #"["Service"]"#)
+        try package.resolve()
+        #expect(
+            try package.pinned() == [
+                "swift-log", "swift-metrics", "swift-configuration", "swift-service-lifecycle",
+                "swift-distributed-tracing", "swift-async-algorithms", "swift-collections", "swift-system",
+            ])
+    }
 }

@@ -47,6 +47,10 @@ public struct ListenOptions: Hashable, Sendable {
 
     public init() {}
 
+    /// Checks every bound, as `listen` does, and binds nothing.
+    /// - Throws: ERANGE naming the option that is out of its bounds, with them.
+    public func validate() throws(IOCPError) { _ = unsafe try raw() }
+
     /// - Throws: ERANGE with the bounds in its detail.
     func raw() throws(IOCPError) -> iocp_listen_options {
         var options = unsafe iocp_listen_options()

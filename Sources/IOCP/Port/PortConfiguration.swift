@@ -105,6 +105,17 @@ public struct PortConfiguration: Sendable, Hashable {
 
     public init() {}
 
+    /// Checks every bound, as ``CompletionPort/init(_:)`` does, and opens nothing.
+    /// - Throws: EINVAL naming the property that is out of its bounds, with them.
+    public func validate() throws(IOCPError) {
+        var raw = try raw()
+        if let field = unsafe iocp_port_config_broken_field(&raw) {
+            throw IOCPError(
+                code: 22 /* EINVAL */, operation: .configuration,
+                detail: unsafe ConfigurationBounds.translated(String(cString: field)))
+        }
+    }
+
     /// - Throws: EINVAL naming the property that does not fit, with its bounds. What fits is checked by the core.
     func raw() throws(IOCPError) -> iocp_port_config {
         var raw = iocp_port_config_default()

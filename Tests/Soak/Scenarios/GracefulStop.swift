@@ -13,7 +13,9 @@ struct GracefulStop: ParsableCommand {
         discussion: """
             A client that counts keeps one request outstanding on each of its connections, as fast as they are answered. \
             Then the server stops: it answers the next request of each connection with its last answer, and closes. Every \
-            request must have its answer. Played four times: by callbacks and by bodies, in the clear and over TLS.
+            request must have its answer. Played four times: by callbacks and by bodies, in the clear and over TLS. With \
+            --service it is played with a program that speaks the same protocol, as Examples/Sources/orders does, and is \
+            stopped by SIGTERM.
             """)
 
     @OptionGroup var options: ScenarioOptions
@@ -21,10 +23,15 @@ struct GracefulStop: ParsableCommand {
     @Option(help: "Requests per second that have to be under way.") var least = 20_000
     @Option(help: "Seconds of load before the stop.") var seconds = 1.5
     @Option(help: "Seconds within which the stop has to end.") var drain = 5.0
+    @Option(help: "A program of IOCPService to be stopped, instead of a server in this process.") var service: String?
 
     func run() throws {
         var verdict = Verdict("graceful-stop \(options.driver)")
         let certificate = try Certificate()
+        if let service {
+            for tls in [nil, certificate] { try play(URL(filePath: service).path, tls, &verdict) }
+            return try verdict.report()
+        }
         for byBodies in [false, true] {
             for tls in [nil, certificate] {
                 try play(byBodies, tls, &verdict)
@@ -39,32 +46,57 @@ struct GracefulStop: ParsableCommand {
         configuration.driver = options.driver
         configuration.workers = 1
         let listening = try certificate.map { ListenOptions(tls: try $0.server()) } ?? ListenOptions()
-        let count: Int
         if byBodies {
             let server = try IOCPServer(configuration, body: GracefulStop.body)
-            count = try load(
-                server, try server.listen(host: "127.0.0.1", port: 0, options: listening), certificate, form, &verdict)
+            try load(server, listening, certificate, form, &verdict)
         } else {
             let server = try IOCPServer(configuration) { _ in Answering() }
-            count = try load(
-                server, try server.listen(host: "127.0.0.1", port: 0, options: listening), certificate, form, &verdict)
+            try load(server, listening, certificate, form, &verdict)
         }
-        let rate = Double(count) / seconds
-        // Sealing and opening at both ends take the machine of two cores, of which one is the client's.
-        verdict.require(rate >= Double(least), "only \(Int(rate)) requests per second were under way by \(form)")
     }
 
-    /// Returns how many requests were answered before the stop.
     private func load<Handler>(
-        _ server: IOCPServer<Handler>, _ listener: Listener, _ certificate: Certificate?, _ form: String,
+        _ server: IOCPServer<Handler>, _ listening: ListenOptions, _ certificate: Certificate?, _ form: String,
         _ verdict: inout Verdict
-    ) throws -> Int {
+    ) throws {
+        let listener = try server.listen(host: "127.0.0.1", port: 0, options: listening)
+        try load(listener.address!, certificate, form, &verdict) {
+            server.stop(drainingFor: .seconds(drain))
+            try server.wait()
+        }
+    }
+
+    /// A service in a process of its own.
+    private func play(_ service: String, _ certificate: Certificate?, _ verdict: inout Verdict) throws {
+        let process = try ChildProcess(
+            service,
+            [
+                "--iocp-driver", "\(options.driver)", "--iocp-workers", "1", "--iocp-listen-addresses", "127.0.0.1:0",
+                "--iocp-drain", "\(Int(drain * 1_000))ms",
+            ] + (certificate?.arguments ?? []))
+        let told = try process.text(of: .errors, containing: "] listening\n", within: .seconds(10))
+        guard let name = told.firstMatch(of: /listener=127.0.0.1:(\d+)/)?.1, let port = Int(name) else {
+            throw Failure("\(service) did not say where it listens: \(told)")
+        }
+        let form = URL(filePath: service).lastPathComponent + (certificate == nil ? "" : " over TLS")
+        try load(SocketAddress(host: "127.0.0.1", port: port), certificate, form, &verdict) {
+            process.signal(SIGTERM)
+            let status = try process.end(within: .seconds(drain + 5))
+            guard status == 0 else { throw Failure("\(service) ended with \(status): \(process.text(of: .errors))") }
+        }
+    }
+
+    /// Loads what answers at an address, and stops it.
+    private func load(
+        _ address: SocketAddress, _ certificate: Certificate?, _ form: String, _ verdict: inout Verdict,
+        stop: () throws -> Void
+    ) throws {
         let tally = Tally()
         var configuration = PortConfiguration()
         configuration.workers = 1
         let client = try IOCPClient(configuration) { _ in Asking(tally: tally) }
         let security = try certificate?.client().security(for: "localhost")
-        for _ in 0..<connections { try client.connect(to: listener.address!, security: security) }
+        for _ in 0..<connections { try client.connect(to: address, security: security) }
         guard wait(within: .seconds(10), until: { tally.opened.load(ordering: .relaxed) == connections }) != nil else {
             throw Failure("only \(tally.opened.load(ordering: .relaxed)) of \(connections) connections opened")
         }
@@ -72,8 +104,7 @@ struct GracefulStop: ParsableCommand {
         Thread.sleep(forTimeInterval: seconds)
         let count = tally.answered.load(ordering: .relaxed) - before
         let start = ContinuousClock.now
-        server.stop(drainingFor: .seconds(drain))
-        try server.wait()
+        try stop()
         let took = ContinuousClock.now - start
         guard wait(within: .seconds(5), until: { tally.closed.load(ordering: .relaxed) == connections }) != nil else {
             throw Failure("only \(tally.closed.load(ordering: .relaxed)) of \(connections) connections closed")
@@ -83,9 +114,10 @@ struct GracefulStop: ParsableCommand {
         let (asked, answered) = (tally.asked.load(ordering: .relaxed), tally.answered.load(ordering: .relaxed))
         verdict.require(asked == answered, "\(asked - answered) of \(asked) requests were lost by \(form)")
         verdict.require(took < .seconds(drain), "the stop took its whole drain by \(form)")
-        verdict.add(
-            "\(form): \(Int(Double(count) / seconds)) requests/s, \(asked - answered) lost, stopped in \(took.text)")
-        return count
+        let rate = Double(count) / seconds
+        // Sealing and opening at both ends take the machine of two cores, of which one is the client's.
+        verdict.require(rate >= Double(least), "only \(Int(rate)) requests per second were under way by \(form)")
+        verdict.add("\(form): \(Int(rate)) requests/s, \(asked - answered) lost, stopped in \(took.text)")
     }
 }
 
@@ -197,6 +229,9 @@ private struct Certificate {
             ])
         guard try process.end() == 0 else { throw Failure("openssl: \(process.text(of: .errors))") }
     }
+
+    /// For a program of IOCPService.
+    var arguments: [String] { ["--iocp-tls-certificate-files", certificate, "--iocp-tls-key-files", key] }
 
     func server() throws -> TLSServer { try TLSServer(certificateFile: certificate, keyFile: key) }
 

@@ -19,7 +19,7 @@ llvm_cov=$(dirname "$(readlink -f "$(command -v "$SWIFT")")")/llvm-cov
 
 rm -rf "$build"/*/*/codecov # counts of earlier runs
 # SwiftPM measures Swift alone; the C targets ask for themselves.
-flags=(--scratch-path "$build" -Xcc -fprofile-instr-generate -Xcc -fcoverage-mapping)
+flags=(--enable-all-traits --scratch-path "$build" -Xcc -fprofile-instr-generate -Xcc -fcoverage-mapping)
 "$SWIFT" test --enable-code-coverage "${flags[@]}"
 products=$("$SWIFT" build --show-bin-path "${flags[@]}")
 

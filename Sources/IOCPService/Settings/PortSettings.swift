@@ -1,0 +1,69 @@
+#if Service
+import IOCP
+
+extension Setting {
+    /// The properties of ``PortConfiguration``, by their names; `listen.backlog` stands for the backlog.
+    static let port: [Setting] = [
+        .word(
+            "driver", \.port.driver, Driver.allCases.map { ($0.description, $0) },
+            "What moves the bytes: auto is uring where the kernel allows it, otherwise epoll."),
+        .number("workers", \.port.workers, "Worker threads; 0: one per CPU, at most what a cgroup's quota pays for."),
+        .word(
+            "pinsWorkers", \.port.pinsWorkers, [("automatic", nil), ("true", true), ("false", false)],
+            "Whether each worker is bound to one CPU; automatic: if there are as many as CPUs."),
+        .number(
+            "connectionsPerWorker", \.port.connectionsPerWorker,
+            "Connections that each worker can hold; 0: what RLIMIT_NOFILE allows."),
+        .size("receiveBufferBytes", \.port.receiveBufferBytes, "Size of a receive buffer."),
+        .number("receiveBuffersPerWorker", \.port.receiveBuffersPerWorker, "Receive buffers of each worker."),
+        .number(
+            "sendChunksPerWorker", \.port.sendChunksPerWorker,
+            "Memory for copied unsent bytes of each worker, in chunks of 16 KiB."),
+        .number(
+            "completionQueueEntries", \.port.completionQueueEntries, "Entries of each ring's completion queue."),
+        .number("mailboxEntries", \.port.mailboxEntries, "Posts that may wait for each worker."),
+        .time(
+            "lingerTimeout", \.port.lingerTimeout,
+            "How long a graceful close waits for a peer that acknowledges nothing."),
+        .size(
+            "sendLowWatermark", \.port.sendLowWatermark,
+            "Unsent bytes at which a connection that was held back goes on."),
+        .size("sendHighWatermark", \.port.sendHighWatermark, "Unsent bytes at which a connection is held back."),
+        .size("sendCap", \.port.sendCap, "Unsent bytes that a connection may never exceed."),
+        .flag(
+            "holdsBackReceive", \.port.holdsBackReceive,
+            "Whether receiving pauses at the high watermark."),
+        .word(
+            "overflowPolicy", \.port.overflowPolicy, [("close", .close), ("refuse", .refuse)],
+            "Whether a send over the cap ends its connection, or is refused."),
+        .size("unsentBytesPerWorker", \.port.unsentBytesPerWorker, "Unsent bytes of all connections of a worker."),
+        .time(
+            "idleTimeout", \.port.idleTimeout, none: "never",
+            "Ends a connection that neither received nor sent for this long."),
+        .time(
+            "receiveTimeout", \.port.receiveTimeout, none: "never",
+            "Ends a connection that received less than receiveProgressBytes in this time."),
+        .size("receiveProgressBytes", \.port.receiveProgressBytes, "See receiveTimeout."),
+        .time(
+            "sendTimeout", \.port.sendTimeout, none: "never",
+            "Ends a connection whose peer acknowledged nothing of what is on its way in this time."),
+        .number("timersPerWorker", \.port.timersPerWorker, "Timers that each worker can have armed."),
+        .number(
+            "connectionsPerAddress", \.port.connectionsPerAddress,
+            "Connections that one peer address may have; 0: no limit."),
+        .number(
+            "acceptsPerSecond", \.port.acceptsPerSecond, "Connections accepted per second; 0: no limit."),
+        .time(
+            "spinBeforeSleep", \.port.spinBeforeSleep,
+            "How long a worker that had work just now looks for more before it sleeps."),
+        .time("busyPoll", \.port.busyPoll, "How long a wait polls the network card's queues itself."),
+        .flag("lockdown", \.port.lockdown, "Restricts each ring to the operations that the library uses."),
+        .flag(
+            "deliversHalfClose", \.port.deliversHalfClose,
+            "Whether a peer's FIN is an event, and does not close."),
+        .flag(
+            "opensAfterFirstBytes", \.port.opensAfterFirstBytes,
+            "Whether a connection is announced with its first bytes only."),
+    ]
+}
+#endif

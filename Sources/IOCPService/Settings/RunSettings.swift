@@ -1,0 +1,25 @@
+#if Service
+import IOCP
+
+extension Setting {
+    /// How the service starts, stops and is watched.
+    static let running: [Setting] = [
+        .time("drain", \.drain, "How long connections may go on once the service is asked to stop."),
+        .time(
+            "stopDelay", \.stopDelay,
+            "How long it goes on accepting once it is asked to stop, and says that it is not ready."),
+        .optional("health", .address, \.health, "none", "Where /livez and /readyz are answered by HTTP."),
+        .time("stallLimit", \.stallLimit, "How long a handler may run before its worker counts as stalled."),
+        .time("metricsInterval", \.metricsInterval, none: "never", "How often the counters go to swift-metrics."),
+    ]
+
+    /// Every setting there is.
+    static let all: [Setting] = {
+        #if TLS
+        listen + tls + running + port
+        #else
+        listen + running + port
+        #endif
+    }()
+}
+#endif

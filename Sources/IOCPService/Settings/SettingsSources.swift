@@ -1,0 +1,107 @@
+#if Service
+public import Configuration
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The sources that a service is set by: its arguments, then the environment, then a JSON file that `--iocp-file` or
+/// `IOCP_FILE` names. The first that has a setting decides.
+///
+/// ```swift
+/// let sources = try await SettingsSources()
+/// let settings = try sources.settings()
+/// let greeting = sources.reader.string(forKey: "greeting", default: "hello")  // --greeting, GREETING, {"greeting": ...}
+/// ```
+/// A name that begins as a setting's does and is none is refused: `--iocp-wokers 4` would otherwise change nothing, silently.
+public struct SettingsSources: Sendable {
+    /// Reads from all of them, the application's own settings, too.
+    public let reader: ConfigReader
+    private let scope: String
+
+    /// - Parameters:
+    ///   - scope: what all names of settings begin with.
+    ///   - arguments: of the program, with its name first.
+    /// - Throws: a file that cannot be read, or names that are no setting's.
+    public init(
+        scope: String = "iocp", arguments: [String] = CommandLine.arguments,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) async throws(SettingsError) {
+        self.scope = scope
+        let secrets = Setting.all.filter(\.isSecret)
+        let given = CommandLineArgumentsProvider(
+            arguments: arguments, secretsSpecifier: .specific(Set(secrets.map { $0.argument(scope: scope) })))
+        let around = EnvironmentVariablesProvider(
+            environmentVariables: environment,
+            secretsSpecifier: .specific(Set(secrets.map { $0.variable(scope: scope) })))
+        var providers: [any ConfigProvider] = [given, around]
+        var problems =
+            Self.unknown(
+                arguments.filter { $0.hasPrefix("--\(scope)-") }.map { String($0.prefix { $0 != "=" }) },
+                among: Setting.all.map { $0.argument(scope: scope) } + ["--\(scope)-file"])
+            + Self.unknown(
+                environment.keys.filter { $0.hasPrefix("\(scope.uppercased())_") },
+                among: Setting.all.map { $0.variable(scope: scope) } + ["\(scope.uppercased())_FILE"])
+        if let path = ConfigReader(providers: providers).string(forKey: ConfigKey([scope, "file"])) {
+            do {
+                let bytes = try Data(contentsOf: URL(filePath: path))
+                problems += Self.unknown(
+                    try JSONDecoder().decode(Paths.self, from: bytes).texts.filter { $0.hasPrefix(scope + ".") },
+                    among: Setting.all.map { "\(scope).\($0.key)" }, in: " in \(path)")
+                providers.append(try await FileProvider<JSONSnapshot>(filePath: .init(path)))
+            } catch {
+                problems.append("\(path) cannot be read as settings: \(error)")
+            }
+        }
+        guard problems.isEmpty else { throw SettingsError(problems) }
+        reader = ConfigReader(providers: providers)
+    }
+
+    /// - Throws: as ``ServiceSettings/init(_:scope:)``.
+    public func settings() throws(SettingsError) -> ServiceSettings {
+        try ServiceSettings(reader, scope: scope)
+    }
+
+    /// Every setting with its names, what it may be, and what it means: for `--help`.
+    public static func help(scope: String = "iocp") -> String {
+        let file = """
+              --\(scope)-file, \(scope.uppercased())_FILE
+                  A JSON file with settings: {"\(scope)": {"workers": 4, "listen": {"addresses": ["0.0.0.0:4666"]}}}
+            """
+        let settings = Setting.all.map { setting in
+            """
+              \(setting.argument(scope: scope)), \(setting.variable(scope: scope))
+                  \(setting.summary)
+                  \(setting.bounds) (\(setting.initial))
+            """
+        }
+        return ([file] + settings).joined(separator: "\n")
+    }
+
+    private static func unknown(_ names: [String], among known: [String], in place: String = "") -> [String] {
+        Set(names).subtracting(known).sorted().map { "\($0)\(place) is no setting: docs/SERVICE.md lists them" }
+    }
+}
+
+/// The paths of everything in a JSON object: "iocp.listen.addresses".
+private struct Paths: Decodable {
+    private(set) var texts: [String] = []
+
+    private struct Key: CodingKey {
+        let stringValue: String
+        let intValue: Int? = nil
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    init(from decoder: any Decoder) throws {
+        guard let object = try? decoder.container(keyedBy: Key.self) else { return }
+        for key in object.allKeys {
+            let below = try object.decode(Paths.self, forKey: key).texts
+            texts += below.isEmpty ? [key.stringValue] : below.map { "\(key.stringValue).\($0)" }
+        }
+    }
+}
+#endif
