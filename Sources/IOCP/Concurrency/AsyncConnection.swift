@@ -1,5 +1,11 @@
 import CIOCP
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// One connection, as an async body sees it: what arrives is awaited, and a send waits for a peer that does not keep up.
 ///
 /// ```swift
@@ -25,7 +31,7 @@ import CIOCP
 /// other reason: a body that goes on after ETIMEDOUT does not go round on a closed connection.
 ///
 /// **Stop.** When the port stops, bytes that arrived are still handed out, and then ``next(within:)`` returns nil as if the peer
-/// had finished; ``isStopping`` tells. With ``readsPastStop`` it goes on handing out what arrives. The connection stays open
+/// had finished; ``isStopping`` tells. With ``readsPastStop`` it goes on handing out what arrives for a while. The connection stays open
 /// until its body has ended, or until the drain is over. One that the body connected itself goes on as before, until it is
 /// closed or the drain is over.
 ///
@@ -35,21 +41,23 @@ public final class AsyncConnection: ConnectionContext {
     /// Read and written on the worker's thread alone, each time in one step, so no two accesses overlap: the dynamic check of
     /// that was a tenth of a body's own instructions.
     @exclusivity(unchecked) private var input = AsyncInput()
-    /// Whether reading goes on while the port stops (false at first). For a body whose peer must not lose a request that is on
-    /// its way: it answers the next one, says in the answer that it is the last (`Connection: close`, for example), and
-    /// returns. A peer that asks nothing more is waited for until the drain is over; give the wait a limit then.
+    /// How long reading goes on once the port stops; zero at first. For a body whose peer must not lose a request that is on its
+    /// way: it answers the next one, says in the answer that it is the last (`Connection: close`, for example), and returns. A
+    /// peer that asks nothing more is waited for as long, and at most until the drain is over.
     ///
     /// ```swift
-    /// connection.readsPastStop = true
+    /// connection.readsPastStop = .seconds(1)
     /// while let request = try await connection.line() {
     ///     let isLast = connection.isStopping
     ///     try await connection.send("\(request) was heard\(isLast ? ", good-bye" : "")\n")
     ///     if isLast { return }
     /// }
     /// ```
-    public var readsPastStop = false
+    public var readsPastStop = Duration.zero
     /// How long each await that is not given a limit of its own may last; nil for ever.
     public var timeout: Duration?
+    /// When every await is to end, whatever its limit: see ``withDeadline(after:_:)``.
+    private var deadline = Await.Until.never
     private let bodies: WorkerBodies
     private let executor: WorkerExecutor
     private var reading: Await?
@@ -60,6 +68,8 @@ public final class AsyncConnection: ConnectionContext {
     var isReturnable = false
     /// And is given it back when the body returns.
     var isHandedBack = false
+    /// Whether the worker's table keeps it: from the start of its body until it has closed.
+    var isKept = false
 
     override init(_ worker: Worker, token: iocp_token, key: UInt64, listener: UInt16) {
         executor = worker.executor
@@ -71,10 +81,23 @@ public final class AsyncConnection: ConnectionContext {
         self.init(worker, token: context.token, key: context.key, listener: context.listenerName)
     }
 
+    /// One that a body serves goes on whatever thread: it has closed by then. One that a body connected is closed by this.
     deinit {
+        if unsafe iocp_worker_refusal(raw) == -EPERM {
+            if token != 0 { AwaitMisuse.droppedElsewhere() }
+            return sendHome()
+        }
         dropHeld()
         bodies.forget(self, token)
         closeIfOpen()
+    }
+
+    /// In Swift 6 the compiler keeps a connection on its worker's thread. In Swift 5 a task that a body makes may carry it to
+    /// another one, without a word.
+    @inline(__always)
+    func requireThread(_ operation: IOCPError.Operation) throws(IOCPError) {
+        let refusal = unsafe iocp_worker_refusal(raw)
+        if refusal == -EPERM { throw IOCPError(result: refusal, operation) }
     }
 
     /// Whether the port stops, or the worker leaves it: then the end of the input is not the peer's.
@@ -108,8 +131,9 @@ public final class AsyncConnection: ConnectionContext {
 
     @inline(__always)
     nonisolated(nonsending) func nextLent(within limit: Duration?) async throws(IOCPError) -> LentBytes? {
+        try requireThread(.receive)
         if let lent = takeHeld() { return lent }
-        if limit == nil, timeout == nil, case .open = unsafe input.end, body.isCurrent {
+        if limit == nil, timeout == nil, deadline == .never, case .open = unsafe input.end, body.isCurrent {
             guard !isReading else { AwaitMisuse.twice(.receive) }
             if Task.isCancelled { throw .taskCancelled(.receive) }
             await unsafe withUnsafeContinuation { unsafe input.read(with: $0) }
@@ -120,6 +144,7 @@ public final class AsyncConnection: ConnectionContext {
 
     /// The same for any task, and with a limit.
     nonisolated(nonsending) func waitForLent(_ until: Await.Until) async throws(IOCPError) -> LentBytes? {
+        try requireThread(.receive)
         while true {
             if let lent = takeHeld() { return lent }
             switch unsafe input.end {
@@ -130,7 +155,8 @@ public final class AsyncConnection: ConnectionContext {
             guard !isReading else { AwaitMisuse.twice(.receive) }
             let reading = reading ?? Await(.receive, executor, home)
             self.reading = reading
-            try await reading.wait(until: until)
+            try reading.begin(until: until)
+            try await reading.ended()
         }
     }
 
@@ -173,6 +199,28 @@ public final class AsyncConnection: ConnectionContext {
         _ = unsafe iocp_receive_pause(raw, token)
     }
 
+    /// Gives back what is left from another thread.
+    private func sendHome() {
+        var left: [LentBytes] = []
+        while let lent = unsafe input.take() { left.append(lent) }
+        if left.isEmpty { return }
+        let leases = unsafe LeftLeases(all: left, worker: raw, home: home)
+        Task(executorPreference: executor) { leases.giveBack() }
+    }
+
+    /// On its way to the worker's thread.
+    @safe
+    private struct LeftLeases: @unchecked Sendable {
+        let all: [LentBytes]
+        let worker: OpaquePointer
+        /// Keeps what `worker` points to.
+        let home: WorkerHome
+
+        func giveBack() {
+            for lent in all { _ = unsafe ReceivedBytes(lent, worker: worker) }
+        }
+    }
+
     private func dropHeld() {
         while let lent = takeHeld() { drop(lent) }
     }
@@ -191,10 +239,12 @@ public final class AsyncConnection: ConnectionContext {
 
     /// Waits until the unsent bytes have fallen to the low watermark, if they are above the high one.
     nonisolated(nonsending) func waitWhilePressed(_ until: Await.Until) async throws(IOCPError) {
+        try requireThread(.send)
         while isPressed {
             let writing = writing ?? Await(.send, executor, home)
             self.writing = writing
-            try await writing.wait(until: until)
+            try writing.begin(until: until)
+            try await writing.ended()
         }
     }
 
@@ -284,8 +334,27 @@ public final class AsyncConnection: ConnectionContext {
 
     func run(as task: Task<Void, Never>) { body.task = task }
 
-    /// When an await that begins now is to end: by the limit that it was given, or the connection's.
+    /// Ends all awaits of `body` on this connection when the time from now is over, however many there are: a whole request, or
+    /// a login, and not each of its pieces. Within another deadline the earlier one counts.
+    ///
+    /// ```swift
+    /// let name = try await connection.withDeadline(after: .seconds(10)) {
+    ///     try await connection.send("name? ")
+    ///     return try await connection.line()
+    /// }
+    /// ```
+    /// - Throws: what `body` throws; its awaits throw ETIMEDOUT.
+    public nonisolated(nonsending) func withDeadline<Value, Failure: Error>(
+        after limit: Duration, _ body: nonisolated(nonsending) () async throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let outer = deadline
+        deadline = min(outer, Await.Until(after: limit))
+        defer { deadline = outer }
+        return try await body()
+    }
+
+    /// When an await that begins now is to end: by the limit that it was given, or the connection's; and by the deadline.
     func until(_ limit: Duration?) -> Await.Until {
-        (limit ?? timeout).map { Await.Until(after: $0) } ?? .never
+        min((limit ?? timeout).map { Await.Until(after: $0) } ?? .never, deadline)
     }
 }

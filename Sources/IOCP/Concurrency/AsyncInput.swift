@@ -44,8 +44,15 @@ struct AsyncInput {
         front = lent
     }
 
+    /// At once where something has come since the body looked.
     @inline(__always)
-    mutating func read(with continuation: UnsafeContinuation<Void, Never>) { unsafe reader = continuation }
+    mutating func read(with continuation: UnsafeContinuation<Void, Never>) {
+        if case .open = end, front == nil, queue.isEmpty {
+            unsafe reader = continuation
+        } else {
+            unsafe continuation.resume()
+        }
+    }
 
     /// Wakes the body. Returns whether it waited here.
     @inline(__always)

@@ -54,17 +54,24 @@ final class Await: @unchecked Sendable {
         self.home = home
     }
 
-    /// Waits for ``end(_:)``.
-    /// - Throws: what ended it, ECANCELED when the task was cancelled, ETIMEDOUT.
-    /// - Parameter isolation: of the caller, and named in the closure below: without that it would run on a thread of the pool,
-    ///   if the task does not prefer the worker's.
-    func wait(until deadline: Until, isolation: isolated (any Actor)? = #isolation) async throws(IOCPError) {
+    /// Begins to wait for ``end(_:)``, which may come from here on. To be called in one step with the look that found nothing,
+    /// and followed by ``ended(isolation:)``: what that awaits may be another job of the worker's, and what arrives before
+    /// it must not be missed.
+    /// - Throws: ECANCELED when the task was cancelled already, or why there is no timer.
+    func begin(until deadline: Until) throws(IOCPError) {
         if isWaiting { AwaitMisuse.twice(operation) }
         if Task.isCancelled { throw .taskCancelled(operation) }
         if deadline != .never { try arm(deadline) }
         self.deadline = deadline
         isWaiting = true
         round += 1
+    }
+
+    /// Waits for ``end(_:)`` of what was begun.
+    /// - Throws: what ended it, ECANCELED when the task was cancelled, ETIMEDOUT.
+    /// - Parameter isolation: of the caller, and named in the closure below: without that it would run on a thread of the pool,
+    ///   if the task does not prefer the worker's.
+    func ended(isolation: isolated (any Actor)? = #isolation) async throws(IOCPError) {
         let round = round
         await withTaskCancellationHandler {
             await unsafe withUnsafeContinuation(isolation: isolation) { continuation in
@@ -129,6 +136,10 @@ final class Await: @unchecked Sendable {
 enum AwaitMisuse {
     static func twice(_ operation: IOCPError.Operation) -> Never {
         fatalError("two tasks await the same of one connection (\(operation)): one at a time can")
+    }
+
+    static func droppedElsewhere() -> Never {
+        fatalError("the last reference of a connection that a body made went on another thread than its worker's")
     }
 }
 

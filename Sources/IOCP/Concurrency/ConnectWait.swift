@@ -17,7 +17,8 @@ final class ConnectWait {
                 self.result = nil
                 return try result.get()
             }
-            try await place.wait(until: .never)
+            try place.begin(until: .never)
+            try await place.ended()
         }
     }
 

@@ -11,7 +11,10 @@ final class Flushes {
     nonisolated(nonsending) func wait(until deadline: Await.Until) async throws(IOCPError) {
         asked += 1
         let own = asked
-        while ended < own { try await place.wait(until: deadline) }
+        while ended < own {
+            try place.begin(until: deadline)
+            try await place.ended()
+        }
     }
 
     func answered(_ error: IOCPError?) {

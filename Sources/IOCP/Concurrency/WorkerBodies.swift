@@ -12,7 +12,8 @@ import Musl
 final class WorkerBodies {
     private let raw: OpaquePointer
     private let actor: WorkerActor
-    /// By slot; made with the first body. A connection takes itself out, so none is kept alive here.
+    /// By slot; made with the first body. Those that bodies connected are not kept alive here: they close when their last
+    /// reference goes, and take themselves out.
     private var table: UnsafeMutablePointer<Unmanaged<AsyncConnection>?>?
     private let capacity: Int
     /// Tasks that have not ended.
@@ -45,6 +46,7 @@ final class WorkerBodies {
     /// Starts the task of a connection.
     func start(_ connection: AsyncConnection, _ body: @escaping ConnectionBody) {
         know(connection)
+        keep(connection)
         running += 1
         nonisolated(unsafe) let bodies = self
         nonisolated(unsafe) let connection = connection
@@ -77,12 +79,34 @@ final class WorkerBodies {
         unsafe table[connection.connection.slot] = .passUnretained(connection)
     }
 
+    /// Until it has closed or is handed back: so its last reference may go on any thread.
+    private func keep(_ connection: AsyncConnection) {
+        unsafe _ = Unmanaged.passRetained(connection)
+        connection.isKept = true
+    }
+
+    private func unkeep(_ connection: AsyncConnection) {
+        guard connection.isKept else { return }
+        connection.isKept = false
+        unsafe Unmanaged.passUnretained(connection).release()
+    }
+
+    /// The worker ends, and the connections that are left without an event.
+    func end() {
+        guard unsafe table != nil else { return }
+        for slot in 0..<capacity {
+            if let connection = self[slot] { unkeep(connection) }
+            unsafe table?[slot] = nil
+        }
+    }
+
     /// A connection goes, or is the handler's again.
     func forget(_ connection: AsyncConnection, _ token: iocp_token) {
         guard token != 0, let table = unsafe table else { return }
         let slot = Int(iocp_token_slot(token))
         if let known = unsafe table[slot], unsafe known.toOpaque() == Unmanaged.passUnretained(connection).toOpaque() {
             unsafe table[slot] = nil
+            unkeep(connection)
         }
     }
 
@@ -118,7 +142,10 @@ final class WorkerBodies {
         case .sent(let error): return connection?.sent(completion.key, error) ?? false
         case .closed(let reason):
             unsafe table?[slot] = nil
-            connection?.closed(reason)
+            if let connection {
+                connection.closed(reason)
+                unkeep(connection)
+            }
             return false
         default: return false
         }
@@ -129,11 +156,24 @@ final class WorkerBodies {
     /// the connections that they made themselves, which go on.
     @usableFromInline
     func stopping() {
-        guard unsafe table != nil else { return }
-        for slot in 0..<capacity {
-            guard let connection = self[slot], connection.body.task != nil, !connection.readsPastStop else { continue }
-            connection.finishInput()
+        endInputs(within: .zero)
+        // Timers of the worker end with its stop. Nothing is held for these, which may be late.
+        for late in Set(served.map(\.readsPastStop)) where late > .zero {
+            Task.detached { [weak actor] in
+                try await Task.sleep(for: late)
+                await actor?.endInputs(within: late)
+            }
         }
+    }
+
+    /// Of the bodies that read no longer than this past the stop.
+    func endInputs(within late: Duration) {
+        for connection in served where connection.readsPastStop <= late { connection.finishInput() }
+    }
+
+    /// The connections whose bodies have not ended, without those that bodies connected.
+    private var served: [AsyncConnection] {
+        unsafe table == nil ? [] : (0..<capacity).compactMap { self[$0] }.filter { $0.body.task != nil }
     }
 
     // MARK: - Ends
@@ -163,6 +203,10 @@ final class WorkerBodies {
             if iocp_monotonic_ns() > until { break }
         }
     }
+}
+
+extension WorkerActor {
+    fileprivate func endInputs(within late: Duration) { place.home.worker?.bodies.endInputs(within: late) }
 }
 
 extension AsyncConnection {

@@ -48,6 +48,7 @@ public final class Worker {
     /// CPUs back. For a graceful end, ``leave(drainingFor:)`` first. Traps on another thread than the worker's.
     deinit {
         executor.end()
+        bodies.end()
         port.knownActors.end(index)
         if isAttached { unsafe iocp_worker_close(raw) }
         topics.leaveAll()

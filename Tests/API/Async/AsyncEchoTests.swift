@@ -32,6 +32,26 @@ extension RealSockets.Async {
             }
         }
 
+        /// A task beside the body awaits by a second job: what came between the two used to wake nobody.
+        @Test("no wake-up is lost where more is to do than a turn takes", arguments: testedDrivers)
+        func crowds(driver: Driver) async throws {
+            try await withBodies(driver, { $0.workers = 1 }) { worker, connection in
+                let other = Task {
+                    _ = worker
+                    while let bytes = try await connection.next() { try await connection.send(bytes) }
+                }
+                try await other.value
+            } use: { _, port, _ in
+                try await onThreads(1) { _ in
+                    let peers = try (0..<600).map { _ in try Peer.connect(port: port) }
+                    for round in 0..<20 {
+                        for peer in peers { try peer.send([UInt8(round)]) }
+                        for peer in peers { try #require(peer.receive(1) == [UInt8(round)]) }
+                    }
+                }
+            }
+        }
+
         @Test("a port of few, small buffers starves nobody and loses nothing", arguments: testedDrivers)
         func fewBuffers(driver: Driver) async throws {
             try await withBodies(
