@@ -1,9 +1,10 @@
 import random
 import re
+import signal
 import socket
 import subprocess
 
-from harness import Case, Hostile, ending, is_silent, read_exactly, read_to_end, read_until
+from harness import Case, Hostile, ending, is_silent, read_exactly, read_to_end, read_until, wait_until
 
 HELLO = b"Hello, world!\n"
 
@@ -160,3 +161,30 @@ class Web(Hostile, Case):
     def test_a_client_that_does_not_read_ends_and_nobody_else(self):
         self.send_without_reading(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" * 1_000, times=3_000, seconds=1)
         self.check_health()
+
+    # MARK: The stop
+
+    def test_stop_answers_what_is_on_its_way(self):
+        server = self.start(self.service)
+        peers = [self.connect(server) for _ in range(20)]
+        for peer in peers:
+            self.assertEqual(self.ask(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", peer)[0], 200)
+        peers[0].sendall(b"GET /hello HTTP/1.1\r\nHo")
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(server.port))
+        peers[0].sendall(b"st: a\r\n\r\n")
+        status, fields, body = self.response(peers[0])
+        self.assertEqual((status, fields["connection"], body), (200, "close", HELLO))
+        for peer in peers[1:10]:
+            status, fields, body = self.ask(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", peer)
+            self.assertEqual((status, fields["connection"], body), (200, "close", HELLO))
+        # The others ask nothing more, and hold it no longer than the drain.
+        self.assertEqual(server.process.wait(10), 0)
+
+
+def is_refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return False
+    except ConnectionRefusedError:
+        return True

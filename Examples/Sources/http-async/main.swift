@@ -31,8 +31,9 @@ struct Client {
             while let request = try await nextRequest() {
                 let isRead = request.method == "GET" || request.method == "HEAD"
                 let page = Page.known[request.path].map { isRead ? $0 : .notAllowed } ?? Page("404 Not Found")
-                try await reply(page, keepsAlive: request.keepsAlive, withBody: request.method != "HEAD")
-                guard request.keepsAlive else { return }
+                let keepsAlive = request.keepsAlive && !connection.isStopping
+                try await reply(page, keepsAlive: keepsAlive, withBody: request.method != "HEAD")
+                guard keepsAlive else { return }
                 try await connection.skip(request.length ?? 0)
             }
         } catch let refusal as Refusal {
@@ -76,6 +77,7 @@ let arguments = Arguments()
 var configuration = arguments.configuration
 configuration.idleTimeout = .seconds(60)
 serve(arguments, configuration) { _, connection in
+    connection.readsPastStop = .seconds(1)  // a request that is on its way has its answer, which says that it is the last
     var client = Client(connection: connection)
     try await client.serve()
 }

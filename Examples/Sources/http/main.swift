@@ -2,7 +2,7 @@ import IOCP
 import Launch
 
 /// HTTP/1.1 with a few fixed pages. No page needs the body of a request: it is skipped, and refused without a length.
-struct WebServer: ConnectionHandler {
+struct WebServer: ConnectionHandler, Handles.Stopping {
     struct Client {
         var lines = FrameBuffer(Lines(.carriageReturnLineFeed, maximumByteCount: 8_192))
         var request = Request()
@@ -20,6 +20,7 @@ struct WebServer: ConnectionHandler {
     }
 
     let worker: Worker
+    var isStopping = false
     var date: [UInt8] = [], dateEnds = Duration.zero
     var message: [UInt8] = []  // kept, so that a response allocates nothing
     let notAllowed = Page("405 Method Not Allowed", fields: "Allow: GET, HEAD\r\n")
@@ -63,7 +64,13 @@ struct WebServer: ConnectionHandler {
         client.state.bodyByteCount = request.length ?? 0
         let isRead = request.method == "GET" || request.method == "HEAD"
         let page = pages[request.path].map { isRead ? $0 : notAllowed } ?? Page("404 Not Found")
-        try reply(page, to: client, keepsAlive: request.keepsAlive, withBody: request.method != "HEAD")
+        try reply(page, to: client, keepsAlive: request.keepsAlive && !isStopping, withBody: request.method != "HEAD")
+    }
+
+    /// A request that is on its way has its answer, which says that it is the last.
+    mutating func stopping(_ connections: borrowing ConnectionPool<Client>, on worker: Worker) throws(IOCPError) {
+        isStopping = true
+        connections.forEach { client in try? client.setOutlastsStop(true) }
     }
 
     /// Throws if too much is unsent, which ends the connection: the client does not read.

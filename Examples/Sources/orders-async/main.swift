@@ -6,7 +6,7 @@ await runService("orders-async") { settings, errors in
     try IOCPServer(
         settings.port, onError: errors.record,
         body: identified { worker, connection in
-            connection.readsPastStop = true
+            connection.readsPastStop = .seconds(5)
             while var order = try await connection.readExactly(Order.byteCount) {
                 // When the service stops, the next order is the last.
                 let isLast = connection.isStopping

@@ -9,12 +9,11 @@ struct Relay: Sendable {
     func serve(_ client: AsyncConnection, on worker: isolated WorkerActor) async throws {
         // What the client sends meanwhile is kept, and received no more once that is much.
         let server = try await worker.connect(to: upstream, timeout: .seconds(10))
-        let back = Task {
-            _ = worker  // isolated to it, as the body is
+        try await worker.concurrently {
+            try await pass(client, to: server)
+        } and: {
             try await pass(server, to: client)
         }
-        try await pass(client, to: server)
-        try await back.value
     }
 
     /// One direction, with its own end.

@@ -2,14 +2,19 @@ import CIOCP
 
 /// The actor of a worker: code that is isolated to it runs on the worker's thread, which the compiler checks.
 ///
-/// A body of a connection is given it (``ConnectionBody``). A task that is made in a body and names the actor is isolated to
-/// it, too, so that it may use the body's connection beside the body itself:
+/// A body of a connection is given it (``ConnectionBody``). To do two things at a time in a body there is
+/// ``concurrently(_:and:)``. A task that is made in a body and names the actor is isolated to it, too, so that it may use the
+/// body's connection; nobody waits for it, and nothing cancels it:
 ///
 /// ```swift
-/// let pump = Task {
+/// let ticker = Task {
 ///     _ = worker
-///     while let bytes = try await upstream.next() { try await client.send(bytes) }
+///     while true {
+///         try await Task.sleep(for: .seconds(1))
+///         try await connection.send("tick\n")
+///     }
 /// }
+/// defer { ticker.cancel() }
 /// ```
 ///
 /// To run code on a worker from elsewhere, keep its actor and call ``run(_:)``.
@@ -36,6 +41,9 @@ public actor WorkerActor {
         guard let worker = place.home.worker else { ContextMisuse.workerAfterItsRelease() }
         return worker
     }
+
+    /// When the latest wait ended, on the monotonic clock: see ``Worker/now``.
+    public var now: Duration { worker.now }
 
     /// Runs a closure on the worker's thread, between two batches.
     public func run<Value: Sendable, Failure: Error>(

@@ -31,6 +31,18 @@ extension Connecting {
     }
 }
 
+extension Connecting {
+    /// The same, with an address.
+    public func withConnection<Value: Sendable>(
+        to address: SocketAddress, from source: SocketAddress? = nil, timeout: Duration? = nil,
+        security: ConnectionSecurity? = nil, onWorker worker: Int = 0,
+        _ body: @Sendable (_ worker: isolated WorkerActor, _ connection: AsyncConnection) async throws -> Value
+    ) async throws -> Value {
+        try await withConnection(
+            to: .tcp(address), from: source.map(Endpoint.tcp), timeout: timeout, security: security, onWorker: worker, body)
+    }
+}
+
 extension WorkerActor {
     fileprivate func use<Value: Sendable>(
         _ body: @Sendable (isolated WorkerActor, AsyncConnection) async throws -> Value,

@@ -20,6 +20,32 @@ extension IOCPServer where Handler == BodyHandler {
         try self.init(configuration.forBodies) { _ in BodyHandler(onError: onError, body: body) }
     }
 
+    /// The same, with a state for each worker, which the bodies of its connections share without a lock: a cache, an account, a
+    /// table of sessions.
+    ///
+    /// ```swift
+    /// let server = try IOCPServer(state: { _ in Visits() }) { worker, visits, connection in
+    ///     visits.count += 1
+    ///     try await connection.send("you are visitor \(visits.count) of worker \(worker.worker.index)\n")
+    /// }
+    /// ```
+    /// - Parameter state: makes one for each worker, called on that worker's thread. It stays there.
+    public convenience init<State: AnyObject>(
+        _ configuration: PortConfiguration = PortConfiguration(),
+        state: @escaping @Sendable (Worker) throws(IOCPError) -> State,
+        onError: (@Sendable (IOCPError) -> Void)? = nil,
+        body:
+            @escaping @Sendable (_ worker: isolated WorkerActor, _ state: State, _ connection: AsyncConnection)
+            async throws -> Void
+    ) throws(IOCPError) {
+        try self.init(configuration.forBodies) { worker throws(IOCPError) in
+            nonisolated(unsafe) let state = try state(worker)  // its bodies run on this thread alone
+            return BodyHandler(onError: onError) { worker, connection in
+                try await unsafe body(worker, state, connection)
+            }
+        }
+    }
+
     /// Serves until the task is cancelled, then stops.
     ///
     /// ```swift

@@ -19,15 +19,45 @@ private let notEmpty: ConnectionBody = { worker, connection in
 
 private func relay(to port: Int) -> ConnectionBody {
     { worker, client in
-        let upstream = try await worker.connect(host: "127.0.0.1", port: port)
-        let pump = Task {
-            _ = worker
-            while let bytes = try await upstream.next() { try await client.send(bytes) }
+        let server = try await worker.connect(host: "127.0.0.1", port: port)
+        try await worker.concurrently {
+            while let bytes = try await client.next() { try await server.send(bytes) }
+            try server.finishSending()
+        } and: {
+            while let bytes = try await server.next() { try await client.send(bytes) }
+            try client.finishSending()
         }
-        while let bytes = try await client.next() { try await upstream.send(bytes) }
-        try upstream.finishSending()
-        try await pump.value
     }
+}
+
+private let ticking: ConnectionBody = { worker, connection in
+    let ticker = Task {
+        _ = worker
+        while true {
+            try await Task.sleep(for: .seconds(1))
+            try await connection.send("tick\n")
+        }
+    }
+    defer { ticker.cancel() }
+    while try await connection.next() != nil {}
+}
+
+private let asking: ConnectionBody = { worker, connection in
+    let name = try await connection.withDeadline(after: .seconds(10)) {
+        try await connection.send("name? ")
+        return try await connection.line()
+    }
+    try await connection.send("hello, \(name ?? "nobody")\n")
+}
+
+final class Visits { var count = 0 }
+
+private func counting() throws -> IOCPServer<BodyHandler> {
+    let server = try IOCPServer(state: { _ in Visits() }) { worker, visits, connection in
+        visits.count += 1
+        try await connection.send("you are visitor \(visits.count) of worker \(worker.worker.index)\n")
+    }
+    return server
 }
 
 private func ask(_ client: some Connecting, _ port: Int) async throws -> String? {
@@ -61,7 +91,7 @@ private let totalling: ConnectionBody = { worker, connection in
 }
 
 private let lastWords: ConnectionBody = { worker, connection in
-    connection.readsPastStop = true
+    connection.readsPastStop = .seconds(1)
     while let request = try await connection.line() {
         let isLast = connection.isStopping
         try await connection.send("\(request) was heard\(isLast ? ", good-bye" : "")\n")
@@ -95,6 +125,17 @@ extension RealSockets.Async {
                     try await onThreads(1) { _ in try echo(100_000, chunk: 5_000, port: port, seed: 1) }
                 }
             }
+            try await withBodies(driver, body: asking) { _, port, _ in
+                let peer = try Peer.connect(port: port)
+                try peer.send("Ada\n".utf8)
+                #expect(try peer.receive(100) == Array("name? hello, Ada\n".utf8))
+            }
+            let counting = try counting()
+            let visited = try counting.listen(host: "127.0.0.1", port: 0).port
+            var said: [String] = []
+            for _ in 0..<20 { said.append(String(decoding: try Peer.connect(port: visited).receive(100), as: UTF8.self)) }
+            #expect(said.allSatisfy { $0.hasPrefix("you are visitor ") } && Set(said).count == 20, "\(said)")
+            counting.stop()
             let server = try IOCPServer(oneWorker(driver)) { _ in Lineman() }
             let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port)
             try peer.send("a\nb\n".utf8)
@@ -115,14 +156,18 @@ extension RealSockets.Async {
             try idles.send("one\n".utf8)
             #expect(try asks.receive(14) == Array("one was heard\n".utf8))
             #expect(try idles.receive(14) == Array("one was heard\n".utf8))
-            server.stop(drainingFor: .milliseconds(800))
+            server.stop(drainingFor: .seconds(10))
             try await eventually("nobody listens") { Peer.isRefused(by: port) }
             try await Task.sleep(for: .milliseconds(100))
             try asks.send("two\n".utf8)
             #expect(try asks.receive(100) == Array("two was heard, good-bye\n".utf8))
-            // One that asks nothing is waited for until the drain is over.
-            #expect(idles.end() == .reset)
+            asks.finishSending()
+            // One that asks nothing is waited for as long as the body says.
+            let start = ContinuousClock.now
+            #expect(idles.end() == .finished)
+            idles.finishSending()
             try await server.wait()
+            #expect(ContinuousClock.now - start < .seconds(5))
         }
     }
 }

@@ -284,14 +284,13 @@ extension RealSockets.Async {
             } use: { _, upstreamPort, _ in
                 try await withBodies(driver) { worker, client in
                     let upstream = try await worker.connect(host: "localhost", port: upstreamPort, timeout: .seconds(5))
-                    let back = Task {
-                        _ = worker
+                    try await worker.concurrently {
+                        while let bytes = try await client.next() { try await upstream.send(bytes) }
+                        try upstream.finishSending()
+                    } and: {
                         while let bytes = try await upstream.next() { try await client.send(bytes) }
                         try client.finishSending()
                     }
-                    while let bytes = try await client.next() { try await upstream.send(bytes) }
-                    try upstream.finishSending()
-                    try await back.value
                 } use: { _, port, _ in
                     try await onThreads(4) { thread in
                         for size in [1, 5_000, 2 << 20] {

@@ -158,7 +158,7 @@ private struct Answering: ConnectionHandler, Handles.Stopping {
 
 extension GracefulStop {
     fileprivate static let body: ConnectionBody = { _, connection in
-        connection.readsPastStop = true
+        connection.readsPastStop = .seconds(5)
         while var answer = try await connection.readExactly(Message.requestBytes) {
             let isLast = connection.isStopping
             answer.append(isLast ? 1 : 0)
