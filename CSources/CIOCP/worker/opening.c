@@ -65,6 +65,18 @@ static void peer_ended(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_PEER_FINISHED);
 }
 
+/* What was opened within a block goes to whoever receives it, together with the block: from its start, where it is freed. */
+static void hand_on(uint8_t *block, iocp_layer_opened *found)
+{
+    if (found->owned || found->count_bytes == 0) {
+        free(block);
+        return;
+    }
+    memmove(block, found->bytes, found->count_bytes);
+    found->bytes = block;
+    found->owned = true;
+}
+
 /* Opens bytes of a receive buffer, or of a block that is the callee's then. */
 static void open_bytes(iocp_worker *worker, iocp_slot *slot, uint8_t *bytes, uint32_t count_bytes, uint16_t buffer)
 {
@@ -75,10 +87,8 @@ static void open_bytes(iocp_worker *worker, iocp_slot *slot, uint8_t *bytes, uin
                                      : -IOCP_LAYER_NO_ROOM;
     if (found.is_open && slot->layer == IOCP_LAYER_BEGINNING)
         opened(worker, slot, &found);
-    if (buffer == IOCP_LEASE_NONE && found.count_bytes > 0 && found.bytes == bytes)
-        found.owned = true; /* opened in place: the block goes along */
-    else if (buffer == IOCP_LEASE_NONE)
-        free(bytes);
+    if (buffer == IOCP_LEASE_NONE)
+        hand_on(bytes, &found);
     if (found.count_bytes > 0) {
         iocp_worker_announce(worker, slot);
         iocp_worker_emit_opened(worker, slot, buffer, &found);
