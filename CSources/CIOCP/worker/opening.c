@@ -154,22 +154,6 @@ static void take_turn(iocp_worker *worker, iocp_slot *slot)
         open_bytes(worker, slot, bytes, count_bytes, IOCP_LEASE_NONE);
 }
 
-void iocp_worker_layers_go_on(iocp_worker *worker)
-{
-    while (worker->turns.left > 0 && iocp_worker_layers_wait(worker) && iocp_worker_has_room(worker)) {
-        iocp_slot *slot = &worker->table.slots[worker->turns.head];
-        iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
-        terms->has_turn = false;
-        worker->turns.head = terms->next_turn;
-        if (worker->turns.head == IOCP_SLOT_NONE)
-            worker->turns.tail = IOCP_SLOT_NONE;
-        if (slot->state != IOCP_SLOT_OPEN || slot->layer != IOCP_LAYER_BEGINNING)
-            continue; /* it ended meanwhile, or its peer's FIN brought its turn */
-        worker->turns.left--;
-        take_turn(worker, slot);
-    }
-}
-
 void iocp_worker_layer_received(iocp_worker *worker, iocp_slot *slot, const iocp_event *event)
 {
     if (slot->layer == IOCP_LAYER_ENDED)
@@ -192,19 +176,38 @@ void iocp_worker_layer_received(iocp_worker *worker, iocp_slot *slot, const iocp
 
 bool iocp_worker_layer_finished(iocp_worker *worker, iocp_slot *slot)
 {
-    if (slot->layer == IOCP_LAYER_BEGINNING)
-        take_turn(worker, slot); /* nothing comes behind it */
     switch (slot->layer) {
     case IOCP_LAYER_NONE:
         return true;
     case IOCP_LAYER_ENDED:
         return false;
     case IOCP_LAYER_BEGINNING:
-        iocp_worker_layer_fail(worker, slot, IOCP_LAYER_UNBEGUN, false);
+        /* What came before it waits for its turn, which meets the FIN again. Opened at once, thousands of clients that
+         * send FIN behind their first bytes would take no turns. */
+        if (iocp_slot_terms_of(&worker->table, slot)->unread == NULL)
+            iocp_worker_layer_fail(worker, slot, IOCP_LAYER_UNBEGUN, false);
         return false;
     case IOCP_LAYER_OPEN:
         iocp_worker_layer_fail(worker, slot, IOCP_LAYER_CUT, false);
         return false;
     }
     return false;
+}
+
+void iocp_worker_layers_go_on(iocp_worker *worker)
+{
+    while (worker->turns.left > 0 && iocp_worker_layers_wait(worker) && iocp_worker_has_room(worker)) {
+        iocp_slot *slot = &worker->table.slots[worker->turns.head];
+        iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
+        terms->has_turn = false;
+        worker->turns.head = terms->next_turn;
+        if (worker->turns.head == IOCP_SLOT_NONE)
+            worker->turns.tail = IOCP_SLOT_NONE;
+        if (slot->state != IOCP_SLOT_OPEN || slot->layer != IOCP_LAYER_BEGINNING)
+            continue; /* it ended meanwhile */
+        worker->turns.left--;
+        take_turn(worker, slot);
+        if (slot->state == IOCP_SLOT_OPEN && slot->receive == IOCP_RECEIVE_FINISHED)
+            (void)iocp_worker_layer_finished(worker, slot);
+    }
 }

@@ -143,7 +143,9 @@ static void service_news(iocp_worker *worker, iocp_slot *slot)
         iocp_slot_clear(slot, IOCP_SLOT_DOUBTED);
         iocp_worker_deadline(worker, slot);
     }
-    const bool ended = slot->receive == IOCP_RECEIVE_FINISHED || slot->layer == IOCP_LAYER_ENDED;
+    /* A FIN behind bytes that a layer has still to open is met in their turn. */
+    const bool finished = slot->receive == IOCP_RECEIVE_FINISHED && slot->layer != IOCP_LAYER_BEGINNING;
+    const bool ended = finished || slot->layer == IOCP_LAYER_ENDED;
     if (slot->state == IOCP_SLOT_OPEN && ended && !worker->setup.config->half_close)
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_PEER, 0, false);
     iocp_worker_relieve_asked(worker, slot);
