@@ -12,7 +12,9 @@ static void relieve_pressed(iocp_worker *worker, iocp_slot *slot)
     if (iocp_slot_is_held_back(slot))
         iocp_worker_begin_receive_window(worker, slot);
     iocp_slot_clear(slot, IOCP_SLOT_PRESSED);
-    iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_WRITABLE);
+    /* What a layer writes before it is open may press, too, and is no news to an application that has no connection yet. */
+    if (slot->flags & IOCP_SLOT_ANNOUNCED)
+        iocp_worker_emit_of(worker, slot, IOCP_COMPLETION_WRITABLE);
     iocp_worker_touch(worker, slot);
 }
 
