@@ -104,7 +104,8 @@ int iocp_connect_layered(iocp_worker *worker, const iocp_endpoint *endpoint, con
 int iocp_connect_cancel(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot = iocp_worker_find_slot(worker, connection);
-    if (slot == NULL || (slot->state != IOCP_SLOT_CONNECTING && slot->connect != IOCP_CONNECT_LAYERING))
+    const bool layering = slot != NULL && slot->state == IOCP_SLOT_OPEN && slot->connect == IOCP_CONNECT_LAYERING;
+    if (slot == NULL || (slot->state != IOCP_SLOT_CONNECTING && !layering))
         return iocp_worker_is_foreign(worker) ? -EPERM : -ENOTCONN;
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, true);
     return 0;
