@@ -205,7 +205,7 @@ static void drop_connections(iocp_worker *worker)
         if (slot->address != 0)
             iocp_address_counts_release(worker->setup.addresses, slot->address);
         if (iocp_slot_is_connection(slot)) {
-            IOCP_STATS_ADD(worker->stats, closed, 1);
+            IOCP_STATS_ADD(worker->stats, closed, iocp_slot_never_opened(slot) ? 0 : 1);
             IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
         }
     }
