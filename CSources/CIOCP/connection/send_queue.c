@@ -134,15 +134,18 @@ uint32_t iocp_send_queue_tail_room_bytes(const iocp_send_pool *pool, const iocp_
     return IOCP_SEND_CHUNK_BYTES - end;
 }
 
+/* What a copy may have, in chunks. */
+static uint64_t room_bytes(const iocp_send_pool *pool, const iocp_send_queue *queue, bool own)
+{
+    if (!own)
+        return iocp_send_chunks_room_bytes(pool->chunks);
+    return (uint64_t)pool->chunks->free_count * IOCP_SEND_CHUNK_BYTES + iocp_send_queue_tail_room_bytes(pool, queue);
+}
+
 bool iocp_send_queue_has_room(const iocp_send_pool *pool, const iocp_send_queue *queue, uint32_t count_bytes, bool own)
 {
-    uint64_t room = (uint64_t)pool->chunks->free_count * IOCP_SEND_CHUNK_BYTES;
-    if (own)
-        room += iocp_send_queue_tail_room_bytes(pool, queue);
-    else
-        room = iocp_send_chunks_room_bytes(pool->chunks);
     const uint32_t nodes = count_bytes / IOCP_SEND_CHUNK_BYTES + 2;
-    return count_bytes <= room && nodes <= iocp_send_pool_nodes_left(pool) &&
+    return count_bytes <= room_bytes(pool, queue, own) && nodes <= iocp_send_pool_nodes_left(pool) &&
            count_bytes <= UINT32_MAX - queue->unsent_bytes;
 }
 
@@ -196,6 +199,31 @@ int iocp_send_queue_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uin
                          bool own)
 {
     if (!iocp_send_queue_has_room(pool, queue, count_bytes, own))
+        return -ENOBUFS;
+    append_copy(pool, queue, bytes, count_bytes, own);
+    return 0;
+}
+
+/* How many nodes a copy takes, exactly: has_room asks for two at least, so that a send of many copies would be refused
+ * half-way. */
+static uint32_t nodes_taken(const iocp_send_pool *pool, const iocp_send_queue *queue, uint32_t count_bytes, bool own)
+{
+    uint32_t nodes = 0;
+    uint64_t begun_bytes = iocp_send_queue_tail_room_bytes(pool, queue); /* of a chunk that is filled on */
+    if (begun_bytes == 0 && !own) {
+        begun_bytes = room_bytes(pool, queue, false) - (uint64_t)pool->chunks->free_count * IOCP_SEND_CHUNK_BYTES;
+        nodes = begun_bytes > 0;
+    }
+    if (count_bytes <= begun_bytes)
+        return nodes;
+    return nodes + (uint32_t)((count_bytes - begun_bytes + IOCP_SEND_CHUNK_BYTES - 1) / IOCP_SEND_CHUNK_BYTES);
+}
+
+int iocp_send_queue_copy_on(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
+                            bool own)
+{
+    if (count_bytes > room_bytes(pool, queue, own) || count_bytes > UINT32_MAX - queue->unsent_bytes ||
+        nodes_taken(pool, queue, count_bytes, own) > iocp_send_pool_nodes_left(pool))
         return -ENOBUFS;
     append_copy(pool, queue, bytes, count_bytes, own);
     return 0;

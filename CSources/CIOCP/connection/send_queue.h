@@ -102,6 +102,9 @@ bool iocp_send_queue_is_short(const iocp_send_pool *pool, const iocp_send_queue 
 /* Each returns 0, or -ENOBUFS with the queue unchanged. `own` asks for chunks of the connection's own. */
 int iocp_send_queue_copy(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
                          bool own);
+/* The same for a part of what was found to fit as a whole: refused only where it does not. */
+int iocp_send_queue_copy_on(iocp_send_pool *pool, iocp_send_queue *queue, const uint8_t *bytes, uint32_t count_bytes,
+                            bool own);
 /* The same for parts, whose sum is count_bytes: all of them, in order, or none. */
 int iocp_send_queue_copy_parts(iocp_send_pool *pool, iocp_send_queue *queue, const iocp_send_part *parts,
                                uint32_t part_count, uint32_t count_bytes, bool own);

@@ -81,8 +81,8 @@ typedef struct iocp_layer {
 } iocp_layer;
 
 /* Queues bytes of the layer's own, sealed already. -ENOBUFS without memory; -EAGAIN beyond 64 KiB over the
- * connection's cap: its peer does not read; -ENOTCONN when the connection closes. Thread: owner, within a function
- * of the kind. */
+ * connection's cap: its peer does not read; -ENOTCONN when the connection closes. Within `seal` neither of the first two
+ * comes for what the kind said that sealing may add. Thread: owner, within a function of the kind. */
 int iocp_layer_write(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes);
 
 /* The state of an open connection's layer, for what a kind can tell of it; NULL without one, for another kind's, for a stale

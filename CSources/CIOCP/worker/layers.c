@@ -72,11 +72,14 @@ int iocp_layer_write(iocp_worker *worker, iocp_token connection, const void *byt
     iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     if (slot == NULL || slot->state != IOCP_SLOT_OPEN || slot->finish != IOCP_FINISH_NONE)
         return -ENOTCONN;
-    if ((uint64_t)slot->queue.unsent_bytes + count_bytes > (uint64_t)iocp_worker_marks(worker, slot)->cap_bytes + OWN_BYTES_MAX)
+    /* A send that is being sealed has found its room, and may go over the cap by what sealing adds to it. */
+    if (!worker->sealing &&
+        (uint64_t)slot->queue.unsent_bytes + count_bytes > (uint64_t)iocp_worker_marks(worker, slot)->cap_bytes + OWN_BYTES_MAX)
         return -EAGAIN;
     /* Beside an open draft the current chunk is its writer's. */
     const bool own = (slot->flags & IOCP_SLOT_STALLED) || worker->pool.draft.open;
-    const int result = iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, own);
+    const int result = worker->sealing ? iocp_send_queue_copy_on(&worker->pool, &slot->queue, bytes, count_bytes, own)
+                                       : iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, own);
     if (result == 0)
         iocp_worker_count_queued(worker, slot, count_bytes);
     return result;

@@ -43,7 +43,10 @@ static int sealed(iocp_worker *worker, iocp_slot *slot, int result)
 int iocp_worker_seal(iocp_worker *worker, iocp_slot *slot, const iocp_send_part *parts, uint32_t part_count)
 {
     const iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
-    return sealed(worker, slot, terms->layer.kind->seal(terms->layer_state, parts, part_count));
+    worker->sealing = true;
+    const int result = terms->layer.kind->seal(terms->layer_state, parts, part_count);
+    worker->sealing = false;
+    return sealed(worker, slot, result);
 }
 
 int iocp_worker_seal_draft(iocp_worker *worker, iocp_slot *slot)

@@ -122,6 +122,7 @@ struct iocp_worker {
     uint64_t posts_due;         /* where the mailbox ended when the stop was seen */
     uint32_t shutdown_count;    /* shutdowns with the driver */
     bool spins;                 /* the last sleep or spin ended soon: look again before sleeping */
+    bool sealing;               /* a layer seals a send, for which there is room */
     bool starved_remain;        /* the latest flush had buffers for more of the starved, and no room */
     int32_t failure;            /* 0, or the -errno that the driver failed with: it is closed */
     iocp_stop stop;
