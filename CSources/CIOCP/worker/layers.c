@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../connection/send_pieces.h"
 #include "lookup.h"
+#include "reserve.h"
 #include "sent.h"
 
 void iocp_layer_retain(const iocp_layer *layer)
@@ -67,19 +69,37 @@ void iocp_worker_layer_end(iocp_worker *worker, iocp_slot *slot)
 /* What a layer may have unsent beyond a connection's cap: certificates, and answers to what a peer asks of it. */
 enum { OWN_BYTES_MAX = 64 * 1024 };
 
+/* What a layer says of itself takes no more of the reserve than a send may: its peer may ask for answers, and not read
+ * them. What does not need another chunk is always said. */
+static bool may_take(const iocp_worker *worker, const iocp_slot *slot, uint32_t count_bytes)
+{
+    return iocp_send_queue_tail_room_bytes(&worker->pool, &slot->queue) >= count_bytes ||
+           (iocp_worker_may_take_node(worker, slot, count_bytes) &&
+            iocp_worker_may_take_chunks(worker, slot, count_bytes, count_bytes));
+}
+
+/* 0, or why a layer may not write of itself. */
+static int refusal(const iocp_worker *worker, const iocp_slot *slot, uint32_t count_bytes)
+{
+    const uint64_t most_bytes = (uint64_t)iocp_worker_marks(worker, slot)->cap_bytes + OWN_BYTES_MAX;
+    if (slot->queue.unsent_bytes + (uint64_t)count_bytes > most_bytes)
+        return -EAGAIN;
+    return may_take(worker, slot, count_bytes) ? 0 : -ENOBUFS;
+}
+
 int iocp_layer_write(iocp_worker *worker, iocp_token connection, const void *bytes, uint32_t count_bytes)
 {
     iocp_slot *slot = iocp_worker_find_slot(worker, connection);
     if (slot == NULL || slot->state != IOCP_SLOT_OPEN || slot->finish != IOCP_FINISH_NONE)
         return -ENOTCONN;
     /* A send that is being sealed has found its room, and may go over the cap by what sealing adds to it. */
-    if (!worker->sealing &&
-        (uint64_t)slot->queue.unsent_bytes + count_bytes > (uint64_t)iocp_worker_marks(worker, slot)->cap_bytes + OWN_BYTES_MAX)
-        return -EAGAIN;
+    int result = worker->sealing ? 0 : refusal(worker, slot, count_bytes);
+    if (result < 0)
+        return result;
     /* Beside an open draft the current chunk is its writer's. */
     const bool own = (slot->flags & IOCP_SLOT_STALLED) || worker->pool.draft.open;
-    const int result = worker->sealing ? iocp_send_queue_copy_on(&worker->pool, &slot->queue, bytes, count_bytes, own)
-                                       : iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, own);
+    result = worker->sealing ? iocp_send_queue_copy_on(&worker->pool, &slot->queue, bytes, count_bytes, own)
+                             : iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, own);
     if (result == 0)
         iocp_worker_count_queued(worker, slot, count_bytes);
     return result;

@@ -5,6 +5,7 @@
 #include "../connection/send_draft.h"
 #include "life.h"
 #include "lookup.h"
+#include "reserve.h"
 #include "sealing.h"
 #include "sent.h"
 
@@ -17,25 +18,6 @@ static int refuse(iocp_worker *worker, iocp_slot *slot, int result)
     if (slot->queue.unsent_bytes > 0)
         iocp_slot_set(slot, IOCP_SLOT_PRESSED);
     return result;
-}
-
-/* Whether a send is one of a connection that keeps up, and so may use the reserve: a part of the worker's cap, chunks
- * and nodes that peers who do not read cannot take from those who do. */
-static bool keeps_up(const iocp_slot *slot, uint64_t count_bytes)
-{
-    return !(slot->flags & IOCP_SLOT_STALLED) && slot->queue.unsent_bytes + count_bytes <= IOCP_SEND_CHUNK_BYTES;
-}
-
-static bool may_take_node(const iocp_worker *worker, const iocp_slot *slot, uint64_t count_bytes)
-{
-    return iocp_send_pool_spares_node(&worker->pool) ||
-           (keeps_up(slot, count_bytes) && iocp_send_queue_is_short(&worker->pool, &slot->queue));
-}
-
-/* Of a send of count_bytes, whether more_bytes of it may be copied now. */
-static bool may_take_chunks(const iocp_worker *worker, const iocp_slot *slot, uint64_t count_bytes, uint32_t more_bytes)
-{
-    return keeps_up(slot, count_bytes) || iocp_send_pool_spares_chunks(&worker->pool, more_bytes);
 }
 
 /* Finds a connection that takes sends. */
@@ -60,7 +42,7 @@ static int check_caps(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes
         return refuse(worker, slot, count_bytes > cap_bytes ? -EMSGSIZE : -EAGAIN);
     }
     const uint64_t reserve_bytes =
-        keeps_up(slot, count_bytes) ? 0 : config->worker_unsent_bytes / IOCP_SEND_RESERVE_SHARE;
+        iocp_worker_keeps_up(slot, count_bytes) ? 0 : config->worker_unsent_bytes / IOCP_SEND_RESERVE_SHARE;
     if (worker->unsent_bytes + count_bytes > config->worker_unsent_bytes - reserve_bytes)
         return refuse(worker, slot, -ENOBUFS);
     return 0;
@@ -78,7 +60,7 @@ static int sendable_slot(iocp_worker *worker, iocp_token connection, uint64_t co
     if (count_bytes == 0)
         return 0;
     result = check_caps(worker, *found, count_bytes);
-    if (result == 0 && !may_take_node(worker, *found, count_bytes))
+    if (result == 0 && !iocp_worker_may_take_node(worker, *found, count_bytes))
         result = refuse(worker, *found, -ENOBUFS);
     return result;
 }
@@ -99,7 +81,7 @@ static int send_sealed(iocp_worker *worker, iocp_slot *slot, const iocp_send_par
                        uint32_t count_bytes)
 {
     const uint64_t sealed_bytes = iocp_worker_sealed_bytes(worker, slot, count_bytes);
-    if (!may_take_chunks(worker, slot, sealed_bytes, (uint32_t)sealed_bytes) ||
+    if (!iocp_worker_may_take_chunks(worker, slot, sealed_bytes, (uint32_t)sealed_bytes) ||
         !iocp_worker_seals(worker, slot, sealed_bytes))
         return refuse(worker, slot, -ENOBUFS);
     return iocp_worker_seal(worker, slot, parts, part_count);
@@ -120,7 +102,7 @@ static bool waits_for_room(const iocp_slot *slot)
 
 static int queue_copy(iocp_worker *worker, iocp_slot *slot, const uint8_t *bytes, uint32_t count_bytes)
 {
-    if (!may_take_chunks(worker, slot, count_bytes, count_bytes))
+    if (!iocp_worker_may_take_chunks(worker, slot, count_bytes, count_bytes))
         return -ENOBUFS;
     /* A connection behind a full socket keeps its bytes in chunks of its own. */
     return iocp_send_queue_copy(&worker->pool, &slot->queue, bytes, count_bytes, slot->flags & IOCP_SLOT_STALLED);
@@ -153,7 +135,7 @@ static uint32_t sum_bytes(const iocp_send_part *parts, uint32_t part_count)
 static int queue_parts(iocp_worker *worker, iocp_slot *slot, const iocp_send_part *parts, uint32_t part_count,
                        uint32_t count_bytes)
 {
-    if (!may_take_chunks(worker, slot, count_bytes, count_bytes))
+    if (!iocp_worker_may_take_chunks(worker, slot, count_bytes, count_bytes))
         return -ENOBUFS;
     return iocp_send_queue_copy_parts(&worker->pool, &slot->queue, parts, part_count, count_bytes,
                                       slot->flags & IOCP_SLOT_STALLED);
@@ -246,7 +228,7 @@ int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key)
     int result = sendable_slot(worker, connection, 0, &slot);
     if (result < 0)
         return result;
-    if (!may_take_node(worker, slot, 0))
+    if (!iocp_worker_may_take_node(worker, slot, 0))
         return refuse(worker, slot, -ENOBUFS);
     result = iocp_send_queue_mark(&worker->pool, &slot->queue, key);
     if (result < 0)
@@ -288,8 +270,8 @@ static int may_grow(iocp_worker *worker, size_t more_bytes, iocp_slot **slot)
     result = check_caps(worker, *slot, count_bytes);
     if (result < 0)
         return result;
-    if ((draft->queue.head == IOCP_NODE_NONE && !may_take_node(worker, *slot, count_bytes)) ||
-        !may_take_chunks(worker, *slot, count_bytes, (uint32_t)more_bytes))
+    if ((draft->queue.head == IOCP_NODE_NONE && !iocp_worker_may_take_node(worker, *slot, count_bytes)) ||
+        !iocp_worker_may_take_chunks(worker, *slot, count_bytes, (uint32_t)more_bytes))
         return refuse(worker, *slot, -ENOBUFS);
     return 0;
 }
@@ -359,7 +341,7 @@ static int seal_draft(iocp_worker *worker, iocp_slot *slot)
 {
     const uint32_t count_bytes = worker->pool.draft.queue.unsent_bytes;
     const uint64_t sealed_bytes = iocp_worker_sealed_bytes(worker, slot, count_bytes);
-    if (!may_take_chunks(worker, slot, sealed_bytes, (uint32_t)sealed_bytes) ||
+    if (!iocp_worker_may_take_chunks(worker, slot, sealed_bytes, (uint32_t)sealed_bytes) ||
         !iocp_worker_seals(worker, slot, sealed_bytes))
         return refuse(worker, slot, -ENOBUFS);
     return iocp_worker_seal_draft(worker, slot);

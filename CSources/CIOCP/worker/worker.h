@@ -23,7 +23,7 @@
  *   layers.c      the layer of a connection: it begins, writes, finishes and ends
  *   timers.c      user timers
  *   outbox.c      what is owed to the application
- *   sent.c        what a send counts for
+ *   sent.c        what a send counts for;  reserve.h  who may use the reserve of send memory
  *   stalled.c     the list of connections behind full sockets
  *   windows.c     when a connection's deadline is due
  *   mailbox.c     posts
