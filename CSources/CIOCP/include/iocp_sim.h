@@ -53,6 +53,14 @@ typedef struct iocp_sim_observer {
     void (*failed)(void *context, const char *operation, int error);
     /* Time passes inside a wait: other threads would run now, and may post. */
     void (*meanwhile)(void *context);
+    /* Who is at the other end of a client that was accepted at `port_be`, or of a connect (0). A peer would send
+     * *total_bytes of its stream. True: it speaks a protocol instead, in as many bytes as *total_bytes says then, and sends
+     * FIN behind them as *finishes says. */
+    bool (*met)(void *context, uint32_t stream, uint16_t port_be, uint64_t *total_bytes, bool *finishes);
+    /* Bytes [position, position + count) of what such a peer sends. */
+    void (*spoken)(void *context, uint32_t stream, uint64_t position, uint8_t *bytes, uint32_t count_bytes);
+    /* How much of it the peer may have sent by now: it may wait for an answer. */
+    uint64_t (*may_send)(void *context, uint32_t stream);
     /* One line of what happens. */
     void (*trace)(void *context, const char *line);
     /* Decides in place of the random sequence: a number below `bound`, which is at least 2. False leaves this choice

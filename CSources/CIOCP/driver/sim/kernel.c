@@ -34,6 +34,7 @@ uint32_t iocp_sim_socket_open(iocp_sim *sim, bool established)
         socket->error = 0;
         socket->stream = ++sim->stream_count;
         socket->connection = 0;
+        socket->port_be = 0;
         for (int kind = 0; kind < IOCP_SIM_KIND_COUNT; kind++)
             socket->operations[kind] = (iocp_sim_operation){0};
         iocp_sim_peer_new(sim, &socket->peer);
@@ -143,8 +144,8 @@ static void deliver(iocp_sim *sim, iocp_sim_socket *socket)
         count = 1 + iocp_sim_below(sim, count);
 
     const uint16_t buffer = buffers->ids[buffers->head];
-    iocp_sim_stream_copy(socket->stream, peer->delivered_bytes,
-                         iocp_receive_buffers_start(sim->config.buffers, buffer) + offset, count);
+    iocp_sim_peer_copy(sim, socket, peer->delivered_bytes,
+                       iocp_receive_buffers_start(sim->config.buffers, buffer) + offset, count);
     peer->delivered_bytes += count;
     buffers->filled_bytes += count;
     iocp_event event = {.result = (int32_t)count, .offset = offset, .buffer = buffer, .flags = IOCP_EVENT_BUFFER};
@@ -367,6 +368,7 @@ void iocp_sim_listener_progress(iocp_sim *sim, iocp_sim_listener *listener)
         return;
     }
     sim->sockets[handle].port_be = bound->port_be;
+    iocp_sim_peer_meet(sim, &sim->sockets[handle]);
     IOCP_SIM_SAY(sim, "    a client: handle %u, stream %u", handle, sim->sockets[handle].stream);
     const bool ends = !listener->many || iocp_sim_chance(sim, sim->weather.end_multishot) || overflows(sim);
     put_accepted(sim, listener, (int32_t)handle, !ends);

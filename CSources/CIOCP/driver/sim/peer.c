@@ -22,9 +22,43 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static void write_bytes(iocp_sim *sim, iocp_sim_peer *peer)
+/* --- a protocol of the test's ------------------------------------------------------------------------------- */
+
+void iocp_sim_peer_meet(iocp_sim *sim, iocp_sim_socket *socket)
 {
-    const uint64_t left = least(peer->total_bytes - peer->arrived_bytes,
+    iocp_sim_peer *peer = &socket->peer;
+    if (sim->observer.met == NULL)
+        return;
+    peer->speaks = sim->observer.met(sim->observer.context, socket->stream, socket->port_be, &peer->total_bytes,
+                                     &peer->finishes);
+    if (peer->speaks)
+        IOCP_SIM_SAY(sim, "    the peer of stream %u speaks, in %llu bytes%s", socket->stream,
+                     (unsigned long long)peer->total_bytes, peer->finishes ? " and FIN" : "");
+}
+
+uint64_t iocp_sim_peer_may_send(const iocp_sim *sim, const iocp_sim_socket *socket)
+{
+    const iocp_sim_peer *peer = &socket->peer;
+    if (!peer->speaks)
+        return peer->total_bytes;
+    return peer->finished ? peer->arrived_bytes : sim->observer.may_send(sim->observer.context, socket->stream);
+}
+
+void iocp_sim_peer_copy(const iocp_sim *sim, const iocp_sim_socket *socket, uint64_t position, uint8_t *bytes,
+                        uint32_t count_bytes)
+{
+    if (socket->peer.speaks)
+        sim->observer.spoken(sim->observer.context, socket->stream, position, bytes, count_bytes);
+    else
+        iocp_sim_stream_copy(socket->stream, position, bytes, count_bytes);
+}
+
+/* --- acting ------------------------------------------------------------------------------------------------- */
+
+static void write_bytes(iocp_sim *sim, iocp_sim_socket *socket)
+{
+    iocp_sim_peer *peer = &socket->peer;
+    const uint64_t left = least(iocp_sim_peer_may_send(sim, socket) - peer->arrived_bytes,
                                 RECEIVE_WINDOW_BYTES - (peer->arrived_bytes - peer->delivered_bytes));
     peer->arrived_bytes += sim->clear ? left : iocp_sim_magnitude(sim, (uint32_t)left);
 }
@@ -54,11 +88,13 @@ static void finish(iocp_sim *sim, iocp_sim_socket *socket)
 {
     iocp_sim_peer *peer = &socket->peer;
     const bool wants = peer->finishes || (socket->finish_sent && !peer->stalled && !peer->stubborn);
-    if (!wants || peer->finished || peer->arrived_bytes < peer->total_bytes)
+    /* One that still waits for an answer when FIN comes will not get it. */
+    const uint64_t all_bytes = socket->finish_sent ? iocp_sim_peer_may_send(sim, socket) : peer->total_bytes;
+    if (!wants || peer->finished || peer->arrived_bytes < all_bytes)
         return;
     peer->finished = true;
     IOCP_SIM_SAY(sim, "    the peer of stream %u finished after %llu bytes", socket->stream,
-                 (unsigned long long)peer->total_bytes);
+                 (unsigned long long)peer->arrived_bytes);
 }
 
 /* Nobody hears from it; the kernel gives up after a while, or has nothing in flight by which it would notice. */
@@ -95,6 +131,6 @@ void iocp_sim_peer_act(iocp_sim *sim, iocp_sim_socket *socket)
     }
     read_bytes(sim, socket);
     if (!peer->finished)
-        write_bytes(sim, peer);
+        write_bytes(sim, socket);
     finish(sim, socket);
 }

@@ -75,6 +75,7 @@ typedef struct iocp_sim_peer {
     bool silent;             /* vanished: does nothing any more, and nobody says so */
     bool missed;             /* if it vanishes, the kernel notices after a while */
     bool stubborn;           /* does not answer a FIN with its own */
+    bool speaks;             /* a protocol of the test's, in place of its stream */
 } iocp_sim_peer;
 
 typedef struct iocp_sim_socket {
@@ -284,6 +285,13 @@ void iocp_sim_break_all(iocp_sim *sim);
 /* peer.c */
 void iocp_sim_peer_new(iocp_sim *sim, iocp_sim_peer *peer);
 void iocp_sim_peer_act(iocp_sim *sim, iocp_sim_socket *socket);
+/* The socket has its place in the world, so its peer may turn out to speak a protocol. */
+void iocp_sim_peer_meet(iocp_sim *sim, iocp_sim_socket *socket);
+/* Bytes of its own that it sends in all, unless it gets another answer than it has by now. */
+uint64_t iocp_sim_peer_may_send(const iocp_sim *sim, const iocp_sim_socket *socket);
+/* What it sends at a place. */
+void iocp_sim_peer_copy(const iocp_sim *sim, const iocp_sim_socket *socket, uint64_t position, uint8_t *bytes,
+                        uint32_t count_bytes);
 
 /* complete.c */
 int iocp_sim_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns);

@@ -85,6 +85,7 @@ int iocp_sim_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *e
     if (opened == UINT32_MAX)
         return iocp_sim_fail(sim, "call", -ENFILE);
     IOCP_SIM_SAY(sim, "  connect %u.%llu, handle %u", iocp_token_slot(token), (unsigned long long)iocp_token_generation(token), opened);
+    iocp_sim_peer_meet(sim, &sim->sockets[opened]);
     check_name(sim, &sim->sockets[opened], token);
     begin(sim, &sim->sockets[opened].operations[IOCP_SIM_CONNECT], token);
     sim->sockets[opened].unanswered = iocp_sim_chance(sim, sim->weather.unanswered);

@@ -149,12 +149,12 @@ void iocp_sim_dam(iocp_sim *sim, iocp_token reader)
 }
 
 /* Nothing is on its way, in either direction. */
-static bool socket_settled(const iocp_sim_socket *socket)
+static bool socket_settled(const iocp_sim *sim, const iocp_sim_socket *socket)
 {
     const iocp_sim_peer *peer = &socket->peer;
     if (socket->broken || socket->operations[IOCP_SIM_CLOSE].stage != IOCP_SIM_IDLE)
         return true;
-    return socket->established && peer->delivered_bytes == peer->total_bytes &&
+    return socket->established && peer->delivered_bytes == iocp_sim_peer_may_send(sim, socket) &&
            (!peer->finished || peer->finish_seen) && socket->operations[IOCP_SIM_SEND].stage == IOCP_SIM_IDLE &&
            socket->inbound.head == socket->inbound.tail && socket->outbound.head == socket->outbound.tail;
 }
@@ -163,7 +163,7 @@ bool iocp_sim_settled(const iocp_sim *sim, iocp_token *connection)
 {
     for (uint32_t i = 0; i < sim->config.handle_count; i++) {
         const iocp_sim_socket *socket = &sim->sockets[i];
-        if (!socket->open || socket_settled(socket))
+        if (!socket->open || socket_settled(sim, socket))
             continue;
         *connection = socket->connection;
         return false;
