@@ -125,9 +125,71 @@ draft-fill-mark-stays|connection/send_draft.c|s/    if \(node->piece == IOCP_PIE
 draft-loses-rest|connection/send_draft.c|s/pool->nodes\[queue->tail\]\.next = draft->queue\.head;/;/|a draft behind other sends is lost
 draft-merges-strangers|connection/send_draft.c|s/ \|\| tail->owner\.chunk != first->owner\.chunk \|\| end != first->start/ || tail->owner.chunk != first->owner.chunk/|a draft takes the place of others' bytes in its chunk
 draft-spare-leaks|connection/send_draft.c|s/    if \(pool->draft\.room == IOCP_ROOM_SPARE\)\n[^\n]*\n//|a chunk that was taken for room never comes back
-draft-takes-reserve|worker/sends.c|s/ \|\|\n        !may_take_chunks\(worker, \*slot, count_bytes, \(uint32_t\)more_bytes\)\)/)/|drafts of peers that do not read take the reserve
+draft-takes-reserve|worker/sends.c|s/ \|\|\n        !iocp_worker_may_take_chunks\(worker, \*slot, count_bytes, \(uint32_t\)more_bytes\)\)/)/|drafts of peers that do not read take the reserve
 draft-cap-ignored|worker/sends.c|s/    result = check_caps\(worker, \*slot, draft->queue\.unsent_bytes\);/    result = 0;/|a draft goes over a cap that was lowered meanwhile
 owner-after-close|worker/worker.c|s/atomic_store_explicit\(&worker->owner, IOCP_OWNER_NONE, memory_order_relaxed\);/;/|a closed worker works on
+layer-opened-early|worker/listeners.c|s/slot->layer == IOCP_LAYER_NONE && !worker/!worker/|OPENED comes before the handshake ends
+layer-connect-opened-early|worker/events.c|s/if \(slot->layer != IOCP_LAYER_NONE\)\n        iocp_worker_layer_connected\(worker, slot\);\n    else/if (slot->layer != IOCP_LAYER_NONE)\n        iocp_worker_layer_connected(worker, slot);/|a connect opens before its layer
+layer-never-opened|worker/opening.c|s/else if \(!worker->setup\.config->deliver_after_first_bytes\)\n        iocp_worker_announce\(worker, slot\);/else\n        ;/|a layer opens, and nobody is told
+layer-passed-by|worker/events.c|s/    if \(slot->layer != IOCP_LAYER_NONE\) \{\n        iocp_worker_layer_received/    if (slot->layer == IOCP_LAYER_BEGINNING) {\n        iocp_worker_layer_received/|bytes are handed out sealed once the layer is open
+layer-begins-twice|worker/layers.c|s/if \(terms->layer_state == NULL\)\n        terms/terms/|a layer begins anew with each receive
+layer-never-ends|worker/layers.c|s/    if \(terms->layer_state != NULL\)\n        terms->layer\.kind->end\(terms->layer_state\);\n//|the state of a layer is never given back
+layer-ends-twice|worker/layers.c|s/(        terms->layer\.kind->end\(terms->layer_state\);)/{\n\1\n\1\n        }/|a layer ends twice
+layer-kept-at-close|worker/worker.c|s/        iocp_worker_layer_end\(worker, slot\);\n//|a worker that closes keeps the layers of its connections
+layer-context-kept|worker/layers.c|s/    iocp_layer_release\(&terms->layer\);\n//|a layer's context is never released
+layer-context-unheld|worker/layers.c|s/    iocp_layer_retain\(layer\);\n    terms/    terms/|a connection does not hold its layer's context
+layer-place-keeps-context|worker/listener_sockets.c|s/    iocp_layer_release\(&listener->options\.layer\);\n//|a listener's place keeps the context of the last one
+layer-finish-unsaid|worker/life.c|s/        iocp_worker_layer_finish\(worker, slot\);\n//|a graceful close is not said in the layer
+layer-fin-unsaid|worker/requests.c|s/    iocp_worker_layer_finish\(worker, slot\);\n//|FIN is not said in the layer
+layer-finishes-again|worker/layers.c|s/slot->layer >= IOCP_LAYER_OPEN && slot->finish == IOCP_FINISH_NONE/slot->layer == IOCP_LAYER_OPEN/|a layer whose peer has finished does not say that it finishes
+layer-cut-is-fin|worker/opening.c|s/    case IOCP_LAYER_OPEN:\n        iocp_worker_layer_fail\(worker, slot, IOCP_LAYER_CUT, false\);\n        return false;/    case IOCP_LAYER_OPEN:\n        return true;/|a layer that was cut looks like a peer that finished
+layer-end-unheard|worker/opening.c|s/    else if \(found\.has_ended\)\n        peer_ended\(worker, slot\);\n//|the end that a peer says in the layer is not heard
+layer-end-half-close|worker/opening.c|s/    if \(!worker->setup\.config->half_close\)\n        return;\n    iocp_worker_announce/    iocp_worker_announce/|PEER_FINISHED comes without half-close
+layer-opens-behind-end|worker/opening.c|s/    if \(slot->layer == IOCP_LAYER_ENDED\)\n        return;\n//|a layer is to open bytes behind its end
+layer-failure-ignored|worker/opening.c|s/    if \(result < 0\)\n        iocp_worker_layer_fail\(worker, slot, \(iocp_layer_failure\)-result, false\);\n    else if/    if/|a layer that failed goes on
+layer-failure-mistaken|worker/opening.c|s/IOCP_CLOSE_LAYER, -\(int32_t\)failure, abort/IOCP_CLOSE_LAYER, -IOCP_LAYER_BROKEN, abort/|every failure of a layer is told as the same
+layer-failure-resets|worker/opening.c|s/(layer_fail\(worker, slot, \(iocp_layer_failure\)-result), false/\1, true/|a layer that failed cannot tell its peer why
+layer-bytes-before-failure-lost|worker/opening.c|s/if \(found\.count_bytes > 0\) \{/if (found.count_bytes > 0 \&\& result == 0) {/|what was opened before a wrong record is lost
+layer-unlimited|worker/windows.c|s/return timeout_ns > 0 \? slot->opened_ns \+ timeout_ns : UINT64_MAX;/return UINT64_MAX;/|a layer that never opens has no end
+layer-limit-early|worker/windows.c|s/slot->opened_ns \+ timeout_ns : UINT64_MAX/slot->opened_ns + timeout_ns \/ 2 : UINT64_MAX/|a layer is given up before its time
+layer-limit-when-open|worker/windows.c|s/    if \(slot->layer != IOCP_LAYER_BEGINNING\)\n        return UINT64_MAX;\n//|a layer that is open is given up
+layer-turns-ignored|worker/opening.c|s/        worker->turns\.left--;\n    open_bytes/        ;\n    open_bytes/|any number of handshakes take a step in one turn
+layer-turns-at-fin|worker/opening.c|s/(    case IOCP_LAYER_BEGINNING:\n)([^;]*;\n        return false;)/\1        take_turn(worker, slot);\n        if (slot->layer != IOCP_LAYER_BEGINNING)\n            return iocp_worker_layer_finished(worker, slot);\n\2/|FIN takes turns that are none
+layer-turn-forgets-fin|worker/opening.c|s/        if \(slot->state == IOCP_SLOT_OPEN && slot->receive == IOCP_RECEIVE_FINISHED\)\n[^\n]*\n//|a FIN that waited for a turn is forgotten
+layer-fin-overtakes|worker/service.c|s/slot->receive == IOCP_RECEIVE_FINISHED && slot->layer != IOCP_LAYER_BEGINNING;/slot->receive == IOCP_RECEIVE_FINISHED;/|a FIN closes before what came with it was opened
+layer-turn-overtaken|worker/opening.c|s/ \|\| terms->unread != NULL;/;/|bytes overtake those that wait for their turn
+layer-turn-sleeps|worker/loop.c|s/ \|\|\n        iocp_worker_layers_wait\(worker\)\)/)/|a wait sleeps while handshakes wait for their turn
+layer-turn-lost|worker/opening.c|s/worker->table\.terms\[worker->turns\.tail\]\.next_turn = index;/;/|who waits behind another never has a turn
+layer-unread-unbounded|worker/opening.c|s/    if \(count_bytes > IOCP_LAYER_UNREAD_BYTES_MAX - terms->unread_bytes\)\n        return false;\n//|any number of bytes waits for a turn
+layer-unread-lost|worker/opening.c|s/memcpy\(grown \+ terms->unread_bytes, bytes/memcpy(grown, bytes/|of what waits for a turn only the latest is kept
+layer-block-leaks|worker/opening.c|s/    if \(found->owned \|\| found->count_bytes == 0\) \{\n        free\(block\);\n/    if (found->owned || found->count_bytes == 0) {\n/|what waited for a turn is not given back
+layer-block-mid|worker/opening.c|s/    memmove\(block, found->bytes, found->count_bytes\);\n    found->bytes = block;\n//|a block is handed out from its middle
+layer-block-as-lease|worker/outbox.c|s/opened->owned \? \(uint16_t\)IOCP_LEASE_NONE : buffer/buffer/|a block of a layer's is handed out as a lease
+layer-lease-missing|worker/outbox.c|s/    if \(!opened->owned\)\n        iocp_receive_buffers_lease\(&worker->buffers, buffer\);\n//|bytes that were opened in place are not leased
+layer-send-clear|worker/sends.c|s/    if \(slot->layer != IOCP_LAYER_NONE\)\n        return send_one_sealed\(worker, slot, bytes, count\);\n//|a copy leaves in the clear
+layer-parts-clear|worker/sends.c|s/    if \(slot->layer != IOCP_LAYER_NONE\)\n        return send_sealed\(worker, slot, parts[^\n]*\n//|a send in parts leaves in the clear
+layer-shared-clear|worker/sends.c|s/    if \(slot->layer != IOCP_LAYER_NONE\)\n        return send_one_sealed\(worker, slot, iocp_shared[^\n]*\n//|shared bytes leave in the clear
+layer-draft-clear|worker/sends.c|s/if \(result == 0 && slot->layer != IOCP_LAYER_NONE\) \{/if (result == 0 \&\& slot->layer == IOCP_LAYER_ENDED) {/|a draft leaves in the clear
+layer-lease-clear|worker/sends.c|s/if \(slot->layer != IOCP_LAYER_NONE && count_bytes > 0\) \{/if (slot->layer == IOCP_LAYER_ENDED \&\& count_bytes > 0) {/|a lease leaves in the clear
+layer-lease-kept|worker/sends.c|s/        if \(sealed == 0\)\n            iocp_receive_buffers_return\(&worker->buffers, lease\);\n//|a lease that was sealed never comes back
+layer-overhead-unasked|worker/sealing.c|s/return count_bytes \+ \(count_bytes[^;]*;/return count_bytes;/|the room for what sealing adds is not asked for
+layer-own-record-unasked|worker/sealing.c|s/record_bytes\(worker, slot\) \+ 2\)/record_bytes(worker, slot) + 1)/|no room is asked for what a layer says of itself
+layer-cap-when-sealing|worker/layers.c|s/worker->sealing \? 0 : refusal/refusal/|sealing an accepted send meets a limit
+layer-nodes-when-sealing|worker/layers.c|s/worker->sealing \? iocp_send_queue_copy_on\(&worker->pool, &slot->queue, bytes, count_bytes, own\)\n *:/false ? 0 :/|sealing an accepted send runs out of nodes
+layer-writes-unbounded|worker/layers.c|s/        return -EAGAIN;\n/        ;\n/|a layer answers a peer that does not read without end
+layer-takes-reserve|worker/layers.c|s/return may_take\(worker, slot, count_bytes\) \? 0 : -ENOBUFS;/return 0;/|answers to peers that do not read take the reserve
+layer-seal-failure-ignored|worker/sealing.c|s/    iocp_worker_layer_fail\(worker, slot, \(iocp_layer_failure\)-result, true\);\n//|a layer that failed to seal goes on
+layer-sends-before-open|worker/lookup.h|s/ && slot->layer != IOCP_LAYER_BEGINNING \?/ ?/|a connection can be asked before its layer is open
+layer-writable-early|worker/pressure.c|s/    if \(slot->flags & IOCP_SLOT_ANNOUNCED\)\n        iocp/    iocp/|WRITABLE comes before OPENED
+layer-cancelled-again|worker/requests.c|s/slot->state == IOCP_SLOT_OPEN && slot->connect == IOCP_CONNECT_LAYERING/slot->connect == IOCP_CONNECT_LAYERING/|a connect is given up after its end
+layer-closed-uncounted|worker/life.c|s/closed, iocp_slot_never_opened\(slot\) \? 0 : 1\)/closed, 1)/|a connect that failed in its layer counts as closed
+layer-handshakes-uncounted|worker/opening.c|s/    IOCP_STATS_ADD\(worker->stats, handshakes, 1\);\n//|handshakes are not counted
+layer-resumed-uncounted|worker/opening.c|s/if \(found->is_resumed\)/if (found->is_old)/|resumed handshakes are mistaken
+layer-failed-uncounted|worker/layers.c|s/    if \(slot->layer == IOCP_LAYER_BEGINNING\)\n        IOCP_STATS[^\n]*\n//|handshakes that the transport ended are not counted
+layer-refused-uncounted|worker/opening.c|s/failure >= IOCP_LAYER_PEER_REFUSED && failure < IOCP_LAYER_REFUSED/failure >= IOCP_LAYER_REFUSED/|refusals are counted as the peer's
+layer-cut-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats, cut_layers, 1\);\n//|layers that were cut are not counted
+layer-broken-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats, broken_layers, 1\);\n//|layers that broke are not counted
+layer-late-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats, timed_out_handshakes, 1\);/        ;/|handshakes that were late are not counted
 TABLE
 )
 

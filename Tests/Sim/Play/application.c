@@ -85,6 +85,20 @@ static void give_up(application *application, ledger_life *life)
     }
 }
 
+static int begin_connect(application *application, const iocp_address *address, uint64_t timeout_ns, uint64_t key,
+                         iocp_token *token)
+{
+    layers *layers = &application->ledger->layers;
+    layers->connecting = layers_choose(layers, true);
+    if (layers->connecting == NULL)
+        return iocp_connect_within(application->worker, address, NULL, timeout_ns, key, token);
+    const iocp_endpoint endpoint = iocp_endpoint_tcp(address);
+    const iocp_layer layer = layer_of(layers->connecting);
+    const int result = iocp_connect_layered(application->worker, &endpoint, NULL, &layer, timeout_ns, key, token);
+    layers->connecting = NULL;
+    return result;
+}
+
 static void connect_one(application *application)
 {
     const iocp_address address = {.bytes = {127, 0, 0, 1}};
@@ -93,7 +107,7 @@ static void connect_one(application *application)
     const uint64_t timeout_ns = limited ? (1 + (uint64_t)random_magnitude(&application->random, 2000)) * 1000000 : 0;
     const uint64_t due_ns = limited ? iocp_sim_now_ns(application->ledger->sim) + timeout_ns : 0;
     iocp_token token = 0;
-    if (iocp_connect_within(application->worker, &address, NULL, timeout_ns, key, &token) < 0)
+    if (begin_connect(application, &address, timeout_ns, key, &token) < 0)
         return;
     ledger_life *life = ledger_life_of(application->ledger, token);
     application->ledger->connect_count++;
@@ -185,6 +199,25 @@ static void try_stale(application *application)
     LEDGER_REQUIRE(ledger, result == -ENOTCONN, "G4", "a name of a connection that ended was accepted", token);
 }
 
+/* A connection whose layer is not open is nobody's yet, whoever knows its name. */
+static void try_unopened(application *application)
+{
+    ledger *ledger = application->ledger;
+    iocp_worker *worker = application->worker;
+    const uint32_t index = random_below(&ledger->layers.random, ledger->config->connections_per_worker);
+    const ledger_life *life = &ledger->lives[index];
+    if (life->layer.context == NULL || life->opened || life->over ||
+        (life->layer.state != NULL && life->layer.state->is_open))
+        return;
+    const bool refused = iocp_send(worker, life->token, "x", 1) == -ENOTCONN &&
+                         iocp_send_notify(worker, life->token, 1) == -ENOTCONN &&
+                         iocp_draft_open(worker, life->token) == -ENOTCONN &&
+                         iocp_finish_sending(worker, life->token) == -ENOTCONN &&
+                         iocp_receive_pause(worker, life->token) == -ENOTCONN &&
+                         !iocp_connection_is_open(worker, life->token);
+    LEDGER_REQUIRE(ledger, refused, "G4", "a connection could be used before its layer was open", life->token);
+}
+
 static void use_timer(application *application)
 {
     ledger *ledger = application->ledger;
@@ -238,11 +271,16 @@ void application_post(application *application)
 static void return_one(application *application, uint32_t index)
 {
     const ledger_lease lease = ledger_lease_take(application->ledger, index);
-    iocp_lease_return(application->worker, lease.id);
+    if (lease.id == IOCP_LEASE_NONE)
+        iocp_bytes_free(lease.bytes);
+    else
+        iocp_lease_return(application->worker, lease.id);
 }
 
 static void act_once(application *application)
 {
+    if (application->ledger->layers.played)
+        try_unopened(application);
     sim_random *random = &application->random;
     const application_habits *habits = &application->habits;
     ledger *ledger = application->ledger;
@@ -421,7 +459,10 @@ void application_give_up_unlimited(application *application)
 {
     for (uint32_t i = 0; i < application->ledger->config->connections_per_worker; i++) {
         ledger_life *life = &application->ledger->lives[i];
-        if (life->connecting && !life->over && life->connect_due_ns == 0)
+        /* The limit is the transport's: a layer has one of its own. */
+        const layer_context *layer = life->layer.context;
+        const bool limited = life->connect_due_ns > 0 && (layer == NULL || layer->begin_timeout_ns > 0);
+        if (life->connecting && !life->over && !limited)
             give_up(application, life);
     }
 }

@@ -117,6 +117,10 @@ static inline uint32_t application_next_stream(application *application)
     return ++application->next_stream | UINT32_C(1) << 31;
 }
 
+/* How many bytes are unsent before a send. */
+uint64_t application_unsent(const application *application, ledger_life *life);
+/* As many of so many bytes as are at most `most` once its layer has sealed them. */
+uint32_t application_fitting(const ledger_life *life, uint32_t count_bytes, uint32_t most);
 /* What any send may answer. */
 void application_check_answer(application *application, ledger_life *life, int result);
 /* A send of so many bytes was taken whole or not at all; `before` it so many were unsent. */

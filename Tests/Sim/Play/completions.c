@@ -37,6 +37,7 @@ static void opened(ledger *ledger, const iocp_completion *completion)
     LEDGER_REQUIRE(ledger, !life->given_up, "G1", "a connect opened that was given up", completion->connection);
     check_key(ledger, life, completion);
     ledger_check_origin(ledger, completion, life->connecting);
+    ledger_layer_check_opened(ledger, life);
     life->opened = true;
     life->connecting = false;
     life->opened_ns = iocp_worker_now_ns(ledger->worker);
@@ -47,6 +48,7 @@ static void opened(ledger *ledger, const iocp_completion *completion)
     life->marks = (iocp_send_marks){.low_bytes = ledger->config->send_low_bytes,
                                     .high_bytes = ledger->config->send_high_bytes,
                                     .cap_bytes = ledger->config->send_cap_bytes};
+    life->pressed = life->layer.context != NULL && iocp_connection_is_pressed(ledger->worker, life->token);
 }
 
 static void connect_failed(ledger *ledger, const iocp_completion *completion)
@@ -56,11 +58,21 @@ static void connect_failed(ledger *ledger, const iocp_completion *completion)
                    completion->connection);
     check_key(ledger, life, completion);
     LEDGER_REQUIRE(ledger, completion->result < 0, "G1", "CONNECT_FAILED without an error", life->token);
+    /* With a layer its transport may fail so, too, once it is there. */
     LEDGER_REQUIRE(ledger,
-                   completion->result != -ETIMEDOUT || (life->connect_due_ns > 0 && iocp_worker_now_ns(ledger->worker) >=
-                                                                                       life->connect_due_ns),
+                   completion->result != -ETIMEDOUT || (life->layer.context != NULL && life->broken) ||
+                       (life->connect_due_ns > 0 && iocp_worker_now_ns(ledger->worker) >= life->connect_due_ns),
                    "G1", "a connect timed out before its time", life->token);
+    if (life->layer.context != NULL) {
+        const bool by_layer = ledger_layer_check_reason(ledger, life, completion);
+        LEDGER_REQUIRE(ledger, by_layer || completion->result > -IOCP_LAYER_PEER_REFUSED, "G1",
+                       "CONNECT_FAILED with a failure that is not its layer's", life->token);
+        LEDGER_REQUIRE(ledger,
+                       completion->result != -ECANCELED || life->layer.state == NULL || ledger_may_lose(ledger, life), "G1",
+                       "a connect was given up by nobody", life->token);
+    }
     life->connecting = false;
+    ledger_layer_check_over(ledger, life);
     ledger_life_ends(ledger, life);
 }
 
@@ -75,6 +87,7 @@ static void received(ledger *ledger, const iocp_completion *completion)
     const uint32_t count = (uint32_t)completion->result;
     LEDGER_REQUIRE(ledger, iocp_sim_stream_matches(life->stream, life->received_bytes, completion->bytes, count), "G2",
                    "other bytes were received than sent", life->token);
+    ledger_layer_check_received(ledger, life, completion);
     LEDGER_REQUIRE(ledger, ledger->lease_count < LEDGER_LEASES_MAX, "G6", "more leases than buffers", life->token);
     ledger->leases[ledger->lease_count++] = (ledger_lease){.bytes = completion->bytes,
                                                            .position = life->received_bytes,
@@ -90,6 +103,7 @@ static void peer_finished(ledger *ledger, const iocp_completion *completion)
     check_key(ledger, life, completion);
     LEDGER_REQUIRE(ledger, ledger->config->half_close, "G3", "PEER_FINISHED without half-close", life->token);
     LEDGER_REQUIRE(ledger, !life->peer_finished, "G1", "PEER_FINISHED twice", life->token);
+    ledger_layer_check_peer_finished(ledger, life);
     life->peer_finished = true;
 }
 
@@ -164,7 +178,7 @@ static void check_question(const ledger *ledger, const ledger_life *life, const 
                    "G7", "a peer that acknowledged some bytes was given up", life->token);
 }
 
-static void check_reason(const ledger *ledger, const ledger_life *life, const iocp_completion *completion)
+static void check_reason(ledger *ledger, const ledger_life *life, const iocp_completion *completion)
 {
     const iocp_port_config *config = ledger->config;
     bool justified = false;
@@ -177,6 +191,7 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
     case IOCP_CLOSE_PEER:
         justified = !config->half_close;
         abort_justified = abort_is_justified(ledger, life);
+        ledger_layer_check_peer_finished(ledger, life);
         break;
     case IOCP_CLOSE_STOPPED:
         justified = ledger->said_stopping && !life->ended_early &&
@@ -188,7 +203,10 @@ static void check_reason(const ledger *ledger, const ledger_life *life, const io
         justified = (life->broken || ledger->failure != 0) && completion->result < 0;
         break;
     case IOCP_CLOSE_LAYER:
-        break; /* no layer is played */
+        justified = ledger_layer_check_reason(ledger, life, completion);
+        abort_justified =
+            abort_is_justified(ledger, life) || (life->layer.state != NULL && life->layer.state->broke_sealing);
+        break;
     case IOCP_CLOSE_ABORTED:
         justified = life->aborted;
         break;
@@ -226,6 +244,7 @@ static void closed(ledger *ledger, const iocp_completion *completion)
     LEDGER_REQUIRE(ledger, life->notice_count == 0, "G1", "CLOSED before UNSENT_FELL", life->token);
     LEDGER_REQUIRE(ledger, life->ending > IOCP_SIM_FIN || ledger->failure != 0, "G7", "CLOSED before the socket was closed", life->token);
     check_reason(ledger, life, completion);
+    ledger_layer_check_over(ledger, life);
     ledger_life_ends(ledger, life);
     ledger->closed_count++;
 }

@@ -25,9 +25,9 @@ ledger_life *application_choose_reader(application *application)
 }
 
 /* As a copy or in place: less than a chunk. */
-static void send_whole(application *application, ledger_life *life, uint32_t count)
+static void send_whole(application *application, ledger_life *life, uint32_t count, bool copies)
 {
-    if (random_one_in(&application->random, 2))
+    if (random_one_in(&application->random, 2) && !copies)
         application_fill_whole(application, life, application_next_stream(application), count);
     else
         application_send_copy(application, life, application_next_stream(application), 0, count);
@@ -40,7 +40,7 @@ void application_flood(application *application, const ledger_life *reader)
         ledger_life *life = &ledger->lives[i];
         if (life == reader || !life->opened || life->over)
             continue;
-        send_whole(application, life, 1 + random_below(&application->random, CHUNK_BYTES - 1));
+        send_whole(application, life, 1 + random_below(&application->random, CHUNK_BYTES - 1), false);
     }
 }
 
@@ -52,17 +52,20 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* Half of the reserve is its, whatever others hold. */
 void application_send_as_reader(application *application, ledger_life *reader)
 {
-    enum { RESERVE_SHARE = 4 };
+    enum { RESERVE_SHARE = 4, LARGE_CAP_BYTES = 1 << 28 };
     const iocp_port_config *config = application->ledger->config;
     const uint64_t most = least(least(CHUNK_BYTES - 1, reader->marks.cap_bytes),
                                 (config->worker_unsent_bytes / RESERVE_SHARE + 1) / 2);
     if (most == 0)
         return; /* a cap of some bytes has no reserve */
-    const uint32_t count = 1 + random_below(&application->random, (uint32_t)most);
+    if (application->ledger->layers.played && config->worker_unsent_bytes < LARGE_CAP_BYTES)
+        return; /* what sealing adds to the last send may lie in a small one */
+    uint32_t count = 1 + random_below(&application->random, (uint32_t)most);
+    count = application_fitting(reader, count, CHUNK_BYTES);
     const uint64_t before = reader->queued_bytes;
-    send_whole(application, reader, count);
+    send_whole(application, reader, count, reader->layer.state != NULL); /* a draft lies beside what becomes of it */
     LEDGER_REQUIRE(application->ledger,
-                   reader->queued_bytes == before + count ||
+                   count == 0 || reader->queued_bytes > before ||
                        iocp_send(application->worker, reader->token, "", 0) == -ENOTCONN,
                    "G6", "a connection that keeps up is refused beside peers that do not read", reader->token);
 }

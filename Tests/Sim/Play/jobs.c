@@ -6,6 +6,7 @@
 /* To anybody, within a limit, so that one who does not read is passed over and never ended. */
 static void send_within(application *application, ledger_life *life)
 {
+    (void)application_unsent(application, life);
     const uint32_t limit_bytes = random_magnitude(&application->random, 1 << 20);
     const int result = iocp_send_shared_within(application->worker, life->token, application->shared, limit_bytes);
     if (result == -EAGAIN || result == -EMSGSIZE) {

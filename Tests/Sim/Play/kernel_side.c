@@ -16,6 +16,9 @@ static void named(void *context, iocp_token connection, uint32_t stream)
     LEDGER_REQUIRE(ledger, life->stream == 0 && !life->over, "G4", "a connection has two sockets",
                    connection);
     life->stream = stream;
+    life->layer.speech = speech_of(&ledger->layers, stream);
+    if (life->layer.speech != NULL)
+        life->layer.context = (layer_context *)life->layer.speech->context;
     ledger_check_turn(ledger, life);
     const uint32_t most = ledger->config->connections_per_address;
     LEDGER_REQUIRE(ledger, most == 0 || iocp_sim_accepted_with(ledger->sim, connection) <= most, "G6",
@@ -27,9 +30,10 @@ static void acknowledged(void *context, iocp_token connection, uint32_t count_by
 {
     const ledger *ledger = context;
     ledger_life *life = ledger_find(context, connection);
-    (void)count_bytes;
     if (life == NULL)
         return;
+    if (life->layer.speech != NULL)
+        life->layer.speech->read_bytes += count_bytes;
     life->question.acknowledged_since = true;
     const uint64_t now_ns = iocp_sim_now_ns(ledger->sim);
     const uint64_t silence_ns = now_ns - life->acknowledged_ns;
@@ -54,19 +58,15 @@ static void broke(void *context, iocp_token connection)
 }
 
 /* The bytes of sends, in the order of the calls, one after the other. */
-static void taken(void *context, iocp_token connection, const uint8_t *bytes, uint32_t count_bytes)
+void ledger_take_plain(const ledger *ledger, ledger_life *life, const uint8_t *bytes, uint32_t count_bytes)
 {
-    ledger *ledger = context;
-    ledger_life *life = ledger_find(ledger, connection);
-    LEDGER_REQUIRE(ledger, life != NULL && !life->over, "G4", "bytes were sent after CLOSED", connection);
-    life->taken_bytes += count_bytes;
     while (count_bytes > 0) {
         LEDGER_REQUIRE(ledger, life->stretch_head < life->stretch_count, "G2", "more bytes were sent than queued",
-                       connection);
+                       life->token);
         ledger_stretch *stretch = &life->stretches[life->stretch_head];
         const uint32_t step = stretch->count_bytes < count_bytes ? stretch->count_bytes : count_bytes;
         LEDGER_REQUIRE(ledger, iocp_sim_stream_matches(stretch->stream, stretch->position, bytes, step), "G2",
-                       "other bytes were sent than queued", connection);
+                       "other bytes were sent than queued", life->token);
         stretch->position += step;
         stretch->count_bytes -= step;
         if (stretch->count_bytes == 0)
@@ -74,6 +74,18 @@ static void taken(void *context, iocp_token connection, const uint8_t *bytes, ui
         bytes += step;
         count_bytes -= step;
     }
+}
+
+static void taken(void *context, iocp_token connection, const uint8_t *bytes, uint32_t count_bytes)
+{
+    ledger *ledger = context;
+    ledger_life *life = ledger_find(ledger, connection);
+    LEDGER_REQUIRE(ledger, life != NULL && !life->over, "G4", "bytes were sent after CLOSED", connection);
+    life->taken_bytes += count_bytes;
+    if (life->layer.speech != NULL)
+        speech_hear(life->layer.speech, ledger, life, bytes, count_bytes);
+    else
+        ledger_take_plain(ledger, life, bytes, count_bytes);
 }
 
 /* Nothing waits for a silent send's end: it takes all there is, and no completion is due after it. */
@@ -115,6 +127,8 @@ static void ended(void *context, iocp_token connection, iocp_sim_ending ending)
     const bool all_taken = life->taken_bytes == life->queued_bytes;
     LEDGER_REQUIRE(ledger, life->ending <= IOCP_SIM_FIN, "G7", "a connection was closed twice", connection);
     life->ended_early |= !ledger->said_stopping && !life->finishing;
+    if (life->ending == 0 && ending != IOCP_SIM_CLOSED_RST)
+        ledger_layer_check_finish(ledger, life);
     life->ending = ending;
     switch (ending) {
     case IOCP_SIM_FIN:
@@ -158,17 +172,20 @@ static void trace(void *context, const char *line)
 
 iocp_sim_observer ledger_observer(ledger *ledger)
 {
-    return (iocp_sim_observer){.context = ledger,
-                               .violated = violated,
-                               .named = named,
-                               .taken = taken,
-                               .acknowledged = acknowledged,
-                               .asked = asked,
-                               .silent = silent,
-                               .withdrew = withdrew,
-                               .broke = broke,
-                               .ended = ended,
-                               .provided = provided,
-                               .failed = failed,
-                               .trace = ledger->tracing ? trace : NULL};
+    iocp_sim_observer observer = {.context = ledger,
+                                  .violated = violated,
+                                  .named = named,
+                                  .taken = taken,
+                                  .acknowledged = acknowledged,
+                                  .asked = asked,
+                                  .silent = silent,
+                                  .withdrew = withdrew,
+                                  .broke = broke,
+                                  .ended = ended,
+                                  .provided = provided,
+                                  .failed = failed,
+                                  .trace = ledger->tracing ? trace : NULL};
+    if (ledger->layers.played)
+        ledger_layer_observe(&observer);
+    return observer;
 }

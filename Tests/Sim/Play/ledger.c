@@ -137,7 +137,7 @@ bool ledger_may_end(const ledger *ledger, const ledger_life *life)
     if (life->closing || life->aborted || life->broken || life->overflowed || life->squeezed ||
         life->ending > IOCP_SIM_FIN || ledger->failure != 0)
         return true;
-    if (life->taken_bytes < life->lent_bytes)
+    if (life->taken_bytes < life->lent_bytes || ledger_layer_may_end(ledger, life))
         return true;
     if (life->timeouts.idle_ns > 0 || life->timeouts.receive_ns > 0 || life->timeouts.send_ns > 0)
         return true;
@@ -169,7 +169,8 @@ void ledger_queue(ledger *ledger, ledger_life *life, uint32_t stream, uint64_t p
         life->stretches = grown(life->stretches, &life->stretch_capacity, sizeof *life->stretches);
     life->stretches[life->stretch_count++] =
         (ledger_stretch){.stream = stream, .position = position, .count_bytes = count_bytes};
-    life->queued_bytes += count_bytes;
+    if (life->layer.context == NULL)
+        life->queued_bytes += count_bytes; /* a layer tells what it writes */
 }
 
 void ledger_notify_asked(ledger_life *life, uint64_t key)
@@ -258,6 +259,14 @@ void ledger_note_pressure(ledger *ledger)
     }
 }
 
+uint32_t ledger_lent_count(const ledger *ledger)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < ledger->lease_count; i++)
+        count += ledger->leases[i].id != IOCP_LEASE_NONE;
+    return count;
+}
+
 void ledger_check_step(const ledger *ledger)
 {
     const iocp_worker_holdings held = iocp_worker_hold(ledger->worker);
@@ -283,7 +292,8 @@ void ledger_check_step(const ledger *ledger)
     LEDGER_REQUIRE(ledger, held.connections >= open_count || ledger->failure != 0, "G3",
                    "a connection is gone that was not closed", 0);
     LEDGER_REQUIRE(ledger, held.connections <= ledger->config->connections_per_worker, "G6", "too many connections", 0);
-    LEDGER_REQUIRE(ledger, held.leases >= ledger->lease_count, "G9", "a lease is gone that was not returned", 0);
+    LEDGER_REQUIRE(ledger, held.leases >= ledger_lent_count(ledger), "G9", "a lease is gone that was not returned", 0);
+    ledger_layer_check_step(ledger);
 }
 
 const char *ledger_owed(const ledger *ledger, iocp_token *connection)
@@ -291,15 +301,20 @@ const char *ledger_owed(const ledger *ledger, iocp_token *connection)
     for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
         const ledger_life *life = &ledger->lives[i];
         *connection = life->token;
-        if (life->connecting)
+        /* One that failed in its layer ends as a connection does, which waits for its peer's FIN. */
+        if (life->connecting && !(life->layer.context != NULL && life->ending != 0))
             return "a connect never ends";
-        if (!life->opened || life->over || life->broken || life->closing || life->aborted || life->overflowed)
+        if (ledger_layer_waits(ledger, life))
+            return "a handshake never takes its turn";
+        if (!life->opened || life->over || life->broken || life->closing || life->aborted || life->overflowed ||
+            ledger_layer_may_end(ledger, life))
             continue;
         if (life->taken_bytes < life->queued_bytes)
             return "bytes stay unsent for ever";
         if (life->notify_head < life->notify_count)
             return "SENT never comes";
-        if (life->pressed)
+        /* A peer's END begins a close as its FIN does, and may stand long before it. */
+        if (life->pressed && !(ledger_layer_has_ended(life) && !ledger->config->half_close))
             return "WRITABLE never comes";
         if (life->notice_count > 0)
             return "UNSENT_FELL never comes";
@@ -329,6 +344,7 @@ void ledger_check_end(const ledger *ledger)
     const iocp_worker_stats stats = iocp_port_stats(iocp_worker_port(ledger->worker), 0);
     LEDGER_REQUIRE(ledger, stats.connections == 0 && stats.closed == stats.accepted + stats.connected, "G3",
                    "the stats page misses a connection", 0);
+    ledger_layer_check_stats(ledger, &stats);
     /* Near a full table a connect may take the slot that a multishot accept has just found a client for. */
     LEDGER_REQUIRE(ledger,
                    stats.accepted + stats.refused_addresses + ledger->connect_count >=

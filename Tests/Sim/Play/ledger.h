@@ -3,6 +3,7 @@
  *   ledger.c        lives: who is who, what was queued, what was taken
  *   completions.c   each completion against what was asked
  *   listening.c     where clients come from, and whether they are let in
+ *   Layer/          connections with a layer
  *   kernel_side.c   what the played kernel saw the worker do */
 #ifndef SIM_LEDGER_H
 #define SIM_LEDGER_H
@@ -12,6 +13,7 @@
 
 #include "CIOCP.h"
 #include "failures.h"
+#include "Layer/layer.h"
 
 enum {
     LEDGER_SLOTS_MAX = 64,
@@ -47,6 +49,18 @@ typedef struct ledger_question {
     bool acknowledged_since;    /* its peer acknowledged some bytes after the latest answer */
     bool acknowledged_between;  /* and between the latest two */
 } ledger_question;
+
+/* What stands between a connection and its application. */
+typedef struct ledger_layer {
+    layer_context *context; /* NULL: nothing does */
+    layer_state *state;     /* NULL: it has not begun */
+    speech *speech;         /* its peer */
+    bool refused;           /* there was no room for it to begin */
+    uint64_t sealed_bytes;  /* what became of the send that is being made, */
+    uint64_t own_bytes;     /* and what the layer wrote of its own meanwhile */
+    bool waits;             /* before the latest wait bytes waited for its turn, */
+    uint64_t waits_at;      /* and so many had been opened */
+} ledger_layer;
 
 /* One connection, from its first name to its last completion. */
 typedef struct ledger_life {
@@ -87,9 +101,10 @@ typedef struct ledger_life {
     uint64_t closing_ns;
     uint64_t closing_quiet_count;
     uint64_t received_bytes;
-    uint64_t queued_bytes;
-    uint64_t taken_bytes;
+    uint64_t queued_bytes; /* with a layer: sealed, as these are, */
+    uint64_t taken_bytes;  /* while the stretches are plain */
     uint64_t lent_bytes; /* what was queued up to the latest lease: until it is taken, it may find no memory to wait in */
+    ledger_layer layer;
     ledger_stretch *stretches; /* queued and not taken */
     uint32_t stretch_head;
     uint32_t stretch_count;
@@ -106,7 +121,7 @@ typedef struct ledger_lease {
     uint64_t position;
     uint32_t stream;
     uint32_t count_bytes;
-    uint16_t id;
+    uint16_t id; /* IOCP_LEASE_NONE: a block of its own */
 } ledger_lease;
 
 typedef struct ledger_timer {
@@ -123,6 +138,7 @@ typedef struct ledger_listener {
     iocp_listener_state state;
     uint16_t port_be;
     uint32_t endpoint_count;
+    layer_context *layer; /* NULL: none */
 } ledger_listener;
 
 typedef struct ledger {
@@ -159,6 +175,7 @@ typedef struct ledger {
     uint64_t completion_count;
     uint64_t closed_count;
     failures failures; /* what the kernel gave */
+    layers layers;
 } ledger;
 
 /* Says which seed broke which promise, and ends the process: with status 1, or by a trap where one is wanted. */
@@ -201,6 +218,9 @@ void ledger_notify_asked(ledger_life *life, uint64_t key);
 /* A held lease still shows what it showed. Removes it, and returns it. */
 ledger_lease ledger_lease_take(ledger *ledger, uint32_t index);
 
+/* How many held leases are of receive buffers: what a layer opened may be a block of its own. */
+uint32_t ledger_lent_count(const ledger *ledger);
+
 /* A graceful close of it was accepted. */
 void ledger_closes(const ledger *ledger, ledger_life *life);
 
@@ -229,8 +249,54 @@ void ledger_check_origin(const ledger *ledger, const iocp_completion *opened, bo
 uint32_t ledger_endpoints(const ledger *ledger);
 /* Holds true in clear weather, once the worker is quiet. */
 void ledger_check_listeners(const ledger *ledger);
+/* What clients of a port's listeners find there, or NULL. */
+layer_context *ledger_layer_at(const ledger *ledger, uint16_t port_be);
 /* Whether clients wait that a worker has room for, and no listener pauses. */
 bool ledger_owes_clients(const ledger *ledger);
+
+/* --- Layer/asked.c, Layer/told.c ---------------------------------------------------------------------------- */
+
+/* What the worker's end of a layer tells. */
+
+/* A layer is to begin; returns whether it does, and not when it `refuses`. */
+bool ledger_layer_begins(ledger *ledger, const layer_context *context, iocp_token connection, bool refuses);
+void ledger_layer_began(ledger *ledger, layer_state *state);
+/* Bytes that arrived are given to it. */
+void ledger_layer_fed(ledger *ledger, layer_state *state, const uint8_t *bytes, uint32_t count_bytes);
+/* What it hands out of bytes at `place`. */
+void ledger_layer_hands(const ledger *ledger, layer_state *state, const uint8_t *place, const iocp_layer_opened *opened);
+void ledger_layer_opened(ledger *ledger, const layer_state *state, const iocp_layer_opened *opened);
+void ledger_layer_failed(ledger *ledger, const layer_state *state);
+/* It wrote, or could not, where `before` bytes were unsent; `sealing`: there has to be room. */
+void ledger_layer_wrote(ledger *ledger, const layer_state *state, uint64_t before, uint32_t count_bytes, int result,
+                        bool sealing);
+void ledger_layer_refers(layer_context *context, int change);
+
+/* Whether its layer ends the connection, or may. */
+bool ledger_layer_may_end(const ledger *ledger, const ledger_life *life);
+/* By how much a connection's unsent bytes may exceed its cap after a send. */
+uint64_t ledger_layer_excess_bytes(const ledger_life *life);
+/* Whether its peer has finished in the layer. */
+bool ledger_layer_has_ended(const ledger_life *life);
+void ledger_layer_check_opened(const ledger *ledger, const ledger_life *life);
+void ledger_layer_check_received(const ledger *ledger, ledger_life *life, const iocp_completion *completion);
+void ledger_layer_check_peer_finished(const ledger *ledger, const ledger_life *life);
+/* FIN leaves, by a shutdown or by a close. */
+void ledger_layer_check_finish(const ledger *ledger, const ledger_life *life);
+/* Why a connection closed, or a connect failed; returns whether its layer is a reason. */
+bool ledger_layer_check_reason(ledger *ledger, const ledger_life *life, const iocp_completion *completion);
+/* Its last completion came. */
+void ledger_layer_check_over(const ledger *ledger, const ledger_life *life);
+/* Whether bytes that arrived before it was open wait for its turn. */
+bool ledger_layer_waits(const ledger *ledger, const ledger_life *life);
+/* Called before every wait: who waits for a turn. */
+void ledger_layer_note_waiting(ledger *ledger);
+/* Holds true after every wait. */
+void ledger_layer_check_step(const ledger *ledger);
+/* Holds true when everything was closed. */
+void ledger_layer_check_stats(const ledger *ledger, const iocp_worker_stats *stats);
+/* Peers of the played kernel speak. */
+void ledger_layer_observe(iocp_sim_observer *observer);
 
 /* --- completions.c ------------------------------------------------------------------------------------------ */
 
@@ -239,5 +305,7 @@ void ledger_completed(ledger *ledger, const iocp_completion *completion);
 /* --- kernel_side.c ------------------------------------------------------------------------------------------ */
 
 iocp_sim_observer ledger_observer(ledger *ledger);
+/* A peer has the next bytes that the application sent. */
+void ledger_take_plain(const ledger *ledger, ledger_life *life, const uint8_t *bytes, uint32_t count_bytes);
 
 #endif

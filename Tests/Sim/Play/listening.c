@@ -28,6 +28,14 @@ void ledger_check_origin(const ledger *ledger, const iocp_completion *opened, bo
     LEDGER_REQUIRE(ledger, found, "G4", "a client came from another listener than it is told", opened->connection);
 }
 
+layer_context *ledger_layer_at(const ledger *ledger, uint16_t port_be)
+{
+    for (uint32_t i = ledger->listener_count; i > 0; i--)
+        if (ledger->listeners[i - 1].port_be == port_be)
+            return ledger->listeners[i - 1].layer;
+    return NULL;
+}
+
 static uint32_t endpoints_in(const ledger *ledger, iocp_listener_state state)
 {
     uint32_t count = 0;
@@ -81,8 +89,12 @@ void application_listen(application *application)
     iocp_failure failure;
     ledger_listener *listener = &ledger->listeners[ledger->listener_count];
     const uint32_t count = 1 + random_magnitude(&application->random, ENDPOINTS_MAX - 1);
-    const int result =
-        iocp_port_listen_on(application->port, endpoints, count, NULL, bound, &listener->id, &failure);
+    listener->layer = layers_choose(&ledger->layers, false);
+    const iocp_listen_options options = {.layer = layer_of(listener->layer)};
+    ledger->layers.listens = true;
+    const int result = iocp_port_listen_on(application->port, endpoints, count,
+                                           listener->layer != NULL ? &options : NULL, bound, &listener->id, &failure);
+    ledger->layers.listens = false;
     /* 64 endpoints are the most, and one that was closed a moment ago may still have its place. */
     LEDGER_REQUIRE(ledger, result == 0 || (result == -ESHUTDOWN && may_refuse(ledger)) ||
                        (result == -ENOSPC && ledger_endpoints(ledger) + count + ledger->closed_lately > 64),

@@ -38,6 +38,7 @@ struct scenario {
     iocp_port *port;
     iocp_worker *worker;
     iocp_port_config config;
+    uint64_t seed;
     sim_input input;
     application application;
 };
@@ -142,6 +143,7 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
     ledger->scenario = scenario;
     scenario->config = draw_config(random);
     ledger->config = &scenario->config;
+    layers_begin(&ledger->layers, ledger, scenario->seed, random->input);
     iocp_sim_observer observer = ledger_observer(ledger);
     observer.meanwhile = meanwhile;
     observer.choose = random->input != NULL ? choose : NULL;
@@ -187,9 +189,10 @@ static void scenario_close(scenario *scenario)
     if (random_one_in(&scenario->application.random, 2))
         application_return_leases(&scenario->application);
     iocp_port_destroy(scenario->port);
-    if (scenario->ledger->lease_count > 0)
+    if (ledger_lent_count(scenario->ledger) > 0)
         application_after_close(&scenario->application);
     application_return_leases(&scenario->application);
+    layers_end(&scenario->ledger->layers);
     iocp_sim_use(NULL);
     iocp_sim_destroy(scenario->sim);
     iocp_shared_bytes_release(scenario->application.shared);
@@ -205,6 +208,7 @@ static int turn(scenario *scenario, uint64_t timeout_ns)
     const uint32_t capacity =
         IOCP_WAIT_CAPACITY_MIN + random_below(&application->random, BATCH_MAX - IOCP_WAIT_CAPACITY_MIN + 1);
     ledger_note_pressure(scenario->ledger);
+    ledger_layer_note_waiting(scenario->ledger);
     scenario->ledger->closed_lately = 0;
     const bool interrupted = random_one_in(&application->random, 32);
     if (interrupted)
@@ -383,6 +387,7 @@ void scenario_run(const scenario_source *source, scenario_totals *totals)
     static ledger entries; /* kept from run to run for its memory */
     scenario scenario = {.input = {source->input, source->input_bytes}};
     const uint64_t seed = source->input != NULL ? input_seed(&scenario.input) : source->seed;
+    scenario.seed = seed;
     sim_random random = {seed * UINT64_C(0x9e3779b97f4a7c15) + 1, source->input != NULL ? &scenario.input : NULL};
     ledger_reset(&entries, seed);
     entries.tracing = source->tracing;
@@ -397,8 +402,10 @@ void scenario_run(const scenario_source *source, scenario_totals *totals)
         const bool failed = entries.failure != 0;
         if (!failed && (ending == SETTLES_AND_CLOSES || ending == SETTLES_AND_STOPS))
             settle(&scenario);
-        /* A connection that is held back until its first bytes has no name yet by which it could be closed. */
-        if (failed || ending == STOPS || ending == SETTLES_AND_STOPS || scenario.config.deliver_after_first_bytes)
+        /* A connection that is held back until its first bytes, or its layer's end, has no name yet by which it could be
+         * closed. */
+        if (failed || ending == STOPS || ending == SETTLES_AND_STOPS || scenario.config.deliver_after_first_bytes ||
+            layers_wait_for_ever(&entries.layers))
             stop(&scenario);
         else
             close_all(&scenario);

@@ -8,6 +8,16 @@ static uint32_t send_size(application *application)
     return random_magnitude(&application->random, application->habits.send_bytes_max);
 }
 
+/* A refused sender is told when to try again, if bytes were unsent. What a layer has written of its own since then, END
+ * behind a draft that was refused before it, leaves that open. */
+static void refused(ledger_life *life, uint64_t unsent_bytes)
+{
+    if (unsent_bytes > life->layer.own_bytes)
+        ledger_press(life);
+    else if (unsent_bytes > 0)
+        life->press_count++;
+}
+
 void application_check_answer(application *application, ledger_life *life, int result)
 {
     const ledger *ledger = application->ledger;
@@ -17,8 +27,8 @@ void application_check_answer(application *application, ledger_life *life, int r
     case 0:
         LEDGER_REQUIRE(ledger, !life->closing && !life->aborted && !life->finishing && !life->over, "G4",
                        "a send was accepted after the end", life->token);
-        LEDGER_REQUIRE(ledger, unsent_bytes <= config->send_cap_bytes, "G6", "more unsent bytes than the cap",
-                       life->token);
+        LEDGER_REQUIRE(ledger, unsent_bytes <= config->send_cap_bytes + ledger_layer_excess_bytes(life), "G6",
+                       "more unsent bytes than the cap", life->token);
         if (unsent_bytes >= life->marks.high_bytes)
             ledger_press(life);
         return;
@@ -31,31 +41,59 @@ void application_check_answer(application *application, ledger_life *life, int r
     case -EMSGSIZE: /* or alone */
         if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
             life->overflowed = true;
-        if (unsent_bytes > 0)
-            ledger_press(life);
+        refused(life, unsent_bytes);
         return;
     case -ENOBUFS:
-        if (unsent_bytes > 0)
-            ledger_press(life);
+        refused(life, unsent_bytes);
         return;
     default:
         ledger_violated(ledger, "G6", "a send answered with no known error", life->token);
     }
 }
 
+uint64_t application_unsent(const application *application, ledger_life *life)
+{
+    life->layer.sealed_bytes = 0;
+    life->layer.own_bytes = 0;
+    return iocp_connection_unsent_bytes(application->worker, life->token);
+}
+
+/* What so many bytes may become in a layer. */
+static uint64_t sealed_bytes(const ledger_life *life, uint64_t count)
+{
+    const layer_state *state = life->layer.state;
+    return state == NULL ? count : count + (count / state->record_bytes + 2) * LAYER_OVERHEAD_BYTES;
+}
+
+uint32_t application_fitting(const ledger_life *life, uint32_t count, uint32_t most)
+{
+    while (count > 0 && sealed_bytes(life, count) > most)
+        count -= count / 4 + 1;
+    return count;
+}
+
 void application_check_whole(const application *application, const ledger_life *life, int result, uint32_t count,
                              uint64_t before)
 {
-    enum { ROOM_BYTES_MIN = 32 * 1024 }; /* of the fewest send chunks a port may have, less the reserve */
+    /* Of the fewest send chunks a port may have, less the reserve; a draft lies beside what a layer makes of it. */
+    enum { ROOM_BYTES_MIN = 32 * 1024, LAYER_ROOM_BYTES_MIN = 16 * 1024 };
     const uint64_t cap_bytes = application->ledger->config->worker_unsent_bytes;
+    const uint64_t most = sealed_bytes(life, count);
+    const bool is_large = life->layer.state != NULL ? count + most > LAYER_ROOM_BYTES_MIN : count > ROOM_BYTES_MIN;
     LEDGER_REQUIRE(application->ledger,
-                   result != -ENOBUFS || count > cap_bytes - cap_bytes / 4 || count > ROOM_BYTES_MIN ||
+                   result != -ENOBUFS || count > cap_bytes - cap_bytes / 4 || is_large ||
                        iocp_worker_hold(application->worker).send_nodes > 0,
                    "G6", "a send was refused while nothing is queued", life->token);
     LEDGER_REQUIRE(application->ledger, result != 0 || count == 0 || before + count <= life->marks.cap_bytes, "G6",
                    "a send went over the connection's own cap", life->token);
+    if (life->layer.state != NULL && life->layer.state->broke_sealing)
+        return; /* the connection is aborted, with half of it */
+    const uint64_t grown = life->layer.context != NULL ? life->layer.sealed_bytes : count;
+    LEDGER_REQUIRE(application->ledger, result != 0 || grown <= most, "G6", "a layer made more of a send than it may",
+                   life->token);
     LEDGER_REQUIRE(application->ledger,
-                   iocp_connection_unsent_bytes(application->worker, life->token) == before + (result == 0 ? count : 0),
+                   iocp_connection_unsent_bytes(application->worker, life->token) ==
+                       before + life->layer.own_bytes + (result == 0 ? grown : 0),
                    "G2", "a send is not all or nothing", life->token);
 }
 
@@ -65,7 +103,7 @@ void application_send_copy(application *application, ledger_life *life, uint32_t
     uint8_t bytes[APPLICATION_SEND_BYTES_MAX];
     count = count < sizeof bytes ? count : (uint32_t)sizeof bytes;
     iocp_sim_stream_copy(stream, position, bytes, count);
-    const uint64_t before = iocp_connection_unsent_bytes(application->worker, life->token);
+    const uint64_t before = application_unsent(application, life);
     const int result = iocp_send(application->worker, life->token, bytes, count);
     if (result == 0)
         ledger_queue(application->ledger, life, stream, position, count);
@@ -78,8 +116,14 @@ void application_send_lease(application *application, ledger_life *life, uint32_
 {
     ledger *ledger = application->ledger;
     const ledger_lease lease = ledger_lease_take(ledger, index);
+    (void)application_unsent(application, life);
     const uint32_t from = random_below(&application->random, lease.count_bytes);
     const uint32_t count = random_below(&application->random, lease.count_bytes - from + 1);
+    if (lease.id == IOCP_LEASE_NONE) {
+        ledger->leases[ledger->lease_count++] = lease; /* a block of its own is copied */
+        application_send_copy(application, life, lease.stream, lease.position + from, count);
+        return;
+    }
     const int result = iocp_send_lease(application->worker, life->token, lease.id, lease.bytes + from, count);
     if (result == 0) {
         ledger_queue(ledger, life, lease.stream, lease.position + from, count);
@@ -91,6 +135,7 @@ void application_send_lease(application *application, ledger_life *life, uint32_
 
 static void send_shared(application *application, ledger_life *life)
 {
+    (void)application_unsent(application, life);
     const int result = iocp_send_shared(application->worker, life->token, application->shared);
     if (result == 0)
         ledger_queue(application->ledger, life, APPLICATION_SHARED_STREAM, 0,

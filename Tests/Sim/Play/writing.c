@@ -35,7 +35,7 @@ static void send_parts(application *application, ledger_life *life)
     const uint32_t stream = application_next_stream(application);
     iocp_sim_stream_copy(stream, 0, bytes, count);
     const uint32_t part_count = cut(application, bytes, count, parts);
-    const uint64_t before = iocp_connection_unsent_bytes(application->worker, life->token);
+    const uint64_t before = application_unsent(application, life);
     const int result = iocp_send_parts(application->worker, life->token, parts, part_count);
     if (result == 0)
         ledger_queue(application->ledger, life, stream, 0, count);
@@ -120,7 +120,7 @@ static void write_draft(application *application, ledger_life *life)
     iocp_worker *worker = application->worker;
     sim_random *random = &application->random;
     draft draft = {.life = life, .stream = application_next_stream(application)};
-    const uint64_t before = iocp_connection_unsent_bytes(worker, life->token);
+    const uint64_t before = application_unsent(application, life);
     int result = iocp_draft_open(worker, life->token);
     if (result < 0) {
         application_check_answer(application, life, result);
@@ -136,7 +136,8 @@ static void write_draft(application *application, ledger_life *life)
                        life->token);
         if (result < 0)
             application_check_answer(application, life, result);
-        LEDGER_REQUIRE(application->ledger, iocp_connection_unsent_bytes(worker, life->token) == before, "G9",
+        LEDGER_REQUIRE(application->ledger,
+                       iocp_connection_unsent_bytes(worker, life->token) == before + life->layer.own_bytes, "G9",
                        "a draft was queued that was given up", life->token);
         return;
     }
@@ -153,7 +154,7 @@ void application_fill_whole(application *application, ledger_life *life, uint32_
 {
     iocp_worker *worker = application->worker;
     uint8_t *start;
-    const uint64_t before = iocp_connection_unsent_bytes(worker, life->token);
+    const uint64_t before = application_unsent(application, life);
     int result = iocp_draft_open(worker, life->token);
     if (result == 0 && (result = iocp_draft_reserve(worker, count, &start)) == 0) {
         iocp_sim_stream_copy(stream, 0, start, count);
