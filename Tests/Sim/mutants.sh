@@ -157,7 +157,7 @@ layer-turns-ignored|worker/opening.c|s/        worker->turns\.left--;\n    open_
 layer-turns-at-fin|worker/opening.c|s/(    case IOCP_LAYER_BEGINNING:\n)([^;]*;\n        return false;)/\1        take_turn(worker, slot);\n        if (slot->layer != IOCP_LAYER_BEGINNING)\n            return iocp_worker_layer_finished(worker, slot);\n\2/|FIN takes turns that are none
 layer-turn-forgets-fin|worker/opening.c|s/        if \(slot->state == IOCP_SLOT_OPEN && slot->receive == IOCP_RECEIVE_FINISHED\)\n[^\n]*\n//|a FIN that waited for a turn is forgotten
 layer-fin-overtakes|worker/service.c|s/slot->receive == IOCP_RECEIVE_FINISHED && slot->layer != IOCP_LAYER_BEGINNING;/slot->receive == IOCP_RECEIVE_FINISHED;/|a FIN closes before what came with it was opened
-layer-turn-overtaken|worker/opening.c|s/ \|\| terms->unread != NULL;/;/|bytes overtake those that wait for their turn
+layer-turn-overtaken|worker/opening.c|s/ \|\| iocp_worker_layers_wait\(worker\) \|\| terms->unread != NULL;/;/|bytes overtake those that wait for their turn
 layer-turn-sleeps|worker/loop.c|s/ \|\|\n        iocp_worker_layers_wait\(worker\)\)/)/|a wait sleeps while handshakes wait for their turn
 layer-turn-lost|worker/opening.c|s/worker->table\.terms\[worker->turns\.tail\]\.next_turn = index;/;/|who waits behind another never has a turn
 layer-unread-unbounded|worker/opening.c|s/    if \(count_bytes > IOCP_LAYER_UNREAD_BYTES_MAX - terms->unread_bytes\)\n        return false;\n//|any number of bytes waits for a turn
@@ -175,7 +175,6 @@ layer-lease-kept|worker/sends.c|s/        if \(sealed == 0\)\n            iocp_r
 layer-overhead-unasked|worker/sealing.c|s/return count_bytes \+ \(count_bytes[^;]*;/return count_bytes;/|the room for what sealing adds is not asked for
 layer-own-record-unasked|worker/sealing.c|s/record_bytes\(worker, slot\) \+ 2\)/record_bytes(worker, slot) + 1)/|no room is asked for what a layer says of itself
 layer-cap-when-sealing|worker/layers.c|s/worker->sealing \? 0 : refusal/refusal/|sealing an accepted send meets a limit
-layer-nodes-when-sealing|worker/layers.c|s/worker->sealing \? iocp_send_queue_copy_on\(&worker->pool, &slot->queue, bytes, count_bytes, own\)\n *:/false ? 0 :/|sealing an accepted send runs out of nodes
 layer-writes-unbounded|worker/layers.c|s/        return -EAGAIN;\n/        ;\n/|a layer answers a peer that does not read without end
 layer-takes-reserve|worker/layers.c|s/return may_take\(worker, slot, count_bytes\) \? 0 : -ENOBUFS;/return 0;/|answers to peers that do not read take the reserve
 layer-seal-failure-ignored|worker/sealing.c|s/    iocp_worker_layer_fail\(worker, slot, \(iocp_layer_failure\)-result, true\);\n//|a layer that failed to seal goes on
@@ -215,7 +214,7 @@ CFLAGS="$CFLAGS -DIOCP_TOKEN_GENERATION_BITS=3" compile "$work/whole" "$work/sma
 
 survivors=0
 count=0
-printf '%-24s %-8s %s\n' mutant result 'what it breaks, and how it was noticed'
+printf '%-32s %-8s %s\n' mutant result 'what it breaks, and how it was noticed'
 while IFS='|' read -r name file rest; do
     breaks=${rest##*|}
     edit=${rest%|*}
@@ -236,7 +235,7 @@ while IFS='|' read -r name file rest; do
     else
         result=caught noticed=$(grep -m1 '^seed' "$work/errors" || head -1 "$work/errors")
     fi
-    printf '%-24s %-8s %s: %s\n' "$name" "$result" "$breaks" "$noticed"
+    printf '%-32s %-8s %s: %s\n' "$name" "$result" "$breaks" "$noticed"
 done <<<"$mutants"
 
 echo "$((count - survivors)) of $count mutants caught"
