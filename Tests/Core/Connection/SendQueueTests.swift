@@ -251,6 +251,40 @@ import Testing
         #expect(queue.unsent == 0)
     }
 
+    // MARK: - Part by part
+
+    /// A layer seals a send record by record. What was found to fit as a whole fits so, too.
+    @Test(arguments: [false, true])
+    func whatFitsAsAWholeFitsPartByPart(own: Bool) {
+        let memory = SendMemory(nodes: 2, chunks: 2)
+        let queue = SendQueue(memory)
+        let part = [UInt8](repeating: 7, count: 1000)
+        let whole = 2 * SendMemory.chunkBytes
+        for _ in 0..<whole / part.count { #expect(queue.copyOn(part, own: own) == 0) }
+        #expect(queue.copyOn([UInt8](repeating: 7, count: whole % part.count), own: own) == 0)
+        #expect(memory.usedNodes == 2 && queue.unsent == whole)
+        #expect(queue.copyOn([1], own: own) == -ENOBUFS, "no chunk is left")
+        #expect(queue.unsent == whole)
+        queue.dropAll()
+        #expect(memory.holdsNothing)
+    }
+
+    @Test(arguments: [false, true])
+    func aPartNeedsANodeOnlyForAnotherChunk(own: Bool) {
+        let memory = SendMemory(nodes: 2, chunks: 4)
+        let queue = SendQueue(memory)
+        #expect(queue.copy([1], own: own) == 0)
+        #expect(queue.mark(7) == 0)
+        queue.dropAll()
+        #expect(queue.copyOn([1], own: own) == 0)
+        let other = SendQueue(memory)
+        #expect(other.mark(7) == 0)
+        #expect(queue.copy([2], own: own) == -ENOBUFS, "a whole send is asked for more")
+        #expect(queue.copyOn([2], own: own) == 0)
+        #expect(queue.copyOn([UInt8](repeating: 3, count: SendMemory.chunkBytes), own: own) == -ENOBUFS)
+        #expect(queue.unsent == 2)
+    }
+
     // MARK: - The most one send may take
 
     @Test func oneSendTakesAtMostWhatItsResultCanSay() throws {

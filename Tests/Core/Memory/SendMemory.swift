@@ -62,6 +62,11 @@ final class SendQueue {
         iocp_send_queue_copy(memory.pool, &queue, bytes, UInt32(bytes.count), own)
     }
 
+    /// A part of a send that was found to fit.
+    func copyOn(_ bytes: [UInt8], own: Bool = false) -> Int32 {
+        iocp_send_queue_copy_on(memory.pool, &queue, bytes, UInt32(bytes.count), own)
+    }
+
     func copy(parts: [[UInt8]], own: Bool = false) -> Int32 {
         withParts(parts[...], []) { parts in
             let sum = parts.map(\.count_bytes).reduce(0, +)
