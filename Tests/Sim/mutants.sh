@@ -78,7 +78,7 @@ closes-before-posts|worker/stopping.c|s/(worker->stop = IOCP_STOP_DELIVERING;)/\
 stop-aborts|worker/stopping.c|s/each_connection\(worker, drained\);/each_connection(worker, true);/|a stop resets its connections before the drain is over
 connect-never-ends|worker/requests.c|s/    if \(timeout_ns > 0\)\n        iocp_worker_arm_connect\(worker, slot, timeout_ns\);\n//|a connect that nobody answers has no end
 connect-ends-early|worker/windows.c|s/iocp_worker_clock_ns\(worker\) \+ timeout_ns/iocp_worker_clock_ns(worker)/|a connect times out before its time
-connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING && slot->connect != IOCP_CONNECT_LAYERING/slot->state > IOCP_SLOT_OPEN/|giving up a connect ends a connection that opened
+connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING && !layering/slot->state > IOCP_SLOT_OPEN/|giving up a connect ends a connection that opened
 admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client whose address cannot be asked goes uncounted
 admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
 accepts-unpaid|worker/listeners.c|s/        worker->accepting\.credit -= cost;\n//|more clients are accepted than the rate allows

@@ -214,9 +214,12 @@ static int turn(scenario *scenario, uint64_t timeout_ns)
     if (interrupted)
         iocp_port_interrupt(application->port, 0);
     const uint64_t sleeps = iocp_sim_sleep_count(scenario->ledger->sim);
+    const uint64_t enters = interrupted ? iocp_port_stats(application->port, 0).enters : 0;
     const int count = iocp_worker_wait(scenario->worker, completions, capacity, timeout_ns);
     LEDGER_REQUIRE(scenario->ledger, !interrupted || iocp_sim_sleep_count(scenario->ledger->sim) == sleeps, "G5",
                    "a wait slept behind an interrupt", 0);
+    LEDGER_REQUIRE(scenario->ledger, !interrupted || iocp_port_stats(application->port, 0).enters <= enters + 1, "G5",
+                   "a wait went on behind an interrupt", 0);
     for (int i = 0; i < count; i++) {
         ledger_completed(scenario->ledger, &completions[i]);
         application_react(application, &completions[i]);
