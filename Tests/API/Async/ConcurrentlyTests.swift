@@ -27,8 +27,11 @@ extension RealSockets.Async {
                 notes.add("\(pair)")
                 #expect(worker.now > .zero)
             } use: { _, port, _ in
-                let peer = try Peer.connect(port: port)
-                #expect(peer.end() == .finished)
+                // The pool must stay free: a sleep ends there.
+                try await onThreads(1) { _ in
+                    let peer = try Peer.connect(port: port)
+                    #expect(peer.end() == .finished)
+                }
                 #expect(notes.all == ["ECANCELED", "Oops()", "(1, \"two\")"])
             }
         }
@@ -90,14 +93,16 @@ extension RealSockets.Async {
                 let end = try await connection.readUntil(Array("end".utf8))
                 #expect(end != nil)
             } use: { _, port, _ in
-                let peer = try Peer.connect(port: port)
-                for _ in 0..<30 where notes.all.isEmpty {
-                    try peer.send([1])
-                    usleep(10_000)
+                try await onThreads(1) { _ in
+                    let peer = try Peer.connect(port: port)
+                    for _ in 0..<30 where notes.all.isEmpty {
+                        try peer.send([1])
+                        usleep(10_000)
+                    }
+                    #expect(try peer.receive(6) == Array("go on\n".utf8))
+                    try peer.send("end".utf8)
+                    #expect(peer.end() == .finished)
                 }
-                #expect(try peer.receive(6) == Array("go on\n".utf8))
-                try peer.send("end".utf8)
-                #expect(peer.end() == .finished)
                 #expect(notes.all == ["ETIMEDOUT", "ETIMEDOUT", "ETIMEDOUT"])
             }
         }

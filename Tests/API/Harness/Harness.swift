@@ -206,13 +206,14 @@ func openDescriptors() -> Int {
 }
 
 /// Waits until a condition holds; fails the test after 10 s. The only waiting there is: nothing sleeps to synchronise.
-func eventually(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool)
-    async throws
-{
-    let end = ContinuousClock.now + .seconds(10)
+func eventually(
+    _ what: String, within limit: Duration = .seconds(10), sourceLocation: SourceLocation = #_sourceLocation,
+    _ condition: () throws -> Bool
+) async throws {
+    let end = ContinuousClock.now + limit
     while try !condition() {
         if ContinuousClock.now > end {
-            Issue.record("not within 10 s: \(what)", sourceLocation: sourceLocation)
+            Issue.record("not within \(limit): \(what)", sourceLocation: sourceLocation)
             throw CancellationError()
         }
         try await Task.sleep(for: .milliseconds(1))
