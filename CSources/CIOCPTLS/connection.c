@@ -136,17 +136,26 @@ static int shake_hands(iocp_tls_connection *connection, iocp_layer_opened *found
 /* Where opened bytes go. Of a record that lies in one receive they go to where its sealed ones lay: those before them were
  * read, and a record is shorter when it is opened. Of one that began in an earlier receive that is not so, and all go to a
  * block of their own. */
-static bool place(iocp_tls_connection *connection, uint8_t *bytes, uint32_t count_bytes, bool carried,
-                  iocp_layer_opened *found, uint32_t *capacity)
+static bool place(uint8_t *bytes, uint32_t count_bytes, bool completes_carried, iocp_layer_opened *found,
+                  uint32_t *capacity)
 {
     found->bytes = bytes;
     *capacity = count_bytes;
-    if (!carried || iocp_tls_records_stays_within(&connection->records, count_bytes))
+    if (!completes_carried)
         return true;
     *capacity = count_bytes + RECORD_BYTES_MAX;
     found->bytes = malloc(*capacity);
     found->owned = true;
     return found->bytes != NULL;
+}
+
+static void note_data(iocp_tls_connection *connection, uint32_t count_bytes)
+{
+    connection->data_bytes += count_bytes;
+    if (connection->data_bytes >= IOCP_TLS_QUIET_WINDOW_BYTES)
+        connection->data_bytes = connection->quiet_records = 0;
+    else if (connection->quiet_records > 0)
+        connection->quiet_records--; /* the record that brought it */
 }
 
 static int read_all(iocp_tls_connection *connection, uint32_t capacity, iocp_layer_opened *found)
@@ -156,6 +165,7 @@ static int read_all(iocp_tls_connection *connection, uint32_t capacity, iocp_lay
         const int count = SSL_read(connection->ssl, target, (int)(capacity - found->count_bytes));
         if (count > 0) {
             found->count_bytes += (uint32_t)count;
+            note_data(connection, (uint32_t)count);
             /* As long as it is sealed, so nothing can follow. */
             if (found->count_bytes == capacity)
                 return connection->source_bytes == 0 ? 0 : -IOCP_LAYER_BROKEN;
@@ -187,18 +197,15 @@ static int open_bytes(void *state, uint8_t *bytes, uint32_t count_bytes, iocp_la
     if (connection->has_failed || count_bytes == 0)
         return -IOCP_LAYER_BROKEN;
     note_first(connection, bytes);
-    /* By the headers as they arrived: opened bytes may be written over them. */
-    iocp_tls_records before = connection->records;
-    iocp_tls_records_advance(&connection->records, bytes, count_bytes);
-    const iocp_tls_records after = connection->records;
-    connection->records = before;
+    const bool completes_carried = iocp_tls_records_within(&connection->records) &&
+                                   !iocp_tls_records_stays_within(&connection->records, count_bytes);
     connection->source = bytes;
     connection->source_bytes = count_bytes;
     ERR_clear_error();
     int result = connection->is_open ? 1 : shake_hands(connection, found);
     uint32_t capacity;
     if (result > 0) {
-        result = place(connection, bytes, count_bytes, iocp_tls_records_within(&before), found, &capacity)
+        result = place(bytes, count_bytes, completes_carried, found, &capacity)
                      ? read_all(connection, capacity, found)
                      : -IOCP_LAYER_NO_ROOM;
         if (found->owned && found->count_bytes == 0) {
@@ -206,7 +213,6 @@ static int open_bytes(void *state, uint8_t *bytes, uint32_t count_bytes, iocp_la
             found->owned = false;
         }
     }
-    connection->records = after;
     connection->source = NULL;
     connection->source_bytes = 0;
     return result;

@@ -8,6 +8,10 @@
 /* The alert of none. */
 enum { IOCP_TLS_ALERT_NONE = -1 };
 
+/* How many records may bring no data for so much that others bring. A change of keys is such a record: it is short, costs new
+ * keys on both sides, and wants an answer. Honest peers change keys after gigabytes. */
+enum { IOCP_TLS_QUIET_RECORDS_MAX = 32, IOCP_TLS_QUIET_WINDOW_BYTES = 64 * 1024 };
+
 typedef struct iocp_tls_connection {
     SSL *ssl;
     iocp_tls_context *context; /* retained by the core */
@@ -18,10 +22,12 @@ typedef struct iocp_tls_connection {
     const uint8_t *source; /* what arrived and OpenSSL has not read; during a call alone */
     uint32_t source_bytes;
     uint32_t record_bytes; /* most that one record holds */
+    uint32_t data_bytes;   /* that were opened since quiet_records began at 0 */
     iocp_tls_records records;
     int16_t alert_received;
     int16_t alert_sent;
     uint8_t first_byte;
+    uint8_t quiet_records; /* that brought no data */
     bool has_first;
     bool is_open;
     bool is_counted; /* among those that begin */

@@ -5,15 +5,22 @@ import CIOCP
 extension AsyncConnection {
     /// Queues received bytes themselves, without a copy.
     /// - Parameter limit: how long to wait for the peer; nil for ``timeout``. Then the bytes are queued all the same.
-    /// - Throws: ENOTCONN when closed or closing, EPIPE after ``ConnectionContext/finishSending()``, ENOBUFS when the worker's
-    ///   send memory is full, ECANCELED, ETIMEDOUT, or why the connection closed meanwhile.
+    /// - Throws: why the connection has closed, ENOTCONN when it closes, EPIPE after ``ConnectionContext/finishSending()``, ENOBUFS when the worker's
+    ///   send memory is full, ECANCELED, or ETIMEDOUT.
     @inlinable
     public nonisolated(nonsending) func send(
         _ bytes: consuming ReceivedBytes, within limit: Duration? = nil
     ) async throws(IOCPError) {
         if isPressed { try await waitWhilePressed(within: limit) }
-        try unsafe bytes.send(on: token, of: raw)
+        do throws(IOCPError) { try unsafe bytes.send(on: token, of: raw) } catch { throw cause(of: error) }
         if isPressed { try await waitWhilePressed(within: limit) }
+    }
+
+    /// Why a send was refused: a connection that has closed says more than that it has.
+    @usableFromInline
+    func cause(of refusal: IOCPError) -> IOCPError {
+        guard refusal.code == 107 /* ENOTCONN */, let endError else { return refusal }
+        return endError
     }
 
     /// Whether the unsent bytes have reached the high watermark, and not fallen to the low one since.
@@ -32,7 +39,7 @@ extension AsyncConnection {
             if isPressed { try await waitWhilePressed(until) }
             let room = unsafe Int(clamping: iocp_connection_send_room(raw, token))
             let part = rest.extracting(first: min(rest.byteCount, max(room, 1)))
-            try target.send(part)
+            do throws(IOCPError) { try target.send(part) } catch { throw cause(of: error) }
             rest = rest.extracting(droppingFirst: part.byteCount)
             if rest.isEmpty { break }
         }
@@ -97,7 +104,7 @@ extension AsyncConnection {
         _ until: Await.Until, _ send: (SendTarget) throws(IOCPError) -> Void
     ) async throws(IOCPError) {
         if isPressed { try await waitWhilePressed(until) }
-        try send(target)
+        do throws(IOCPError) { try send(target) } catch { throw cause(of: error) }
         if isPressed { try await waitWhilePressed(until) }
     }
 }
