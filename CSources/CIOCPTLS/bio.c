@@ -14,12 +14,8 @@ static int read_bytes(BIO *bio, char *target, int capacity)
         BIO_set_retry_read(bio);
         return -1;
     }
-    /* OpenSSL reads a record's header, and then its body. */
-    if (connection->is_open && !iocp_tls_records_within(&connection->records) &&
-        ++connection->quiet_records > IOCP_TLS_QUIET_RECORDS_MAX) {
-        connection->alert_sent = SSL_AD_UNEXPECTED_MESSAGE; /* as which it counts */
+    if (iocp_tls_chatters(connection))
         return -1;
-    }
     const uint32_t count = capacity < (int)connection->source_bytes ? (uint32_t)capacity : connection->source_bytes;
     memcpy(target, connection->source, count);
     iocp_tls_records_advance(&connection->records, connection->source, count);

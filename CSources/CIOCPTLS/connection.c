@@ -152,10 +152,8 @@ static bool place(uint8_t *bytes, uint32_t count_bytes, bool completes_carried, 
 static void note_data(iocp_tls_connection *connection, uint32_t count_bytes)
 {
     connection->data_bytes += count_bytes;
-    if (connection->data_bytes >= IOCP_TLS_QUIET_WINDOW_BYTES)
-        connection->data_bytes = connection->quiet_records = 0;
-    else if (connection->quiet_records > 0)
-        connection->quiet_records--; /* the record that brought it */
+    if (connection->data_bytes >= IOCP_TLS_CHATTER_WINDOW_BYTES)
+        connection->data_bytes = connection->chatter = 0;
 }
 
 static int read_all(iocp_tls_connection *connection, uint32_t capacity, iocp_layer_opened *found)
@@ -163,6 +161,10 @@ static int read_all(iocp_tls_connection *connection, uint32_t capacity, iocp_lay
     while (true) {
         uint8_t *target = found->bytes + found->count_bytes;
         const int count = SSL_read(connection->ssl, target, (int)(capacity - found->count_bytes));
+        if (iocp_tls_chatters(connection)) {
+            connection->alert_sent = SSL_AD_UNEXPECTED_MESSAGE; /* as which it counts */
+            return iocp_tls_why(connection);
+        }
         if (count > 0) {
             found->count_bytes += (uint32_t)count;
             note_data(connection, (uint32_t)count);

@@ -8,9 +8,10 @@
 /* The alert of none. */
 enum { IOCP_TLS_ALERT_NONE = -1 };
 
-/* How many records may bring no data for so much that others bring. A change of keys is such a record: it is short, costs new
- * keys on both sides, and wants an answer. Honest peers change keys after gigabytes. */
-enum { IOCP_TLS_QUIET_RECORDS_MAX = 32, IOCP_TLS_QUIET_WINDOW_BYTES = 64 * 1024 };
+/* How many messages of the handshake's kind a peer may say, once it is open, for so many bytes of data: changes of keys and
+ * tickets. A change of keys is short, costs both sides new keys, and wants an answer. Honest peers change keys after
+ * gigabytes. */
+enum { IOCP_TLS_CHATTER_MAX = 32, IOCP_TLS_CHATTER_WINDOW_BYTES = 64 * 1024 };
 
 typedef struct iocp_tls_connection {
     SSL *ssl;
@@ -22,12 +23,12 @@ typedef struct iocp_tls_connection {
     const uint8_t *source; /* what arrived and OpenSSL has not read; during a call alone */
     uint32_t source_bytes;
     uint32_t record_bytes; /* most that one record holds */
-    uint32_t data_bytes;   /* that were opened since quiet_records began at 0 */
+    uint32_t data_bytes;   /* that were opened since `chatter` was 0 */
     iocp_tls_records records;
     int16_t alert_received;
     int16_t alert_sent;
     uint8_t first_byte;
-    uint8_t quiet_records; /* that brought no data */
+    uint8_t chatter; /* messages of the handshake's kind since it is open: at most one more than may be */
     bool has_first;
     bool is_open;
     bool is_counted; /* among those that begin */
@@ -42,6 +43,14 @@ static inline iocp_tls_connection *iocp_tls_connection_of(const SSL *ssl)
 
 /* OpenSSL's view of the connection: it reads from `source`, and writes to the core. NULL without memory. */
 BIO *iocp_tls_bio(iocp_tls_connection *connection);
+
+/* Counts what the peer says besides data. */
+void iocp_tls_watch(int is_sent, int version, int type, const void *bytes, size_t count_bytes, SSL *ssl, void *argument);
+
+static inline bool iocp_tls_chatters(const iocp_tls_connection *connection)
+{
+    return connection->chatter > IOCP_TLS_CHATTER_MAX;
+}
 
 /* Notes alerts. */
 void iocp_tls_note(const SSL *ssl, int where, int value);

@@ -250,6 +250,7 @@ SSL_CTX *iocp_tls_make(const iocp_tls_settings *settings, const iocp_tls_identit
      * reads, and a buffer that is allocated and freed. */
     SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(made, 1);
+    SSL_CTX_set_msg_callback(made, iocp_tls_watch);
     SSL_CTX_set_info_callback(made, iocp_tls_note);
     SSL_CTX_set_verify(made, verify_mode(settings, context), NULL);
     if (settings->key_log_path != NULL)

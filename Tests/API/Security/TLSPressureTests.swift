@@ -8,20 +8,22 @@ import Testing
 extension RealSockets.TLS {
     /// Peers that ask of TLS itself what costs, and crowds of them.
     @Suite struct Pressure {
-        @Test("who asks for new keys again and again is ended", arguments: testedDrivers)
+        @Test("who asks for new keys again and again is ended, also between data", arguments: testedDrivers)
         func keyUpdates(driver: Driver) async throws {
             try await withTLS(driver, { $0.workers = 1 }) { server, port, ledger, _ in
-                try await onThreads(1) { _ in
-                    let asker = try Asker(port: port)
-                    asker.askForKeys(most: 100_000)
+                for data in [0, 1] {
+                    try await onThreads(1) { _ in
+                        let asker = try Asker(port: port)
+                        asker.askForKeys(most: 100_000, bytesEach: data)
+                    }
+                    try await eventually("it is ended") { ledger.snapshot.closed.count == data + 1 }
+                    guard case .failed(let error) = ledger.snapshot.closed[data] else {
+                        Issue.record("closed for \(ledger.snapshot.closed[data])")
+                        return
+                    }
+                    #expect(error.operation == .security && error.detail?.contains("unexpected_message") == true)
                 }
-                try await eventually("it is ended") { ledger.snapshot.closed.count == 1 }
-                guard case .failed(let error) = ledger.snapshot.closed[0] else {
-                    Issue.record("closed for \(ledger.snapshot.closed[0])")
-                    return
-                }
-                #expect(error.operation == .security && error.detail?.contains("unexpected_message") == true)
-                #expect(server.port.total(\.brokenLayers) == 1)
+                #expect(server.port.total(\.brokenLayers) == 2)
             }
         }
 
@@ -87,9 +89,11 @@ private final class Asker {
     }
 
     /// Reads nothing, and ends early where nothing leaves any more.
-    func askForKeys(most: Int) {
+    func askForKeys(most: Int, bytesEach: Int) {
+        let bytes = [UInt8](repeating: 7, count: bytesEach)
         for _ in 0..<most {
             guard SSL_key_update(session, SSL_KEY_UPDATE_REQUESTED) == 1, SSL_do_handshake(session) == 1 else { return }
+            if bytesEach > 0 && SSL_write(session, bytes, Int32(bytesEach)) <= 0 { return }
         }
     }
 
