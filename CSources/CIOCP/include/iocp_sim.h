@@ -66,6 +66,8 @@ typedef struct iocp_sim_observer {
     /* Decides in place of the random sequence: a number below `bound`, which is at least 2. False leaves this choice
      * to the sequence. */
     bool (*choose)(void *context, uint32_t bound, uint32_t *choice);
+    /* A wait begins, for timeout_ns: 0 only looks, UINT64_MAX sleeps until something comes. */
+    void (*waits)(void *context, uint64_t timeout_ns);
 } iocp_sim_observer;
 
 /* whole_buffers: each receive spends one, as on kernels without incremental consumption. NULL without memory. */
@@ -91,6 +93,9 @@ void iocp_sim_dam(iocp_sim *sim, iocp_token reader);
 /* Whether, in clear weather, everything has arrived: each peer's bytes at the worker, each send at the kernel. Names
  * one connection where that is not so. */
 bool iocp_sim_settled(const iocp_sim *sim, iocp_token *connection);
+
+/* The same of one connection; true for a name that nothing has. */
+bool iocp_sim_connection_settled(const iocp_sim *sim, iocp_token connection);
 
 /* How many accepted connections have names and the peer network of this one, itself among them; 0 for one that
  * connected. */

@@ -85,6 +85,10 @@ uint32_t iocp_worker_leases(const iocp_worker *worker);
 /* The monotonic clock as of now, in ns: what deadlines are measured by. Thread: any. */
 uint64_t iocp_monotonic_ns(void);
 
+/* The same as the worker's deadlines know it: a simulated kernel's clock, where the worker stands on one and its own thread
+ * asks. Thread: any. */
+uint64_t iocp_worker_time_ns(const iocp_worker *worker);
+
 /* Counts an error that a handler threw (the field handler_errors). Thread: owner; does nothing on another. */
 void iocp_worker_count_handler_error(iocp_worker *worker);
 

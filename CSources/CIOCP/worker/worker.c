@@ -307,6 +307,11 @@ uint32_t iocp_worker_leases(const iocp_worker *worker)
     return iocp_worker_is_mine(worker) ? worker->buffers.lease_count : 0;
 }
 
+uint64_t iocp_worker_time_ns(const iocp_worker *worker)
+{
+    return iocp_worker_is_mine(worker) ? iocp_worker_clock_ns(worker) : iocp_clock_ns();
+}
+
 uint64_t iocp_monotonic_ns(void)
 {
     return iocp_clock_ns();

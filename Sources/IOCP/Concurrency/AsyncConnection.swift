@@ -40,7 +40,7 @@ import Musl
 public final class AsyncConnection: ConnectionContext {
     /// Read and written on the worker's thread alone, each time in one step, so no two accesses overlap: the dynamic check of
     /// that was a tenth of a body's own instructions.
-    @exclusivity(unchecked) private var input = AsyncInput()
+    @exclusivity(unchecked) private(set) var input = AsyncInput()
     /// How long reading goes on once the port stops; zero at first. For a body whose peer must not lose a request that is on its
     /// way: it answers the next one, says in the answer that it is the last (`Connection: close`, for example), and returns. A
     /// peer that asks nothing more is waited for as long, and at most until the drain is over.
@@ -60,9 +60,9 @@ public final class AsyncConnection: ConnectionContext {
     private var deadline = Await.Until.never
     private let bodies: WorkerBodies
     private let executor: WorkerExecutor
-    private var reading: Await?
-    private var writing: Await?
-    private var flushes: Flushes?
+    private(set) var reading: Await?
+    private(set) var writing: Await?
+    private(set) var flushes: Flushes?
     private(set) var body = BodyTask()
     /// A handler gave it to the body.
     var isReturnable = false
@@ -348,13 +348,13 @@ public final class AsyncConnection: ConnectionContext {
         after limit: Duration, _ body: nonisolated(nonsending) () async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let outer = deadline
-        deadline = min(outer, Await.Until(after: limit))
+        deadline = min(outer, Await.Until(after: limit, from: executor.now))
         defer { deadline = outer }
         return try await body()
     }
 
     /// When an await that begins now is to end: by the limit that it was given, or the connection's; and by the deadline.
     func until(_ limit: Duration?) -> Await.Until {
-        min((limit ?? timeout).map { Await.Until(after: $0) } ?? .never, deadline)
+        min((limit ?? timeout).map { Await.Until(after: $0, from: executor.now) } ?? .never, deadline)
     }
 }

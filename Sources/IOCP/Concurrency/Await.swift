@@ -23,7 +23,7 @@ final class Await: @unchecked Sendable {
     /// At most one timer, armed when a wait needs an earlier one than it.
     private var alarm: (deadline: Until, timer: WorkerTimer)?
 
-    /// A reading of the monotonic clock.
+    /// A reading of the worker's clock.
     struct Until: Comparable {
         private let ns: UInt64
 
@@ -33,17 +33,14 @@ final class Await: @unchecked Sendable {
             self.ns = ns
         }
 
-        init(after limit: Duration) {
-            let (sum, overflow) = iocp_monotonic_ns().addingReportingOverflow(limit.wholeNanoseconds)
+        init(after limit: Duration, from now: UInt64) {
+            let (sum, overflow) = now.addingReportingOverflow(limit.wholeNanoseconds)
             ns = overflow ? .max : sum
         }
 
-        var isOver: Bool { iocp_monotonic_ns() >= ns }
+        func isOver(at now: UInt64) -> Bool { now >= ns }
 
-        var remaining: Duration {
-            let now = iocp_monotonic_ns()
-            return .nanoseconds(Int64(clamping: ns > now ? ns - now : 0))
-        }
+        func remaining(at now: UInt64) -> Duration { .nanoseconds(Int64(clamping: ns > now ? ns - now : 0)) }
 
         static func < (left: Until, right: Until) -> Bool { left.ns < right.ns }
     }
@@ -116,7 +113,7 @@ final class Await: @unchecked Sendable {
         }
         alarm = nil
         do throws(IOCPError) {
-            let timer = try worker.schedule(after: deadline.remaining) { [weak self] in self?.ring() }
+            let timer = try worker.schedule(after: deadline.remaining(at: executor.now)) { [weak self] in self?.ring() }
             alarm = (deadline, timer)
         } catch {
             // A worker that stops takes no timer any more: then its drain is the limit.
@@ -128,7 +125,7 @@ final class Await: @unchecked Sendable {
     private func ring() {
         alarm = nil
         guard isWaiting, deadline != .never else { return }
-        if deadline.isOver { return end(.timedOut(operation)) }
+        if deadline.isOver(at: executor.now) { return end(.timedOut(operation)) }
         do throws(IOCPError) { try arm(deadline) } catch { end(error) }
     }
 }

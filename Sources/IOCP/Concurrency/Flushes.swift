@@ -17,6 +17,12 @@ final class Flushes {
         }
     }
 
+    /// Whether a body waits for an answer that has come.
+    var isOverdue: Bool { place.isWaiting && asked == ended }
+
+    /// Whether a body waits.
+    var isWaiting: Bool { place.isWaiting }
+
     func answered(_ error: IOCPError?) {
         ended += 1
         place.end(error)

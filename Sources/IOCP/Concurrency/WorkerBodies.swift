@@ -100,6 +100,13 @@ final class WorkerBodies {
         }
     }
 
+    func forEach(_ body: (AsyncConnection) -> Void) {
+        guard unsafe table != nil else { return }
+        for slot in 0..<capacity {
+            if let connection = self[slot] { body(connection) }
+        }
+    }
+
     /// A connection goes, or is the handler's again.
     func forget(_ connection: AsyncConnection, _ token: iocp_token) {
         guard token != 0, let table = unsafe table else { return }

@@ -22,7 +22,7 @@ import Musl
 /// Thread: any.
 @safe
 public final class WorkerExecutor: TaskExecutor, SerialExecutor, @unchecked Sendable {
-    // @unchecked: `local` and `isRunning` are the worker's thread's; the rest is immutable or locked.
+    // @unchecked: `local`, `isRunning` and `turn` are the worker's thread's; the rest is immutable or locked.
     private let raw: OpaquePointer
     /// Keeps what `raw` points to.
     private let port: CompletionPort
@@ -46,8 +46,8 @@ public final class WorkerExecutor: TaskExecutor, SerialExecutor, @unchecked Send
         var isDraining = false
     }
 
-    /// Jobs that run before completions are looked at again.
-    static let turn = 256
+    /// Jobs that run before completions are looked at again. Set on the worker's thread, by a test that wants few.
+    package var turn: UInt32 = 256
 
     init(_ worker: OpaquePointer, _ port: CompletionPort) {
         unsafe raw = worker
@@ -57,6 +57,9 @@ public final class WorkerExecutor: TaskExecutor, SerialExecutor, @unchecked Send
 
     /// Whether the calling thread is the worker's, and the worker is open.
     var isOnThread: Bool { unsafe iocp_worker_refusal(raw) == 0 }
+
+    /// The worker's clock, in ns.
+    var now: UInt64 { unsafe iocp_worker_time_ns(raw) }
 
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
@@ -105,7 +108,7 @@ public final class WorkerExecutor: TaskExecutor, SerialExecutor, @unchecked Send
     func runTurn() {
         takeInbox()
         var ran: UInt32 = 0
-        while ran < WorkerExecutor.turn, let job = unsafe local.jobs.popFirst() {
+        while ran < turn, let job = unsafe local.jobs.popFirst() {
             run(job)
             ran += 1
         }

@@ -20,8 +20,19 @@ public final class CompletionPort: @unchecked Sendable {
 
     /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
     /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.
-    public init(_ configuration: PortConfiguration = PortConfiguration()) throws(IOCPError) {
+    public convenience init(_ configuration: PortConfiguration = PortConfiguration()) throws(IOCPError) {
+        try self.init(configuration.raw())
+    }
+
+    /// A port on the simulated kernel that the calling thread uses; for tests.
+    package convenience init(simulated configuration: PortConfiguration) throws(IOCPError) {
         var config = try configuration.raw()
+        config.driver = IOCP_DRIVER_SIM
+        try self.init(config)
+    }
+
+    private init(_ configuration: iocp_port_config) throws(IOCPError) {
+        var config = configuration
         var failure = unsafe iocp_failure()
         var created: OpaquePointer?
         let result = unsafe iocp_port_create(&config, &created, &failure)

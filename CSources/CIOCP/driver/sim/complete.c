@@ -238,6 +238,8 @@ int iocp_sim_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, ui
     __atomic_store_n(sim->config.enters, *sim->config.enters + 1, __ATOMIC_RELAXED);
     IOCP_SIM_SAY(sim, "%llu us: wait %lld us", (unsigned long long)(start_ns / 1000),
                  timeout_ns == UINT64_MAX ? -1LL : (long long)(timeout_ns / 1000));
+    if (sim->observer.waits != NULL)
+        sim->observer.waits(sim->observer.context, timeout_ns);
     steps(sim);
     if (iocp_sim_chance(sim, sim->weather.collapse)) {
         iocp_sim_break_all(sim);

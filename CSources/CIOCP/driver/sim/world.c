@@ -171,6 +171,14 @@ bool iocp_sim_settled(const iocp_sim *sim, iocp_token *connection)
     return true;
 }
 
+bool iocp_sim_connection_settled(const iocp_sim *sim, iocp_token connection)
+{
+    for (uint32_t i = 0; i < sim->config.handle_count; i++)
+        if (sim->sockets[i].open && sim->sockets[i].connection == connection && !socket_settled(sim, &sim->sockets[i]))
+            return false;
+    return true;
+}
+
 static bool has_name(const iocp_sim_socket *socket)
 {
     return socket->open && socket->connection != 0 && socket->operations[IOCP_SIM_CLOSE].stage != IOCP_SIM_ENDED;
