@@ -21,11 +21,12 @@ extension WorkerActor {
         let pair = Pair<One, Other>()
         let first = Unchecked(value: one)
         let second = Unchecked(value: other)
-        pair.one = Task {
+        // By the preference they begin on the worker's thread at once, and not on one of the pool's, which would hand them over.
+        pair.one = Task(executorPreference: executor) {
             _ = self
             return try await pair.watching(first.value)
         }
-        pair.other = Task {
+        pair.other = Task(executorPreference: executor) {
             _ = self
             return try await pair.watching(second.value)
         }
