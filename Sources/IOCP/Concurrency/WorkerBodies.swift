@@ -139,6 +139,9 @@ final class WorkerBodies {
         self[Int(iocp_token_slot(connection))]?.received(bytes)
     }
 
+    @usableFromInline
+    func finishInput(of connection: iocp_token) { self[Int(iocp_token_slot(connection))]?.finishInput() }
+
     /// An event of a connection that a body serves. Returns whether it was the body's alone.
     @usableFromInline
     func take(_ completion: Completion, at slot: Int) -> Bool {

@@ -214,9 +214,19 @@ extension Worker {
         connection.release()
         do throws(IOCPError) {
             while let bytes = connection.takeReceived() {
-                try Handler.Received.hand(bytes, to: &handler, on: context)
+                // The handler may have given it to another body meanwhile, whose bytes the rest is.
+                if context.server == .handler {
+                    try Handler.Received.hand(bytes, to: &handler, on: context)
+                } else {
+                    bodies.received(bytes, on: context.token)
+                }
             }
-            if connection.hasInputEnded { try handler.peerFinished(context) }
+            guard connection.hasInputEnded else { return }
+            if context.server == .handler {
+                try handler.peerFinished(context)
+            } else {
+                bodies.finishInput(of: context.token)
+            }
         } catch {
             threw(error, in: .received, on: context, &handler)
         }
