@@ -14,7 +14,7 @@ public class ConnectionContext {
     /// Keeps what `raw` points to.
     final let home: WorkerHome
     /// The connection's token, also when it has closed.
-    private final var lastToken: iocp_token
+    package private(set) final var lastToken: iocp_token
     /// 0 once closed. Written between two handler calls and read within one, so no two accesses overlap; the dynamic check
     /// of that was 2 % of a busy worker's own instructions.
     @exclusivity(unchecked) @usableFromInline final var uncheckedToken: iocp_token
