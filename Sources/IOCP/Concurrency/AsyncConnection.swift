@@ -266,7 +266,9 @@ public final class AsyncConnection: ConnectionContext {
     /// A `sent` completion. Returns whether it is the body's.
     func sent(_ key: UInt64, _ error: IOCPError?) -> Bool {
         guard key == flushKey else { return false }
-        flushes?.answered(error)
+        // ECANCELED where the connection was closed first: that is no cancellation of the body's task.
+        flushes?.answered(
+            error.map { $0.endsWait ? IOCPError(code: ENOTCONN, operation: .send, detail: $0.summary) : $0 })
         return true
     }
 

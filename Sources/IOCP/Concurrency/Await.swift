@@ -149,13 +149,14 @@ extension IOCPError {
         IOCPError(code: ETIMEDOUT, operation: operation, detail: "the time that was given to the call is over")
     }
 
+    /// Whether it says that a wait has ended, after which a body may go on.
+    var endsWait: Bool { [ETIMEDOUT, ECANCELED].contains(code) }
+
     /// Why an await of a connection ends that has closed.
     init(endOf reason: CloseReason, _ operation: Operation) {
         switch reason {
         case .reset(let error), .failed(let error), .handlerThrew(let error):
-            // ETIMEDOUT and ECANCELED say that a wait has ended, after which a body may go on.
-            let isAmbiguous = [ETIMEDOUT, ECANCELED].contains(error.code)
-            self = isAmbiguous ? IOCPError(code: ENOTCONN, operation: operation, detail: error.summary) : error
+            self = error.endsWait ? IOCPError(code: ENOTCONN, operation: operation, detail: error.summary) : error
         case .local, .aborted, .peer: self.init(code: ENOTCONN, operation: operation)
         case .stopped: self.init(code: ESHUTDOWN, operation: operation, detail: "the port stopped")
         case .idleTimeout, .receiveTimeout, .sendTimeout:
