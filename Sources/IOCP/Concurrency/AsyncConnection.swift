@@ -148,7 +148,7 @@ public final class AsyncConnection: ConnectionContext {
         while true {
             if let lent = takeHeld() { return lent }
             switch unsafe input.end {
-            case .open: break
+            case .open: if token == 0 { throw .handedBack(.receive) }
             case .finished: return nil
             case .failed(let error): throw error
             }
@@ -314,6 +314,10 @@ public final class AsyncConnection: ConnectionContext {
         _ = unsafe iocp_connection_stay(raw, token, false)
         if unsafe input.isPaused { _ = unsafe iocp_receive_resume(raw, token) }
         token = 0
+        // Tasks of the body that still wait are told nothing any more.
+        reading?.end(.handedBack(.receive))
+        writing?.end(.handedBack(.send))
+        flushes?.end(.handedBack(.send))
     }
 
     /// What nobody awaited, for the handler that takes the connection back.
@@ -327,6 +331,7 @@ public final class AsyncConnection: ConnectionContext {
         body.end()
         unsafe input.end = .finished
         dropHeld()
+        wakeReader()
     }
 
     // MARK: - The body

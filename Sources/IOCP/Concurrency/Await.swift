@@ -145,6 +145,10 @@ extension IOCPError {
         IOCPError(code: ECANCELED, operation: operation, detail: "the task that waited was cancelled")
     }
 
+    static func handedBack(_ operation: Operation) -> IOCPError {
+        IOCPError(code: ENOTCONN, operation: operation, detail: "the connection is its handler's again")
+    }
+
     fileprivate static func timedOut(_ operation: Operation) -> IOCPError {
         IOCPError(code: ETIMEDOUT, operation: operation, detail: "the time that was given to the call is over")
     }

@@ -23,6 +23,9 @@ final class Flushes {
     /// Whether a body waits.
     var isWaiting: Bool { place.isWaiting }
 
+    /// Nobody waits any more; answers may still come.
+    func end(_ error: IOCPError) { place.end(error) }
+
     func answered(_ error: IOCPError?) {
         ended += 1
         place.end(error)
