@@ -318,6 +318,7 @@ public final class AsyncConnection: ConnectionContext {
         reading?.end(.handedBack(.receive))
         writing?.end(.handedBack(.send))
         flushes?.end(.handedBack(.send))
+        if flushes?.isUnanswered == true { bodies.awaitAnswers(of: self) }
     }
 
     /// What nobody awaited, for the handler that takes the connection back.

@@ -20,6 +20,9 @@ final class Flushes {
     /// Whether a body waits for an answer that has come.
     var isOverdue: Bool { place.isWaiting && asked == ended }
 
+    /// Whether answers are still to come.
+    var isUnanswered: Bool { asked > ended }
+
     /// Whether a body waits.
     var isWaiting: Bool { place.isWaiting }
 

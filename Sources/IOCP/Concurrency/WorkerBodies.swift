@@ -18,6 +18,8 @@ final class WorkerBodies {
     private let capacity: Int
     /// Tasks that have not ended.
     private(set) var running = 0
+    /// Connections that were handed back before their flushes were answered. Kept until then, so that no other has their keys.
+    private var unanswered: [AsyncConnection] = []
     /// What is to be told to the handler.
     private var ends = Queue<BodyEnd>()
     /// Receive leases of the worker from which on bytes are copied that a body does not take at once.
@@ -93,6 +95,7 @@ final class WorkerBodies {
 
     /// The worker ends, and the connections that are left without an event.
     func end() {
+        unanswered = []
         guard unsafe table != nil else { return }
         for slot in 0..<capacity {
             if let connection = self[slot] { unkeep(connection) }
@@ -141,6 +144,16 @@ final class WorkerBodies {
 
     @usableFromInline
     func finishInput(of connection: iocp_token) { self[Int(iocp_token_slot(connection))]?.finishInput() }
+
+    func awaitAnswers(of connection: AsyncConnection) { unanswered.append(connection) }
+
+    /// A `sent` completion that no body waits for. Returns whether it answers a flush of a body that has ended.
+    @usableFromInline
+    func takeLateAnswer(_ key: UInt64) -> Bool {
+        guard let index = unanswered.firstIndex(where: { $0.sent(key, nil) }) else { return false }
+        if unanswered[index].flushes?.isUnanswered != true { unanswered.remove(at: index) }
+        return true
+    }
 
     /// An event of a connection that a body serves. Returns whether it was the body's alone.
     @usableFromInline

@@ -143,7 +143,9 @@ extension Worker {
                 if let context { try handler.peerFinished(context) }
             case .sent(let error):
                 method = .sent
-                if let context { try handler.sent(key: completion.key, error: error, on: context) }
+                if let context, !bodies.takeLateAnswer(completion.key) {
+                    try handler.sent(key: completion.key, error: error, on: context)
+                }
             case .unsentFell(let error):
                 method = .unsentFell
                 if let context { try handler.unsentFell(key: completion.key, error: error, on: context) }
