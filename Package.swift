@@ -103,6 +103,8 @@ let package = Package(
             ],
             path: "Tests/API"),
         .testTarget(
+            name: "AsyncSimTests", dependencies: ["IOCP", "CIOCPInternals", "SharedHarness"], path: "Tests/AsyncSim"),
+        .testTarget(
             name: "ServiceTests",
             dependencies: [
                 "IOCP", "IOCPTLS", "IOCPService", "SharedHarness", "ChildProcesses",
