@@ -186,8 +186,7 @@ static void linger_deadline(iocp_worker *worker, iocp_slot *slot)
     } else {
         if (found.unacknowledged_bytes > 0) {
             IOCP_STATS_ADD(worker->stats, timeouts, 1);
-            if (slot->close_reason != IOCP_CLOSE_LAYER)
-                slot->close_reason = IOCP_CLOSE_SEND_TIMEOUT;
+            slot->close_reason = IOCP_CLOSE_SEND_TIMEOUT;
         }
         /* FIN and everything before it was handed over; the peer just never finishes its side. */
         slot->state = IOCP_SLOT_DRAINING;

@@ -39,9 +39,8 @@ void iocp_worker_connected(iocp_worker *worker, iocp_slot *slot)
 
 void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result, bool abort)
 {
-    /* A graceful close that is cut before everything was sent says what cut it. What a layer refused stays the reason. */
-    const bool cut = abort && slot->state == IOCP_SLOT_FLUSHING && slot->close_reason != IOCP_CLOSE_LAYER;
-    if (slot->close_reason == 0 || cut) {
+    /* A graceful close that is cut before everything was sent says what cut it. */
+    if (slot->close_reason == 0 || (abort && slot->state == IOCP_SLOT_FLUSHING)) {
         slot->close_reason = reason;
         slot->close_result = (int16_t)result;
     }

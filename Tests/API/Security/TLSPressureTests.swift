@@ -17,11 +17,6 @@ extension RealSockets.TLS {
                         asker.askForKeys(most: 100_000, bytesEach: data)
                     }
                     try await eventually("it is ended") { ledger.snapshot.closed.count == data + 1 }
-                    guard case .failed(let error) = ledger.snapshot.closed[data] else {
-                        Issue.record("closed for \(ledger.snapshot.closed[data])")
-                        return
-                    }
-                    #expect(error.operation == .security && error.detail?.contains("unexpected_message") == true)
                 }
                 #expect(server.port.total(\.brokenLayers) == 2)
             }
@@ -75,6 +70,7 @@ private final class Asker {
     private let session: OpaquePointer
 
     init(port: Int) throws {
+        signal(SIGPIPE, SIG_IGN)  // OpenSSL writes without MSG_NOSIGNAL
         peer = try Peer.connect(port: port)
         context = try #require(SSL_CTX_new(TLS_client_method()))
         session = try #require(SSL_new(context))
