@@ -96,10 +96,9 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "IOCP", "IOCPTLS", "CIOCPInternals", "SharedHarness", "ChildProcesses", "AllocationProbe",
-                "ReadmeServer",
-                "ReadmeAsync", "ReadmeLoop",
-                "ReadmeFrames", "GuideServer", "GuideAsync", "TroubledServer", "iocp-generate",
+                "IOCP", "IOCPTLS", "CIOCPInternals", "COpenSSL", "SharedHarness", "ChildProcesses", "AllocationProbe",
+                "ReadmeServer", "ReadmeAsync", "ReadmeLoop", "ReadmeFrames", "GuideServer", "GuideAsync",
+                "TroubledServer", "iocp-generate",
             ],
             path: "Tests/API"),
         .testTarget(

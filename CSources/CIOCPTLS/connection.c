@@ -149,6 +149,16 @@ static bool place(uint8_t *bytes, uint32_t count_bytes, bool completes_carried, 
     return found->bytes != NULL;
 }
 
+void iocp_tls_watch(int is_sent, int version, int type, const void *bytes, size_t count_bytes, SSL *ssl, void *argument)
+{
+    (void)version, (void)bytes, (void)count_bytes, (void)argument;
+    if (is_sent || type != SSL3_RT_HANDSHAKE)
+        return;
+    iocp_tls_connection *connection = iocp_tls_connection_of(ssl);
+    if (connection != NULL && connection->is_open && !iocp_tls_chatters(connection))
+        connection->chatter++;
+}
+
 static void note_data(iocp_tls_connection *connection, uint32_t count_bytes)
 {
     connection->data_bytes += count_bytes;
@@ -161,7 +171,7 @@ static int read_all(iocp_tls_connection *connection, uint32_t capacity, iocp_lay
     while (true) {
         uint8_t *target = found->bytes + found->count_bytes;
         const int count = SSL_read(connection->ssl, target, (int)(capacity - found->count_bytes));
-        if (iocp_tls_chatters(connection)) {
+        if (iocp_tls_chatters(connection)) { /* the BIO has stopped it, behind what was read ahead */
             connection->alert_sent = SSL_AD_UNEXPECTED_MESSAGE; /* as which it counts */
             return iocp_tls_why(connection);
         }

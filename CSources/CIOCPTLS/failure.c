@@ -15,16 +15,6 @@ void iocp_tls_note(const SSL *ssl, int where, int value)
         connection->alert_received = value & 0xff;
 }
 
-void iocp_tls_watch(int is_sent, int version, int type, const void *bytes, size_t count_bytes, SSL *ssl, void *argument)
-{
-    (void)version, (void)bytes, (void)count_bytes, (void)argument;
-    if (is_sent || type != SSL3_RT_HANDSHAKE)
-        return;
-    iocp_tls_connection *connection = iocp_tls_connection_of(ssl);
-    if (connection != NULL && connection->is_open && !iocp_tls_chatters(connection))
-        connection->chatter++;
-}
-
 int iocp_tls_why(iocp_tls_connection *connection)
 {
     connection->has_failed = true;

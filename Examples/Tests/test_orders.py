@@ -11,9 +11,8 @@ import subprocess
 import tempfile
 import threading
 import time
-import unittest
 
-from harness import BUILD, ROOT, Case, Hostile, read_exactly, reset, wait_until
+from harness import BUILD, ROOT, Case, Hostile, Service, read_exactly, wait_until
 from test_tls import certificate
 
 
@@ -41,8 +40,8 @@ class Systemd:
         return True
 
 
-class Running:
-    """A started service. Its log is on stderr, a line each."""
+class Running(Service):
+    """A started service that is set as an operator does it. Its log is on stderr, a line each."""
 
     def __init__(self, name, driver, *arguments, listen="127.0.0.1:0", environment={}, by=()):
         words = [os.path.join(BUILD, name), "--iocp-driver", driver, *arguments]
@@ -71,11 +70,6 @@ class Running:
         self.port = int(re.search(r"listener=\S*:(\d+)", self.line("] listening")).group(1))
         return self
 
-    def connect(self, timeout=20):
-        peer = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return peer
-
     def end(self, by=signal.SIGTERM, within=20):
         if self.process.poll() is None:
             self.process.send_signal(by)
@@ -87,6 +81,11 @@ class Running:
         self.reader.join(5)
         self.process.stderr.close()
         return status
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 class Client(threading.Thread):
@@ -209,9 +208,8 @@ class Orders(Hostile, Case):
             [message[:5] for message in systemd.heard].index("STOPP"))
 
     def test_socket_activation(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        for service_ in range(2):  # the second instance takes over the same address
+        port = free_port()
+        for _ in range(2):  # the second instance takes over the same address
             service = self.running(
                 listen=None, by=("systemd-socket-activate", "-l", f"127.0.0.1:{port}", "--fdname=orders"))
             wait_until(lambda: any("Listening on" in line for line in service.lines), 10)
@@ -239,8 +237,7 @@ class Orders(Hostile, Case):
     # MARK: Operators
 
     def test_health(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         service = self.running("--iocp-health", f"127.0.0.1:{port}", "--iocp-stop-delay", "2s").started()
         ask = lambda path: subprocess.run(
             ["curl", "-s", "-m", "5", "-w", "%{http_code}", f"http://127.0.0.1:{port}{path}"],

@@ -12,7 +12,7 @@ extension UnixAddress {
     /// For an option's value: a path, or an abstract name behind "@".
     static func option(_ text: String) throws -> UnixAddress {
         do throws(IOCPError) {
-            return text.hasPrefix("@") ? try UnixAddress(abstract: String(text.dropFirst())) : try UnixAddress(path: text)
+            return try UnixAddress(named: text)
         } catch {
             throw ValidationError("'\(text.printable)' names no Unix socket: \(error)")
         }

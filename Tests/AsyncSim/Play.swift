@@ -9,7 +9,7 @@ import SharedHarness
 final class Play: PlayedKernel.Audience, @unchecked Sendable {
     // @unchecked: used on the worker's thread, or on one that the worker's waits for.
     let ledger: PlayLedger
-    var dice: PlayedDice
+    var dice: Randomness
     let traces: Bool
     private(set) var kernel: PlayedKernel!
     private var port: CompletionPort?
@@ -32,7 +32,7 @@ final class Play: PlayedKernel.Audience, @unchecked Sendable {
 
     init(seed: UInt64, traces: Bool = false) {
         ledger = PlayLedger(seed: seed)
-        dice = PlayedDice(seed: seed)
+        dice = Randomness(seed: seed)
         self.traces = traces
         waitsUntilEnd = 20 + dice.magnitude(upTo: 1000)
         clears = dice.happens(oneIn: 2)

@@ -117,11 +117,7 @@ func ask(_ address: SocketAddress, _ text: String) async throws -> String {
         try connection.finishSending()
         var answer: [UInt8] = []
         while let bytes = try await connection.next(within: .seconds(10)) {
-            bytes.withBytes { span in
-                for index in 0..<span.byteCount {
-                    answer.append(span.unsafeLoad(fromByteOffset: index, as: UInt8.self))
-                }
-            }
+            bytes.append(to: &answer)
         }
         return String(decoding: answer, as: UTF8.self)
     }

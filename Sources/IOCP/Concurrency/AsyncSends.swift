@@ -5,8 +5,8 @@ import CIOCP
 extension AsyncConnection {
     /// Queues received bytes themselves, without a copy.
     /// - Parameter limit: how long to wait for the peer; nil for ``timeout``. Then the bytes are queued all the same.
-    /// - Throws: why the connection has closed, ENOTCONN when it closes, EPIPE after ``ConnectionContext/finishSending()``, ENOBUFS when the worker's
-    ///   send memory is full, ECANCELED, or ETIMEDOUT.
+    /// - Throws: why the connection has closed, ENOTCONN when it closes, EPIPE after ``ConnectionContext/finishSending()``,
+    ///   ENOBUFS when the worker's send memory is full, ECANCELED, or ETIMEDOUT.
     @inlinable
     public nonisolated(nonsending) func send(
         _ bytes: consuming ReceivedBytes, within limit: Duration? = nil

@@ -9,7 +9,7 @@ extension Worker {
     package var hasDueJobs: Bool { executor.hasJobs }
 
     /// Calls `body` with each connection of the bodies.
-    package func withBodyConnections(_ body: (AsyncConnection) -> Void) { bodies.forEach(body) }
+    package func withBodyConnections(_ body: (AsyncConnection) -> Void) { bodies.known.forEach(body) }
 }
 
 extension AsyncConnection {

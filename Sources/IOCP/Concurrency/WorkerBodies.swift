@@ -96,19 +96,14 @@ final class WorkerBodies {
     /// The worker ends, and the connections that are left without an event.
     func end() {
         unanswered = []
-        guard unsafe table != nil else { return }
-        for slot in 0..<capacity {
-            if let connection = self[slot] { unkeep(connection) }
-            unsafe table?[slot] = nil
+        for connection in known {
+            unsafe table?[connection.connection.slot] = nil
+            unkeep(connection)
         }
     }
 
-    func forEach(_ body: (AsyncConnection) -> Void) {
-        guard unsafe table != nil else { return }
-        for slot in 0..<capacity {
-            if let connection = self[slot] { body(connection) }
-        }
-    }
+    /// Every connection that a body serves or made.
+    var known: [AsyncConnection] { unsafe table == nil ? [] : (0..<capacity).compactMap { self[$0] } }
 
     /// A connection goes, or is the handler's again.
     func forget(_ connection: AsyncConnection, _ token: iocp_token) {
@@ -195,9 +190,7 @@ final class WorkerBodies {
     }
 
     /// The connections whose bodies have not ended, without those that bodies connected.
-    private var served: [AsyncConnection] {
-        unsafe table == nil ? [] : (0..<capacity).compactMap { self[$0] }.filter { $0.body.task != nil }
-    }
+    private var served: [AsyncConnection] { known.filter { $0.body.task != nil } }
 
     // MARK: - Ends
 

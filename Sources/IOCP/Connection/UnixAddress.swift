@@ -33,6 +33,11 @@ public struct UnixAddress: Hashable, Sendable {
         try UnixAddress.check(length: bytes.count)
     }
 
+    /// As it is said on a command line and in settings: a path, or an abstract name behind "@".
+    package init(named text: String) throws(IOCPError) {
+        self = text.hasPrefix("@") ? try UnixAddress(abstract: String(text.dropFirst())) : try UnixAddress(path: text)
+    }
+
     private static func check(length: Int) throws(IOCPError) {
         guard length < Int(IOCP_UNIX_NAME_BYTES_MAX) else {
             throw IOCPError(

@@ -22,7 +22,9 @@ struct HealthEndpoint: Sendable {
         server = try IOCPServer(configuration) { _, connection in
             // What takes longer is no probe's; who asks more than this at a time has other aims.
             connection.timeout = .seconds(5)
-            while let request = try await HealthRequest(from: connection) {
+            while let request = try await connection.withDeadline(
+                after: .seconds(5), { try await HealthRequest(from: connection) })
+            {
                 try await connection.send(request.answer(by: service))
                 if !request.isKept { return }
             }

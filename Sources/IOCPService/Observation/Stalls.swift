@@ -1,12 +1,6 @@
 #if Service
 import IOCP
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
 /// Which workers stall: their handler runs, and their other connections wait.
 struct Stalls: Sendable {
     let port: CompletionPort
@@ -23,12 +17,6 @@ struct Stalls: Sendable {
 }
 
 extension Duration {
-    static var onMonotonicClock: Duration {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        return .seconds(now.tv_sec) + .nanoseconds(now.tv_nsec)
-    }
-
     /// "1.5 s", for a log.
     var inSeconds: String {
         let tenths = self / .milliseconds(100)

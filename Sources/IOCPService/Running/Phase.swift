@@ -1,8 +1,8 @@
 #if Service
 import Synchronization
 
-/// How far a service is.
-enum Phase: Sendable {
+/// How far a service is, in the order in which it goes.
+enum Phase: Int, Sendable {
     case starting
     case ready
     /// It was asked to stop; it may still accept.
@@ -20,20 +20,9 @@ final class PhaseBoard: Sendable {
     @discardableResult
     func enter(_ next: Phase) -> Bool {
         phase.withLock { phase in
-            guard phase.order < next.order else { return false }
+            guard phase.rawValue < next.rawValue else { return false }
             phase = next
             return true
-        }
-    }
-}
-
-extension Phase {
-    fileprivate var order: Int {
-        switch self {
-        case .starting: 0
-        case .ready: 1
-        case .stopping: 2
-        case .stopped: 3
         }
     }
 }

@@ -20,8 +20,8 @@ import UnixSignals
 /// ).run()
 /// ```
 ///
-/// **Start.** It listens on the sockets that systemd hands over, otherwise on ``ServiceSettings/addresses``; then it logs one line
-/// for each listener, and tells systemd that it is ready.
+/// **Start.** It listens on the sockets that systemd hands over, otherwise on ``ServiceSettings/addresses``. Then it logs one
+/// line for each listener, and tells systemd that it is ready.
 ///
 /// **Stop.** At a graceful shutdown it tells systemd and its readiness, goes on accepting for ``ServiceSettings/stopDelay``, and
 /// stops the server with ``ServiceSettings/drain``: handlers are told `stopping`, bodies by `isStopping`. Cancelled, it stops
@@ -69,9 +69,10 @@ public struct PortService: Service {
     public func run() async throws {
         defer { phases.enter(.stopped) }
         let reloads = await UnixSignalsSequence(trapping: .sighup)
-        let certificates = try Certificates(settings)
+        let certificates: Certificates
         let health: HealthEndpoint?
         do throws(IOCPError) {
+            certificates = try Certificates(settings)
             try listen(certificates)
             health = try settings.health.map { address throws(IOCPError) in try HealthEndpoint(address, of: self) }
         } catch {

@@ -11,11 +11,7 @@ public enum ListenAddress: Hashable, Sendable {
     /// - Returns: nil for a text that is none.
     public init?(_ text: String) {
         if text.hasPrefix("unix:") {
-            let name = text.dropFirst(5)
-            let address =
-                name.first == "@"
-                ? try? UnixAddress(abstract: String(name.dropFirst())) : try? UnixAddress(path: String(name))
-            guard let address else { return nil }
+            guard let address = try? UnixAddress(named: String(text.dropFirst(5))) else { return nil }
             self = .unix(address)
             return
         }

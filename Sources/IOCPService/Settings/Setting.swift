@@ -22,46 +22,27 @@ struct Setting: Sendable {
     var exceed: (@Sendable (inout ServiceSettings, _ upward: Bool) -> Void)?
 
     static func number(_ key: String, _ place: Place<Int>, _ summary: String) -> Setting {
-        var setting = value(key, .number, place, summary)
-        setting.exceed = { $0[keyPath: place] = $1 ? .max : 0 }
-        return setting
+        value(key, .number, place, beyond: Beyond(.max, 0), summary)
     }
 
     static func number(_ key: String, _ place: Place<Int?>, none absence: String, _ summary: String) -> Setting {
-        var setting = optional(key, .number, place, absence, summary)
-        setting.exceed = { $0[keyPath: place] = $1 ? .max : 0 }
-        return setting
+        optional(key, .number, place, absence, beyond: Beyond(.max, 0), summary)
     }
 
     static func size(_ key: String, _ place: Place<Int>, _ summary: String) -> Setting {
-        Setting(
-            key: key, form: .size, summary: summary,
-            take: { (settings, texts) throws(NoSuchValue) in
-                settings[keyPath: place] = try Size(setting: try single(texts)).bytes
-            }, text: { Size(bytes: $0[keyPath: place]).asSetting },
-            exceed: { $0[keyPath: place] = $1 ? .max : 0 })
+        value(key, .size, place, as: .size, beyond: Beyond(.max, 0), summary)
     }
 
     static func size(_ key: String, _ place: Place<Int?>, none absence: String, _ summary: String) -> Setting {
-        Setting(
-            key: key, form: .size, summary: summary, absence: absence,
-            take: { (settings, texts) throws(NoSuchValue) in
-                let text = try single(texts)
-                settings[keyPath: place] = text == absence ? nil : try Size(setting: text).bytes
-            }, text: { $0[keyPath: place].map { Size(bytes: $0).asSetting } ?? absence },
-            exceed: { $0[keyPath: place] = $1 ? .max : 0 })
+        optional(key, .size, place, absence, as: .size, beyond: Beyond(.max, 0), summary)
     }
 
     static func time(_ key: String, _ place: Place<Duration>, _ summary: String) -> Setting {
-        var setting = value(key, .duration, place, summary)
-        setting.exceed = { $0[keyPath: place] = $1 ? .seconds(86_400 * 365) : .seconds(-1) }
-        return setting
+        value(key, .duration, place, beyond: .anyTime, summary)
     }
 
     static func time(_ key: String, _ place: Place<Duration?>, none absence: String, _ summary: String) -> Setting {
-        var setting = optional(key, .duration, place, absence, summary)
-        setting.exceed = { $0[keyPath: place] = $1 ? .seconds(86_400 * 365) : .seconds(-1) }
-        return setting
+        optional(key, .duration, place, absence, beyond: .anyTime, summary)
     }
 
     static func flag(_ key: String, _ place: Place<Bool>, _ summary: String) -> Setting {
@@ -94,30 +75,45 @@ struct Setting: Sendable {
     }
 
     static func value<Value: SettingValue & SendableMetatype>(
-        _ key: String, _ form: SettingForm, _ place: Place<Value>, _ summary: String
+        _ key: String, _ form: SettingForm, _ place: Place<Value>, as notation: Notation<Value> = .plain,
+        beyond: Beyond<Value>? = nil, _ summary: String
     ) -> Setting {
         Setting(
             key: key, form: form, summary: summary,
             take: { (settings, texts) throws(NoSuchValue) in
-                settings[keyPath: place] = try Value(setting: try single(texts))
-            }, text: { $0[keyPath: place].asSetting })
+                settings[keyPath: place] = try notation.read(try single(texts))
+            }, text: { notation.write($0[keyPath: place]) },
+            exceed: beyond.map { beyond in { $0[keyPath: place] = $1 ? beyond.above : beyond.below } })
     }
 
     static func optional<Value: SettingValue & SendableMetatype>(
-        _ key: String, _ form: SettingForm, _ place: Place<Value?>, _ absence: String, _ summary: String
+        _ key: String, _ form: SettingForm, _ place: Place<Value?>, _ absence: String,
+        as notation: Notation<Value> = .plain, beyond: Beyond<Value>? = nil, _ summary: String
     ) -> Setting {
         Setting(
             key: key, form: form, summary: summary, absence: absence,
             take: { (settings, texts) throws(NoSuchValue) in
                 let text = try single(texts)
-                settings[keyPath: place] = text == absence ? nil : try Value(setting: text)
-            }, text: { $0[keyPath: place]?.asSetting ?? absence })
+                settings[keyPath: place] = text == absence ? nil : try notation.read(text)
+            }, text: { $0[keyPath: place].map(notation.write) ?? absence },
+            exceed: beyond.map { beyond in { $0[keyPath: place] = $1 ? beyond.above : beyond.below } })
     }
 
     static func single(_ texts: [String]) throws(NoSuchValue) -> String {
         guard texts.count == 1 else { throw NoSuchValue() }
         return texts[0]
     }
+}
+
+/// Two values that no setting can be.
+struct Beyond<Value: Sendable>: Sendable {
+    let above, below: Value
+
+    init(_ above: Value, _ below: Value) { (self.above, self.below) = (above, below) }
+}
+
+extension Beyond<Duration> {
+    static let anyTime = Beyond(.seconds(86_400 * 365), .seconds(-1))
 }
 
 extension Setting {

@@ -37,9 +37,22 @@ enum SettingForm: Sendable {
 struct NoSuchValue: Error {}
 
 /// How values are written.
-protocol SettingValue {
+protocol SettingValue: Sendable {
     init(setting text: String) throws(NoSuchValue)
     var asSetting: String { get }
+}
+
+/// One way to write a value.
+struct Notation<Value>: Sendable {
+    let read: @Sendable (String) throws(NoSuchValue) -> Value
+    let write: @Sendable (Value) -> String
+}
+
+extension Notation where Value: SettingValue & SendableMetatype {
+    static var plain: Notation {
+        Notation(
+            read: { (text) throws(NoSuchValue) in try Value(setting: text) }, write: { $0.asSetting })
+    }
 }
 
 extension Int: SettingValue {
@@ -95,27 +108,24 @@ extension Duration: SettingValue {
     }
 }
 
-/// A number of bytes.
-struct Size: SettingValue {
-    let bytes: Int
+extension Notation<Int> {
     private static let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
 
-    init(bytes: Int) { self.bytes = bytes }
-
-    init(setting text: String) throws(NoSuchValue) {
-        let digits = text.prefix { $0.isASCII && $0.isNumber }
-        let suffix = String(text[digits.endIndex...])
-        let unit = suffix.isEmpty || suffix == "B" ? 1 : Self.units.first { $0.0 == suffix }?.1
-        guard let count = Int(digits), let unit else { throw NoSuchValue() }
-        let (product, overflows) = count.multipliedReportingOverflow(by: unit)
-        if overflows { throw NoSuchValue() }
-        bytes = product
-    }
-
-    var asSetting: String {
-        guard let unit = Self.units.last(where: { bytes != 0 && bytes % $0.1 == 0 }) else { return String(bytes) }
-        return "\(bytes / unit.1)\(unit.0)"
-    }
+    /// Bytes.
+    static let size = Notation(
+        read: { (text) throws(NoSuchValue) in
+            let digits = text.prefix { $0.isASCII && $0.isNumber }
+            let suffix = String(text[digits.endIndex...])
+            let unit = suffix.isEmpty || suffix == "B" ? 1 : units.first { $0.0 == suffix }?.1
+            guard let count = Int(digits), let unit else { throw NoSuchValue() }
+            let (product, overflows) = count.multipliedReportingOverflow(by: unit)
+            if overflows { throw NoSuchValue() }
+            return product
+        },
+        write: { bytes in
+            guard let unit = units.last(where: { bytes != 0 && bytes % $0.1 == 0 }) else { return String(bytes) }
+            return "\(bytes / unit.1)\(unit.0)"
+        })
 }
 
 extension ListenAddress: SettingValue {

@@ -39,12 +39,7 @@ extension ServiceSettings {
         guard problems.isEmpty else { throw SettingsError(problems) }
     }
 
-    /// Every setting with its value, for a log; secrets are left out.
-    public var values: [(key: String, value: String)] {
-        Setting.all.map { ($0.key, $0.isSecret ? "(secret)" : $0.text(self)) }
-    }
-
-    /// Those that are not what they are at first.
+    /// The settings that are not what they are at first, for a log; secrets are left out.
     public var changedValues: [(key: String, value: String)] {
         let initial = ServiceSettings()
         return Setting.all.filter { $0.text(self) != $0.text(initial) }

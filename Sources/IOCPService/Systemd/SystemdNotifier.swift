@@ -49,14 +49,12 @@ public final class SystemdNotifier: Sendable {
 
     /// It reads its settings again. systemd waits for ``ready(status:)`` (`Type=notify-reload`).
     public func reloading() {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        send("RELOADING=1\nMONOTONIC_USEC=\(now.tv_sec * 1_000_000 + now.tv_nsec / 1_000)")
+        send("RELOADING=1\nMONOTONIC_USEC=\(Int(Duration.onMonotonicClock / .microseconds(1)))")
     }
 
     /// It stops. systemd waits at least this long from now before it kills.
     public func stopping(within time: Duration, status: String) {
-        send("STOPPING=1\nSTATUS=\(status)\nEXTEND_TIMEOUT_USEC=\(time / .microseconds(1))")
+        send("STOPPING=1\nSTATUS=\(status)\nEXTEND_TIMEOUT_USEC=\(Int(time / .microseconds(1)))")
     }
 
     /// It is well, and says how it is. Without this, systemd ends it behind ``watchdogInterval``.

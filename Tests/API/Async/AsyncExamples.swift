@@ -156,7 +156,7 @@ extension RealSockets.Async {
             try idles.send("one\n".utf8)
             #expect(try asks.receive(14) == Array("one was heard\n".utf8))
             #expect(try idles.receive(14) == Array("one was heard\n".utf8))
-            server.stop(drainingFor: .seconds(10))
+            server.stop(drainingFor: .seconds(60))
             try await eventually("nobody listens") { Peer.isRefused(by: port) }
             try await Task.sleep(for: .milliseconds(100))
             try asks.send("two\n".utf8)
@@ -167,7 +167,7 @@ extension RealSockets.Async {
             #expect(idles.end() == .finished)
             idles.finishSending()
             try await server.wait()
-            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(ContinuousClock.now - start < .seconds(30), "long before the drain's end")
         }
     }
 }

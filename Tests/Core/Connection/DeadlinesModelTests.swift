@@ -1,4 +1,5 @@
 import CIOCPInternals
+import SharedHarness
 import Testing
 
 /// Random arming and random steps of virtual time, against a list of what is due when.

@@ -1,5 +1,6 @@
 import CIOCPInternals
 import Glibc
+import SharedHarness
 import Testing
 
 /// Copies in parts: one behind the other, all of them or none.

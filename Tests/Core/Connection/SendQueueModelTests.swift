@@ -1,5 +1,6 @@
 import CIOCPInternals
 import Glibc
+import SharedHarness
 import Testing
 
 /// Random calls on the queues of several connections that share one small memory, against plain arrays of bytes.

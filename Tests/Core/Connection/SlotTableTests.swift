@@ -1,5 +1,6 @@
 import CIOCPInternals
 import Glibc
+import SharedHarness
 import Testing
 
 @Suite struct SlotTableTests {

@@ -1,5 +1,6 @@
 import CIOCPInternals
 import Glibc
+import SharedHarness
 import Testing
 
 /// The FIFO of connections that wait for a receive buffer.

@@ -1,5 +1,6 @@
 import CIOCPInternals
 import Glibc
+import SharedHarness
 import Testing
 
 /// An application over a scripted worker: it calls at random, and holds every completion against what was promised.

@@ -1,5 +1,6 @@
 import CIOCPInternals
 import Glibc
+import SharedHarness
 import Testing
 
 /// The sockets under a scripted worker: they answer at random, within the rules of the seam (driver/driver.h), and

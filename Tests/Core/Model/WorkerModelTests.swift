@@ -1,5 +1,6 @@
 import CIOCPInternals
 import Glibc
+import SharedHarness
 import Testing
 
 /// A worker between an application and a transport that both act at random (guarantees G1-G5, G7, G9), in one thread

@@ -3,6 +3,8 @@
 #
 #   Tests/Support/Sanitizers/ubsan.sh [ARGUMENT OF swift test...]
 #
+# Without the tests of services and the plays of bodies, which need a run of their own; they are of Swift.
+#
 # SwiftPM has no such option on Linux, so the C targets ask for it themselves, and every program links the runtime of the
 # toolchain's own clang.
 set -eu
