@@ -83,7 +83,7 @@ struct Setting: Sendable {
             take: { (settings, texts) throws(NoSuchValue) in
                 settings[keyPath: place] = try notation.read(try single(texts))
             }, text: { notation.write($0[keyPath: place]) },
-            exceed: beyond.map { beyond in { $0[keyPath: place] = $1 ? beyond.above : beyond.below } })
+            exceed: beyond.map { $0.setting(place) })
     }
 
     static func optional<Value: SettingValue & SendableMetatype>(
@@ -96,7 +96,7 @@ struct Setting: Sendable {
                 let text = try single(texts)
                 settings[keyPath: place] = text == absence ? nil : try notation.read(text)
             }, text: { $0[keyPath: place].map(notation.write) ?? absence },
-            exceed: beyond.map { beyond in { $0[keyPath: place] = $1 ? beyond.above : beyond.below } })
+            exceed: beyond.map { $0.setting(place) })
     }
 
     static func single(_ texts: [String]) throws(NoSuchValue) -> String {
@@ -110,6 +110,14 @@ struct Beyond<Value: Sendable>: Sendable {
     let above, below: Value
 
     init(_ above: Value, _ below: Value) { (self.above, self.below) = (above, below) }
+
+    func setting(_ place: Setting.Place<Value>) -> @Sendable (inout ServiceSettings, _ upward: Bool) -> Void {
+        { settings, upward in settings[keyPath: place] = upward ? above : below }
+    }
+
+    func setting(_ place: Setting.Place<Value?>) -> @Sendable (inout ServiceSettings, _ upward: Bool) -> Void {
+        { settings, upward in settings[keyPath: place] = upward ? above : below }
+    }
 }
 
 extension Beyond<Duration> {
