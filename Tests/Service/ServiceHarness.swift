@@ -117,7 +117,7 @@ func ask(_ address: SocketAddress, _ text: String) async throws -> String {
         try connection.finishSending()
         var answer: [UInt8] = []
         while let bytes = try await connection.next(within: .seconds(10)) {
-            bytes.append(to: &answer)
+            bytes.bytes.append(to: &answer)
         }
         return String(decoding: answer, as: UTF8.self)
     }
