@@ -16,12 +16,18 @@ func service(_ product: String, _ package: String) -> Target.Dependency {
     .product(name: product, package: package, condition: .when(traits: ["Service"]))
 }
 
+/// What IOCPNIO is built on, and tested with, fetched with the trait alone.
+func nio(_ product: String) -> Target.Dependency {
+    .product(name: product, package: "swift-nio", condition: .when(traits: ["NIO"]))
+}
+
 let package = Package(
     name: "swift-iocp",
     products: [
         .library(name: "IOCP", targets: ["IOCP"]),
         .library(name: "IOCPTLS", targets: ["IOCPTLS"]),
         .library(name: "IOCPService", targets: ["IOCPService"]),
+        .library(name: "IOCPNIO", targets: ["IOCPNIO"]),
         .executable(name: "iocp", targets: ["iocp"]),
     ],
     traits: [
@@ -41,6 +47,9 @@ let package = Package(
                 The product IOCPService: logs, metrics, settings, systemd, health and a stop that loses nothing, by \
                 swift-log, swift-metrics, swift-configuration, swift-service-lifecycle and swift-distributed-tracing.
                 """),
+        .trait(
+            name: "NIO",
+            description: "The product IOCPNIO: event loops, bootstraps and channels for SwiftNIO's handlers on a port."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -52,6 +61,7 @@ let package = Package(
             traits: [.defaults, "CommandLineArguments"]),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     ],
     targets: [
         .target(
@@ -81,6 +91,7 @@ let package = Package(
                 service("Instrumentation", "swift-distributed-tracing"),
             ],
             swiftSettings: swiftSettings),
+        .target(name: "IOCPNIO", dependencies: ["IOCP", nio("NIOCore")], swiftSettings: swiftSettings),
         .executableTarget(
             name: "iocp",
             dependencies: [
@@ -114,6 +125,10 @@ let package = Package(
                 service("Configuration", "swift-configuration"),
             ],
             path: "Tests/Service"),
+        .testTarget(
+            name: "IOCPNIOTests",
+            dependencies: ["IOCPNIO", "IOCP", "SharedHarness", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")],
+            path: "Tests/NIO"),
         .testTarget(
             name: "CommandTests", dependencies: ["iocp", "iocp-soak", "FaultyServer", "ChildProcesses"],
             path: "Tests/Command", swiftSettings: swiftSettings),

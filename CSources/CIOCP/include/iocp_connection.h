@@ -67,6 +67,14 @@ typedef struct iocp_shared_bytes iocp_shared_bytes;
 /* Allocates with one reference; fill through iocp_shared_bytes_start before the first send. NULL without memory.
  * Thread: any. */
 iocp_shared_bytes *iocp_shared_bytes_create(uint32_t count_bytes);
+
+/* The same for bytes that lie elsewhere already, and are neither copied nor written: bytes[0, count) stay as they are until
+ * `release` is called with `owner`, once, by whoever gives up the last reference. NULL without memory; then nothing is
+ * released. Thread: any, of the release, too. */
+typedef void (*iocp_owner_release)(void *owner);
+iocp_shared_bytes *iocp_shared_bytes_borrow(const void *bytes, uint32_t count_bytes, void *owner,
+                                            iocp_owner_release release);
+
 uint8_t *iocp_shared_bytes_start(iocp_shared_bytes *shared);
 uint32_t iocp_shared_bytes_count(const iocp_shared_bytes *shared);
 void iocp_shared_bytes_retain(iocp_shared_bytes *shared);  /* Thread: any */

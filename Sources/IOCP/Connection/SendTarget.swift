@@ -68,6 +68,23 @@ struct SendTarget {
         try check(unsafe iocp_send_shared(worker, token, bytes.raw), .send)
     }
 
+    func send(_ bytes: UnsafeRawBufferPointer, keptBy owner: AnyObject) throws(IOCPError) {
+        guard let start = bytes.baseAddress, let count = Int32(exactly: bytes.count) else {
+            // Without a byte there is nothing to keep; and more than 31 bits hold is over every cap.
+            return try unsafe check(iocp_send(worker, token, bytes.baseAddress, bytes.count), .send)
+        }
+        let kept = unsafe Unmanaged.passRetained(owner)
+        let release: iocp_owner_release = { owner in
+            if let owner = unsafe owner { unsafe Unmanaged<AnyObject>.fromOpaque(owner).release() }
+        }
+        guard let shared = unsafe iocp_shared_bytes_borrow(start, UInt32(count), kept.toOpaque(), release) else {
+            unsafe kept.release()
+            throw IOCPError(code: 12 /* ENOMEM */, operation: .memory, detail: "a send by reference")
+        }
+        defer { unsafe iocp_shared_bytes_release(shared) }
+        try check(unsafe iocp_send_shared(worker, token, shared), .send)
+    }
+
     @inlinable
     func write(
         capacity: Int, _ write: (inout OutputRawSpan) throws(IOCPError) -> Void

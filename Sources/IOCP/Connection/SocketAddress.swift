@@ -9,6 +9,18 @@ public struct SocketAddress: Sendable {
         self.raw = raw
     }
 
+    /// An address by its bytes: 4 of IPv4, or 16 of IPv6, in network order. nil for another count.
+    /// - Parameter scope: the interface of a link-local IPv6 address (`sin6_scope_id`, ipv6(7)); otherwise 0.
+    public init?(bytes: [UInt8], port: UInt16, scope: UInt32 = 0) {
+        guard bytes.count == 4 || bytes.count == 16 else { return nil }
+        var address = iocp_address()
+        address.family_is_v6 = bytes.count == 16 ? 1 : 0
+        address.port_be = port.bigEndian
+        address.scope_id = bytes.count == 16 ? scope : 0
+        unsafe withUnsafeMutableBytes(of: &address.bytes) { unsafe $0.copyBytes(from: bytes) }
+        raw = address
+    }
+
     /// The first of ``all(host:port:)``.
     public init(host: String, port: Int) throws(IOCPError) {
         guard let port = UInt16(exactly: port) else {
@@ -50,6 +62,9 @@ public struct SocketAddress: Sendable {
     public var addressBytes: [UInt8] {
         unsafe withUnsafeBytes(of: raw.bytes) { unsafe Array($0.prefix(isIPv6 ? 16 : 4)) }
     }
+
+    /// The interface of a link-local IPv6 address (`sin6_scope_id`); otherwise 0.
+    public var scope: UInt32 { raw.scope_id }
 
     /// The same address, another port.
     public func with(port: UInt16) -> SocketAddress {

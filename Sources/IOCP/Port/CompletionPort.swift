@@ -99,6 +99,15 @@ public final class CompletionPort: @unchecked Sendable {
         try check(unsafe iocp_port_post(raw, iocp_token_worker(connection.token), connection.token, value), .post)
     }
 
+    /// Wakes a worker: its wait, or its next one if it does not wait now, ends without a completion where none came.
+    ///
+    /// For a loop of your own that has other things to do than completions. Several calls may end one wait. O(1), lock-free.
+    /// - Parameter worker: as of ``stats(ofWorker:)``. One that is not open, or has ended, is not waiting.
+    public func interrupt(worker: Int) {
+        precondition(worker >= 0 && worker < workerCount, noSuchWorker(worker))
+        unsafe iocp_port_interrupt(raw, UInt32(worker))
+    }
+
     /// Begins to stop, and returns at once: each worker accepts no more, delivers what was posted before, says
     /// `stopping`, closes its connections gracefully and aborts what is left `drain` from now. Its wait ends once its
     /// connections and posts are delivered. Posts are accepted until the last connection is closed.

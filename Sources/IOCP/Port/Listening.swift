@@ -40,6 +40,13 @@ extension CompletionPort {
         try listen(on: [.unix(address)], options)
     }
 
+    /// Listens on one endpoint of any kind: an address as ``listen(host:port:options:)`` does, the name of a Unix socket as
+    /// ``listen(unix:options:)``.
+    @discardableResult
+    public func listen(on endpoint: Endpoint, options: ListenOptions = ListenOptions()) throws(IOCPError) -> Listener {
+        try listen(on: [endpoint], options)
+    }
+
     /// Listens on a stream socket that another process has bound, as systemd does (sd_listen_fds(3)); it may listen
     /// already. The descriptor stays yours, and may be closed. The socket becomes non-blocking.
     /// - Returns: a listener whose ``Listener/endpoint`` tells what it is bound to.

@@ -89,6 +89,14 @@ extension Worker {
         try target(connection).send(bytes)
     }
 
+    /// Queues bytes of your own memory by reference: see ``IocpContext/send(_:keptBy:)``.
+    @unsafe
+    public func send(
+        _ bytes: UnsafeRawBufferPointer, keptBy owner: AnyObject, to connection: Connection
+    ) throws(IOCPError) {
+        try unsafe target(connection).send(bytes, keptBy: owner)
+    }
+
     /// Asks for one `sent` completion with this key once everything queued so far was taken by the transport.
     @inlinable
     public func notifyWhenSent(_ connection: Connection, key: UInt64) throws(IOCPError) {

@@ -1,0 +1,95 @@
+#if NIO
+import Dispatch
+import Glibc
+import IOCP
+import NIOCore
+
+/// What a loop has on its own thread: its worker, and the channels of the worker's connections.
+final class LoopState {
+    let group: GroupRoster
+    /// nil once the loop is over, when the port's memory may go.
+    private(set) var worker: Worker?
+    /// Kept by a loop that has ended, so that nothing is a leak.
+    var succeeded: EventLoopFuture<Void>?
+    /// No task runs here any more.
+    var isOver = false
+    /// The channels of this worker's connections, by slot.
+    private var channels: ContiguousArray<StreamChannel?> = []
+    /// Those that connect have a key until their connection has a name, and those that listen have no connection.
+    private(set) var servers: [ObjectIdentifier: ServerChannel] = [:]
+    var buffers = ReceivedBuffers()
+    /// Channels that asked for a turn of their own after the completions in hand.
+    private var served: [StreamChannel] = []
+    private(set) var openCount = 0
+
+    init(_ worker: Worker, _ group: GroupRoster) {
+        (self.worker, self.group) = (worker, group)
+    }
+
+    // MARK: - Channels
+
+    func channel(of connection: Connection) -> StreamChannel? {
+        let slot = connection.slot
+        guard slot < channels.count, let channel = channels[slot] else { return nil }
+        return channel.connection == connection ? channel : nil
+    }
+
+    func enter(_ channel: StreamChannel, as connection: Connection) {
+        while channels.count <= connection.slot { channels.append(nil) }
+        channels[connection.slot] = channel
+        openCount += 1
+    }
+
+    /// The connection's last completion came.
+    func leave(_ connection: Connection) {
+        guard channel(of: connection) != nil else { return }
+        channels[connection.slot] = nil
+        openCount -= 1
+    }
+
+    func enter(_ server: ServerChannel) { servers[ObjectIdentifier(server)] = server }
+
+    func leave(_ server: ServerChannel) { servers[ObjectIdentifier(server)] = nil }
+
+    func forEachChannel(_ body: (StreamChannel) -> Void) {
+        for place in channels.indices {
+            if let channel = channels[place] { body(channel) }
+        }
+    }
+
+    // MARK: - Turns
+
+    /// The channel's `serve()` is called after the completions in hand, before tasks run.
+    func serveSoon(_ channel: StreamChannel) { served.append(channel) }
+
+    var hasServices: Bool { !served.isEmpty }
+
+    func serveAll() {
+        // Those that ask again meanwhile wait for the next turn.
+        let now = served
+        served.removeAll(keepingCapacity: true)
+        for channel in now { channel.serve() }
+    }
+
+    /// The loop's last act with its worker.
+    func dropWorker() {
+        worker = nil
+        channels = []
+        servers = [:]
+    }
+
+    // MARK: - After the end
+
+    static func complain(_ sentence: String) {
+        let line = "IOCPNIO: \(sentence)\n"
+        _ = unsafe line.withCString { unsafe write(STDERR_FILENO, $0, strlen($0)) }
+    }
+
+    private static let elsewhere = DispatchQueue(label: "iocp.nio.after-shutdown")
+
+    /// An executor cannot refuse: jobs of a loop that has ended run one at a time elsewhere, and find their channels closed.
+    static func runElsewhere(_ job: UnownedJob, for loop: IOCPEventLoop) {
+        elsewhere.async { unsafe job.runSynchronously(on: loop.asUnownedSerialExecutor()) }
+    }
+}
+#endif
