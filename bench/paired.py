@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares the server CPU per message of two builds of `iocp serve`, or of one with a baseline server, in neighbouring
+"""Compares the server CPU per message of two builds of `iocp serve`, or of one with a baseline server, or of two of those, in neighbouring
 slices of time.
 
 Both servers are up at once, and their loads take turns of --slice-ms (`turns.py`). Each pair of slices gives one ratio,
@@ -91,7 +91,7 @@ def compare(workload, arguments):
     sides = []
     try:
         for name, server in (("before", arguments.before), ("after", arguments.after)):
-            sides.append(Build(name, server, arguments.after[0], arguments.load, workload, arguments.driver,
+            sides.append(Build(name, server, arguments.iocp, arguments.load, workload, arguments.driver,
                                arguments.cpus.split(",")))
             sides[-1].settle()
         taken = turns.take_turns(sides, arguments.pairs, arguments.slice_ms / 1000)
@@ -110,6 +110,7 @@ def main():
                         help="the iocp command, or the baseline server with its options, to compare with")
     parser.add_argument("--after", required=True, type=shlex.split,
                         help="the iocp command in question, with more options of its server")
+    parser.add_argument("--iocp", help="the command that loads both; default: the one of --after or --before that is named so")
     parser.add_argument("--load", default=[], type=shlex.split,
                         help="more options of the load, as --load=--tls-insecure")
     parser.add_argument("--only", action="append", choices=sorted(WORKLOADS), help="default: " + ", ".join(SHORT))
@@ -118,7 +119,9 @@ def main():
     parser.add_argument("--slice-ms", type=int, default=250)
     parser.add_argument("--cpus", default="0,1", help="of the servers, and of the loads")
     arguments = parser.parse_args()
-    for path in ("".join(arguments.before[:1]), "".join(arguments.after[:1])):
+    servers = ["".join(arguments.after[:1]), "".join(arguments.before[:1])]
+    arguments.iocp = arguments.iocp or next((path for path in servers if os.path.basename(path) == "iocp"), "iocp")
+    for path in servers + [arguments.iocp]:
         if not os.access(path, os.X_OK):
             parser.error(f"{path} is no program: build it with swift build -c release --product iocp")
     if arguments.pairs < 4 or arguments.slice_ms < 20:

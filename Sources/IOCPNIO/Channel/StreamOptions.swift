@@ -54,12 +54,10 @@ extension StreamChannel {
             settings.allocator = value as! ByteBufferAllocator
             allocator = settings.allocator
         case is ChannelOptions.Types.RecvAllocatorOption:
-            reads.allocator = NIOPooledRecvBufferAllocator(
-                capacity: Int(reads.countMax), recvAllocator: value as! any RecvByteBufferAllocator)
+            reads.sizes = ReadSizes(value as! any RecvByteBufferAllocator)
         case is ChannelOptions.Types.AutoReadOption: setAutoRead(value as! Bool)
         case is ChannelOptions.Types.MaxMessagesPerReadOption:
             reads.countMax = max(1, value as! UInt)
-            reads.allocator?.updateCapacity(to: Int(reads.countMax))
         case is ChannelOptions.Types.AllowRemoteHalfClosureOption: reads.allowsHalfClosure = value as! Bool
         // A flush is one send, and does not spin; the number is kept for who asks.
         case is ChannelOptions.Types.WriteSpinOption: writes.spinCount = value as! UInt
@@ -78,8 +76,7 @@ extension StreamChannel {
         case let option as ChannelOptions.Types.SocketOption:
             value = ChannelOptions.Types.SocketOption.Value(try socketOption(option))
         case is ChannelOptions.Types.AllocatorOption: value = settings.allocator
-        case is ChannelOptions.Types.RecvAllocatorOption:
-            value = reads.allocator?.recvAllocator ?? AdaptiveRecvByteBufferAllocator()
+        case is ChannelOptions.Types.RecvAllocatorOption: value = reads.sizes.allocator
         case is ChannelOptions.Types.AutoReadOption: value = reads.isAutomatic
         case is ChannelOptions.Types.MaxMessagesPerReadOption: value = reads.countMax
         case is ChannelOptions.Types.AllowRemoteHalfClosureOption: value = reads.allowsHalfClosure

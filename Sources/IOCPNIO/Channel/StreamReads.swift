@@ -15,8 +15,7 @@ extension StreamChannel {
         /// In this round.
         var count: UInt = 0
         var countMax: UInt = 4
-        /// Made by the application: reads have its sizes.
-        var allocator: NIOPooledRecvBufferAllocator?
+        var sizes = ReadSizes()
         /// What arrived unasked.
         var held = CircularBuffer<ByteBuffer>(initialCapacity: 0)
         var heldBytes = 0
@@ -33,6 +32,9 @@ extension StreamChannel {
         }
 
         var hasSomethingHeld: Bool { !held.isEmpty || end != nil }
+
+        /// Whether a read may be told: one was asked for, or this round has begun and has more.
+        var mayTell: Bool { isAsked || (count > 0 && count < countMax) }
 
         mutating func finish() {
             isFinished = true
@@ -54,13 +56,15 @@ extension StreamChannel {
     }
 
     private func received(_ bytes: UnsafeRawBufferPointer) {
-        if life == .active, reads.isAsked || (reads.count > 0 && reads.count < reads.countMax), reads.held.isEmpty {
-            guard reads.allocator != nil else {
-                return deliver(unsafe loop.state.buffers.fill(bytes, allocator: settings.allocator))
-            }
+        var rest = unsafe bytes
+        while !rest.isEmpty, life == .active, reads.mayTell, reads.held.isEmpty {
+            let count = min(rest.count, reads.sizes.next())
+            let part = unsafe UnsafeRawBufferPointer(rebasing: rest.prefix(count))
+            unsafe rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
+            reads.sizes.record(count)
+            deliver(unsafe loop.state.buffers.fill(part, allocator: settings.allocator))
         }
-        unsafe hold(bytes)
-        if life == .active, reads.isAsked { deliverHeld(completes: false) }
+        if !rest.isEmpty, life != .closed, !reads.isFinished { unsafe hold(rest) }
     }
 
     private func hold(_ bytes: UnsafeRawBufferPointer) {
@@ -84,35 +88,23 @@ extension StreamChannel {
         pipeline.syncOperations.fireChannelRead(NIOAny(buffer))
     }
 
-    /// The next of what is held, in the size that the application's allocator has.
     private func takeHeld() -> ByteBuffer {
-        guard var allocator = reads.allocator else {
-            let buffer = reads.held.removeFirst()
-            reads.heldBytes -= buffer.readableBytes
-            return buffer
-        }
         var first = reads.held.removeFirst()
-        let (buffer, count) = allocator.buffer(allocator: settings.allocator) { buffer in
-            let count = min(max(1, buffer.writableBytes), first.readableBytes)
-            return first.readSlice(length: count).map { buffer.writeImmutableBuffer($0) } ?? 0
-        }
-        allocator.record(actualReadBytes: count)
-        reads.allocator = allocator
+        let count = min(first.readableBytes, reads.sizes.next())
+        reads.sizes.record(count)
         reads.heldBytes -= count
-        if first.readableBytes > 0 { reads.held.prepend(first) }
-        return buffer
+        guard count < first.readableBytes, let part = first.readSlice(length: count) else { return first }
+        reads.held.prepend(first)
+        return part
     }
 
     /// A round of what is held, if one was asked for; all of it, and then the end, where that has come.
-    func deliverHeld(completes: Bool = true) {
-        guard life == .active, !reads.isFinished else { return }
-        while !reads.held.isEmpty, life == .active, !reads.isFinished {
-            guard reads.end != nil || reads.isAsked || (reads.count > 0 && reads.count < reads.countMax) else { break }
+    func deliverHeld() {
+        while !reads.held.isEmpty, life == .active, !reads.isFinished, reads.end != nil || reads.mayTell {
             deliver(takeHeld())
         }
         guard life == .active, !reads.isFinished else { return }
-        if reads.held.isEmpty, let end = reads.end { return deliver(end) }
-        if completes { completeReads() }
+        if reads.held.isEmpty, let end = reads.end { deliver(end) } else { completeReads() }
     }
 
     private func deliver(_ end: Reads.End) {

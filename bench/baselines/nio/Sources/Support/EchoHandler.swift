@@ -1,5 +1,4 @@
 import NIOCore
-import NIOPosix
 
 /// Writes what it reads, and flushes once for all that one turn read.
 ///
@@ -15,7 +14,7 @@ public final class EchoHandler: ChannelDuplexHandler {
     /// The channel asked to read while the peer did not.
     private var readIsDue = false
 
-    public static func configure(_ bootstrap: ServerBootstrap) -> ServerBootstrap {
+    public static func configure(_ bootstrap: any EchoBootstrap) -> any EchoBootstrap {
         bootstrap.childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try ConnectionOptions.echo.apply(to: channel)

@@ -8,6 +8,9 @@ public struct ListenOptions: ParsableArguments {
     @Option(help: "TCP port, 0 to 65535; 0 takes a free one.")
     public var port = 0
 
+    @Option(help: "Under the handlers: NIO's own sockets, or IOCPNIO on a driver.")
+    public var transport = Transport.posix
+
     public init() {}
 
     public func validate() throws {

@@ -19,8 +19,11 @@ struct EchoNIOAsync: ParsableCommand {
         var signals = TerminationSignals()
         NIOSingletons.groupLoopCountSuggestion = 1
         if takeover { try takeOver() }
-        let server = EchoServer(host: listen.host, port: listen.port)
-        let listener = try MultiThreadedEventLoopGroup.singleton.any().makeFutureWithTask {
+        let group: any EventLoopGroup =
+            listen.transport == .posix ? MultiThreadedEventLoopGroup.singleton : try listen.transport.group()
+        let server = EchoServer(
+            host: listen.host, port: listen.port, transport: listen.transport, group: group)
+        let listener = try group.any().makeFutureWithTask {
             try await server.bind()
         }.wait()
         Task {

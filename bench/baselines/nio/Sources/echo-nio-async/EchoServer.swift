@@ -1,5 +1,4 @@
 import NIOCore
-import NIOPosix
 import Support
 
 /// A task for each connection, as in NIO's documentation.
@@ -8,10 +7,12 @@ struct EchoServer: Sendable {
 
     let host: String
     let port: Int
+    let transport: Transport
+    let group: any EventLoopGroup
 
     func bind() async throws -> NIOAsyncChannel<Connection, Never> {
-        try await ServerBootstrap.baseline(group: .singleton)
-            .bind(host: host, port: port) { channel in
+        try await transport.bootstrap(group)
+            .bind(host: host, port: port, serverBackPressureStrategy: nil) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try ConnectionOptions.echo.apply(to: channel)
                     return try Connection(wrappingChannelSynchronously: channel)

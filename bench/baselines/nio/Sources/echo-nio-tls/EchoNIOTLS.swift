@@ -1,6 +1,5 @@
 import ArgumentParser
 import NIOCore
-import NIOPosix
 import NIOSSL
 import Support
 
@@ -25,8 +24,8 @@ struct EchoNIOTLS: ParsableCommand {
             certificateChain: try NIOSSLCertificate.fromPEMFile(tlsCertificate).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(file: tlsKey, format: .pem)))
         let context = try NIOSSLContext(configuration: configuration)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let bootstrap = ServerBootstrap.baseline(group: group).childChannelInitializer { channel in
+        let group = try listen.transport.group()
+        let bootstrap = listen.transport.bootstrap(group).childChannelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try ConnectionOptions.echo.apply(to: channel)
                 try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))

@@ -1,6 +1,5 @@
 import ArgumentParser
 import NIOCore
-import NIOPosix
 import Support
 
 @main
@@ -23,15 +22,15 @@ struct EchoNIO: ParsableCommand {
     func run() throws {
         OpenFileLimit.raise()
         var signals = TerminationSignals()
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let group = try listen.transport.group()
         let listener = try bootstrap(group).bind(host: listen.host, port: listen.port).wait()
         Announcement.print(listener)
         signals.wait()
         try group.syncShutdownGracefully()
     }
 
-    private func bootstrap(_ group: MultiThreadedEventLoopGroup) -> ServerBootstrap {
-        let bootstrap = ServerBootstrap.baseline(group: group)
+    private func bootstrap(_ group: any EventLoopGroup) -> any EchoBootstrap {
+        let bootstrap = listen.transport.bootstrap(group)
         guard let fanOut else { return EchoHandler.configure(bootstrap) }
         return FanOutHandler.configure(bootstrap, frameBytes: fanOut, on: group.next())
     }

@@ -1,5 +1,4 @@
 import NIOCore
-import NIOPosix
 import Support
 
 /// A connection of the room: its frames come in here, and those of others go out.
@@ -27,8 +26,8 @@ final class FanOutHandler: ChannelInboundHandler {
     }
 
     static func configure(
-        _ bootstrap: ServerBootstrap, frameBytes: Int, on eventLoop: any EventLoop
-    ) -> ServerBootstrap {
+        _ bootstrap: any EchoBootstrap, frameBytes: Int, on eventLoop: any EventLoop
+    ) -> any EchoBootstrap {
         let room = NIOLoopBoundBox.makeBoxSendingValue(
             FanOutRoom(frameBytes: frameBytes, eventLoop: eventLoop), eventLoop: eventLoop)
         let options = ConnectionOptions.unsent(bytesMax: waitingBytesMax)
