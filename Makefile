@@ -5,8 +5,9 @@ BUILD      := .build
 IOCP       := $(BUILD)/release/iocp
 # What is built by the tests: every trait. Users of the library build without.
 TRAITS     := --enable-all-traits
-# The tests of services and the plays of bodies open descriptors while others count them, so they have a run of their own.
-APART      := ServiceTests|AsyncSimTests
+# The tests of services, of NIO's channels and the plays of bodies open descriptors while others count them, so they have a run of
+# their own.
+APART      := ServiceTests|AsyncSimTests|IOCPNIOTests
 tests       = $(SWIFT) test $(TRAITS) $(1) --skip '$(APART)' && $(SWIFT) test $(TRAITS) $(1) --skip-build --filter '$(APART)'
 RUN_FLAGS  ?=
 BENCH_FLAGS ?=

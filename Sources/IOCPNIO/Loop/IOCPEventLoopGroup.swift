@@ -9,10 +9,10 @@ import Synchronization
 /// port, on one thread.
 ///
 /// ```swift
-/// let group = IOCPEventLoopGroup(numberOfThreads: System.coreCount)
+/// let group = IOCPEventLoopGroup(numberOfThreads: 2)
 /// let server = try await IOCPServerBootstrap(group: group)
 ///     .childChannelInitializer { channel in channel.pipeline.addHandler(EchoHandler()) }
-///     .bind(host: "127.0.0.1", port: 8080).get()
+///     .bind(host: "127.0.0.1", port: 0).get()
 /// ```
 ///
 /// A process may have several; each has ports, rings and buffers of its own. Shut it down when it is not needed any more:

@@ -55,7 +55,7 @@ private let documents: [String] = {
 /// A part of a program in a comment stands in one of these files, line for line but for its indentation.
 private func examples() throws -> [String] {
     let folder = packageRoot.appending(path: "Tests")
-    return try ["API", "Service"].flatMap { tests in
+    return try ["API", "Service", "NIO"].flatMap { tests in
         try FileManager.default.subpathsOfDirectory(atPath: folder.appending(path: tests).path)
             .filter { $0.hasSuffix("Examples.swift") }.map { folder.appending(path: "\(tests)/\($0)") }
     }.map { trimmed(try String(contentsOf: $0, encoding: .utf8)) }
@@ -79,7 +79,7 @@ private func trimmed(_ text: String) -> String {
         var seen: Set<String> = []
         for path in documents {
             for block in try blocks(path) where !block.hasPrefix("// Package.swift\n") {
-                if path.hasPrefix("Sources/") || ["docs/TLS.md", "docs/SERVICE.md"].contains(path),
+                if path.hasPrefix("Sources/") || ["docs/TLS.md", "docs/SERVICE.md", "docs/NIO.md"].contains(path),
                     examples.contains(where: { $0.contains(trimmed(block)) }) { continue }
                 // What a reader comes from, as the bench builds it.
                 if path == "docs/MIGRATING.md", try echoOfNIO().contains(block) { continue }
