@@ -22,6 +22,7 @@ extension StreamChannel {
         var asked: UInt64?
         /// An `unsentFell` is asked for.
         var awaitsRoom = false
+        var triesLater = false
         var isFlushing = false
         /// Asked to end the output, which is done when nothing is pending.
         var finishPromises: [EventLoopPromise<Void>] = []
@@ -194,8 +195,9 @@ extension StreamChannel {
         guard life == .active else { return }
         flushNow()
         becomeWritableIfBelow()
-        guard life == .active, let worker, let connection, !isWritable || writes.pending.hasMark else { return }
-        awaitRoom(worker, connection)
+        guard life == .active, let worker, let connection else { return }
+        askWhenSent(worker, connection)
+        if !isWritable || writes.pending.hasMark { awaitRoom(worker, connection) }
     }
 
     private func becomeWritableIfBelow() {
@@ -206,7 +208,13 @@ extension StreamChannel {
 
     /// The worker's memory is other channels' for now.
     private func tryLater() {
-        loop.tasks.add(.timer(LoopTimer(.now() + .milliseconds(1), { [self] in resumeWriting() }, orFail: { _ in })))
+        guard !writes.triesLater else { return }
+        writes.triesLater = true
+        let again = LoopTimer(.now() + .milliseconds(1)) { [self] in
+            writes.triesLater = false
+            resumeWriting()
+        } orFail: { _ in }
+        loop.tasks.add(.timer(again))
     }
 
     // MARK: - The end

@@ -20,6 +20,8 @@ public final class IOCPEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendabl
     let index: Int
     let state: LoopState
     private let thread: pthread_t
+    /// Where each promise was made, in debug builds: NIO names the place when one is dropped unkept.
+    private let promises = Mutex<[_NIOEventLoopFutureIdentifier: (file: StaticString, line: UInt)]>([:])
 
     /// On the loop's thread, which it becomes the loop of.
     init(_ worker: Worker, in group: GroupRoster) {
@@ -101,6 +103,16 @@ public final class IOCPEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendabl
         promise.succeed(())
         if inEventLoop, !state.isOver { state.succeeded = promise.futureResult }
         return promise.futureResult
+    }
+
+    public func _promiseCreated(futureIdentifier: _NIOEventLoopFutureIdentifier, file: StaticString, line: UInt) {
+        promises.withLock { $0[futureIdentifier] = (file, line) }
+    }
+
+    public func _promiseCompleted(
+        futureIdentifier: _NIOEventLoopFutureIdentifier
+    ) -> (file: StaticString, line: UInt)? {
+        promises.withLock { $0.removeValue(forKey: futureIdentifier) }
     }
 
     public func preconditionInEventLoop(file: StaticString, line: UInt) {
