@@ -78,9 +78,11 @@ private func identityExample(_ logger: Logger) throws -> IOCPServer<BodyHandler>
     return server
 }
 
-private func spanExample(_ logger: Logger) throws -> IOCPServer<BodyHandler> {
+private func spanExample(
+    _ settings: ServiceSettings, _ errors: ErrorLog, _ logger: Logger
+) throws -> IOCPServer<BodyHandler> {
     LoggingSystem.bootstrap(StreamLogHandler.standardError, metadataProvider: .connection)
-    let server = try IOCPServer(body: identified { worker, connection in
+    let server = try IOCPServer(settings.port, onError: errors.record, body: identified { worker, connection in
         while let order = try await connection.line() {
             try await withSpan("order") { span in
                 try await connection.send("\(order) was taken\n")

@@ -105,6 +105,18 @@ import Testing
         await #expect(throws: SettingsError(["IOCP_WOKERS is no setting: docs/SERVICE.md lists them"])) {
             _ = try await SettingsSources(arguments: ["service"], environment: ["IOCP_WOKERS": "4", "OTHER": "1"])
         }
+        for (arguments, problem) in [
+            (["-iocp-drain", "3s"], "-iocp-drain is no setting: docs/SERVICE.md lists them"),
+            (["--IOCP-DRAIN", "3s"], "--IOCP-DRAIN is no setting: docs/SERVICE.md lists them"),
+            (["--iocp_workers=1"], "--iocp_workers is no setting: docs/SERVICE.md lists them"),
+            (["--iocp-workers", "1", "--iocp-workers", "2"], "--iocp-workers is given twice"),
+            (["--iocp-file"], "--iocp-file has no value: --iocp-file VALUE"),
+            (["--iocp-listen-addresses", "--iocp-lockdown"], "--iocp-listen-addresses has no value: --iocp-listen-addresses VALUE"),
+        ] {
+            await #expect(throws: SettingsError([problem])) {
+                _ = try await SettingsSources(arguments: ["service"] + arguments, environment: [:])
+            }
+        }
         let file = FileManager.default.temporaryDirectory.appending(path: "iocp-\(UUID().uuidString).json")
         defer { try? FileManager.default.removeItem(at: file) }
         try #"{"iocp": {"listen": {"adresses": []}}, "mine": 1}"#.write(to: file, atomically: true, encoding: .utf8)

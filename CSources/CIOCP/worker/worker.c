@@ -210,6 +210,8 @@ static void drop_connections(iocp_worker *worker)
         }
     }
     IOCP_STATS_SET(worker->stats, unsent_bytes, 0);
+    /* Who has ended stalls nobody: an old heartbeat would say that a handler does not return. */
+    IOCP_STATS_SET(worker->stats, heartbeat_ns, 0);
 }
 
 /* Guards the buffers of closed workers, whose last leases may come back on any thread. One for all: it is taken when a

@@ -15,31 +15,34 @@ public final class CompletionPort: @unchecked Sendable {
     // @unchecked: the core guards its own state; each of its "any thread" functions says so in its header.
     @usableFromInline let raw: OpaquePointer
     @usableFromInline let lookups = HostLookups()
+    /// As it was given: what was left to be chosen is 0 here.
+    package let configuration: PortConfiguration
     let knownListeners = KnownListeners()
     let knownActors = KnownActors()
 
     /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
     /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.
     public convenience init(_ configuration: PortConfiguration = PortConfiguration()) throws(IOCPError) {
-        try self.init(configuration.raw())
+        try self.init(configuration.raw(), configuration)
     }
 
     /// A port on the simulated kernel that the calling thread uses; for tests.
     package convenience init(simulated configuration: PortConfiguration) throws(IOCPError) {
         var config = try configuration.raw()
         config.driver = IOCP_DRIVER_SIM
-        try self.init(config)
+        try self.init(config, configuration)
     }
 
-    private init(_ configuration: iocp_port_config) throws(IOCPError) {
-        var config = configuration
+    private init(_ raw: iocp_port_config, _ configuration: PortConfiguration) throws(IOCPError) {
+        self.configuration = configuration
+        var config = raw
         var failure = unsafe iocp_failure()
         var created: OpaquePointer?
         let result = unsafe iocp_port_create(&config, &created, &failure)
         guard result >= 0, let created = unsafe created else {
             throw unsafe IOCPError(failure, .configuration)
         }
-        unsafe raw = created
+        unsafe self.raw = created
     }
 
     /// The core's port goes with the last of what needs it: worker threads that have not ended, bytes that are lent.

@@ -30,10 +30,9 @@ public final class IOCPServerBootstrap {
 
     /// The listener's channel runs on the one group, the clients' on the other.
     public convenience init(group: any EventLoopGroup, childGroup: any EventLoopGroup) {
-        guard let made = Self.loop(of: group), let child = Self.loop(of: childGroup) else {
-            preconditionFailure("IOCPServerBootstrap needs an IOCPEventLoopGroup or one of its loops, not \(group), \(childGroup)")
-        }
-        _ = (made, child)
+        precondition(
+            Self.loop(of: group) != nil && Self.loop(of: childGroup) != nil,
+            "IOCPServerBootstrap needs an IOCPEventLoopGroup or one of its loops, not \(group), \(childGroup)")
         self.init(checked: group, childGroup)
     }
 

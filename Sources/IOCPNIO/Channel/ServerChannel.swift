@@ -120,12 +120,11 @@ final class ServerChannel: Channel, ChannelCore, @unchecked Sendable {
         promise?.succeed(())
         if before == .active { pipeline.syncOperations.fireChannelInactive() }
         if before != .fresh { pipeline.syncOperations.fireChannelUnregistered() }
-        loop.execute { [self] in
+        loop.executeOrRun { [self] in
             removeHandlers(pipeline: pipeline)
             closePromise.succeed(())
             shared.withLock { $0.endpoints = [] }
         }
-        if loop.state.isOver { closePromise.succeed(()) }
     }
 
     // MARK: - Clients

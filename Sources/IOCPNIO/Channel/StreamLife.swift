@@ -146,17 +146,17 @@ extension StreamChannel {
         if before == .active { pipeline.syncOperations.fireChannelInactive() }
         if before != .fresh { pipeline.syncOperations.fireChannelUnregistered() }
         // Handlers may stand in the pipeline's calls now.
-        loop.execute { [self] in
+        loop.executeOrRun { [self] in
             removeHandlers(pipeline: pipeline)
             closePromise.succeed(())
             setAddresses(local: nil, remote: nil)
         }
-        if loop.state.isOver { closePromise.succeed(()) }
     }
 
     /// The connection's last completion.
     func connectionEnded(_ reason: CloseReason) {
         if let connection { loop.state.leave(connection) }
+        writes.isCut = true
         switch life {
         case .closed: wroteNoMore(reason.asNIO ?? ChannelError.ioOnClosedChannel)
         case .fresh, .registered: reads.end = reads.end ?? .failed(reason.asNIO ?? ChannelError.eof)

@@ -29,6 +29,8 @@ extension StreamChannel {
         var isFinishing = false
         /// FIN was sent.
         var isFinished = false
+        /// The connection has ended: what was not told as sent by then may not have been.
+        var isCut = false
         var spinCount: UInt = 16
     }
 
@@ -251,8 +253,7 @@ extension StreamChannel {
     func failWrites(_ error: any Error) {
         let promised = writes.promised
         writes.promised = CircularBuffer(initialCapacity: 0)
-        let isOpen = connection.map { worker?.unsentByteCount(of: $0) != nil } ?? false
-        for (_, promise) in promised { if isOpen { promise.succeed(()) } else { promise.fail(error) } }
+        for (_, promise) in promised { if writes.isCut { promise.fail(error) } else { promise.succeed(()) } }
         while let write = writes.pending.popFirst() { write.promise?.fail(error) }
         writes.pendingBytes = 0
         let promises = writes.finishPromises

@@ -86,6 +86,11 @@ public final class IOCPEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendabl
         }
     }
 
+    /// On the loop's thread: in its next turn, or at once where there is none.
+    func executeOrRun(_ task: @escaping @Sendable () -> Void) {
+        if state.isOver { task() } else { tasks.add(.function(task)) }
+    }
+
     private func refused(_ task: LoopTask) -> Bool {
         if case .function = task {
             LoopState.complain("a task was given to an event loop that has been shut down, and does not run")

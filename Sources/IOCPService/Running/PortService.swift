@@ -101,7 +101,17 @@ public struct PortService: Service {
             try server.port.listen(onDescriptor: socket.descriptor, options: options)
         }
         for address in settings.addresses where sockets.all.isEmpty {
-            _ = try server.port.listen(on: address, options)
+            do throws(IOCPError) {
+                _ = try server.port.listen(on: address, options)
+            } catch {
+                throw IOCPError(code: error.code, operation: error.operation, detail: error.detail ?? "\(address)")
+            }
+        }
+        if server.port.listeners.isEmpty, server.listens {
+            logger.notice("no address to listen on: listen.addresses names none, and systemd hands over no socket")
+        }
+        if settings.port != ServiceSettings().port, !isSetAsAsked {
+            logger.warning("the server was made without the settings of its port that the service was given")
         }
         if let cause = server.port.fallbackCause {
             logger.notice("epoll serves: io_uring is refused here", metadata: ["cause": "\(cause)"])
@@ -115,6 +125,13 @@ public struct PortService: Service {
                     "tls": "\(options.security != nil)",
                 ])
         }
+    }
+
+    /// Whether the server was made with the settings of its port, but for what a server sets itself.
+    private var isSetAsAsked: Bool {
+        var asked = settings.port
+        asked.deliversHalfClose = server.port.configuration.deliversHalfClose
+        return server.port.configuration == asked
     }
 
     // MARK: - Stopping
@@ -169,6 +186,13 @@ public struct PortService: Service {
     var status: String {
         let listeners = server.port.listeners.map(\.description)
         return "\(server.port.totalStats.connections) connections on \(listeners.joined(separator: ", "))"
+    }
+}
+
+/// A `ServiceGroup` logs its services by this.
+extension PortService: CustomStringConvertible {
+    public var description: String {
+        "PortService(\(settings.addresses.map(\.description).joined(separator: ", ")))"
     }
 }
 #endif

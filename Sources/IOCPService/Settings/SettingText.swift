@@ -2,7 +2,7 @@
 import IOCP
 
 /// What an operator may write for a value.
-enum SettingForm: Sendable {
+enum SettingForm: Equatable, Sendable {
     case number
     /// Bytes: "65536", "64KiB", "1MiB", "1GiB".
     case size

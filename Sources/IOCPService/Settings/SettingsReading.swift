@@ -34,9 +34,18 @@ extension ServiceSettings {
         do throws(IOCPError) {
             try validate()
         } catch {
-            problems.append("\(scope) settings: \(error.detail ?? error.description)")
+            problems.append(outOfBounds(error.detail ?? error.description, scope))
         }
         guard problems.isEmpty else { throw SettingsError(problems) }
+    }
+
+    /// A check names the property first: the setting that sets it, and what it is, in place of that.
+    private func outOfBounds(_ detail: String, _ scope: String) -> String {
+        let property = detail.prefix { $0 != " " }
+        guard let setting = Setting.all.first(where: { $0.key == property || $0.key.hasSuffix(".\(property)") }),
+            !setting.isSecret
+        else { return "\(scope) settings: \(detail)" }
+        return "\(scope).\(setting.key) is \"\(setting.text(self))\", and may be \(setting.bounds)"
     }
 
     /// The settings that are not what they are at first, for a log; secrets are left out.

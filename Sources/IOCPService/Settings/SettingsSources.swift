@@ -38,9 +38,7 @@ public struct SettingsSources: Sendable {
             secretsSpecifier: .specific(Set(secrets.map { $0.variable(scope: scope) })))
         var providers: [any ConfigProvider] = [given, around]
         var problems =
-            Self.unknown(
-                arguments.filter { $0.hasPrefix("--\(scope)-") }.map { String($0.prefix { $0 != "=" }) },
-                among: Setting.all.map { $0.argument(scope: scope) } + ["--\(scope)-file"])
+            Self.mistakes(in: Array(arguments.dropFirst()), scope)
             + Self.unknown(
                 environment.keys.filter { $0.hasPrefix("\(scope.uppercased())_") },
                 among: Setting.all.map { $0.variable(scope: scope) } + ["\(scope.uppercased())_FILE"])
@@ -78,6 +76,28 @@ public struct SettingsSources: Sendable {
             """
         }
         return ([file] + settings).joined(separator: "\n")
+    }
+
+    /// Arguments that are meant for a setting and set none: a name that none has (also one with other dashes or letters, which
+    /// would be the application's), one without its value, one that is given twice.
+    private static func mistakes(in arguments: [String], _ scope: String) -> [String] {
+        let takesValue = Dictionary(
+            uniqueKeysWithValues: Setting.all.map { ($0.argument(scope: scope), $0.form) } + [("--\(scope)-file", .text)])
+        var problems: [String] = []
+        var given: Set<String> = []
+        for (place, argument) in arguments.enumerated() where argument.hasPrefix("-") {
+            let name = String(argument.prefix { $0 != "=" })
+            let plain = name.lowercased().drop { $0 == "-" }.map { $0 == "_" || $0 == "." ? "-" : $0 }
+            guard String(plain).hasPrefix(scope + "-") else { continue }
+            guard let form = takesValue[name] else {
+                problems += unknown([name], among: [])
+                continue
+            }
+            let isAlone = !argument.contains("=") && (place + 1 == arguments.count || arguments[place + 1].hasPrefix("--"))
+            if isAlone, form != .flag { problems.append("\(name) has no value: \(name) VALUE") }
+            if !given.insert(name).inserted, form != .list, form != .address { problems.append("\(name) is given twice") }
+        }
+        return problems
     }
 
     private static func unknown(_ names: [String], among known: [String], in place: String = "") -> [String] {

@@ -43,4 +43,11 @@ public struct TLSFiles: Sendable {
         return settings
     }
 }
+
+/// Without the passphrase: what holds these settings may be logged whole, as a `ServiceGroup` logs its services.
+extension TLSFiles: CustomStringConvertible, CustomReflectable {
+    public var description: String { "TLSFiles(\(certificateFiles.joined(separator: ", ")))" }
+
+    public var customMirror: Mirror { Mirror(self, children: ["certificateFiles": certificateFiles]) }
+}
 #endif

@@ -229,6 +229,15 @@ extension RealSockets {
                     #expect(try worker.wait(into: &batch, timeout: .milliseconds(1)) == 0)
                 }
                 #expect(try peer.receive(3) == [1, 2, 3])
+                // One that nobody takes out, and one that is refused, are given up.
+                try port.send(try SharedBytes([4]), to: try #require(connection))
+                port.stop()
+                worker.abort(try #require(connection))
+                while (try? worker.wait(into: &batch, timeout: .milliseconds(1))) != nil {}
+                let refused = #expect(throws: IOCPError.self) {
+                    try port.send(try SharedBytes([5]), to: try #require(connection))
+                }
+                #expect(refused?.code == ESHUTDOWN)
             }
         }
     }

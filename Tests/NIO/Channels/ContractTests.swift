@@ -228,9 +228,11 @@ struct ContractTests {
             try await Task.sleep(for: .milliseconds(50))
             peer.reset()
             try await server.closeFuture.get()
-            var failed = 0
-            for write in writes where await failure(of: write) != nil { failed += 1 }
-            #expect(failed > 0)
+            // The peer read nothing: what its socket and ours had room for may have succeeded, and the rest cannot have.
+            for write in writes.suffix(8) {
+                let error = await failure(of: write)
+                #expect(error is IOError, "\(String(describing: error))")
+            }
         }
     }
 

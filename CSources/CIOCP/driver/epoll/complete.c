@@ -104,7 +104,9 @@ static bool receive_once(iocp_epoll *epoll, uint32_t handle, iocp_event *event)
         return false;
     }
     if (count <= 0) {
-        *event = ended(socket, count < 0 ? -errno : 0);
+        /* A send that failed just before took the reset's error away (socket(7), SO_ERROR), and leaves an end. */
+        const int32_t end = socket->flags & IOCP_EPOLL_BROKEN ? -ECONNRESET : 0;
+        *event = ended(socket, count < 0 ? -errno : end);
         return true;
     }
     *event = (iocp_event){.token = socket->receive_token,
