@@ -77,6 +77,35 @@ extension Services {
             #expect(answer == "late")
         }
 
+        @Test func whoHasEndedStallsNobody() throws {
+            let port = try CompletionPort(ServiceSettings.local.port)
+            do {
+                let worker = try port.attachWorker()
+                var batch = CompletionBatch()
+                _ = try worker.wait(into: &batch, timeout: .zero)
+                usleep(3_000)
+                #expect(Stalls(port: port, limit: .milliseconds(1)).now().count == 1)
+                port.stop()
+                while (try? worker.wait(into: &batch, timeout: .milliseconds(1))) != nil {}
+            }
+            usleep(3_000)
+            #expect(Stalls(port: port, limit: .milliseconds(1)).now().isEmpty)
+        }
+
+        /// A `ServiceGroup` logs its services whole.
+        @Test func secretsStayOutOfDescriptions() throws {
+            var settings = ServiceSettings.local
+            var files = TLSFiles()
+            files.passphrase = "hunter2"
+            settings.tls = files
+            let service = PortService(try IOCPClient(settings.port), settings, logger: Run().logger)
+            var dumped = ""
+            dump(service, to: &dumped)
+            for text in ["\(service)", "\(settings)", String(reflecting: settings), dumped] {
+                #expect(!text.contains("hunter2"))
+            }
+        }
+
         @Test func aClientRunsToo() async throws {
             let run = Run()
             var settings = ServiceSettings.local

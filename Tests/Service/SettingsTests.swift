@@ -111,7 +111,10 @@ import Testing
             (["--iocp_workers=1"], "--iocp_workers is no setting: docs/SERVICE.md lists them"),
             (["--iocp-workers", "1", "--iocp-workers", "2"], "--iocp-workers is given twice"),
             (["--iocp-file"], "--iocp-file has no value: --iocp-file VALUE"),
-            (["--iocp-listen-addresses", "--iocp-lockdown"], "--iocp-listen-addresses has no value: --iocp-listen-addresses VALUE"),
+            (
+                ["--iocp-listen-addresses", "--iocp-lockdown"],
+                "--iocp-listen-addresses has no value: --iocp-listen-addresses VALUE"
+            ),
         ] {
             await #expect(throws: SettingsError([problem])) {
                 _ = try await SettingsSources(arguments: ["service"] + arguments, environment: [:])

@@ -18,17 +18,13 @@ int iocp_memory_pages(void *start, size_t size_bytes, uint32_t node, uint64_t *r
 /* The node of the CPU that the calling thread runs on at this moment. */
 uint32_t iocp_current_node(void);
 
-/* What a thread was before it became a worker's. */
-typedef struct iocp_thread_identity {
-    uint64_t cpus[IOCP_CPUS_MAX / 64];
-    char name[16];
-} iocp_thread_identity;
+/* One worker more on the calling thread: names it "iocp/INDEX" and pins it to a CPU (UINT32_MAX: to none). Returns 0 or
+ * -errno; in either case iocp_thread_restore follows. */
+int iocp_thread_assume(uint32_t index, uint32_t cpu);
 
-/* Names the calling thread "iocp/INDEX" and pins it to a CPU (UINT32_MAX: to none). Returns 0 or -errno. */
-int iocp_thread_assume(iocp_thread_identity *before, uint32_t index, uint32_t cpu);
-
-/* Gives the calling thread back what it was. */
-void iocp_thread_restore(const iocp_thread_identity *before);
+/* One worker less. With its last the thread gets back the name and the CPUs that it had before its first, in whatever order
+ * they go. */
+void iocp_thread_restore(void);
 
 /* The soft RLIMIT_NOFILE: what bounds a ring's file table and a process' fds. */
 uint32_t iocp_limit_files(void);

@@ -178,7 +178,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
 
 int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
 {
-    int result = iocp_thread_assume(&worker->thread_before, worker->setup.index, worker->setup.cpu);
+    int result = iocp_thread_assume(worker->setup.index, worker->setup.cpu);
     /* A thread that may run anywhere has its memory where it begins: the scheduler keeps it near. */
     if (worker->setup.cpu == UINT32_MAX)
         worker->setup.node = iocp_current_node();
@@ -187,7 +187,7 @@ int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
     else
         result = open_on_this_thread(worker, failure);
     if (result < 0)
-        iocp_thread_restore(&worker->thread_before);
+        iocp_thread_restore();
     return result;
 }
 
@@ -232,7 +232,7 @@ void iocp_worker_close(iocp_worker *worker)
     drop_connections(worker);
     close_memory(worker);
     iocp_listener_set_leave(worker->setup.listeners, worker->setup.index);
-    iocp_thread_restore(&worker->thread_before);
+    iocp_thread_restore();
 
     pthread_mutex_lock(&late_leases);
     /* Received bytes that are still held may be read: the buffers, and the port, go with the last lease. */

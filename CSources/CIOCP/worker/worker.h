@@ -148,7 +148,6 @@ struct iocp_worker {
     iocp_event events[IOCP_DRIVER_EVENTS_MAX];
 
     iocp_worker_setup setup;
-    iocp_thread_identity thread_before;
     bool open;
     iocp_mailbox mailbox; /* outlives the worker's open time: others post to it */
 };

@@ -60,7 +60,8 @@ final class ConnectTries<Output: Sendable>: @unchecked Sendable {
             end(
                 .failure(
                     IOCPConnectionError(
-                        host: host, port: port, resolution: error as? IOCPError ?? IOCPError(wrapping: error), attempts: [])))
+                        host: host, port: port, resolution: error as? IOCPError ?? IOCPError(wrapping: error),
+                        attempts: [])))
         }
     }
 

@@ -57,7 +57,9 @@ extension ByteBuffer {
     fileprivate mutating func write(apartFrom bytes: UnsafeRawBufferPointer) {
         if bytes.count > 2048 {
             let start = unsafe withUnsafeMutableWritableBytes { unsafe UInt(bitPattern: $0.baseAddress) }
-            if unsafe (start &- UInt(bitPattern: bytes.baseAddress)) & 4095 < UInt(Self.apart), writableBytes >= Self.apart {
+            if unsafe (start &- UInt(bitPattern: bytes.baseAddress)) & 4095 < UInt(Self.apart),
+                writableBytes >= Self.apart
+            {
                 moveWriterIndex(to: Self.apart)
                 moveReaderIndex(to: Self.apart)
             }

@@ -215,7 +215,8 @@ extension StreamChannel {
         let again = LoopTimer(.now() + .milliseconds(1)) { [self] in
             writes.triesLater = false
             resumeWriting()
-        } orFail: { _ in }
+        } orFail: { _ in
+        }
         loop.tasks.add(.timer(again))
     }
 
@@ -297,7 +298,8 @@ extension FileRegion {
                     max(0, unsafe pread(descriptor, space.baseAddress, wanted - done, off_t(readerIndex + done)))
                 }
                 guard count > 0 else {
-                    throw IOError(errnoCode: EIO, reason: "the file ended, or could not be read, before its region's end")
+                    throw IOError(
+                        errnoCode: EIO, reason: "the file ended, or could not be read, before its region's end")
                 }
             }
         }

@@ -50,7 +50,9 @@ public final class IOCPEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendabl
         let promise = makePromise(of: T.self)
         let timer = LoopTimer(deadline) {
             do { promise.assumeIsolatedUnsafeUnchecked().succeed(try task()) } catch { promise.fail(error) }
-        } orFail: { promise.fail($0) }
+        } orFail: {
+            promise.fail($0)
+        }
         if !put(.timer(timer)) { promise.fail(EventLoopError.shutdown) }
         return Scheduled(promise: promise, cancellationTask: { [self] in cancel(timer) })
     }

@@ -132,7 +132,8 @@ public final class IOCPEventLoopGroup: EventLoopGroup, Sendable {
 
     public func _preconditionSafeToSyncShutdown(file: StaticString, line: UInt) {
         precondition(
-            !loops.contains { $0.inEventLoop }, "a loop's own thread cannot wait for its group's end", file: file, line: line)
+            !loops.contains { $0.inEventLoop }, "a loop's own thread cannot wait for its group's end", file: file,
+            line: line)
     }
 }
 

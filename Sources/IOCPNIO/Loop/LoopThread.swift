@@ -36,7 +36,8 @@ final class LoopThread: Sendable {
                 return nil
             }, context.toOpaque())
         precondition(
-            result == 0, "a thread of an event loop group cannot be started: \(unsafe String(cString: strerror(result)))")
+            result == 0,
+            "a thread of an event loop group cannot be started: \(unsafe String(cString: strerror(result)))")
         thread.withLock { $0 = made }
     }
 

@@ -82,7 +82,9 @@ public struct SettingsSources: Sendable {
     /// would be the application's), one without its value, one that is given twice.
     private static func mistakes(in arguments: [String], _ scope: String) -> [String] {
         let takesValue = Dictionary(
-            uniqueKeysWithValues: Setting.all.map { ($0.argument(scope: scope), $0.form) } + [("--\(scope)-file", .text)])
+            uniqueKeysWithValues: Setting.all.map { ($0.argument(scope: scope), $0.form) } + [
+                ("--\(scope)-file", .text)
+            ])
         var problems: [String] = []
         var given: Set<String> = []
         for (place, argument) in arguments.enumerated() where argument.hasPrefix("-") {
@@ -93,9 +95,12 @@ public struct SettingsSources: Sendable {
                 problems += unknown([name], among: [])
                 continue
             }
-            let isAlone = !argument.contains("=") && (place + 1 == arguments.count || arguments[place + 1].hasPrefix("--"))
+            let isAlone =
+                !argument.contains("=") && (place + 1 == arguments.count || arguments[place + 1].hasPrefix("--"))
             if isAlone, form != .flag { problems.append("\(name) has no value: \(name) VALUE") }
-            if !given.insert(name).inserted, form != .list, form != .address { problems.append("\(name) is given twice") }
+            if !given.insert(name).inserted, form != .list, form != .address {
+                problems.append("\(name) is given twice")
+            }
         }
         return problems
     }

@@ -55,6 +55,26 @@ extension RealSockets {
             #expect(seen.allSatisfy { $0.said == nil && $0.allowed == Self.allowed })
         }
 
+        @Test("a thread of several workers gets its CPUs back with the last, in whatever order they go", arguments: testedDrivers)
+        func severalOnOneThread(driver: Driver) async throws {
+            try await onThreads(1) { _ in
+                var configuration = PortConfiguration()
+                configuration.driver = driver
+                configuration.workers = 1
+                configuration.connectionsPerWorker = 16
+                configuration.pinsWorkers = true
+                var first: UInt32 = 0
+                let before = iocp_cpus_allowed(&first, 1)
+                var workers = [
+                    try CompletionPort(configuration).attachWorker(), try CompletionPort(configuration).attachWorker(),
+                ]
+                #expect(iocp_cpus_allowed(&first, 1) == 1)
+                workers.removeFirst()
+                workers.removeAll()
+                #expect(iocp_cpus_allowed(&first, 1) == before)
+            }
+        }
+
         @Test("it can be asked for, and turned off", arguments: testedDrivers)
         func asked(driver: Driver) throws {
             #expect(try cpus(driver, workers: 1, true).allSatisfy { $0.said != nil && $0.allowed == 1 })

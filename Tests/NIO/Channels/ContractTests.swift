@@ -21,7 +21,8 @@ struct ContractTests {
                 pair.clientEvents.events
                     == ["registered", "active", "read one", "read complete", "inactive", "unregistered"])
             let ends = pair.serverEvents.events
-            #expect(ends.prefix(2) == ["registered", "active"] && ends.suffix(2) == ["inactive", "unregistered"], "\(ends)")
+            #expect(
+                ends.prefix(2) == ["registered", "active"] && ends.suffix(2) == ["inactive", "unregistered"], "\(ends)")
             #expect(!pair.client.isActive && pair.client.localAddress == nil)
         }
     }
@@ -75,7 +76,8 @@ struct ContractTests {
                 pair.client.close(promise: nil)
             }.get()
             try await pair.server.closeFuture.get()
-            let count = pair.serverEvents.events.filter { $0.hasPrefix("read x") }.map { $0.utf8.count - 5 }.reduce(0, +)
+            let count = pair.serverEvents.events.filter { $0.hasPrefix("read x") }.map { $0.utf8.count - 5 }.reduce(
+                0, +)
             #expect(transport == .nio ? count <= 300_000 : count == 300_000)
         }
     }
@@ -184,7 +186,9 @@ struct ContractTests {
             for round in 1...3 {
                 try await pair.client.writeAndFlush(ByteBuffer(string: "\(round)")).get()
                 try await Task.sleep(for: .milliseconds(30))
-                #expect(pair.serverEvents.events.filter { $0.hasPrefix("read ") && $0 != "read complete" }.count == round - 1)
+                #expect(
+                    pair.serverEvents.events.filter { $0.hasPrefix("read ") && $0 != "read complete" }.count == round
+                        - 1)
                 pair.server.read()
                 try await eventually("round \(round)") {
                     pair.serverEvents.events.filter { $0 == "read complete" }.count == round
@@ -224,7 +228,9 @@ struct ContractTests {
             }.bind(host: "127.0.0.1", port: 0).get()
             let peer = RawPeer(port: listener.localAddress!.port!)
             let server = try await accepted.futureResult.get()
-            let writes = (0..<20).map { _ -> EventLoopFuture<Void> in server.writeAndFlush(ByteBuffer(repeating: 1, count: 1 << 20)) }
+            let writes = (0..<20).map { _ -> EventLoopFuture<Void> in
+                server.writeAndFlush(ByteBuffer(repeating: 1, count: 1 << 20))
+            }
             try await Task.sleep(for: .milliseconds(50))
             peer.reset()
             try await server.closeFuture.get()
@@ -236,7 +242,8 @@ struct ContractTests {
         }
     }
 
-    @Test("closing in a callback ends the channel there", arguments: Transport.allCases, ["active", "read", "complete"])
+    @Test(
+        "closing in a callback ends the channel there", arguments: Transport.allCases, ["active", "read", "complete"])
     func closesInCallback(transport: Transport, place: String) async throws {
         try await Pair.with(transport, server: { [ClosesIn(place)] }) { pair in
             pair.client.writeAndFlush(ByteBuffer(string: "x"), promise: nil)
@@ -273,7 +280,9 @@ struct ContractTests {
     func writability(transport: Transport) async throws {
         try await Pair.with(transport, configure: { $0.childChannelOption(.autoRead, value: false) }) { pair in
             #expect(pair.client.isWritable)
-            let writes = (0..<40).map { _ -> EventLoopFuture<Void> in pair.client.writeAndFlush(ByteBuffer(repeating: 1, count: 1 << 20)) }
+            let writes = (0..<40).map { _ -> EventLoopFuture<Void> in
+                pair.client.writeAndFlush(ByteBuffer(repeating: 1, count: 1 << 20))
+            }
             try await eventually("unwritable") { !pair.client.isWritable }
             try await Task.sleep(for: .milliseconds(30))
             #expect(!pair.client.isWritable)

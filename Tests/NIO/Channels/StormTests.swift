@@ -133,7 +133,9 @@ struct StormTests {
 
     @Test("a full table refuses clients, and takes others when there is room", arguments: transports)
     func tableFull(transport: Transport) async throws {
-        try await Self.withCounted(transport) { $0.connectionsPerWorker = 32 } _: { census, listener, group in
+        try await Self.withCounted(transport) {
+            $0.connectionsPerWorker = 32
+        } _: { census, listener, group in
             let peers = (0..<200).map { _ in RawPeer(port: listener.localAddress!.port!) }
             try await Task.sleep(for: .milliseconds(100))
             #expect(census.active.load(ordering: .relaxed) <= 64)

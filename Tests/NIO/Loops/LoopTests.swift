@@ -24,7 +24,9 @@ struct LoopTests {
         }
     }
 
-    @Test("scheduled tasks run by their deadlines, and those of one deadline in their order", arguments: Transport.allCases)
+    @Test(
+        "scheduled tasks run by their deadlines, and those of one deadline in their order",
+        arguments: Transport.allCases)
     func deadlines(transport: Transport) async throws {
         try await transport.withGroup { group in
             let loop = group.next()
@@ -32,7 +34,9 @@ struct LoopTests {
             let base = NIODeadline.now()
             let tasks = try await loop.submit {
                 [(30, "c"), (10, "a"), (20, "b1"), (20, "b2"), (20, "b3")].map { delay, name in
-                    loop.scheduleTask(deadline: base + .milliseconds(Int64(delay))) { seen.withLock { $0.append(name) } }
+                    loop.scheduleTask(deadline: base + .milliseconds(Int64(delay))) {
+                        seen.withLock { $0.append(name) }
+                    }
                 }
             }.get()
             for task in tasks { try await task.futureResult.get() }
@@ -56,7 +60,8 @@ struct LoopTests {
         }
     }
 
-    @Test("a loop is an executor: an actor's code, and that of a task, runs on its thread", arguments: Transport.allCases)
+    @Test(
+        "a loop is an executor: an actor's code, and that of a task, runs on its thread", arguments: Transport.allCases)
     func executor(transport: Transport) async throws {
         try await transport.withGroup { group in
             let loop = group.next()
@@ -116,7 +121,9 @@ struct LoopTests {
     @Test("a group refuses bootstraps of the other kind")
     func kinds() async throws {
         try await Transport.nio.withGroup { group in
-            #expect(IOCPServerBootstrap(validatingGroup: group) == nil && IOCPClientBootstrap(validatingGroup: group) == nil)
+            #expect(
+                IOCPServerBootstrap(validatingGroup: group) == nil && IOCPClientBootstrap(validatingGroup: group) == nil
+            )
         }
         try await Transport.uring.withGroup { group in
             #expect(IOCPServerBootstrap(validatingGroup: group.next()) != nil)

@@ -19,7 +19,9 @@ final class Collector: ChannelInboundHandler, @unchecked Sendable {
     private let wanted: Int
 
     /// - Parameter wanted: ends there, too.
-    init(_ promise: EventLoopPromise<ByteBuffer>, wanted: Int = .max) { (self.promise, self.wanted) = (promise, wanted) }
+    init(_ promise: EventLoopPromise<ByteBuffer>, wanted: Int = .max) {
+        (self.promise, self.wanted) = (promise, wanted)
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
