@@ -42,8 +42,9 @@ extension ServiceSettings {
     /// A check names the property first: the setting that sets it, and what it is, in place of that.
     private func outOfBounds(_ detail: String, _ scope: String) -> String {
         let property = detail.prefix { $0 != " " }
-        guard let setting = Setting.all.first(where: { $0.key == property || $0.key.hasSuffix(".\(property)") }),
-            !setting.isSecret
+        // "workers (at most 1,024)" of a port, "backlog is 0, and may be 1 to 65536" of a listener.
+        let key = detail.dropFirst(property.count).hasPrefix(" is ") ? "listen.\(property)" : String(property)
+        guard let setting = Setting.all.first(where: { $0.key == key }), !setting.isSecret
         else { return "\(scope) settings: \(detail)" }
         return "\(scope).\(setting.key) is \"\(setting.text(self))\", and may be \(setting.bounds)"
     }
