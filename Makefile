@@ -21,7 +21,7 @@ SERVICE    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
-	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps run generate format clean
+	test-examples bench-build bench bench-peers bench-paired bench-apps run generate format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -43,11 +43,6 @@ test-examples: deps ## drives the services of Examples/ with redis-cli, wrk, cur
 	@.ci/deps examples
 	$(SWIFT) build -c release --package-path Examples
 	Examples/Tests/run $(SERVICE)
-
-test-nio: deps ## drives HTTP, HTTP/2, NIOSSL and Hummingbird on NIO's own sockets and on IOCPNIO; builds for minutes
-	@.ci/deps nio
-	$(SWIFT) build -c release --package-path Examples/nio
-	Examples/nio/Tests/run
 
 test-asan: deps ## the tests under AddressSanitizer
 	export LSAN_OPTIONS=suppressions=Tests/Support/Sanitizers/leaks.supp:print_suppressions=0; \
