@@ -6,7 +6,7 @@ import Synchronization
 
 /// A listener of a group's port as NIO's `Channel`. Every loop of the group accepts from it, each client on the loop that the
 /// kernel chose; the clients' channels pass through this channel's pipeline, on its own loop, before they are active.
-final class ServerChannel: Channel, ChannelCore, @unchecked Sendable {
+final class ServerChannel: LoopChannel, @unchecked Sendable {
     // @unchecked: everything that changes is the loop's thread's, but for what is atomic or locked.
     let loop: IOCPEventLoop
     /// Whose loops accept.
@@ -15,7 +15,7 @@ final class ServerChannel: Channel, ChannelCore, @unchecked Sendable {
     private let activity = Atomic(false)
     private let shared = Mutex(Shared())
     private var madePipeline: ChannelPipeline!
-    private var life = StreamChannel.Life.fresh
+    var life = ChannelLife.fresh
     private var listener: Listener?
     private var options = ListenOptions()
     private var numbers: [ServerOption: Int] = [:]
@@ -43,7 +43,6 @@ final class ServerChannel: Channel, ChannelCore, @unchecked Sendable {
         madePipeline = ChannelPipeline(channel: self)
     }
 
-    var eventLoop: any EventLoop { loop }
     var pipeline: ChannelPipeline { madePipeline }
     var closeFuture: EventLoopFuture<Void> { closePromise.futureResult }
     var parent: (any Channel)? { nil }
@@ -52,27 +51,12 @@ final class ServerChannel: Channel, ChannelCore, @unchecked Sendable {
     var remoteAddress: NIOAddress? { nil }
     var localAddress: NIOAddress? { boundEndpoints.first?.asNIO }
     var allocator: ByteBufferAllocator { shared.withLock { $0.allocator } }
-    var _channelCore: any ChannelCore { self }
     /// What it listens on; empty before and after.
     var boundEndpoints: [Endpoint] { shared.withLock { $0.endpoints } }
 
     // MARK: - Life
 
-    func register0(promise: EventLoopPromise<Void>?) {
-        switch life {
-        case .fresh: break
-        case .closed: return promise?.fail(ChannelError.ioOnClosedChannel) ?? ()
-        default: return promise?.fail(ChannelError.inappropriateOperationForState) ?? ()
-        }
-        guard !loop.state.isOver else {
-            close0(error: EventLoopError.shutdown, mode: .all, promise: nil)
-            return promise?.fail(EventLoopError.shutdown) ?? ()
-        }
-        life = .registered
-        loop.state.enter(self)
-        promise?.succeed(())
-        pipeline.syncOperations.fireChannelRegistered()
-    }
+    func register0(promise: EventLoopPromise<Void>?) { register(promise) { loop.state.enter(self) } }
 
     func bind0(to address: NIOAddress, promise: EventLoopPromise<Void>?) {
         listen(promise) { [children, options] in try children.port.listen(on: try Endpoint(address), options: options) }
@@ -180,40 +164,7 @@ final class ServerChannel: Channel, ChannelCore, @unchecked Sendable {
 
     // MARK: - Options
 
-    func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) -> EventLoopFuture<Void> {
-        guard loop.inEventLoop else { return loop.submit { [self] in try setOption0(option, value) } }
-        do {
-            try setOption0(option, value)
-            return loop.makeSucceededVoidFuture()
-        } catch {
-            return loop.makeFailedFuture(error)
-        }
-    }
-
-    func getOption<Option: ChannelOption>(_ option: Option) -> EventLoopFuture<Option.Value> {
-        guard loop.inEventLoop else { return loop.submit { [self] in try getOption0(option) } }
-        do {
-            return loop.makeSucceededFuture(try getOption0(option))
-        } catch {
-            return loop.makeFailedFuture(error)
-        }
-    }
-
-    var syncOptions: (any NIOSynchronousChannelOptions)? { SynchronousOptions(channel: self) }
-
-    private struct SynchronousOptions: NIOSynchronousChannelOptions {
-        let channel: ServerChannel
-
-        func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) throws {
-            try channel.setOption0(option, value)
-        }
-
-        func getOption<Option: ChannelOption>(_ option: Option) throws -> Option.Value {
-            try channel.getOption0(option)
-        }
-    }
-
-    private func setOption0<Option: ChannelOption>(_ option: Option, _ value: Option.Value) throws {
+    func set<Option: ChannelOption>(_ option: Option, to value: Option.Value) throws {
         guard life != .closed else { throw ChannelError.ioOnClosedChannel }
         switch option {
         case let option as ChannelOptions.Types.SocketOption:
@@ -232,7 +183,7 @@ final class ServerChannel: Channel, ChannelCore, @unchecked Sendable {
         }
     }
 
-    private func getOption0<Option: ChannelOption>(_ option: Option) throws -> Option.Value {
+    func value<Option: ChannelOption>(of option: Option) throws -> Option.Value {
         guard life != .closed else { throw ChannelError.ioOnClosedChannel }
         let value: Any
         switch option {

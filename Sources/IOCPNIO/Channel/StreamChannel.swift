@@ -7,7 +7,7 @@ import Synchronization
 /// A connection of a worker as NIO's `Channel`.
 ///
 /// Its parts: `StreamLife` (registration, activation, closing), `StreamReads`, `StreamWrites`, `StreamOptions`.
-final class StreamChannel: Channel, ChannelCore, @unchecked Sendable {
+final class StreamChannel: LoopChannel, @unchecked Sendable {
     // @unchecked: everything that changes is the loop's thread's, but for what is atomic or locked.
     let loop: IOCPEventLoop
     let parent: (any Channel)?
@@ -19,7 +19,7 @@ final class StreamChannel: Channel, ChannelCore, @unchecked Sendable {
 
     /// The connection's name on its worker; nil before a connect, and harmless when it has closed.
     var connection: Connection?
-    var life = Life.fresh
+    var life = ChannelLife.fresh
     var connecting = Connecting()
     var reads = Reads()
     var writes = Writes()
@@ -30,13 +30,6 @@ final class StreamChannel: Channel, ChannelCore, @unchecked Sendable {
         var local: NIOAddress?
         var remote: NIOAddress?
         var allocator = ByteBufferAllocator()
-    }
-
-    enum Life: UInt8 {
-        case fresh, registered
-        /// Active, and `channelActive` is being told, or is still to be.
-        case activating
-        case active, closed
     }
 
     /// A client's connection: open already, and not active before the server's pipeline has seen it.
@@ -54,14 +47,12 @@ final class StreamChannel: Channel, ChannelCore, @unchecked Sendable {
 
     // MARK: - Channel, for any thread
 
-    var eventLoop: any EventLoop { loop }
     var pipeline: ChannelPipeline { madePipeline }
     var closeFuture: EventLoopFuture<Void> { closePromise.futureResult }
     var isActive: Bool { activity.load(ordering: .relaxed) }
     var isWritable: Bool { writability.load(ordering: .relaxed) }
     var localAddress: NIOAddress? { shared.withLock { $0.local } }
     var remoteAddress: NIOAddress? { shared.withLock { $0.remote } }
-    var _channelCore: any ChannelCore { self }
 
     var allocator: ByteBufferAllocator {
         get { shared.withLock { $0.allocator } }

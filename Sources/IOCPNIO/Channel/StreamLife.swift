@@ -16,20 +16,7 @@ extension StreamChannel {
 
     // MARK: - Beginning
 
-    func register0(promise: EventLoopPromise<Void>?) {
-        switch life {
-        case .fresh: break
-        case .closed: return promise?.fail(ChannelError.ioOnClosedChannel) ?? ()
-        default: return promise?.fail(ChannelError.inappropriateOperationForState) ?? ()
-        }
-        guard !loop.state.isOver else {
-            close0(error: EventLoopError.shutdown, mode: .all, promise: nil)
-            return promise?.fail(EventLoopError.shutdown) ?? ()
-        }
-        life = .registered
-        promise?.succeed(())
-        pipeline.syncOperations.fireChannelRegistered()
-    }
+    func register0(promise: EventLoopPromise<Void>?) { register(promise) }
 
     func registerAlreadyConfigured0(promise: EventLoopPromise<Void>?) {
         guard life == .fresh else { return promise?.fail(ChannelError.inappropriateOperationForState) ?? () }

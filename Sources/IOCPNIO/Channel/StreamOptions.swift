@@ -11,40 +11,7 @@ extension StreamChannel {
         var early: [(level: Int32, name: Int32, value: Int)] = []
     }
 
-    func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) -> EventLoopFuture<Void> {
-        guard loop.inEventLoop else { return loop.submit { [self] in try setOption0(option, value) } }
-        do {
-            try setOption0(option, value)
-            return loop.makeSucceededVoidFuture()
-        } catch {
-            return loop.makeFailedFuture(error)
-        }
-    }
-
-    func getOption<Option: ChannelOption>(_ option: Option) -> EventLoopFuture<Option.Value> {
-        guard loop.inEventLoop else { return loop.submit { [self] in try getOption0(option) } }
-        do {
-            return loop.makeSucceededFuture(try getOption0(option))
-        } catch {
-            return loop.makeFailedFuture(error)
-        }
-    }
-
-    var syncOptions: (any NIOSynchronousChannelOptions)? { SynchronousOptions(channel: self) }
-
-    private struct SynchronousOptions: NIOSynchronousChannelOptions {
-        let channel: StreamChannel
-
-        func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) throws {
-            try channel.setOption0(option, value)
-        }
-
-        func getOption<Option: ChannelOption>(_ option: Option) throws -> Option.Value {
-            try channel.getOption0(option)
-        }
-    }
-
-    private func setOption0<Option: ChannelOption>(_ option: Option, _ value: Option.Value) throws {
+    func set<Option: ChannelOption>(_ option: Option, to value: Option.Value) throws {
         loop.assertInEventLoop()
         guard life != .closed else { throw ChannelError.ioOnClosedChannel }
         switch option {
@@ -68,7 +35,7 @@ extension StreamChannel {
         }
     }
 
-    private func getOption0<Option: ChannelOption>(_ option: Option) throws -> Option.Value {
+    func value<Option: ChannelOption>(of option: Option) throws -> Option.Value {
         loop.assertInEventLoop()
         guard life != .closed else { throw ChannelError.ioOnClosedChannel }
         let value: Any
