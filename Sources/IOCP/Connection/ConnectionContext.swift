@@ -119,9 +119,7 @@ public class ConnectionContext {
     /// - Throws: EOPNOTSUPP with io_uring before Linux 6.7. EBUSY while the completion queue is too full for the answer,
     ///   and EAGAIN while the kernel is short of memory: ask again in a later call of the handler.
     public final func peerAddress() throws(IOCPError) -> SocketAddress {
-        var address = iocp_address()
-        try check(unsafe iocp_connection_peer(raw, token, &address), .peerAddress)
-        return SocketAddress(raw: address)
+        try unsafe SocketAddress(ofPeer: token, of: raw)
     }
 
     /// The process at the other end of a Unix socket, as of its connect: process, user and group ids (SO_PEERCRED).
@@ -137,9 +135,7 @@ public class ConnectionContext {
     /// - Throws: EOPNOTSUPP with io_uring before Linux 6.8. EMFILE when the process has no file descriptor left, of which
     ///   io_uring takes one for the question. EBUSY and EAGAIN as ``peerAddress()``.
     public final func localAddress() throws(IOCPError) -> SocketAddress {
-        var address = iocp_address()
-        try check(unsafe iocp_connection_local(raw, token, &address), .localAddress)
-        return SocketAddress(raw: address)
+        try unsafe SocketAddress(ofThisEnd: token, of: raw)
     }
 
     /// Bytes so far, and when the connection opened.

@@ -21,6 +21,20 @@ public struct SocketAddress: Sendable {
         raw = address
     }
 
+    /// What a connection's peer has, asked of the kernel.
+    init(ofPeer connection: iocp_token, of worker: OpaquePointer) throws(IOCPError) {
+        var address = iocp_address()
+        try check(unsafe iocp_connection_peer(worker, connection, &address), .peerAddress)
+        raw = address
+    }
+
+    /// What a connection has at this end, asked of the kernel.
+    init(ofThisEnd connection: iocp_token, of worker: OpaquePointer) throws(IOCPError) {
+        var address = iocp_address()
+        try check(unsafe iocp_connection_local(worker, connection, &address), .localAddress)
+        raw = address
+    }
+
     /// The first of ``all(host:port:)``.
     public init(host: String, port: Int) throws(IOCPError) {
         guard let port = UInt16(exactly: port) else {

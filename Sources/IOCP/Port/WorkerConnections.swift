@@ -14,16 +14,12 @@ extension Worker {
 
     /// The peer's address: see ``IocpContext/peerAddress()``.
     public func peerAddress(of connection: Connection) throws(IOCPError) -> SocketAddress {
-        var address = iocp_address()
-        try check(unsafe iocp_connection_peer(raw, connection.token, &address), .peerAddress)
-        return SocketAddress(raw: address)
+        try unsafe SocketAddress(ofPeer: connection.token, of: raw)
     }
 
     /// The address of this end: see ``IocpContext/localAddress()``.
     public func localAddress(of connection: Connection) throws(IOCPError) -> SocketAddress {
-        var address = iocp_address()
-        try check(unsafe iocp_connection_local(raw, connection.token, &address), .localAddress)
-        return SocketAddress(raw: address)
+        try unsafe SocketAddress(ofThisEnd: connection.token, of: raw)
     }
 
     /// Closes gracefully: what is queued is sent, then FIN. Harmless when the connection is closing or closed already.
