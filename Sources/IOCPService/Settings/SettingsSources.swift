@@ -90,7 +90,7 @@ public struct SettingsSources: Sendable {
         for (place, argument) in arguments.enumerated() where argument.hasPrefix("-") {
             let name = String(argument.prefix { $0 != "=" })
             let plain = name.lowercased().drop { $0 == "-" }.map { $0 == "_" || $0 == "." ? "-" : $0 }
-            guard String(plain).hasPrefix(scope + "-") else { continue }
+            guard String(plain).hasPrefix(scope.lowercased() + "-") else { continue }
             guard let form = takesValue[name] else {
                 problems += unknown([name], among: [])
                 continue
