@@ -56,8 +56,8 @@ extension ByteBuffer {
     @unsafe
     fileprivate mutating func write(apartFrom bytes: UnsafeRawBufferPointer) {
         if bytes.count > 2048 {
-            let start = unsafe withUnsafeMutableWritableBytes { unsafe UInt(bitPattern: $0.baseAddress) }
-            if unsafe (start &- UInt(bitPattern: bytes.baseAddress)) & 4095 < UInt(Self.apart),
+            let start = unsafe withUnsafeMutableWritableBytes { UInt(bitPattern: $0.baseAddress) }
+            if (start &- UInt(bitPattern: bytes.baseAddress)) & 4095 < UInt(Self.apart),
                 writableBytes >= Self.apart
             {
                 moveWriterIndex(to: Self.apart)

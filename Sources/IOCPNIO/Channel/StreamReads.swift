@@ -57,14 +57,14 @@ extension StreamChannel {
 
     private func received(_ bytes: UnsafeRawBufferPointer) {
         var rest = unsafe bytes
-        while !rest.isEmpty, life == .active, reads.mayTell, reads.held.isEmpty {
+        while unsafe !rest.isEmpty, life == .active, reads.mayTell, reads.held.isEmpty {
             let count = min(rest.count, reads.sizes.next())
             let part = unsafe UnsafeRawBufferPointer(rebasing: rest.prefix(count))
             unsafe rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
             reads.sizes.record(count)
             deliver(unsafe loop.state.buffers.fill(part, allocator: settings.allocator))
         }
-        if !rest.isEmpty, life != .closed, !reads.isFinished { unsafe hold(rest) }
+        if unsafe !rest.isEmpty, life != .closed, !reads.isFinished { unsafe hold(rest) }
     }
 
     private func hold(_ bytes: UnsafeRawBufferPointer) {

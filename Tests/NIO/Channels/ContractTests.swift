@@ -201,19 +201,11 @@ struct ContractTests {
     @Test("a reset is an error, then the end", arguments: Transport.allCases)
     func reset(transport: Transport) async throws {
         try await transport.withGroup { group in
-            let recorder = Recorder()
-            let accepted = group.next().makePromise(of: (any Channel).self)
-            let listener = try await transport.server(group).childChannelInitializer {
-                accepted.succeed($0)
-                return $0.add(recorder)
-            }.bind(host: "127.0.0.1", port: 0).get()
-            let peer = RawPeer(port: listener.localAddress!.port!)
-            let server = try await accepted.futureResult.get()
-            try await eventually("active") { recorder.events.contains("active") }
-            peer.reset()
-            try await server.closeFuture.get()
+            let visit = try await Visit(transport, group)
+            visit.peer.reset()
+            try await visit.server.closeFuture.get()
             #expect(
-                recorder.events.filter { $0 != "read complete" }
+                visit.events.events.filter { $0 != "read complete" }
                     == ["registered", "active", "error \(ECONNRESET)", "inactive", "unregistered"])
         }
     }
@@ -221,18 +213,13 @@ struct ContractTests {
     @Test("a reset in the middle of writes fails their promises", arguments: Transport.allCases)
     func resetFailsWrites(transport: Transport) async throws {
         try await transport.withGroup { group in
-            let accepted = group.next().makePromise(of: (any Channel).self)
-            let listener = try await transport.server(group).childChannelInitializer {
-                accepted.succeed($0)
-                return $0.eventLoop.makeSucceededVoidFuture()
-            }.bind(host: "127.0.0.1", port: 0).get()
-            let peer = RawPeer(port: listener.localAddress!.port!)
-            let server = try await accepted.futureResult.get()
+            let visit = try await Visit(transport, group)
+            let server = visit.server
             let writes = (0..<20).map { _ -> EventLoopFuture<Void> in
                 server.writeAndFlush(ByteBuffer(repeating: 1, count: 1 << 20))
             }
             try await Task.sleep(for: .milliseconds(50))
-            peer.reset()
+            visit.peer.reset()
             try await server.closeFuture.get()
             // The peer read nothing: what its socket and ours had room for may have succeeded, and the rest cannot have.
             for write in writes.suffix(8) {

@@ -95,15 +95,7 @@ struct LoopTests {
     @Test("a shutdown closes channels, fails what is scheduled, and runs what waits", arguments: Transport.allCases)
     func shutdown(transport: Transport) async throws {
         let group = try transport.group(2)
-        let recorder = Recorder()
-        let accepted = group.next().makePromise(of: (any Channel).self)
-        let listener = try await transport.server(group).childChannelInitializer {
-            accepted.succeed($0)
-            return $0.add(recorder)
-        }.bind(host: "127.0.0.1", port: 0).get()
-        let peer = RawPeer(port: listener.localAddress!.port!)
-        let child = try await accepted.futureResult.get()
-        try await eventually("active") { recorder.events.contains("active") }
+        let visit = try await Visit(transport, group)
         // Asked before: a loop that has ended calls nobody back.
         let late = group.next().scheduleTask(in: .hours(1)) {}.futureResult
         async let lateError = failure(of: late)
@@ -113,9 +105,9 @@ struct LoopTests {
         #expect(NIODeadline.now() - start < .seconds(10))
         let error = await lateError
         #expect(error as? EventLoopError == .shutdown)
-        #expect(!listener.isActive && !child.isActive)
-        #expect(recorder.events.suffix(2) == ["inactive", "unregistered"])
-        peer.reset()
+        #expect(!visit.listener.isActive && !visit.server.isActive)
+        #expect(visit.events.events.suffix(2) == ["inactive", "unregistered"])
+        visit.peer.reset()
     }
 
     @Test("a group refuses bootstraps of the other kind")

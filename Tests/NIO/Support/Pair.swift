@@ -42,6 +42,26 @@ struct Pair {
     }
 }
 
+/// A server's channel for a blocking client, with a recorder in its pipeline.
+struct Visit {
+    let peer: RawPeer
+    let server: any Channel
+    let listener: any Channel
+    let events = Recorder()
+
+    init(_ transport: Transport, _ group: any EventLoopGroup) async throws {
+        let accepted = group.next().makePromise(of: (any Channel).self)
+        let events = events
+        listener = try await transport.server(group).childChannelInitializer {
+            accepted.succeed($0)
+            return $0.add(events)
+        }.bind(host: "127.0.0.1", port: 0).get()
+        peer = RawPeer(port: listener.localAddress!.port!)
+        server = try await accepted.futureResult.get()
+        try await eventually("active") { events.events.contains("active") }
+    }
+}
+
 /// Waits for what other threads do, five seconds at most.
 func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
     for _ in 0..<500 {
