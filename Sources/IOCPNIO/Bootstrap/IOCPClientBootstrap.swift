@@ -127,7 +127,7 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         let tries = ConnectTries(loop, host: host, port: port, timeout, promise, maker(prepare))
         DispatchQueue.global().async {
             let found = Result { try PortAddress.all(host: host, port: port) }
-            if !loop.put(.function { tries.begin(found) }) { promise.fail(EventLoopError.shutdown) }
+            loop.execute { tries.begin(found) }
         }
         return promise.futureResult
     }

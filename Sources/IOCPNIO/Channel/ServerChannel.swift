@@ -104,7 +104,7 @@ final class ServerChannel: LoopChannel, @unchecked Sendable {
         promise?.succeed(())
         if before == .active { pipeline.syncOperations.fireChannelInactive() }
         if before != .fresh { pipeline.syncOperations.fireChannelUnregistered() }
-        loop.executeOrRun { [self] in
+        loop.execute { [self] in
             removeHandlers(pipeline: pipeline)
             closePromise.succeed(())
             shared.withLock { $0.endpoints = [] }

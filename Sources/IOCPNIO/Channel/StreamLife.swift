@@ -120,7 +120,7 @@ extension StreamChannel {
     /// What was flushed leaves all the same, and then FIN; what was not fails with `error`.
     private func closeAll(_ error: any Error, _ promise: EventLoopPromise<Void>?) {
         let before = life
-        endWriting(error)
+        endWriting()
         life = .closed
         setActive(false)
         reads.finish()
@@ -133,7 +133,7 @@ extension StreamChannel {
         if before == .active { pipeline.syncOperations.fireChannelInactive() }
         if before != .fresh { pipeline.syncOperations.fireChannelUnregistered() }
         // Handlers may stand in the pipeline's calls now.
-        loop.executeOrRun { [self] in
+        loop.execute { [self] in
             removeHandlers(pipeline: pipeline)
             closePromise.succeed(())
             setAddresses(local: nil, remote: nil)
@@ -150,6 +150,8 @@ extension StreamChannel {
         case .activating, .active:
             reads.end = .failed(reason.asNIO ?? ChannelError.eof)
             deliverHeld()
+            // Its input had ended before: nothing is read any more, and the connection is gone all the same.
+            if life == .active, reads.isFinished { deliverEnd() }
         }
         connection = nil
     }

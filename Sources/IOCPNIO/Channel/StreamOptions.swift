@@ -72,11 +72,7 @@ extension StreamChannel {
             settings.early.append((level, name, value))
             return
         }
-        do throws(IOCPError) {
-            try worker.setOption(IOCP.SocketOption<Int>(level: level, name: name), to: value, of: connection)
-        } catch {
-            throw error.asNIO
-        }
+        try worker.set(level, name, to: value, of: connection)
     }
 
     private func socketOption(_ option: ChannelOptions.Types.SocketOption) throws -> Int {
@@ -99,12 +95,17 @@ extension StreamChannel {
         guard let worker, let connection else { return }
         let early = settings.early
         settings.early = []
-        for (level, name, value) in early {
-            do throws(IOCPError) {
-                try worker.setOption(IOCP.SocketOption<Int>(level: level, name: name), to: value, of: connection)
-            } catch {
-                throw error.asNIO
-            }
+        for (level, name, value) in early { try worker.set(level, name, to: value, of: connection) }
+    }
+}
+
+extension Worker {
+    /// - Throws: `IOError`.
+    fileprivate func set(_ level: Int32, _ name: Int32, to value: Int, of connection: Connection) throws {
+        do throws(IOCPError) {
+            try setOption(IOCP.SocketOption<Int>(level: level, name: name), to: value, of: connection)
+        } catch {
+            throw error.asNIO
         }
     }
 }

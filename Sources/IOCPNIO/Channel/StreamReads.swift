@@ -104,13 +104,15 @@ extension StreamChannel {
             deliver(takeHeld())
         }
         guard life == .active, !reads.isFinished else { return }
-        if reads.held.isEmpty, let end = reads.end { deliver(end) } else { completeReads() }
+        if reads.held.isEmpty, reads.end != nil { deliverEnd() } else { completeReads() }
     }
 
-    private func deliver(_ end: Reads.End) {
+    func deliverEnd() {
+        let end = reads.end
+        reads.end = nil
         switch end {
+        case nil: break
         case .failed(let error):
-            reads.end = nil
             if case ChannelError.eof = error {
                 completeRound()
             } else {
@@ -118,7 +120,6 @@ extension StreamChannel {
             }
             if life != .closed { close0(error: error, mode: .all, promise: nil) }
         case .finished:
-            reads.end = nil
             reads.count = 0
             pipeline.syncOperations.fireChannelReadComplete()
             guard life == .active, !reads.isFinished else { return }

@@ -70,9 +70,13 @@ extension StreamChannel {
 
     func flushNow() {
         guard !writes.isFlushing, writes.pending.hasMark, let worker, let connection else { return }
+        let unsent = worker.unsentByteCount(of: connection)
+        let isPressed = unsent > 0 && unsent + writes.pendingBytes > writes.mark.high
         writes.isFlushing = true
-        let room = handOver(worker, connection, atMost: Self.handedBytesMax - worker.unsentByteCount(of: connection))
+        let room = handOver(worker, connection, atMost: Self.handedBytesMax - unsent)
         writes.isFlushing = false
+        // What the peer did not take counts, as it does where it waits in a channel of NIO's.
+        if isPressed { becomeUnwritable() }
         settle(worker, connection, hasRoom: room)
     }
 
@@ -241,9 +245,8 @@ extension StreamChannel {
         pipeline.fireUserInboundEventTriggered(ChannelEvent.outputClosed)
     }
 
-    /// The channel closes: all that was flushed is handed over, however much, before the worker is asked to close. After an
-    /// error there is nobody to take it.
-    func endWriting(_ error: any Error) {
+    /// The channel closes: all that was flushed is handed over, however much, before the worker is asked to close.
+    func endWriting() {
         guard life == .active || life == .activating, !writes.isFlushing, let worker, let connection else { return }
         writes.isFlushing = true
         _ = handOver(worker, connection, atMost: .max)

@@ -30,7 +30,10 @@ public final class IOCPEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendabl
         thread = pthread_self()
     }
 
-    public var inEventLoop: Bool { pthread_equal(pthread_self(), thread) != 0 }
+    /// Once the loop has ended its thread's name may be another one's: then this is true where its late tasks run.
+    public var inEventLoop: Bool {
+        state.isOver ? state.afterEnd.isCurrent : pthread_equal(pthread_self(), thread) != 0
+    }
 
     // MARK: - Tasks
 
@@ -67,15 +70,13 @@ public final class IOCPEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendabl
     }
 
     public func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        if !put(.job(job)) { LoopState.runElsewhere(job, for: self) }
+        put(.job(UnownedJob(job)))
     }
 
-    /// - Returns: whether it was taken: not once the loop is over.
+    /// - Returns: whether it will run: a timer does not once the loop has ended.
     @discardableResult
     func put(_ task: LoopTask) -> Bool {
-        if inEventLoop {
-            guard !state.isOver else { return refused(task) }
+        if inEventLoop, !state.isOver {
             tasks.add(task)
             return true
         }
@@ -84,20 +85,8 @@ public final class IOCPEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendabl
         case .first:
             port.interrupt(worker: index)
             return true
-        case .refused: return refused(task)
+        case .refused: return state.afterEnd.take(task, of: self)
         }
-    }
-
-    /// On the loop's thread: in its next turn, or at once where there is none.
-    func executeOrRun(_ task: @escaping @Sendable () -> Void) {
-        if state.isOver { task() } else { tasks.add(.function(task)) }
-    }
-
-    private func refused(_ task: LoopTask) -> Bool {
-        if case .function = task {
-            LoopState.complain("a task was given to an event loop that has been shut down, and does not run")
-        }
-        return false
     }
 
     /// Runs tasks on this loop's thread: `Task(executorPreference: loop.taskExecutor)`.
@@ -156,9 +145,7 @@ private final class LoopTaskExecutor: TaskExecutor {
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        let taken = loop.put(
-            .function { [self] in unsafe job.runSynchronously(on: asUnownedTaskExecutor()) })
-        if !taken { LoopState.runElsewhere(job, for: loop) }
+        loop.put(.function { [self] in unsafe job.runSynchronously(on: asUnownedTaskExecutor()) })
     }
 }
 #endif

@@ -34,7 +34,7 @@ extension IOCPEventLoop {
         }
     }
 
-    private func run(_ task: LoopTask) {
+    func run(_ task: LoopTask) {
         switch task {
         case .function(let function): function()
         case .job(let job): unsafe job.runSynchronously(on: asUnownedSerialExecutor())
@@ -101,9 +101,7 @@ extension IOCPEventLoop {
         tasks.close()
         while let task = tasks.next() { run(task) }
         for timer in tasks.takeTimers() { timer.fail(EventLoopError.shutdown) }
-        state.isOver = true
-        state.dropWorker()
-        state.succeeded = nil
+        state.end()
     }
 }
 #endif

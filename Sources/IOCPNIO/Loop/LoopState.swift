@@ -1,8 +1,8 @@
 #if NIO
-import Dispatch
 import Glibc
 import IOCP
 import NIOCore
+import Synchronization
 
 /// What a loop has on its own thread: its worker, and the channels of the worker's connections.
 final class LoopState {
@@ -11,8 +11,8 @@ final class LoopState {
     private(set) var worker: Worker?
     /// Kept by a loop that has ended, so that nothing is a leak.
     var succeeded: EventLoopFuture<Void>?
-    /// No task runs here any more.
-    var isOver = false
+    private let over = Atomic(false)
+    let afterEnd = AfterEnd()
     /// The channels of this worker's connections, by slot.
     private var channels: ContiguousArray<StreamChannel?> = []
     /// Those that connect have a key until their connection has a name, and those that listen have no connection.
@@ -20,7 +20,9 @@ final class LoopState {
     var buffers = ReceivedBuffers()
     /// Channels that asked for a turn of their own after the completions in hand.
     private var served: [StreamChannel] = []
-    private(set) var openCount = 0
+
+    /// The loop's thread serves nothing any more. For any thread.
+    var isOver: Bool { over.load(ordering: .acquiring) }
 
     init(_ worker: Worker, _ group: GroupRoster) {
         (self.worker, self.group) = (worker, group)
@@ -37,14 +39,12 @@ final class LoopState {
     func enter(_ channel: StreamChannel, as connection: Connection) {
         while channels.count <= connection.slot { channels.append(nil) }
         channels[connection.slot] = channel
-        openCount += 1
     }
 
     /// The connection's last completion came.
     func leave(_ connection: Connection) {
         guard channel(of: connection) != nil else { return }
         channels[connection.slot] = nil
-        openCount -= 1
     }
 
     func enter(_ server: ServerChannel) { servers[ObjectIdentifier(server)] = server }
@@ -71,25 +71,19 @@ final class LoopState {
         for channel in now { channel.serve() }
     }
 
-    /// The loop's last act with its worker.
-    func dropWorker() {
+    /// The loop's last act on its thread.
+    func end() {
         worker = nil
         channels = []
         servers = [:]
+        succeeded = nil
+        over.store(true, ordering: .releasing)
+        afterEnd.begin()
     }
-
-    // MARK: - After the end
 
     static func complain(_ sentence: String) {
         let line = "IOCPNIO: \(sentence)\n"
         _ = unsafe line.withCString { unsafe write(STDERR_FILENO, $0, strlen($0)) }
-    }
-
-    private static let elsewhere = DispatchQueue(label: "iocp.nio.after-shutdown")
-
-    /// An executor cannot refuse: jobs of a loop that has ended run one at a time elsewhere, and find their channels closed.
-    static func runElsewhere(_ job: UnownedJob, for loop: IOCPEventLoop) {
-        elsewhere.async { unsafe job.runSynchronously(on: loop.asUnownedSerialExecutor()) }
     }
 }
 #endif

@@ -282,6 +282,36 @@ struct ContractTests {
         }
     }
 
+    @Test("who asks isWritable keeps little for a peer that does not read", arguments: Transport.allCases)
+    func slowPeer(transport: Transport) async throws {
+        try await Pair.with(transport, configure: { $0.childChannelOption(.autoRead, value: false) }) { pair in
+            var written = 0
+            while pair.client.isWritable, written < 64 << 20 {
+                pair.client.writeAndFlush(ByteBuffer(repeating: 1, count: 4096), promise: nil)
+                written += 4096
+                if written % 16_384 == 0 { try await pair.client.eventLoop.submit {}.get() }
+            }
+            #expect(!pair.client.isWritable)
+            #expect(try await pair.client.getOption(.bufferedWritableBytes).get() <= 160 << 10)
+        }
+    }
+
+    @Test("a reset behind a FIN ends a channel that is half closed", arguments: Transport.allCases)
+    func resetBehindFIN(transport: Transport) async throws {
+        try await transport.withGroup { group in
+            let visit = try await Visit(transport, group) { $0.childChannelOption(.allowRemoteHalfClosure, value: true) }
+            visit.peer.finish()
+            try await eventually("the FIN is told") { visit.events.events.contains("event inputClosed") }
+            #expect(visit.server.isActive)
+            visit.peer.reset()
+            // Without a receive it is a write that meets the reset.
+            try await Task.sleep(for: .milliseconds(20))
+            visit.server.writeAndFlush(ByteBuffer(string: "x"), promise: nil)
+            try await visit.server.closeFuture.get()
+            #expect(visit.events.events.suffix(2) == ["inactive", "unregistered"])
+        }
+    }
+
     @Test("options are kept, and what is none is refused", arguments: Transport.allCases)
     func options(transport: Transport) async throws {
         try await Pair.with(transport) { pair in

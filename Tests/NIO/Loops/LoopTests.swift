@@ -110,6 +110,23 @@ struct LoopTests {
         visit.peer.reset()
     }
 
+    @Test("what comes after the end runs all the same, and keeps its promises", arguments: [Transport.uring, .epoll])
+    func afterTheEnd(transport: Transport) async throws {
+        let group = try transport.group(1)
+        let loop = group.next()
+        try await group.shutdownGracefully()
+        #expect(!loop.inEventLoop)
+        #expect(try await loop.submit { loop.inEventLoop }.get())
+        let promise = loop.makePromise(of: Int.self)
+        promise.succeed(7)
+        #expect(try await promise.futureResult.map { $0 + 1 }.get() == 8)
+        #expect(await failure(of: loop.scheduleTask(in: .zero) {}.futureResult) as? EventLoopError == .shutdown)
+        let resident = Resident(loop)
+        #expect(await resident.isAtHome())
+        let connect = await failure(of: IOCPClientBootstrap(group: loop).connect(host: "127.0.0.1", port: 1))
+        #expect(connect != nil)
+    }
+
     @Test("a group refuses bootstraps of the other kind")
     func kinds() async throws {
         try await Transport.nio.withGroup { group in

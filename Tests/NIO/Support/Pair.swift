@@ -49,10 +49,13 @@ struct Visit {
     let listener: any Channel
     let events = Recorder()
 
-    init(_ transport: Transport, _ group: any EventLoopGroup) async throws {
+    init(
+        _ transport: Transport, _ group: any EventLoopGroup,
+        configure: (any ServerMaking) -> any ServerMaking = { $0 }
+    ) async throws {
         let accepted = group.next().makePromise(of: (any Channel).self)
         let events = events
-        listener = try await transport.server(group).childChannelInitializer {
+        listener = try await configure(transport.server(group)).childChannelInitializer {
             accepted.succeed($0)
             return $0.add(events)
         }.bind(host: "127.0.0.1", port: 0).get()
