@@ -299,7 +299,9 @@ struct ContractTests {
     @Test("a reset behind a FIN ends a channel that is half closed", arguments: Transport.allCases)
     func resetBehindFIN(transport: Transport) async throws {
         try await transport.withGroup { group in
-            let visit = try await Visit(transport, group) { $0.childChannelOption(.allowRemoteHalfClosure, value: true) }
+            let visit = try await Visit(transport, group) {
+                $0.childChannelOption(.allowRemoteHalfClosure, value: true)
+            }
             visit.peer.finish()
             try await eventually("the FIN is told") { visit.events.events.contains("event inputClosed") }
             #expect(visit.server.isActive)
