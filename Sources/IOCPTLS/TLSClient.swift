@@ -59,23 +59,24 @@ private final class TLSTarget: Sendable {
 
 extension Connecting {
     /// Asks a worker to connect to a host with TLS: see ``Connecting/connect(host:port:key:timeout:security:onWorker:)``.
+    /// - Parameter tls: nil: in the clear.
     @discardableResult
     public func connect(
-        host: String, port: Int, tls: TLSClient, key: UInt64 = 0, timeout: Duration? = nil, onWorker worker: Int = 0
+        host: String, port: Int, tls: TLSClient?, key: UInt64 = 0, timeout: Duration? = nil, onWorker worker: Int = 0
     ) throws(IOCPError) -> ConnectAttempt {
         try connect(
-            host: host, port: port, key: key, timeout: timeout, security: tls.security(for: host, port: port),
+            host: host, port: port, key: key, timeout: timeout, security: tls?.security(for: host, port: port),
             onWorker: worker)
     }
 
     /// Connects to a host with TLS and has `body` use the connection: see
     /// ``Connecting/withConnection(host:port:timeout:security:onWorker:_:)``.
     public func withConnection<Value: Sendable>(
-        host: String, port: Int, tls: TLSClient, timeout: Duration? = nil, onWorker worker: Int = 0,
+        host: String, port: Int, tls: TLSClient?, timeout: Duration? = nil, onWorker worker: Int = 0,
         _ body: @Sendable (_ worker: isolated WorkerActor, _ connection: AsyncConnection) async throws -> Value
     ) async throws -> Value {
         try await withConnection(
-            host: host, port: port, timeout: timeout, security: tls.security(for: host, port: port), onWorker: worker,
+            host: host, port: port, timeout: timeout, security: tls?.security(for: host, port: port), onWorker: worker,
             body)
     }
 }
@@ -83,9 +84,9 @@ extension Connecting {
 extension WorkerActor {
     /// Connects to a host with TLS: see ``WorkerActor/connect(host:port:timeout:security:)``.
     public func connect(
-        host: String, port: Int, tls: TLSClient, timeout: Duration? = nil
+        host: String, port: Int, tls: TLSClient?, timeout: Duration? = nil
     ) async throws(IOCPError) -> AsyncConnection {
         try await connect(
-            host: host, port: port, timeout: timeout, security: tls.security(for: host, port: port))
+            host: host, port: port, timeout: timeout, security: tls?.security(for: host, port: port))
     }
 }

@@ -99,16 +99,16 @@ import Testing
     }
 
     @Test func whatIsNoSettingIsRefused() async throws {
-        await #expect(throws: SettingsError(["--iocp-wokers is no setting: docs/SERVICE.md lists them"])) {
+        await #expect(throws: SettingsError(["--iocp-wokers is no setting: did you mean --iocp-workers?"])) {
             _ = try await SettingsSources(arguments: ["service", "--iocp-wokers", "4"], environment: [:])
         }
-        await #expect(throws: SettingsError(["IOCP_WOKERS is no setting: docs/SERVICE.md lists them"])) {
+        await #expect(throws: SettingsError(["IOCP_WOKERS is no setting: did you mean IOCP_WORKERS?"])) {
             _ = try await SettingsSources(arguments: ["service"], environment: ["IOCP_WOKERS": "4", "OTHER": "1"])
         }
         for (arguments, problem) in [
-            (["-iocp-drain", "3s"], "-iocp-drain is no setting: docs/SERVICE.md lists them"),
-            (["--IOCP-DRAIN", "3s"], "--IOCP-DRAIN is no setting: docs/SERVICE.md lists them"),
-            (["--iocp_workers=1"], "--iocp_workers is no setting: docs/SERVICE.md lists them"),
+            (["-iocp-drain", "3s"], "-iocp-drain is no setting: did you mean --iocp-drain?"),
+            (["--IOCP-DRAIN", "3s"], "--IOCP-DRAIN is no setting: did you mean --iocp-drain?"),
+            (["--iocp_workers=1"], "--iocp_workers is no setting: did you mean --iocp-workers?"),
             (["--iocp-workers", "1", "--iocp-workers", "2"], "--iocp-workers is given twice"),
             (["--iocp-file"], "--iocp-file has no value: --iocp-file VALUE"),
             (
@@ -116,27 +116,61 @@ import Testing
                 "--iocp-listen-addresses has no value: --iocp-listen-addresses VALUE"
             ),
         ] {
-            await #expect(throws: SettingsError([problem])) {
+            let error = await #expect(throws: SettingsError.self) {
                 _ = try await SettingsSources(arguments: ["service"] + arguments, environment: [:])
             }
+            #expect(error?.problems.first == problem)
         }
         let file = FileManager.default.temporaryDirectory.appending(path: "iocp-\(UUID().uuidString).json")
         defer { try? FileManager.default.removeItem(at: file) }
         try #"{"iocp": {"listen": {"adresses": []}}, "mine": 1}"#.write(to: file, atomically: true, encoding: .utf8)
         await #expect(
-            throws: SettingsError(["iocp.listen.adresses in \(file.path) is no setting: docs/SERVICE.md lists them"])
+            throws: SettingsError([
+                "iocp.listen.adresses in \(file.path) is no setting: did you mean iocp.listen.addresses?"
+            ])
         ) {
             _ = try await SettingsSources(arguments: ["service", "--iocp-file", file.path], environment: [:])
         }
-        for broken in ["{", "[]", ""] {
+        for broken in ["{", "[]", "", "{\n  \"iocp\": {\"workers\" 4}\n}"] {
             try broken.write(to: file, atomically: true, encoding: .utf8)
-            await #expect(throws: SettingsError.self) {
-                _ = try await SettingsSources(arguments: ["service", "--iocp-file", file.path], environment: [:])
-            }
+            let problem = try await problems(ofFile: file.path).first ?? ""
+            #expect(problem.hasPrefix("\(file.path) cannot be read as settings: it is no JSON object"), "\(problem)")
+            #expect(problem.count < file.path.count + 120, "\(problem)")
         }
-        await #expect(throws: SettingsError.self) {
-            _ = try await SettingsSources(arguments: ["service", "--iocp-file", "/none/there"], environment: [:])
+        #expect(
+            try await problems(ofFile: "/none/there")
+                == ["/none/there cannot be read as settings: No such file or directory"])
+        #expect(try await problems(ofFile: "/") == ["/ cannot be read as settings: Is a directory"])
+    }
+
+    private func problems(ofFile path: String, and more: [String] = []) async throws -> [String] {
+        do {
+            _ = try await SettingsSources(arguments: ["service", "--iocp-file", path] + more, environment: [:]).settings()
+            return []
+        } catch {
+            return error.problems
         }
+    }
+
+    @Test func oneRunTellsEveryMistake() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "iocp-\(UUID().uuidString).json")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let text = #"{"iocp": {"workers": 2.5, "drain": null, "tls": {"ciphers": null}, "mailboxEntries": 17, "mine": {}}}"#
+        try text.write(to: file, atomically: true, encoding: .utf8)
+        let found = try await problems(
+            ofFile: file.path,
+            and: ["--iocp-wokers", "4", "--iocp-drain", "2d", "--iocp-listen-backlog", "0", "--iocp-send-cap", "0"])
+        #expect(
+            Set(found) == [
+                "--iocp-wokers is no setting: did you mean --iocp-workers?",
+                "iocp.drain in \(file.path) is null: leave it out, or give it a value",
+                "iocp.tls.ciphers in \(file.path) is null: leave it out, or give it a value",
+                "iocp.workers is \"2.5\", and may be a number, at most 1,024",
+                "iocp.drain is \"2d\", and may be a time: 250ms, 30s, 5m, 1h; 0s to 1d",
+                "iocp.listen.backlog is \"0\", and may be a number, 1 to 65536; or default",
+                "iocp.mailboxEntries is \"17\", and may be a number, a power of two, 16 to 1,048,576",
+                "iocp.sendCap is \"0\", and may be bytes: 65536, 64KiB, 1MiB; 1 to 2,147,483,647",
+            ])
     }
 
     @Test func everyProblemIsToldAtOnceAndSecretsAreNot() throws {

@@ -100,9 +100,6 @@ public final class AsyncConnection: ConnectionContext {
         if refusal == -EPERM { throw IOCPError(result: refusal, operation) }
     }
 
-    /// Whether the port stops, or the worker leaves it: then the end of the input is not the peer's.
-    public var isStopping: Bool { unsafe iocp_worker_is_stopping(raw) }
-
     // MARK: - Receiving
 
     /// The next bytes that arrived, or nil when the peer has finished sending.

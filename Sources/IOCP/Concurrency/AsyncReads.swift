@@ -9,7 +9,8 @@ import Musl
 /// Reading a stream piece by piece. Each piece is found by a ``Framing``, as ``FrameBuffer`` finds it in a handler. What comes
 /// behind a piece stays for the next call, whichever it is.
 ///
-/// A call that fails, by its time or by a cancellation, has taken nothing: what it had read is read again by the next.
+/// A call that fails, by its time or by a cancellation, has taken nothing: half a line that had come stays, and is read again by
+/// the next call.
 extension AsyncConnection {
     /// The next frame, without its header or delimiter.
     ///

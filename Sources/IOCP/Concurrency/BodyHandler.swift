@@ -1,13 +1,15 @@
 /// The handler of a server whose connections are all served by one body: see ``IOCPServer/run(_:host:port:options:drainingFor:onError:onListening:body:)``.
-public struct BodyHandler: ConnectionHandler, Sendable, Handles.Opened, Handles.Closed, Handles.Failed {
+public struct BodyHandler: ConnectionHandler, Sendable, Handles.Started, Handles.Opened, Handles.Closed, Handles.Failed {
     private let body: ConnectionBody
-    private let onError: (@Sendable (IOCPError) -> Void)?
+    private let onError: (@Sendable (BodyError) -> Void)?
 
     /// - Parameter onError: told what bodies throw, on a worker's thread.
-    public init(onError: (@Sendable (IOCPError) -> Void)? = nil, body: @escaping ConnectionBody) {
+    public init(onError: (@Sendable (BodyError) -> Void)? = nil, body: @escaping ConnectionBody) {
         self.body = body
         self.onError = onError
     }
+
+    public func started(on worker: Worker) throws(IOCPError) { worker.bodies.onError = onError }
 
     public func opened(_ connection: IocpContext<Void>) throws(IOCPError) {
         try connection.handOver(isReturnable: false, to: body)
@@ -15,9 +17,10 @@ public struct BodyHandler: ConnectionHandler, Sendable, Handles.Opened, Handles.
 
     public func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
 
+    /// What a body threw was told when it did: this is what a closure threw.
     public func closed(_ connection: IocpContext<Void>, reason: CloseReason) {
-        if case .handlerThrew(let error) = reason { onError?(error) }
+        if case .handlerThrew(let error) = reason { onError?(BodyError(error, of: connection)) }
     }
 
-    public func failed(_ error: IOCPError, in method: HandlerMethod, on worker: Worker) { onError?(error) }
+    public func failed(_ error: IOCPError, in method: HandlerMethod, on worker: Worker) { onError?(BodyError(error)) }
 }

@@ -22,6 +22,8 @@ final class WorkerBodies {
     private var unanswered: [AsyncConnection] = []
     /// What is to be told to the handler.
     private var ends = Queue<BodyEnd>()
+    /// Who is told what bodies throw, in place of the handler.
+    var onError: (@Sendable (BodyError) -> Void)?
     /// Receive leases of the worker from which on bytes are copied that a body does not take at once.
     let leasesMax: UInt32
 
@@ -118,16 +120,16 @@ final class WorkerBodies {
     /// A body has returned or thrown.
     func ended(_ connection: AsyncConnection, _ error: (any Error)?) {
         running -= 1
-        let failure = error.flatMap { connection.isExpected($0) ? nil : IOCPError(wrapping: $0) }
+        let failure = error.flatMap { connection.isExpected($0) ? nil : $0 }
         if failure == nil && connection.isHandedBack && !connection.isClosing {
             return ends.append(.handedBack(connection))
         }
         connection.bodyEnded()
-        if let failure {
-            ends.append(.threw(failure, connection.connection))
-        } else {
-            connection.closeIfOpen()
-        }
+        guard let failure else { return connection.closeIfOpen() }
+        guard let onError else { return ends.append(.threw(IOCPError(wrapping: failure), connection.connection)) }
+        unsafe iocp_worker_count_handler_error(raw)
+        onError(BodyError(failure, of: connection))  // while it is open, and so knows its peer
+        connection.abortIfOpen()
     }
 
     // MARK: - Events

@@ -51,6 +51,9 @@ public class ConnectionContext {
     /// does: what it throws would end its own.
     public final var isClosing: Bool { unsafe !iocp_connection_is_open(raw, token) }
 
+    /// Whether the port stops, or the worker leaves it. For a body, the end of its input is not the peer's then.
+    public final var isStopping: Bool { unsafe iocp_worker_is_stopping(raw) }
+
     /// The connection's name, for tables and other threads. It stays the same when the connection has closed.
     public final var connection: Connection { Connection(token: lastToken) }
 

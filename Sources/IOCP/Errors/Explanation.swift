@@ -24,7 +24,7 @@ struct Explanation {
     /// What this operation says of this error number.
     private static func particular(_ error: IOCPError) -> Explanation? {
         switch error.operation {
-        case .application: nil
+        case .application: application(error)
         case .configuration: configuration(error)
         case .memory: memory(error)
         case .ring: ring(error)
@@ -60,6 +60,11 @@ struct Explanation {
         case .security: security(error)
         case .framing: framing(error)
         }
+    }
+
+    /// An error of another type, which ``IOCPError/init(wrapping:)`` took.
+    private static func application(_ error: IOCPError) -> Explanation? {
+        error.code == EIO && error.detail != nil ? Explanation("the application's own error", error.detail) : nil
     }
 
     /// What means the same to every call that meets it.

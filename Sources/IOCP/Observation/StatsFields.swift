@@ -70,6 +70,8 @@ extension StatsField {
     public static let cutLayers = StatsField(IOCP_STATS_INDEX_cut_layers)
     /// Open TLS connections that ended for a wrong record or message.
     public static let brokenLayers = StatsField(IOCP_STATS_INDEX_broken_layers)
+    /// Connections that were still there when the drain of a stop was over.
+    public static let abortedByStop = StatsField(IOCP_STATS_INDEX_aborted_by_stop)
 }
 
 extension WorkerStats {
@@ -141,4 +143,6 @@ extension WorkerStats {
     public var cutLayers: UInt64 { raw.cut_layers }
     /// Open TLS connections that ended for a wrong record or message.
     public var brokenLayers: UInt64 { raw.broken_layers }
+    /// Connections that were still there when the drain of a stop was over.
+    public var abortedByStop: UInt64 { raw.aborted_by_stop }
 }

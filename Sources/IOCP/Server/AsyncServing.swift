@@ -14,7 +14,7 @@ extension IOCPServer where Handler == BodyHandler {
     /// `deliversHalfClose` is switched on, so that a body that has read everything may still answer.
     /// - Parameter onError: told what bodies throw, on a worker's thread. The connection is aborted in any case.
     public convenience init(
-        _ configuration: PortConfiguration = PortConfiguration(), onError: (@Sendable (IOCPError) -> Void)? = nil,
+        _ configuration: PortConfiguration = PortConfiguration(), onError: (@Sendable (BodyError) -> Void)? = nil,
         body: @escaping ConnectionBody
     ) throws(IOCPError) {
         try self.init(configuration.forBodies) { _ in BodyHandler(onError: onError, body: body) }
@@ -33,7 +33,7 @@ extension IOCPServer where Handler == BodyHandler {
     public convenience init<State: AnyObject>(
         _ configuration: PortConfiguration = PortConfiguration(),
         state: @escaping @Sendable (Worker) throws(IOCPError) -> State,
-        onError: (@Sendable (IOCPError) -> Void)? = nil,
+        onError: (@Sendable (BodyError) -> Void)? = nil,
         body:
             @escaping @Sendable (_ worker: isolated WorkerActor, _ state: State, _ connection: AsyncConnection)
             async throws -> Void
@@ -62,7 +62,7 @@ extension IOCPServer where Handler == BodyHandler {
     public static func run(
         _ configuration: PortConfiguration = PortConfiguration(), host: String = "0.0.0.0", port: Int,
         options: ListenOptions = ListenOptions(), drainingFor drain: Duration = .seconds(10),
-        onError: (@Sendable (IOCPError) -> Void)? = nil, onListening: ((Listener) -> Void)? = nil,
+        onError: (@Sendable (BodyError) -> Void)? = nil, onListening: ((Listener) -> Void)? = nil,
         body: @escaping ConnectionBody
     ) async throws(IOCPError) {
         let server = try IOCPServer(configuration, onError: onError, body: body)
@@ -112,7 +112,7 @@ extension IOCPClient {
 /// - Throws: what `use` throws, why the server could not be opened, or what ended a worker early.
 public func withServer<Value>(
     _ configuration: PortConfiguration = PortConfiguration(), drainingFor drain: Duration = .seconds(10),
-    onError: (@Sendable (IOCPError) -> Void)? = nil, body: @escaping ConnectionBody,
+    onError: (@Sendable (BodyError) -> Void)? = nil, body: @escaping ConnectionBody,
     use: (IOCPServer<BodyHandler>) async throws -> Value
 ) async throws -> Value {
     let server = try IOCPServer(configuration, onError: onError, body: body)

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// ```swift
 /// let prices = Topic()
-/// // in a handler: try connection.subscribe(to: prices)
+/// // in a handler or body: try connection.subscribe(to: prices)
 /// try prices.publish(try SharedBytes([UInt8]("XYZ 100.25\n".utf8)))
 /// ```
 ///

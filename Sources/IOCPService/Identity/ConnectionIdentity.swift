@@ -11,7 +11,11 @@ public struct ConnectionIdentity: Hashable, Sendable {
     /// What the peer connected to; nil for a connection that was made here.
     public let listener: Endpoint?
 
-    /// Asks the kernel for the peer once. Thread: the connection's worker.
+    init(_ connection: Connection, peer: SocketAddress?) {
+        (self.connection, self.peer, listener) = (connection, peer, nil)
+    }
+
+    /// Asks the kernel for the peer once. In `closed` it knows none any more. Thread: the connection's worker.
     public init(_ connection: ConnectionContext) {
         self.connection = connection.connection
         peer = try? connection.peerAddress()

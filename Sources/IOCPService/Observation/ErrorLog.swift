@@ -12,7 +12,8 @@ import Synchronization
 ///     while let line = try await connection.line() { try await connection.send(line + "\n") }
 /// }
 /// ```
-/// A handler calls ``record(_:in:)`` in its `failed`, and in `closed` for ``CloseReason/handlerThrew(_:)``.
+/// A handler calls ``record(_:of:in:)`` in its `failed`, and in `closed` for ``CloseReason/handlerThrew(_:)``. The kernel knows
+/// the peer of a closed connection no longer: keep a ``ConnectionIdentity`` in the connection's state if its lines are to have it.
 ///
 /// Thread: any. Logging takes the time of the log's backend, on the thread that calls, a worker's too.
 public final class ErrorLog: Sendable {
@@ -35,12 +36,19 @@ public final class ErrorLog: Sendable {
         state = Mutex(State(left: max(1, most), ends: .now + period))
     }
 
-    public func record(_ error: IOCPError) { record(error, in: nil) }
+    /// What a body threw, with its connection and peer.
+    public func record(_ error: BodyError) {
+        record(error.error, of: error.connection.map { ConnectionIdentity($0, peer: error.peer) })
+    }
 
-    /// - Parameter method: where it was thrown.
-    public func record(_ error: IOCPError, in method: HandlerMethod?) {
+    /// - Parameters:
+    ///   - connection: whose it was.
+    ///   - method: where it was thrown.
+    public func record(_ error: IOCPError, of connection: ConnectionIdentity? = nil, in method: HandlerMethod? = nil) {
         guard let suppressed = takeLine() else { return }
-        var metadata: Logger.Metadata = ["error": "\(error)", "errno": "\(error.name)"]
+        var metadata = connection?.metadata ?? [:]
+        metadata["error"] = "\(error)"
+        metadata["errno"] = "\(error.name)"
         if let method { metadata["method"] = "\(method)" }
         if suppressed > 0 { metadata["unlogged"] = "\(suppressed)" }
         logger.log(level: level, "an error ended what a handler was at", metadata: metadata)

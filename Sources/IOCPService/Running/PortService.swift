@@ -164,6 +164,7 @@ public struct PortService: Service {
             "stopped",
             metadata: [
                 "accepted": "\(total.accepted)", "connected": "\(total.connected)",
+                "aborted": "\(total.abortedByStop)",
                 "ran": "\((ContinuousClock.now - start).inSeconds)",
             ])
     }

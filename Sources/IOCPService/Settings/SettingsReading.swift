@@ -31,22 +31,35 @@ extension ServiceSettings {
                 problems.append("\(scope).\(setting.key) is \(told), and may be \(setting.bounds)")
             }
         }
-        do throws(IOCPError) {
-            try validate()
-        } catch {
-            problems.append(outOfBounds(error.detail ?? error.description, scope))
-        }
+        problems += outOfBounds(given, scope)
         guard problems.isEmpty else { throw SettingsError(problems) }
     }
 
-    /// A check names the property first: the setting that sets it, and what it is, in place of that.
-    private func outOfBounds(_ detail: String, _ scope: String) -> String {
+    /// What is out of its bounds. A check tells the first: that is as it was at first for the next check.
+    private func outOfBounds(_ given: Set<String>, _ scope: String) -> [String] {
+        var (settings, left, problems) = (self, given, [String]())
+        while true {
+            do throws(IOCPError) {
+                try settings.validate()
+                return problems
+            } catch {
+                let detail = error.detail ?? error.description
+                guard let setting = Self.setting(of: detail), left.remove(setting.key) != nil else {
+                    return problems.isEmpty ? ["\(scope) settings: \(detail)"] : problems
+                }
+                problems.append(
+                    "\(scope).\(setting.key) is \"\(setting.text(self))\", and may be \(setting.bounds)")
+                do throws(NoSuchValue) { try setting.take(&settings, [setting.initial]) } catch { return problems }
+            }
+        }
+    }
+
+    /// The setting that sets the property which a check names first: "workers (at most 1,024)" of a port, "backlog is 0, and may
+    /// be 1 to 65536" of a listener.
+    private static func setting(of detail: String) -> Setting? {
         let property = detail.prefix { $0 != " " }
-        // "workers (at most 1,024)" of a port, "backlog is 0, and may be 1 to 65536" of a listener.
         let key = detail.dropFirst(property.count).hasPrefix(" is ") ? "listen.\(property)" : String(property)
-        guard let setting = Setting.all.first(where: { $0.key == key }), !setting.isSecret
-        else { return "\(scope) settings: \(detail)" }
-        return "\(scope).\(setting.key) is \"\(setting.text(self))\", and may be \(setting.bounds)"
+        return Setting.all.first { $0.key == key && !$0.isSecret }
     }
 
     /// The settings that are not what they are at first, for a log; secrets are left out.
@@ -68,8 +81,8 @@ extension ConfigReader {
         }
         if let text = string(forKey: key, isSecret: setting.isSecret) { return [text] }
         if let number = int(forKey: key, isSecret: setting.isSecret) { return [String(number)] }
-        if let flag = bool(forKey: key, isSecret: setting.isSecret) { return [String(flag)] }
         if let number = double(forKey: key, isSecret: setting.isSecret) { return [String(number)] }
+        if let flag = bool(forKey: key, isSecret: setting.isSecret) { return [String(flag)] }
         if let texts = stringArray(forKey: key, isSecret: setting.isSecret) { return texts }
         return nil
     }

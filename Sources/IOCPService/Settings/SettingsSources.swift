@@ -1,5 +1,6 @@
 #if Service
 public import Configuration
+import IOCP
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -44,17 +45,24 @@ public struct SettingsSources: Sendable {
                 among: Setting.all.map { $0.variable(scope: scope) } + ["\(scope.uppercased())_FILE"])
         if let path = ConfigReader(providers: providers).string(forKey: ConfigKey([scope, "file"])) {
             do {
-                let bytes = try Data(contentsOf: URL(filePath: path))
+                let file = try SettingsFile(path)
                 problems += Self.unknown(
-                    try JSONDecoder().decode(Paths.self, from: bytes).texts.filter { $0.hasPrefix(scope + ".") },
-                    among: Setting.all.map { "\(scope).\($0.key)" }, in: " in \(path)")
+                    file.names.filter { $0.hasPrefix(scope + ".") }, among: Setting.all.map { "\(scope).\($0.key)" },
+                    in: " in \(path)")
+                problems += file.nulls.filter { $0.hasPrefix(scope + ".") }.map {
+                    "\($0) in \(path) is null: leave it out, or give it a value"
+                }
                 providers.append(try await FileProvider<JSONSnapshot>(filePath: .init(path)))
             } catch {
-                problems.append("\(path) cannot be read as settings: \(error)")
+                problems.append("\(path) cannot be read as settings: \(SettingsFile.words(for: error))")
             }
         }
-        guard problems.isEmpty else { throw SettingsError(problems) }
         reader = ConfigReader(providers: providers)
+        guard problems.isEmpty else {
+            // So that one run tells them all.
+            do throws(SettingsError) { _ = try settings() } catch { problems += error.problems }
+            throw SettingsError(problems)
+        }
     }
 
     /// - Throws: as ``ServiceSettings/init(_:scope:)``.
@@ -92,7 +100,7 @@ public struct SettingsSources: Sendable {
             let plain = name.lowercased().drop { $0 == "-" }.map { $0 == "_" || $0 == "." ? "-" : $0 }
             guard String(plain).hasPrefix(scope.lowercased() + "-") else { continue }
             guard let form = takesValue[name] else {
-                problems += unknown([name], among: [])
+                problems += unknown([name], among: Array(takesValue.keys))
                 continue
             }
             let isAlone =
@@ -106,26 +114,9 @@ public struct SettingsSources: Sendable {
     }
 
     private static func unknown(_ names: [String], among known: [String], in place: String = "") -> [String] {
-        Set(names).subtracting(known).sorted().map { "\($0)\(place) is no setting: docs/SERVICE.md lists them" }
-    }
-}
-
-/// The paths of everything in a JSON object: "iocp.listen.addresses".
-private struct Paths: Decodable {
-    private(set) var texts: [String] = []
-
-    private struct Key: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    init(from decoder: any Decoder) throws {
-        guard let object = try? decoder.container(keyedBy: Key.self) else { return }
-        for key in object.allKeys {
-            let below = try object.decode(Paths.self, forKey: key).texts
-            texts += below.isEmpty ? [key.stringValue] : below.map { "\(key.stringValue).\($0)" }
+        Set(names).subtracting(known).sorted().map { name in
+            let meant = Suggestion.nearest(to: name, among: known).map { ": did you mean \($0)?" } ?? ""
+            return "\(name)\(place) is no setting\(meant)"
         }
     }
 }

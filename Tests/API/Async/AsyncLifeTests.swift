@@ -44,10 +44,32 @@ extension RealSockets.Async {
             }
         }
 
+        @Test("onError is told what was thrown, and of whose body", arguments: testedDrivers)
+        func throwingOfWhom(driver: Driver) async throws {
+            let told = BodyNotes<BodyError>()
+            let server = try IOCPServer(oneWorker(driver), onError: { told.add($0) }) { _, connection in
+                _ = try await connection.next()
+                throw Oops()
+            }
+            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port)
+            try peer.send([1])
+            #expect(peer.end() == .reset)
+            try await eventually("told") { told.all.count == 1 }
+            let error = try #require(told.all.first)
+            #expect(error.thrown is Oops)
+            #expect(error.connection?.workerIndex == 0)
+            #expect(error.peer == SocketAddress(bytes: [127, 0, 0, 1], port: peer.localPort))
+            #expect("\(error)" == "the application's own error (EIO): Oops() (peer \(error.peer!))")
+            #expect(server.port.stats(ofWorker: 0).handlerErrors == 1)
+            server.stop()
+            try await server.wait()
+            #expect(told.all.count == 1)
+        }
+
         @Test(
             "an error behind the close goes to failed, unless it says no more than the close", arguments: testedDrivers)
         func throwingLate(driver: Driver) async throws {
-            let told = BodyNotes<IOCPError>()
+            let told = BodyNotes<BodyError>()
             var configuration = PortConfiguration()
             configuration.driver = driver
             configuration.workers = 1
@@ -70,7 +92,7 @@ extension RealSockets.Async {
             try await eventually("told") { told.all.count == 1 }
             server.stop()
             try await server.wait()
-            #expect(told.all.map(\.detail) == [IOCPError(wrapping: Oops()).detail])
+            #expect(told.all.map(\.error.detail) == [IOCPError(wrapping: Oops()).detail])
         }
 
         @Test("a slow body holds its peer back, and takes no buffer from the others", arguments: testedDrivers)

@@ -79,7 +79,7 @@ private func trimmed(_ text: String) -> String {
         var seen: Set<String> = []
         for path in documents {
             for block in try blocks(path) where !block.hasPrefix("// Package.swift\n") {
-                if path.hasPrefix("Sources/") || ["docs/TLS.md", "docs/SERVICE.md", "docs/NIO.md"].contains(path),
+                if path.hasPrefix("Sources/") || ["docs/GUIDE.md", "docs/TLS.md", "docs/SERVICE.md", "docs/NIO.md"].contains(path),
                     examples.contains(where: { $0.contains(trimmed(block)) }) { continue }
                 // What a reader comes from, as the bench builds it.
                 if path == "docs/MIGRATING.md", try echoOfNIO().contains(block) { continue }

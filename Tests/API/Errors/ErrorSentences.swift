@@ -477,7 +477,12 @@ enum ErrorSentences {
                         + "parts"
                 ),
             ])
-        + of(.application, [(EAGAIN, "Resource temporarily unavailable (EAGAIN)")])
+        + of(
+            .application,
+            [
+                (EAGAIN, "Resource temporarily unavailable (EAGAIN)"),
+                (EIO, "the application's own error (EIO): DETAIL"),
+            ])
 
     /// The sentence that is due for an error, or nil when the table has none.
     static func due(_ error: IOCPError) -> String? {

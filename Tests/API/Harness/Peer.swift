@@ -122,6 +122,15 @@ final class Peer: Sendable {
         return poll(&entries, nfds_t(entries.count), Int32(limit / .milliseconds(1))) > 0
     }
 
+    var localPort: UInt16 {
+        var local = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutablePointer(to: &local) {
+            _ = $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(fd, $0, &length) }
+        }
+        return UInt16(bigEndian: local.sin_port)
+    }
+
     func finishSending() { shutdown(fd, Int32(SHUT_WR)) }
 
     /// The next close sends RST.

@@ -28,6 +28,14 @@ private func reloadExample(_ tls: TLSServer) throws {
         TLSServerSettings(identities: [try TLSIdentity(certificateFile: "server.pem", keyFile: "server.key")]))
 }
 
+private func clientSettingsExample() throws -> TLSClient {
+    var settings = TLSClientSettings()
+    settings.verification = .trust(try .file("own-ca.pem"))
+    settings.identity = try TLSIdentity(certificateFile: "device.pem", keyFile: "device.key")
+    let tls = try TLSClient(settings)
+    return tls
+}
+
 private func clientExample(_ client: IOCPClient<BodyHandler>) throws {
     let tls = try TLSClient()
     try client.connect(host: "example.org", port: 443, tls: tls)

@@ -86,6 +86,7 @@ extension RealSockets {
                 #expect(staying.end() == .reset)
                 try await server.wait()
                 #expect(Set(ledger.snapshot.closed) == [.local, .peer, .stopped])
+                #expect(server.port.stats(ofWorker: 0).abortedByStop == 1)
             }
         }
 

@@ -35,7 +35,7 @@ private final class Order: Sendable {
 
 private func publish() throws(IOCPError) {
     let prices = Topic()
-    // in a handler: try connection.subscribe(to: prices)
+    // in a handler or body: try connection.subscribe(to: prices)
     try prices.publish(try SharedBytes([UInt8]("XYZ 100.25\n".utf8)))
     try current.publish(try SharedBytes([UInt8]("XYZ 100.25\n".utf8)))
 }

@@ -75,7 +75,7 @@ import Testing
             iocp_worker_stats_set_value(&stats, index, 7)
             #expect(iocp_worker_stats_value(&stats, index) == 0)
         }
-        #expect(stats.broken_layers == UInt64(IOCP_STATS_FIELD_COUNT.rawValue) + 99)
+        #expect(stats.aborted_by_stop == UInt64(IOCP_STATS_FIELD_COUNT.rawValue) + 99)
     }
 
     @Test func codesHaveWords() {

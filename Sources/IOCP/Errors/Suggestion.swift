@@ -1,15 +1,14 @@
-#if Command
 /// What somebody may have meant who wrote a word that is none.
-enum Suggestion {
+package enum Suggestion {
     /// The known word nearest to `word`, if it is at most two slips away and not another word altogether.
-    static func nearest(to word: String, among known: [String]) -> String? {
-        let ranked = known.map { (word: $0, slips: slips(word.lowercased(), $0)) }.sorted { $0.slips < $1.slips }
+    package static func nearest(to word: String, among known: [String]) -> String? {
+        let ranked = known.map { (word: $0, slips: slips(word.lowercased(), $0.lowercased())) }.sorted { $0.slips < $1.slips }
         guard let best = ranked.first, best.slips <= 2, best.slips < best.word.count else { return nil }
         return best.word
     }
 
     /// Letters that were changed, left out, added, or swapped with their neighbour.
-    static func slips(_ one: String, _ other: String) -> Int {
+    private static func slips(_ one: String, _ other: String) -> Int {
         let (one, other) = (Array(one), Array(other))
         var rows = [Array(0...other.count)]
         for (row, letter) in one.enumerated() {
@@ -27,4 +26,3 @@ enum Suggestion {
         return rows[one.count][other.count]
     }
 }
-#endif
