@@ -21,7 +21,7 @@ SERVICE    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
-	test-examples bench-build bench bench-peers bench-paired bench-apps run generate format clean
+	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps run generate format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -43,6 +43,11 @@ test-examples: deps ## drives the services of Examples/ with redis-cli, wrk, cur
 	@.ci/deps examples
 	$(SWIFT) build -c release --package-path Examples
 	Examples/Tests/run $(SERVICE)
+
+test-nio: deps ## drives services of SwiftNIO, Hummingbird and gRPC on either transport; minutes to build
+	@.ci/deps nio
+	$(SWIFT) build -c release --package-path Examples/nio
+	Examples/nio/Tests/run
 
 test-asan: deps ## the tests under AddressSanitizer
 	export LSAN_OPTIONS=suppressions=Tests/Support/Sanitizers/leaks.supp:print_suppressions=0; \
@@ -112,7 +117,7 @@ generate: ## writes what repeats the table of counters: Swift properties, docs/S
 
 format: ## formats Swift and C in place
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests Examples/Package.swift Examples/Sources \
-		bench/Package.swift bench/Sources
+		Examples/nio/Package.swift Examples/nio/Sources bench/Package.swift bench/Sources
 	@if command -v clang-format >/dev/null; then \
 		find CSources Tests bench -name '*.[ch]' -not -path '*/.build/*' -exec clang-format -i {} +; \
 	else \
@@ -120,5 +125,5 @@ format: ## formats Swift and C in place
 	fi
 
 clean: ## removes everything that was built
-	rm -rf .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz Examples/.build bench/.build bench/baselines/*/.build bench/results \
+	rm -rf Examples/nio/.build .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz Examples/.build bench/.build bench/baselines/*/.build bench/results \
 		bench/baselines/tokio/Cargo.lock
