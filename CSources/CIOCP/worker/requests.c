@@ -1,6 +1,7 @@
 /* The application's calls on one connection, but for sends: they check and list the slot. None enters the kernel,
  * except connect (a socket is created). */
 #include <errno.h>
+#include <unistd.h>
 
 #include "layers.h"
 #include "life.h"
@@ -99,6 +100,15 @@ int iocp_connect_layered(iocp_worker *worker, const iocp_endpoint *endpoint, con
         iocp_worker_arm_connect(worker, slot, timeout_ns);
     *connection = iocp_slot_connection(&worker->table, slot);
     return 0;
+}
+
+int iocp_adopt(iocp_worker *worker, int fd, const iocp_layer *layer, uint64_t key, iocp_token *connection)
+{
+    const iocp_endpoint connected = {.kind = IOCP_ENDPOINT_CONNECTED, .descriptor = fd};
+    const int result = iocp_connect_layered(worker, &connected, NULL, layer, 0, key, connection);
+    if (result == 0)
+        close(fd); /* the driver has another one of the same socket */
+    return result;
 }
 
 int iocp_connect_cancel(iocp_worker *worker, iocp_token connection)

@@ -119,6 +119,17 @@ extension Explanation {
         }
     }
 
+    static func adopt(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EBADF: Explanation("the descriptor is not open")
+        case ENOTSOCK: Explanation("the descriptor is no socket")
+        case EPROTOTYPE: Explanation("the socket is no stream", "only stream sockets have connections")
+        case ENOTCONN: Explanation("the socket is not connected", nil, "connect it first, or use connect(to:)")
+        case EAFNOSUPPORT: Explanation("the socket is neither of IP nor of Unix")
+        default: connect(error)
+        }
+    }
+
     // MARK: Sending
 
     private static var beingWritten: Explanation {

@@ -58,6 +58,7 @@ struct Explanation {
         case .upstream: upstream(error)
         case .topic: topic(error)
         case .security: security(error)
+        case .adopt: adopt(error)
         case .framing: framing(error)
         }
     }
@@ -123,6 +124,7 @@ extension IOCPError.Operation {
         case .socketOption: "the socket option"
         case .upstream: "taking a connection"
         case .topic: "the topic"
+        case .adopt: "taking over the socket"
         case .security: "TLS"
         case .framing: "cutting frames"
         }

@@ -82,6 +82,9 @@ extension IOCPError {
         /// was wrong as the detail.
         case security = 52
 
+        /// ``Worker/adopt(descriptor:key:security:)``.
+        case adopt = 53
+
         // Steps above the calls.
 
         /// Cutting received bytes into frames, or making one: see ``FramingError``.

@@ -153,6 +153,23 @@ public final class Worker {
         return Connection(token: token)
     }
 
+    /// Takes over a socket that is connected already: one of `socketpair(2)`, of a process that was handed it, of systemd. An
+    /// `opened` completion follows that carries `key`, as of a connect; with `security`, behind its handshake.
+    ///
+    /// On success the descriptor is the worker's, and the socket non-blocking; its other options stay as they are. On an error
+    /// it stays yours.
+    /// - Throws: EBADF, ENOTSOCK, EPROTOTYPE, ENOTCONN or EAFNOSUPPORT for what is no connected stream socket of IP or Unix;
+    ///   otherwise as ``connect(to:from:key:timeout:security:)``.
+    @discardableResult
+    public func adopt(
+        descriptor: Int32, key: UInt64 = 0, security: ConnectionSecurity? = nil
+    ) throws(IOCPError) -> Connection {
+        var token: iocp_token = 0
+        var layer = unsafe security?.layer ?? iocp_layer()
+        try check(unsafe iocp_adopt(raw, descriptor, &layer, key, &token), .adopt)
+        return Connection(token: token)
+    }
+
     /// What this worker holds now; all zero when nothing is open.
     public var holdings: WorkerHoldings { unsafe WorkerHoldings(iocp_worker_hold(raw)) }
 

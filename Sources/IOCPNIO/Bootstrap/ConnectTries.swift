@@ -86,7 +86,7 @@ final class ConnectTries<Output: Sendable>: @unchecked Sendable {
             }
             return
         }
-        let attempt = make(loop, address, timeout)
+        let attempt = make(loop, timeout) { $0.connect(to: address) }
         underway.append(attempt.channel)
         if !left.isEmpty { next = loop.scheduleTask(in: Self.pause) { [self] in tryNext() } }
         attempt.output.whenComplete { [self] result in

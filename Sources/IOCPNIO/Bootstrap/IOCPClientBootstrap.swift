@@ -92,6 +92,12 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         }
     }
 
+    /// Makes a channel of a socket that is connected already: one of `socketpair(2)`, or of another process. The descriptor is the
+    /// channel's, whatever comes of it.
+    public func withConnectedSocket(_ socket: NIOBSDSocket.Handle) -> EventLoopFuture<any Channel> {
+        adopt(socket) { $0.eventLoop.makeSucceededFuture($0) }
+    }
+
     // MARK: - Connecting, async
 
     /// Connects, and gives what the initializer made of the channel, say an `NIOAsyncChannel`.
@@ -115,7 +121,31 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         try await connect(to: try NIOAddress(unixDomainSocketPath: path), channelInitializer).get()
     }
 
+    public func withConnectedSocket<Output: Sendable>(
+        _ socket: NIOBSDSocket.Handle,
+        channelInitializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
+    ) async throws -> Output {
+        try await adopt(socket, channelInitializer).get()
+    }
+
     // MARK: - One way for all
+
+    private func adopt<Output: Sendable>(
+        _ socket: NIOBSDSocket.Handle, _ prepare: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
+    ) -> EventLoopFuture<Output> {
+        let socket = OwnedDescriptor(socket)
+        guard let loop = group.next() as? IOCPEventLoop else {
+            return group.next().makeFailedFuture(EventLoopError.unsupportedOperation)
+        }
+        let make = maker(prepare)
+        return loop.flatSubmit {
+            make(loop, nil) { channel in
+                let promise = loop.makePromise(of: Void.self)
+                channel.adopt(socket, promise: promise)
+                return promise.futureResult
+            }.output
+        }
+    }
 
     private func connect<Output: Sendable>(
         host: String, port: Int, _ prepare: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
@@ -139,7 +169,7 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
             return group.next().makeFailedFuture(EventLoopError.unsupportedOperation)
         }
         let (make, timeout) = (maker(prepare), timeout)
-        return loop.flatSubmit { make(loop, address, timeout).output }
+        return loop.flatSubmit { make(loop, timeout) { $0.connect(to: address) }.output }
     }
 
     /// One try: a channel, and what its initializer made of it once it is connected.
@@ -148,13 +178,16 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         let output: EventLoopFuture<Output>
     }
 
-    typealias Maker<Output: Sendable> = @Sendable (IOCPEventLoop, NIOAddress, TimeAmount) -> Attempt<Output>
+    /// - Parameter open: connects the channel.
+    typealias Maker<Output: Sendable> =
+        @Sendable (IOCPEventLoop, _ timeout: TimeAmount?, _ open: @escaping @Sendable (StreamChannel) -> EventLoopFuture<Void>)
+        -> Attempt<Output>
 
     private func maker<Output: Sendable>(
         _ prepare: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
     ) -> Maker<Output> {
         let (options, initializer, handlers, source) = (options, initializer, protocolHandlers, source)
-        return { loop, address, timeout in
+        return { loop, timeout, open in
             let channel = StreamChannel(on: loop)
             channel.connecting.timeout = timeout
             let output = options.applyAllChannelOptions(to: channel).flatMap {
@@ -169,7 +202,7 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
                 channel.register().flatMap {
                     source.map { channel.bind(to: $0) } ?? loop.makeSucceededVoidFuture()
                 }.flatMap {
-                    channel.connect(to: address)
+                    open(channel)
                 }.map { made }
             }.flatMapError { error in
                 channel.close0(error: error, mode: .all, promise: nil)

@@ -11,7 +11,7 @@ extension StreamChannel {
         var target: NIOAddress?
         var promise: EventLoopPromise<Void>?
         var timeout: TimeAmount? = .seconds(10)
-        var isUnderway: Bool { target != nil }
+        var isUnderway = false
     }
 
     // MARK: - Beginning
@@ -44,16 +44,31 @@ extension StreamChannel {
     // MARK: - Connecting
 
     func connect0(to address: NIOAddress, promise: EventLoopPromise<Void>?) {
+        if !connecting.isUnderway { connecting.target = address }
+        open(promise) { worker in
+            let limit = connecting.timeout.map { Duration.nanoseconds(max(1, $0.nanoseconds)) }
+            return try worker.connect(to: try Endpoint(address), from: connecting.source, timeout: limit)
+        }
+    }
+
+    /// Begins with a socket that is connected already.
+    func adopt(_ socket: OwnedDescriptor, promise: EventLoopPromise<Void>?) {
+        open(promise) { worker in
+            let made = try worker.adopt(descriptor: socket.descriptor)
+            socket.isOwned = false
+            return made
+        }
+    }
+
+    private func open(_ promise: EventLoopPromise<Void>?, _ make: (Worker) throws -> Connection) {
         guard life != .closed else { return promise?.fail(ChannelError.ioOnClosedChannel) ?? () }
         guard !connecting.isUnderway else { return promise?.fail(ChannelError.connectPending) ?? () }
         guard life == .registered, let worker else {
             return promise?.fail(ChannelError.inappropriateOperationForState) ?? ()
         }
-        (connecting.target, connecting.promise) = (address, promise)
+        (connecting.isUnderway, connecting.promise) = (true, promise)
         do {
-            let endpoint = try Endpoint(address)
-            let limit = connecting.timeout.map { Duration.nanoseconds(max(1, $0.nanoseconds)) }
-            let made = try worker.connect(to: endpoint, from: connecting.source, timeout: limit)
+            let made = try make(worker)
             connection = made
             loop.state.enter(self, as: made)
         } catch {

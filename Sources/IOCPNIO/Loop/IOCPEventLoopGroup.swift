@@ -26,6 +26,15 @@ public final class IOCPEventLoopGroup: EventLoopGroup, Sendable {
     private let turn = Atomic(0)
     private let shutdown = Mutex(Shutdown.none)
     private let drain: Duration
+    private let isForever: Bool
+
+    /// One group for whoever needs no settings, with a loop for each CPU: made when it is first asked for, and never shut down, as
+    /// NIO's own. It traps where the system refuses it.
+    public static let singleton: IOCPEventLoopGroup = {
+        do { return try IOCPEventLoopGroup(PortConfiguration(), .seconds(1), isForever: true) } catch {
+            fatalError("the event loop group of the process cannot be opened: \(error)")
+        }
+    }()
 
     private enum Shutdown {
         case none
@@ -55,7 +64,14 @@ public final class IOCPEventLoopGroup: EventLoopGroup, Sendable {
     /// - Parameter drain: how long a shutdown waits for bytes that were flushed already and for the peers' ends; what is left
     ///   then is reset.
     /// - Throws: what the configuration or the system refused.
-    public init(_ configuration: PortConfiguration, drainingFor drain: Duration = .seconds(1)) throws(IOCPError) {
+    public convenience init(
+        _ configuration: PortConfiguration, drainingFor drain: Duration = .seconds(1)
+    ) throws(IOCPError) {
+        try self.init(configuration, drain, isForever: false)
+    }
+
+    private init(_ configuration: PortConfiguration, _ drain: Duration, isForever: Bool) throws(IOCPError) {
+        self.isForever = isForever
         var configuration = configuration
         configuration.deliversHalfClose = true
         configuration.holdsBackReceive = false
@@ -100,8 +116,10 @@ public final class IOCPEventLoopGroup: EventLoopGroup, Sendable {
 
     /// Closes every channel, waits for bytes that are on their way, runs the tasks that are left, and ends the threads.
     ///
-    /// A second call while one is under way is called back at the same end, and one afterwards at once.
+    /// A second call while one is under way is called back at the same end, and one afterwards at once. ``singleton`` is not shut
+    /// down: `EventLoopError.unsupportedOperation`.
     public func shutdownGracefully(queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void) {
+        if isForever { return queue.async { callback(EventLoopError.unsupportedOperation) } }
         let isFirst = shutdown.withLock { shutdown -> Bool? in
             switch shutdown {
             case .none:

@@ -32,7 +32,7 @@ struct SettingsFile {
         case DecodingError.typeMismatch: return "it is no JSON object"
         case let error as CocoaError:
             guard let cause = error.underlying as? POSIXError else { return "\(error)" }
-            return unsafe String(cString: strerror(cause.code.rawValue))
+            return unsafe String(cString: unsafe strerror(cause.code.rawValue))
         default: return "\(error)"
         }
     }

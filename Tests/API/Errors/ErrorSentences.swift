@@ -478,6 +478,18 @@ enum ErrorSentences {
                 ),
             ])
         + of(
+            .adopt,
+            [
+                (EBADF, "the descriptor is not open (EBADF)"),
+                (ENOTSOCK, "the descriptor is no socket (ENOTSOCK)"),
+                (EPROTOTYPE, "the socket is no stream (EPROTOTYPE): only stream sockets have connections"),
+                (
+                    ENOTCONN,
+                    "the socket is not connected (ENOTCONN): connect it first, or use connect(to:)"
+                ),
+                (EAFNOSUPPORT, "the socket is neither of IP nor of Unix (EAFNOSUPPORT)"),
+            ])
+        + of(
             .application,
             [
                 (EAGAIN, "Resource temporarily unavailable (EAGAIN)"),

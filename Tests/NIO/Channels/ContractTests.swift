@@ -66,6 +66,72 @@ struct ContractTests {
         }
     }
 
+    @Test("a socket that is connected already becomes a channel, and is closed where it cannot", arguments: Transport.allCases)
+    func connectedSocket(transport: Transport) async throws {
+        try await transport.withGroup { group in
+            var ends: [Int32] = [0, 0]
+            #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+            #expect(send(ends[1], "early;", 6, 0) == 6)
+            let events = Recorder()
+            let channel = try await transport.client(group).channelInitializer { $0.add(events, Echo()) }
+                .withConnectedSocket(ends[0]).get()
+            #expect(channel.isActive)
+            #expect(send(ends[1], "late", 4, 0) == 4)
+            try await eventually("both came") { events.events.filter { $0.hasPrefix("read ") }.joined().contains("late") }
+            var room = [UInt8](repeating: 0, count: 100)
+            var text = ""
+            while text.utf8.count < 10 {
+                let count = recv(ends[1], &room, room.count, 0)
+                text += String(decoding: room.prefix(max(0, count)), as: UTF8.self)
+            }
+            #expect(text == "early;late")
+            close(ends[1])
+            try await channel.closeFuture.get()
+
+            let listener = try await transport.server(group).childChannelInitializer { $0.add(Echo()) }
+                .bind(host: "127.0.0.1", port: 0).get()
+            let peer = RawPeer(port: listener.localAddress!.port!)
+            let client = try await transport.client(group).withConnectedSocket(peer.descriptor).get()
+            #expect(client.remoteAddress == listener.localAddress)
+            try await client.close().get()
+
+            let loose = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            let error = await failure(of: transport.client(group).withConnectedSocket(loose))
+            if transport != .nio { #expect((error as? IOError)?.errnoCode == ENOTCONN) }
+            try await eventually("it is closed") { fcntl(loose, F_GETFD) < 0 }
+        }
+    }
+
+    @Test("a connect that nobody answers ends with its time", arguments: Transport.allCases)
+    func timedOut(transport: Transport) async throws {
+        try await transport.withGroup { group in
+            let silent = try SilentListener()
+            let start = NIODeadline.now()
+            let error = await failure(
+                of: transport.client(group).connectTimeout(.milliseconds(100)).connect(
+                    to: try NIOCore.SocketAddress(ipAddress: "127.0.0.1", port: silent.port)))
+            guard case .connectTimeout(.milliseconds(100)) = error as? ChannelError else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            let passed = NIODeadline.now() - start
+            #expect(passed >= .milliseconds(100) && passed < .seconds(5))
+        }
+    }
+
+    @Test("writes and flushes from within callbacks keep their order", arguments: Transport.allCases)
+    func reentrant(transport: Transport) async throws {
+        try await Pair.with(transport, server: { [Nested()] }) { pair in
+            try await pair.client.writeAndFlush(ByteBuffer(string: "go")).get()
+            try await eventually("all came") {
+                pair.clientEvents.events.filter { $0.hasPrefix("read ") && $0 != "read complete" }
+                    .map { $0.dropFirst(5) }.joined().hasSuffix("99;")
+            }
+            let read = pair.clientEvents.events.filter { $0 != "read complete" && $0.hasPrefix("read ") }
+            #expect(read.map { $0.dropFirst(5) }.joined() == (0..<100).map { "\($0);" }.joined())
+        }
+    }
+
     @Test("what was flushed arrives before the end, however much", arguments: Transport.allCases)
     func flushThenClose(transport: Transport) async throws {
         try await Pair.with(transport) { pair in

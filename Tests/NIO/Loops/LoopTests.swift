@@ -2,6 +2,7 @@
 import Dispatch
 import IOCPNIO
 import NIOCore
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -125,6 +126,15 @@ struct LoopTests {
         #expect(await resident.isAtHome())
         let connect = await failure(of: IOCPClientBootstrap(group: loop).connect(host: "127.0.0.1", port: 1))
         #expect(connect != nil)
+    }
+
+    @Test("the process's group is one, and is not shut down", arguments: [true, false])
+    func singleton(isOurs: Bool) async throws {
+        let group: any EventLoopGroup = isOurs ? IOCPEventLoopGroup.singleton : MultiThreadedEventLoopGroup.singleton
+        #expect(try await group.next().submit { 7 }.get() == 7)
+        await #expect(throws: EventLoopError.unsupportedOperation) { try await group.shutdownGracefully() }
+        #expect(try await group.next().submit { 8 }.get() == 8)
+        #expect(IOCPEventLoopGroup.singleton === IOCPEventLoopGroup.singleton)
     }
 
     @Test("a group refuses bootstraps of the other kind")

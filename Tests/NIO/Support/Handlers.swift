@@ -38,6 +38,23 @@ final class Collector: ChannelInboundHandler, @unchecked Sendable {
     func channelInactive(context: ChannelHandlerContext) { promise.succeed(bytes) }
 }
 
+/// Writes the next number whenever the one before has left, and flushes in the middle of it.
+final class Nested: ChannelInboundHandler, Sendable {
+    typealias InboundIn = ByteBuffer
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { Nested.write(0, on: context.channel) }
+
+    private static func write(_ number: Int, on channel: any Channel) {
+        guard number < 100 else { return }
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenSuccess { write(number + 2, on: channel) }
+        channel.write(ByteBuffer(string: "\(number);"), promise: promise)
+        channel.write(ByteBuffer(string: "\(number + 1);"), promise: nil)
+        channel.flush()
+        channel.flush()
+    }
+}
+
 /// Writes down what a pipeline tells, in its order.
 final class Recorder: ChannelInboundHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer

@@ -73,6 +73,7 @@ extension ServerBootstrap: ServerMaking {}
 extension IOCPServerBootstrap: ServerMaking {}
 
 protocol ClientMaking: NIOClientTCPBootstrapProtocol {
+    func withConnectedSocket(_ socket: NIOBSDSocket.Handle) -> EventLoopFuture<any Channel>
     func connect<Output: Sendable>(
         host: String, port: Int, channelInitializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
     ) async throws -> Output

@@ -43,10 +43,13 @@ int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint 
     const int fd = iocp_socket_open(endpoint, source);
     if (fd < 0)
         return fd;
-    struct sockaddr_storage to;
-    const socklen_t to_length = iocp_sockaddr_write(endpoint, &to);
-    /* Before it is registered: an unconnected socket reports a hang-up. */
-    const int result = connect(fd, (struct sockaddr *)&to, to_length) < 0 ? -errno : 0;
+    int result = 0;
+    if (endpoint->kind != IOCP_ENDPOINT_CONNECTED) {
+        struct sockaddr_storage to;
+        const socklen_t to_length = iocp_sockaddr_write(endpoint, &to);
+        /* Before it is registered: an unconnected socket reports a hang-up. */
+        result = connect(fd, (struct sockaddr *)&to, to_length) < 0 ? -errno : 0;
+    }
     const int adopted = iocp_epoll_adopt(epoll, fd);
     if (adopted < 0)
         return adopted;

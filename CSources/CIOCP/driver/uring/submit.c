@@ -31,6 +31,12 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint 
     if (result < 0)
         return result;
     *handle = (uint32_t)result;
+    if (endpoint->kind == IOCP_ENDPOINT_CONNECTED) {
+        struct io_uring_sqe *nothing = iocp_uring_entry(uring);
+        io_uring_prep_nop(nothing); /* its completion is the end of the connect */
+        nothing->user_data = token;
+        return 0;
+    }
     struct io_uring_sqe *entry = iocp_uring_handle_entry(uring, IORING_OP_CONNECT, token, *handle);
     entry->addr = (uint64_t)(uintptr_t)&uring->connect_address;
     entry->off = iocp_sockaddr_write(endpoint, &uring->connect_address);
