@@ -68,9 +68,9 @@ class Build(turns.Side):
             raise turns.Failure(f"the server '{name}' did not start")
         if not is_unix:
             address = ["--port", line.split()[2].rsplit(":", 1)[1].rstrip(",;")]
+        self.command = ["taskset", "-c", cpus[1], load, "stress", *address, *options]
         self.load = subprocess.Popen(
-            ["taskset", "-c", cpus[1], load, "stress", "--duration", "3600"] + address + options,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            self.command + ["--duration", "3600"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.settled = False
 
     def settle(self):
@@ -86,6 +86,26 @@ class Build(turns.Side):
             raise turns.Failure(f"the load of '{self.name}' is gone: {text.stderr.strip()}")
         return json.loads(text.stdout)["total"][self.counter] / self.unit
 
+    def latencies(self):
+        """p50 and p99 of a second, in us."""
+        text = subprocess.run(self.command + ["--duration", "1", "--json"], capture_output=True, text=True)
+        if text.returncode != 0:
+            raise turns.Failure(f"the load of '{self.name}' failed: {text.stderr.strip()}")
+        found = json.loads(text.stdout)["latency_us"]
+        return found["p50"], found["p99"]
+
+
+def compare_latencies(workload, arguments, sides):
+    for side in sides:
+        turns.end(side.load)
+    taken = turns.by_turns(sides, arguments.pairs, lambda side: side.latencies())
+    text = f"{workload:17} {arguments.driver:6}"
+    for at in (0, 1):
+        low, middle, high = turns.ratios(lambda turn: turn[at], taken["after"], taken["before"])
+        before, after = (statistics.median(turn[at] for turn in taken[name]) for name in ("before", "after"))
+        text += f" {middle:6.3f} ({low:.3f} to {high:.3f}), {before:,.0f} us {after:,.0f} us  "
+    print(text.rstrip(), flush=True)
+
 
 def compare(workload, arguments):
     sides = []
@@ -94,6 +114,8 @@ def compare(workload, arguments):
             sides.append(Build(name, server, arguments.iocp, arguments.load, workload, arguments.driver,
                                arguments.cpus.split(",")))
             sides[-1].settle()
+        if arguments.latency:
+            return compare_latencies(workload, arguments, sides)
         taken = turns.take_turns(sides, arguments.pairs, arguments.slice_ms / 1000)
         low, middle, high = turns.ratios(turns.cpu_ns, taken["after"], taken["before"])
         before, after = (statistics.median(map(turns.cpu_ns, taken[name])) / 1000 for name in ("before", "after"))
@@ -117,6 +139,8 @@ def main():
     parser.add_argument("--driver", default="uring", choices=["uring", "epoll"])
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--slice-ms", type=int, default=250)
+    parser.add_argument("--latency", action="store_true",
+                        help="p50 and p99, in place of CPU: loads of a second take turns")
     parser.add_argument("--cpus", default="0,1", help="of the servers, and of the loads")
     arguments = parser.parse_args()
     servers = ["".join(arguments.after[:1]), "".join(arguments.before[:1])]
@@ -126,7 +150,10 @@ def main():
             parser.error(f"{path} is no program: build it with swift build -c release --product iocp")
     if arguments.pairs < 4 or arguments.slice_ms < 20:
         parser.error("--pairs takes 4 or more, --slice-ms 20 or more")
-    print("workload          driver  after/before CPU per message (quartiles)       before       after")
+    if arguments.latency:
+        print("workload          driver  after/before p50 (quartiles), before after   the same of p99")
+    else:
+        print("workload          driver  after/before CPU per message (quartiles)       before       after")
     try:
         for workload in arguments.only or SHORT:
             compare(workload, arguments)

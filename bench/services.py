@@ -103,10 +103,7 @@ def compare(workload, arguments):
             if arguments.latency:
                 for side in sides:
                     turns.end(side.load)
-                taken = {side.name: [] for side in sides}
-                for round in range(arguments.rounds):
-                    for side in sides[:: 1 if round % 2 else -1]:
-                        taken[side.name].append(side.latencies(bench.load_cpu))
+                taken = turns.by_turns(sides, arguments.rounds, lambda side: side.latencies(bench.load_cpu))
             else:
                 taken = turns.take_turns(sides, arguments.rounds, arguments.turn_ms / 1000)
         finally:

@@ -112,6 +112,15 @@ def family(pid):
     return found
 
 
+def by_turns(sides, rounds, measure):
+    """What `measure` tells of each side, by its name, the sides in another order each round."""
+    taken = {side.name: [] for side in sides}
+    for round in range(rounds):
+        for side in sides[:: 1 if round % 2 else -1]:
+            taken[side.name].append(measure(side))
+    return taken
+
+
 def take_turns(sides, rounds, seconds):
     """A list of turns for each side, by its name. Rounds with too few messages for one of them are left out."""
     turns = {side.name: [] for side in sides}
