@@ -59,8 +59,10 @@ class HTTP(Service):
             ["taskset", "-c", cpu, *self.command, "-d", "1", "--latency", self.url], capture_output=True, text=True,
             check=True).stdout
         units = {"us": 1, "ms": 1e3, "s": 1e6}
-        return [float(found[1]) * units[found[2]] for found in
-                (re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text) for percent in (50, 99))]
+        found = [re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)\b", text) for percent in (50, 99)]
+        if None in found or "Socket errors" in text:
+            raise turns.Failure(f"wrk tells of no second without errors: {text.strip()}")
+        return [float(each[1]) * units[each[2]] for each in found]
 
 
 class GRPC(Service):

@@ -1,4 +1,4 @@
-"""Servers that take turns, for `paired.py` and `apps.py`.
+"""Servers that take turns, for `paired.py`, `apps.py` and `services.py`.
 
 All servers are up at once on one CPU, each with a load of its own on another. Only one load runs at a time, and the
 turn passes after some 250 ms: what disturbs the machine for longer than that touches all alike. So each round gives one

@@ -116,10 +116,9 @@ import Testing
                 "--iocp-listen-addresses has no value: --iocp-listen-addresses VALUE"
             ),
         ] {
-            let error = await #expect(throws: SettingsError.self) {
+            await #expect(throws: SettingsError([problem])) {
                 _ = try await SettingsSources(arguments: ["service"] + arguments, environment: [:])
             }
-            #expect(error?.problems.first == problem)
         }
         let file = FileManager.default.temporaryDirectory.appending(path: "iocp-\(UUID().uuidString).json")
         defer { try? FileManager.default.removeItem(at: file) }
@@ -140,7 +139,24 @@ import Testing
         #expect(
             try await problems(ofFile: "/none/there")
                 == ["/none/there cannot be read as settings: No such file or directory"])
-        #expect(try await problems(ofFile: "/") == ["/ cannot be read as settings: Is a directory"])
+        #expect(
+            try await problems(ofFile: "/", and: ["--iocp-tls-key-files", "a"])
+                == ["/ cannot be read as settings: Is a directory"], "what the file lacks for others is not known")
+        for (wrong, problem) in [
+            (#"{"iocp": 5}"#, "iocp in \(file.path) is no setting"),
+            (#"{"iocp": {"workers": {}}}"#, "iocp.workers in \(file.path) is an object, and may be a number"),
+            (#"{"iocp": {"workers": true}}"#, "iocp.workers in \(file.path) is true or false, and may be a number, at most 1,024"),
+            (#"{"iocp": {"workers": [4, 5]}}"#, #"iocp.workers is "4.0,5.0", and may be a number, at most 1,024"#),
+            (#"{"iocp": {"listen": {"addresses": [4666]}}}"#, #"iocp.listen.addresses is "4666.0", and may be HOST:PORT"#),
+            (
+                #"{"iocp": {"sendHighWatermark": "128MiB", "sendLowWatermark": "2MiB"}}"#,
+                #"iocp.sendHighWatermark is "128MiB""#
+            ),
+        ] {
+            try wrong.write(to: file, atomically: true, encoding: .utf8)
+            let found = try await problems(ofFile: file.path)
+            #expect(found.count == 1 && found.first?.hasPrefix(problem) == true, "\(wrong): \(found)")
+        }
     }
 
     private func problems(ofFile path: String, and more: [String] = []) async throws -> [String] {
@@ -155,7 +171,7 @@ import Testing
     @Test func oneRunTellsEveryMistake() async throws {
         let file = FileManager.default.temporaryDirectory.appending(path: "iocp-\(UUID().uuidString).json")
         defer { try? FileManager.default.removeItem(at: file) }
-        let text = #"{"iocp": {"workers": 2.5, "drain": null, "tls": {"ciphers": null}, "mailboxEntries": 17, "mine": {}}}"#
+        let text = #"{"iocp": {"workers": 2.5, "drain": null, "tls": {"ciphers": null}, "mailboxEntries": 17, "mine": {}, "listen": {}}}"#
         try text.write(to: file, atomically: true, encoding: .utf8)
         let found = try await problems(
             ofFile: file.path,
@@ -163,6 +179,7 @@ import Testing
         #expect(
             Set(found) == [
                 "--iocp-wokers is no setting: did you mean --iocp-workers?",
+                "iocp.mine in \(file.path) is no setting",
                 "iocp.drain in \(file.path) is null: leave it out, or give it a value",
                 "iocp.tls.ciphers in \(file.path) is null: leave it out, or give it a value",
                 "iocp.workers is \"2.5\", and may be a number, at most 1,024",

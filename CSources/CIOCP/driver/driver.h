@@ -120,6 +120,8 @@ typedef struct iocp_driver_operations {
      * 0 once established. */
     int (*connect)(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                    uint32_t *handle);
+    /* As a connect that has ended: another descriptor of a connected socket, which `fd` stays open beside. */
+    int (*adopt)(iocp_driver *driver, uint64_t token, int fd, uint32_t *handle);
     /* Receives into provided buffers of a class until cancelled. Result 0: the peer's FIN. -ENOBUFS: no buffer. Those
      * armed since the last wait find the buffers before those that went on through it. */
     void (*receive)(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);

@@ -235,8 +235,6 @@ static int claim(iocp_bound *bound, const iocp_listen_options *options, int inhe
         return claim_tcp(bound, options);
     case IOCP_ENDPOINT_UNIX:
         return claim_unix(bound, options);
-    case IOCP_ENDPOINT_CONNECTED:
-        break;
     }
     return -EAFNOSUPPORT;
 }

@@ -32,9 +32,10 @@ int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const io
 int iocp_connect_layered(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                          const iocp_layer *layer, uint64_t timeout_ns, uint64_t key, iocp_token *connection);
 
-/* Takes over a stream socket, TCP or Unix, that is connected already: one of socketpair(2), of another process, of systemd.
- * OPENED or CONNECT_FAILED follows with the key, as of a connect. On success the worker owns fd and has made the socket
- * non-blocking; other options stay as they are. On refusal fd stays the caller's. -EBADF, -ENOTSOCK, -EPROTOTYPE for
+/* Takes over a stream socket, TCP or Unix, that is connected already, for example from socketpair(2), from another process, or
+ * from systemd. OPENED or CONNECT_FAILED follows with the key, as after a connect. On success the worker owns fd, and the
+ * socket's options stay as they are. On refusal fd stays the caller's. No other descriptor of the socket should stay open:
+ * the peer would not hear of the connection's end. -EBADF, -ENOTSOCK, -EPROTOTYPE for
  * another type, -ENOTCONN, -EAFNOSUPPORT; otherwise as iocp_connect. */
 int iocp_adopt(iocp_worker *worker, int fd, const iocp_layer *layer, uint64_t key, iocp_token *connection);
 

@@ -11,8 +11,7 @@
 /* Append only. */
 typedef enum iocp_endpoint_kind : uint8_t {
     IOCP_ENDPOINT_TCP = 0,
-    IOCP_ENDPOINT_UNIX = 1,      /* a stream socket of unix(7) */
-    IOCP_ENDPOINT_CONNECTED = 2, /* none: a socket that is connected already */
+    IOCP_ENDPOINT_UNIX = 1, /* a stream socket of unix(7) */
 } iocp_endpoint_kind;
 
 enum {
@@ -26,7 +25,6 @@ typedef struct iocp_endpoint {
     uint8_t name_bytes;                  /* UNIX: 1 to 108; 0 for a peer that bound no name */
     char name[IOCP_UNIX_NAME_BYTES_MAX]; /* UNIX: a path, without a NUL at its end; or an abstract name behind a NUL */
     iocp_address address;                /* TCP */
-    int32_t descriptor;                  /* CONNECTED: stays open, whatever is made of it */
 } iocp_endpoint;
 
 /* Names what one call listens on, one endpoint or several: its listener. 0 is none. Names are given in turn and never

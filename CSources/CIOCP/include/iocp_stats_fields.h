@@ -48,7 +48,7 @@
           "Of these, those that the peer ended with an alert: it does not trust the certificate, for example.")        \
     FIELD(cut_layers, COUNTER, COUNT, SUM, "TLS connections whose peer sent FIN without close_notify.")                \
     FIELD(broken_layers, COUNTER, COUNT, SUM, "Open TLS connections that ended for a wrong record or message.")        \
-    FIELD(aborted_by_stop, COUNTER, COUNT, SUM, "Connections that were still there when the drain of a stop was over.")
+    FIELD(aborted_by_stop, COUNTER, COUNT, SUM, "Connections that a stop aborted because its drain had ended.")
 
 /* The codes stand in pages: append only. 0 is what a reader makes of a code that it does not know. */
 #define IOCP_STATS_KINDS(KIND)                                                                                         \

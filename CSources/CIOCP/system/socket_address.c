@@ -48,8 +48,6 @@ socklen_t iocp_sockaddr_write(const iocp_endpoint *endpoint, struct sockaddr_sto
         return write_address(&endpoint->address, storage);
     case IOCP_ENDPOINT_UNIX:
         return write_name(endpoint, storage);
-    case IOCP_ENDPOINT_CONNECTED:
-        break;
     }
     return 0;
 }
@@ -103,8 +101,7 @@ static int family_of(const iocp_endpoint *endpoint)
     return endpoint->address.family_is_v6 ? AF_INET6 : AF_INET;
 }
 
-/* Whether it is a stream socket of a family that this library knows, and connected. */
-static int check_connected(int fd)
+int iocp_socket_copy_connected(int fd)
 {
     int type = 0;
     socklen_t type_length = sizeof type;
@@ -117,26 +114,15 @@ static int check_connected(int fd)
     if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) < 0)
         return -errno;
     iocp_endpoint known;
-    return iocp_sockaddr_read_endpoint(&peer, peer_length, &known);
-}
-
-/* Another descriptor of the same socket, which a driver may keep. */
-static int open_connected(int fd)
-{
-    const int result = check_connected(fd);
+    const int result = iocp_sockaddr_read_endpoint(&peer, peer_length, &known);
     if (result < 0)
         return result;
-    const int modes = fcntl(fd, F_GETFL);
-    if (modes < 0 || fcntl(fd, F_SETFL, modes | O_NONBLOCK) < 0)
-        return -errno;
     const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     return copy < 0 ? -errno : copy;
 }
 
 int iocp_socket_open(const iocp_endpoint *endpoint, const iocp_endpoint *source)
 {
-    if (endpoint->kind == IOCP_ENDPOINT_CONNECTED)
-        return open_connected(endpoint->descriptor);
     const int one = 1;
     const bool is_tcp = endpoint->kind == IOCP_ENDPOINT_TCP;
     const int fd = socket(family_of(endpoint), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, is_tcp ? IPPROTO_TCP : 0);

@@ -13,6 +13,9 @@ socklen_t iocp_sockaddr_write(const iocp_endpoint *endpoint, struct sockaddr_sto
  * Returns the fd or -errno. */
 int iocp_socket_open(const iocp_endpoint *endpoint, const iocp_endpoint *source);
 
+/* Another descriptor of a socket, or -errno where it is no stream socket of IP or Unix, or not connected. */
+int iocp_socket_copy_connected(int fd);
+
 /* Returns 0; -EAFNOSUPPORT: it is no IP address. */
 int iocp_sockaddr_read(const struct sockaddr_storage *storage, iocp_address *address);
 

@@ -1,5 +1,5 @@
 /* The application's calls on one connection, but for sends: they check and list the slot. None enters the kernel,
- * except connect (a socket is created). */
+ * except connect and adopt (a socket is created, or has one more descriptor). */
 #include <errno.h>
 #include <unistd.h>
 
@@ -71,11 +71,9 @@ int iocp_connect_to(iocp_worker *worker, const iocp_endpoint *endpoint, const io
     return iocp_connect_layered(worker, endpoint, source, NULL, timeout_ns, key, connection);
 }
 
-int iocp_connect_layered(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source,
-                         const iocp_layer *layer, uint64_t timeout_ns, uint64_t key, iocp_token *connection)
+/* A slot for a connection that begins here. -errno: it may not. */
+static int take_slot(iocp_worker *worker, uint64_t key, iocp_slot **slot)
 {
-    if (timeout_ns > IOCP_TIMEOUT_NS_MAX)
-        return -ERANGE;
     const int refusal = iocp_worker_refusal(worker);
     if (refusal < 0)
         return refusal;
@@ -83,12 +81,16 @@ int iocp_connect_layered(iocp_worker *worker, const iocp_endpoint *endpoint, con
         return -ESHUTDOWN;
     if (!iocp_worker_spares_slot(worker))
         return -ENFILE;
-    iocp_slot *slot = iocp_worker_slot_take(worker, IOCP_HANDLE_NONE, IOCP_SLOT_CONNECTING);
-    if (slot == NULL)
+    *slot = iocp_worker_slot_take(worker, IOCP_HANDLE_NONE, IOCP_SLOT_CONNECTING);
+    if (*slot == NULL)
         return -ENFILE;
-    slot->key = key;
-    const int result = worker->operations->connect(
-        worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT), endpoint, source, &slot->handle);
+    (*slot)->key = key;
+    return 0;
+}
+
+/* What the driver made of it: a connect under way, or a slot that is free again. */
+static int begun(iocp_worker *worker, iocp_slot *slot, int result, const iocp_layer *layer, iocp_token *connection)
+{
     if (result < 0) {
         iocp_slot_take_back(&worker->table, iocp_slot_index(&worker->table, slot));
         return result;
@@ -96,16 +98,36 @@ int iocp_connect_layered(iocp_worker *worker, const iocp_endpoint *endpoint, con
     slot->connect = IOCP_CONNECT_SUBMITTED;
     if (!iocp_layer_is_none(layer))
         iocp_worker_layer_give(worker, slot, layer);
-    if (timeout_ns > 0)
-        iocp_worker_arm_connect(worker, slot, timeout_ns);
     *connection = iocp_slot_connection(&worker->table, slot);
     return 0;
 }
 
+int iocp_connect_layered(iocp_worker *worker, const iocp_endpoint *endpoint, const iocp_endpoint *source,
+                         const iocp_layer *layer, uint64_t timeout_ns, uint64_t key, iocp_token *connection)
+{
+    if (timeout_ns > IOCP_TIMEOUT_NS_MAX)
+        return -ERANGE;
+    iocp_slot *slot;
+    int result = take_slot(worker, key, &slot);
+    if (result < 0)
+        return result;
+    result = worker->operations->connect(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT),
+                                         endpoint, source, &slot->handle);
+    result = begun(worker, slot, result, layer, connection);
+    if (result == 0 && timeout_ns > 0)
+        iocp_worker_arm_connect(worker, slot, timeout_ns);
+    return result;
+}
+
 int iocp_adopt(iocp_worker *worker, int fd, const iocp_layer *layer, uint64_t key, iocp_token *connection)
 {
-    const iocp_endpoint connected = {.kind = IOCP_ENDPOINT_CONNECTED, .descriptor = fd};
-    const int result = iocp_connect_layered(worker, &connected, NULL, layer, 0, key, connection);
+    iocp_slot *slot;
+    int result = take_slot(worker, key, &slot);
+    if (result < 0)
+        return result;
+    result = worker->operations->adopt(worker->driver, iocp_slot_token(&worker->table, slot, IOCP_OPERATION_CONNECT), fd,
+                                       &slot->handle);
+    result = begun(worker, slot, result, layer, connection);
     if (result == 0)
         close(fd); /* the driver has another one of the same socket */
     return result;

@@ -17,18 +17,12 @@ uint64_t iocp_worker_drain_ends_ns(const iocp_worker *worker)
     return least(stop_at_ns, worker->leave_at_ns);
 }
 
-/* The application was told of it, and its end is not on its way yet. */
-static bool is_there(const iocp_slot *slot)
-{
-    return (slot->flags & IOCP_SLOT_ANNOUNCED) && slot->state >= IOCP_SLOT_OPEN && slot->state <= IOCP_SLOT_LINGERING;
-}
-
 static void each_connection(iocp_worker *worker, bool abort)
 {
     for (uint32_t i = 0; i < worker->table.untouched; i++) {
         iocp_slot *slot = &worker->table.slots[i];
         if (slot->state != IOCP_SLOT_FREE && (abort || !(slot->flags & IOCP_SLOT_STAYS))) {
-            if (abort && is_there(slot))
+            if (abort && (slot->flags & IOCP_SLOT_ANNOUNCED) && iocp_slot_receives(slot))
                 IOCP_STATS_ADD(worker->stats, aborted_by_stop, 1);
             iocp_worker_begin_close(worker, slot, IOCP_CLOSE_STOPPED, 0, abort);
         }

@@ -1,12 +1,13 @@
-/// What ended a body, and whose it was: what a server's `onError` is told.
+/// An error that a body threw, with its connection and its peer: what a server's `onError` is told.
 public struct BodyError: Error, Sendable {
-    /// What the body threw, as it was.
+    /// What the body threw, as it was. For an error from elsewhere the same as ``error``.
     public let thrown: any Error
     /// The same as handlers are told it: see ``IOCPError/init(wrapping:)``.
     public let error: IOCPError
-    /// Whose body it was; nil where it was nobody's: a closure of ``Worker/schedule(after:for:_:)``, for example.
+    /// nil for an error outside of a connection, such as that of a timer's closure.
     public let connection: Connection?
-    /// Where its peer is; nil for a Unix socket, and where the connection had closed before.
+    /// nil for a Unix socket, for a connection that had closed before, and where the kernel cannot be asked: see
+    /// ``ConnectionContext/peerAddress()``.
     public let peer: SocketAddress?
 
     init(_ thrown: any Error, of context: ConnectionContext? = nil) {

@@ -17,7 +17,7 @@ public struct BodyHandler: ConnectionHandler, Sendable, Handles.Started, Handles
 
     public func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
 
-    /// What a body threw was told when it did: this is what a closure threw.
+    /// Errors of bodies were told when they were thrown. Only a closure's error comes here.
     public func closed(_ connection: IocpContext<Void>, reason: CloseReason) {
         if case .handlerThrew(let error) = reason { onError?(BodyError(error, of: connection)) }
     }

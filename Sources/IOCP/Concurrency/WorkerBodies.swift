@@ -22,7 +22,7 @@ final class WorkerBodies {
     private var unanswered: [AsyncConnection] = []
     /// What is to be told to the handler.
     private var ends = Queue<BodyEnd>()
-    /// Who is told what bodies throw, in place of the handler.
+    /// Receives the errors of bodies; nil: the handler does.
     var onError: (@Sendable (BodyError) -> Void)?
     /// Receive leases of the worker from which on bytes are copied that a body does not take at once.
     let leasesMax: UInt32

@@ -1,9 +1,9 @@
-/// What somebody may have meant who wrote a word that is none.
+/// The known word that a misspelt one probably means.
 package enum Suggestion {
     /// The known word nearest to `word`, if it is at most two slips away and not another word altogether.
     package static func nearest(to word: String, among known: [String]) -> String? {
-        let ranked = known.map { (word: $0, slips: slips(word.lowercased(), $0.lowercased())) }.sorted { $0.slips < $1.slips }
-        guard let best = ranked.first, best.slips <= 2, best.slips < best.word.count else { return nil }
+        let best = known.map { (slips: slips(word.lowercased(), $0.lowercased()), word: $0) }.min { $0 < $1 }
+        guard let best, best.slips <= 2, best.slips < best.word.count else { return nil }
         return best.word
     }
 

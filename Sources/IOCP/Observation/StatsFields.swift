@@ -70,7 +70,7 @@ extension StatsField {
     public static let cutLayers = StatsField(IOCP_STATS_INDEX_cut_layers)
     /// Open TLS connections that ended for a wrong record or message.
     public static let brokenLayers = StatsField(IOCP_STATS_INDEX_broken_layers)
-    /// Connections that were still there when the drain of a stop was over.
+    /// Connections that a stop aborted because its drain had ended.
     public static let abortedByStop = StatsField(IOCP_STATS_INDEX_aborted_by_stop)
 }
 
@@ -143,6 +143,6 @@ extension WorkerStats {
     public var cutLayers: UInt64 { raw.cut_layers }
     /// Open TLS connections that ended for a wrong record or message.
     public var brokenLayers: UInt64 { raw.broken_layers }
-    /// Connections that were still there when the drain of a stop was over.
+    /// Connections that a stop aborted because its drain had ended.
     public var abortedByStop: UInt64 { raw.aborted_by_stop }
 }

@@ -153,11 +153,11 @@ public final class Worker {
         return Connection(token: token)
     }
 
-    /// Takes over a socket that is connected already: one of `socketpair(2)`, of a process that was handed it, of systemd. An
-    /// `opened` completion follows that carries `key`, as of a connect; with `security`, behind its handshake.
+    /// Takes over a socket that is connected already, for example from `socketpair(2)`, from another process, or from systemd. An
+    /// `opened` completion follows that carries `key`, as after a connect; with `security`, behind its handshake.
     ///
-    /// On success the descriptor is the worker's, and the socket non-blocking; its other options stay as they are. On an error
-    /// it stays yours.
+    /// On success the descriptor is the worker's, and the socket's options stay as they are. On an error it stays yours. No other
+    /// descriptor of the socket should stay open, here or in another process: the peer would not hear of the connection's end.
     /// - Throws: EBADF, ENOTSOCK, EPROTOTYPE, ENOTCONN or EAFNOSUPPORT for what is no connected stream socket of IP or Unix;
     ///   otherwise as ``connect(to:from:key:timeout:security:)``.
     @discardableResult

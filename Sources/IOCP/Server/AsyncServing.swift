@@ -12,7 +12,7 @@ extension IOCPServer where Handler == BodyHandler {
     /// A server each of whose connections is served by a task of its own: see ``ConnectionBody``.
     ///
     /// `deliversHalfClose` is switched on, so that a body that has read everything may still answer.
-    /// - Parameter onError: told what bodies throw, on a worker's thread. The connection is aborted in any case.
+    /// - Parameter onError: told what bodies throw, on the connection's worker, before the connection is reset.
     public convenience init(
         _ configuration: PortConfiguration = PortConfiguration(), onError: (@Sendable (BodyError) -> Void)? = nil,
         body: @escaping ConnectionBody
@@ -55,7 +55,7 @@ extension IOCPServer where Handler == BodyHandler {
     /// ```
     /// - Parameters:
     ///   - drain: how long bodies may go on after the cancellation.
-    ///   - onError: told what bodies throw, on a worker's thread. The connection is aborted in any case.
+    ///   - onError: told what bodies throw, on the connection's worker, before the connection is reset.
     ///   - onListening: called once clients may come, with the port that was chosen where `port` is 0.
     ///   - body: serves one connection.
     /// - Throws: why it could not be opened or listen, or what ended a worker early.

@@ -44,16 +44,18 @@ extension StreamChannel {
     // MARK: - Connecting
 
     func connect0(to address: NIOAddress, promise: EventLoopPromise<Void>?) {
-        if !connecting.isUnderway { connecting.target = address }
         open(promise) { worker in
+            connecting.target = address
             let limit = connecting.timeout.map { Duration.nanoseconds(max(1, $0.nanoseconds)) }
             return try worker.connect(to: try Endpoint(address), from: connecting.source, timeout: limit)
         }
     }
 
-    /// Begins with a socket that is connected already.
+    /// Begins with a socket that is connected already. As NIO's, it does not wait to fill segments; a Unix socket has no such option.
     func adopt(_ socket: OwnedDescriptor, promise: EventLoopPromise<Void>?) {
         open(promise) { worker in
+            var isOn: Int32 = 1
+            unsafe setsockopt(socket.descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
             let made = try worker.adopt(descriptor: socket.descriptor)
             socket.isOwned = false
             return made

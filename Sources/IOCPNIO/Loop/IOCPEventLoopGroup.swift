@@ -28,8 +28,8 @@ public final class IOCPEventLoopGroup: EventLoopGroup, Sendable {
     private let drain: Duration
     private let isForever: Bool
 
-    /// One group for whoever needs no settings, with a loop for each CPU: made when it is first asked for, and never shut down, as
-    /// NIO's own. It traps where the system refuses it.
+    /// A group for the whole process, with default settings and one loop for each CPU. It is made at its first use and never shut
+    /// down, as NIO's own. Traps if the system refuses it.
     public static let singleton: IOCPEventLoopGroup = {
         do { return try IOCPEventLoopGroup(PortConfiguration(), .seconds(1), isForever: true) } catch {
             fatalError("the event loop group of the process cannot be opened: \(error)")

@@ -15,7 +15,7 @@ public struct ConnectionIdentity: Hashable, Sendable {
         (self.connection, self.peer, listener) = (connection, peer, nil)
     }
 
-    /// Asks the kernel for the peer once. In `closed` it knows none any more. Thread: the connection's worker.
+    /// Asks the kernel for the peer once. In `closed` the peer is nil. Thread: the connection's worker.
     public init(_ connection: ConnectionContext) {
         self.connection = connection.connection
         peer = try? connection.peerAddress()

@@ -12,8 +12,8 @@ import Synchronization
 ///     while let line = try await connection.line() { try await connection.send(line + "\n") }
 /// }
 /// ```
-/// A handler calls ``record(_:of:in:)`` in its `failed`, and in `closed` for ``CloseReason/handlerThrew(_:)``. The kernel knows
-/// the peer of a closed connection no longer: keep a ``ConnectionIdentity`` in the connection's state if its lines are to have it.
+/// A handler calls ``record(_:of:in:)`` in its `failed`, and in `closed` for ``CloseReason/handlerThrew(_:)``. The kernel no longer
+/// knows the peer of a closed connection. Keep a ``ConnectionIdentity`` in the connection's state if log lines should name it.
 ///
 /// Thread: any. Logging takes the time of the log's backend, on the thread that calls, a worker's too.
 public final class ErrorLog: Sendable {
@@ -42,7 +42,7 @@ public final class ErrorLog: Sendable {
     }
 
     /// - Parameters:
-    ///   - connection: whose it was.
+    ///   - connection: of the handler that threw the error.
     ///   - method: where it was thrown.
     public func record(_ error: IOCPError, of connection: ConnectionIdentity? = nil, in method: HandlerMethod? = nil) {
         guard let suppressed = takeLine() else { return }

@@ -17,6 +17,15 @@ enum SettingForm: Equatable, Sendable {
     /// Octal, as chmod(1) has it.
     case permissions
 
+    /// Whether true and false may be values.
+    var takesFlags: Bool {
+        switch self {
+        case .flag: true
+        case .words(let words): words.contains("true")
+        default: false
+        }
+    }
+
     /// As it stands behind "and may be".
     var description: String {
         switch self {

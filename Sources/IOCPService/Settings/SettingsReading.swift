@@ -35,9 +35,10 @@ extension ServiceSettings {
         guard problems.isEmpty else { throw SettingsError(problems) }
     }
 
-    /// What is out of its bounds. A check tells the first: that is as it was at first for the next check.
+    /// What is out of its bounds. `validate()` stops at the first mistake. So each mistake is put back to its initial value, and the
+    /// check runs again. What such a value then contradicts is no mistake: bounds that name a setting which was told already.
     private func outOfBounds(_ given: Set<String>, _ scope: String) -> [String] {
-        var (settings, left, problems) = (self, given, [String]())
+        var (settings, left, told, problems) = (self, given, [String](), [String]())
         while true {
             do throws(IOCPError) {
                 try settings.validate()
@@ -47,8 +48,11 @@ extension ServiceSettings {
                 guard let setting = Self.setting(of: detail), left.remove(setting.key) != nil else {
                     return problems.isEmpty ? ["\(scope) settings: \(detail)"] : problems
                 }
-                problems.append(
-                    "\(scope).\(setting.key) is \"\(setting.text(self))\", and may be \(setting.bounds)")
+                if !told.contains(where: setting.bounds.contains) {
+                    problems.append(
+                        "\(scope).\(setting.key) is \"\(setting.text(self))\", and may be \(setting.bounds)")
+                }
+                told.append(setting.key)
                 do throws(NoSuchValue) { try setting.take(&settings, [setting.initial]) } catch { return problems }
             }
         }
@@ -84,6 +88,8 @@ extension ConfigReader {
         if let number = double(forKey: key, isSecret: setting.isSecret) { return [String(number)] }
         if let flag = bool(forKey: key, isSecret: setting.isSecret) { return [String(flag)] }
         if let texts = stringArray(forKey: key, isSecret: setting.isSecret) { return texts }
+        if let numbers = doubleArray(forKey: key, isSecret: setting.isSecret) { return numbers.map { "\($0)" } }
+        if let flags = boolArray(forKey: key, isSecret: setting.isSecret) { return flags.map { "\($0)" } }
         return nil
     }
 

@@ -38,29 +38,31 @@ public struct SettingsSources: Sendable {
             environmentVariables: environment,
             secretsSpecifier: .specific(Set(secrets.map { $0.variable(scope: scope) })))
         var providers: [any ConfigProvider] = [given, around]
+        let (mistaken, told) = Self.mistakes(in: Array(arguments.dropFirst()), scope)
         var problems =
-            Self.mistakes(in: Array(arguments.dropFirst()), scope)
+            mistaken
             + Self.unknown(
                 environment.keys.filter { $0.hasPrefix("\(scope.uppercased())_") },
                 among: Setting.all.map { $0.variable(scope: scope) } + ["\(scope.uppercased())_FILE"])
+        var isWhole = true
         if let path = ConfigReader(providers: providers).string(forKey: ConfigKey([scope, "file"])) {
             do {
                 let file = try SettingsFile(path)
-                problems += Self.unknown(
-                    file.names.filter { $0.hasPrefix(scope + ".") }, among: Setting.all.map { "\(scope).\($0.key)" },
-                    in: " in \(path)")
-                problems += file.nulls.filter { $0.hasPrefix(scope + ".") }.map {
-                    "\($0) in \(path) is null: leave it out, or give it a value"
-                }
+                problems += Self.mistakes(in: file, path, scope)
                 providers.append(try await FileProvider<JSONSnapshot>(filePath: .init(path)))
             } catch {
+                isWhole = false
                 problems.append("\(path) cannot be read as settings: \(SettingsFile.words(for: error))")
             }
         }
         reader = ConfigReader(providers: providers)
         guard problems.isEmpty else {
             // So that one run tells them all.
-            do throws(SettingsError) { _ = try settings() } catch { problems += error.problems }
+            if isWhole {
+                do throws(SettingsError) { _ = try settings() } catch {
+                    problems += error.problems.filter { problem in !told.contains { problem.hasPrefix("\(scope).\($0) ") } }
+                }
+            }
             throw SettingsError(problems)
         }
     }
@@ -88,29 +90,52 @@ public struct SettingsSources: Sendable {
 
     /// Arguments that are meant for a setting and set none: a name that none has (also one with other dashes or letters, which
     /// would be the application's), one without its value, one that is given twice.
-    private static func mistakes(in arguments: [String], _ scope: String) -> [String] {
+    /// - Returns: and the keys of the settings that they are about.
+    private static func mistakes(in arguments: [String], _ scope: String) -> (problems: [String], keys: [String]) {
         let takesValue = Dictionary(
-            uniqueKeysWithValues: Setting.all.map { ($0.argument(scope: scope), $0.form) } + [
-                ("--\(scope)-file", .text)
+            uniqueKeysWithValues: Setting.all.map { ($0.argument(scope: scope), (form: $0.form, key: $0.key)) } + [
+                ("--\(scope)-file", (form: .text, key: "file"))
             ])
         var problems: [String] = []
+        var keys: [String] = []
         var given: Set<String> = []
         for (place, argument) in arguments.enumerated() where argument.hasPrefix("-") {
             let name = String(argument.prefix { $0 != "=" })
             let plain = name.lowercased().drop { $0 == "-" }.map { $0 == "_" || $0 == "." ? "-" : $0 }
             guard String(plain).hasPrefix(scope.lowercased() + "-") else { continue }
-            guard let form = takesValue[name] else {
+            guard let (form, key) = takesValue[name] else {
                 problems += unknown([name], among: Array(takesValue.keys))
                 continue
             }
             let isAlone =
                 !argument.contains("=") && (place + 1 == arguments.count || arguments[place + 1].hasPrefix("--"))
-            if isAlone, form != .flag { problems.append("\(name) has no value: \(name) VALUE") }
+            if isAlone, form != .flag {
+                problems.append("\(name) has no value: \(name) VALUE")
+                keys.append(key)
+            }
             if !given.insert(name).inserted, form != .list, form != .address {
                 problems.append("\(name) is given twice")
+                keys.append(key)
             }
         }
-        return problems
+        return (problems, keys)
+    }
+
+    /// What a file has for settings that a reader would pass over, or take for something else.
+    private static func mistakes(in file: SettingsFile, _ path: String, _ scope: String) -> [String] {
+        let settings = Dictionary(uniqueKeysWithValues: Setting.all.map { ("\(scope).\($0.key)", $0) })
+        let isMeant = { (name: String) in name == scope || name.hasPrefix(scope + ".") }
+        let groups = file.empty.filter { name in settings.keys.contains { $0.hasPrefix(name + ".") } }
+        return unknown(
+            file.names.filter { isMeant($0) && !groups.contains($0) }, among: Array(settings.keys), in: " in \(path)")
+            + file.nulls.filter(isMeant).map { "\($0) in \(path) is null: leave it out, or give it a value" }
+            + file.flags.compactMap { name in
+                guard let setting = settings[name], !setting.form.takesFlags else { return nil }
+                return "\(name) in \(path) is true or false, and may be \(setting.bounds)"
+            }
+            + file.empty.compactMap { name in
+                settings[name].map { "\(name) in \(path) is an object, and may be \($0.bounds)" }
+            }
     }
 
     private static func unknown(_ names: [String], among known: [String], in place: String = "") -> [String] {

@@ -26,16 +26,17 @@ extension RealSockets {
         }
 
         private func adopting(
-            _ driver: Driver, _ body: (_ adopt: (Int32) throws -> Void, Locked<[UInt64]>, Locked<[IOCPError]>) async throws -> Void
+            _ driver: Driver,
+            _ body: (_ adopt: (Int32) throws -> Void, Locked<[UInt64]>, Locked<[IOCPError]>, CompletionPort) async throws -> Void
         ) async throws {
             var configuration = oneWorker(driver)
             configuration.lockdown = driver == .uring
             let (keys, refusals) = (Locked<[UInt64]>([]), Locked<[IOCPError]>([]))
             let server = try IOCPServer(configuration) { _ in Adopter(keys: keys, refusals: refusals) }
-            try await body({ try server.port.post(UInt64($0), toWorker: 0) }, keys, refusals)
+            try await body({ try server.port.post(UInt64($0), toWorker: 0) }, keys, refusals, server.port)
             server.stop()
             try await server.wait()
-            #expect(server.port.stats(ofWorker: 0).connected == server.port.stats(ofWorker: 0).closed)
+            #expect(server.port.stats(ofWorker: 0).closed == UInt64(keys.withLock { $0.count }))
         }
 
         /// A descriptor that is the only one of its socket: another one would hold back a FIN.
@@ -47,7 +48,7 @@ extension RealSockets {
         @Test("one end of a pair, and a connected TCP socket", arguments: testedDrivers)
         func adopts(driver: Driver) async throws {
             let descriptorsBefore = openDescriptors()
-            try await adopting(driver) { adopt, keys, _ in
+            try await adopting(driver) { adopt, keys, _, _ in
                 var ends: [Int32] = [0, 0]
                 try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
                 let pair = Peer(ends[1])
@@ -69,9 +70,36 @@ extension RealSockets {
             try await eventually("nothing is left") { openDescriptors() <= descriptorsBefore }
         }
 
+        @Test("another descriptor of the socket disturbs nobody who comes after the connection", arguments: testedDrivers)
+        func shared(driver: Driver) async throws {
+            try await adopting(driver) { adopt, keys, _, port in
+                let listener = try OpenListener()
+                let connected = try connectedSocket(port: listener.port)
+                let kept = dup(connected)
+                let other = try listener.accept()
+                try adopt(connected)
+                try other.send([1])
+                #expect(try other.receive(1) == [1])
+                other.finishSending()
+                try await eventually("it is closed") { port.stats(ofWorker: 0).closed == 1 }
+                let next = try Peer.connect(port: port.listen(host: "127.0.0.1", port: 0).port)
+                try next.send([2])
+                #expect(try next.receive(1) == [2])
+                var now = linger(l_onoff: 1, l_linger: 0)
+                setsockopt(kept, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
+                shutdown(kept, Int32(SHUT_RDWR))
+                for byte in UInt8(3)..<20 {
+                    try next.send([byte])
+                    #expect(try next.receive(1) == [byte])
+                }
+                close(kept)
+                #expect(keys.withLock { $0 } == [7, 0])
+            }
+        }
+
         @Test("what is no connected stream socket is refused, and stays the caller's", arguments: testedDrivers)
         func refuses(driver: Driver) async throws {
-            try await adopting(driver) { adopt, _, refusals in
+            try await adopting(driver) { adopt, _, refusals, _ in
                 var pipes: [Int32] = [0, 0]
                 try #require(pipe(&pipes) == 0)
                 let stream = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)

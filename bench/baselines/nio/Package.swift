@@ -33,6 +33,10 @@ let package = Package(
             dependencies: nio + ["Support", argumentParser],
             swiftSettings: [.strictMemorySafety()]),
         .executableTarget(
+            name: "timers-nio",
+            dependencies: nio + ["Support", argumentParser],
+            swiftSettings: [.strictMemorySafety()]),
+        .executableTarget(
             name: "echo-nio-tls",
             dependencies: nio + ["Support", argumentParser, .product(name: "NIOSSL", package: "swift-nio-ssl")],
             swiftSettings: [.strictMemorySafety()]),

@@ -95,7 +95,8 @@ static bool receive_once(iocp_epoll *epoll, uint32_t handle, iocp_event *event)
     const uint32_t offset = epoll->filled_bytes;
     const uint32_t size = epoll->config.buffers->classes[IOCP_BUFFER_LARGE].buffer_bytes;
     const ssize_t count =
-        recv(socket->fd, iocp_receive_buffers_start(epoll->config.buffers, buffer) + offset, size - offset, 0);
+        recv(socket->fd, iocp_receive_buffers_start(epoll->config.buffers, buffer) + offset, size - offset,
+             MSG_DONTWAIT); /* a socket that was adopted may block */
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
         if (errno == EAGAIN)
             socket->flags &= (uint16_t)~(IOCP_EPOLL_READABLE | IOCP_EPOLL_URGENT);

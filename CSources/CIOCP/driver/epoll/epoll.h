@@ -42,6 +42,7 @@ typedef enum iocp_epoll_flag : uint16_t {
     IOCP_EPOLL_URGENT = 1 << 6,     /* and an urgent mark is before it, at which a read stops short */
     IOCP_EPOLL_WATCHING = 1 << 7,   /* a watch is armed */
     IOCP_EPOLL_BROKEN = 1 << 8,     /* the transport failed */
+    IOCP_EPOLL_SHARED = 1 << 9,     /* others may have descriptors of it */
 } iocp_epoll_flag;
 
 typedef struct iocp_epoll_socket {
@@ -125,6 +126,7 @@ void iocp_epoll_accept(iocp_driver *driver, uint64_t token, int listener, bool m
 int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                        uint32_t *handle);
 void iocp_epoll_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
+int iocp_epoll_adopt_connected(iocp_driver *driver, uint64_t token, int fd, uint32_t *handle);
 void iocp_epoll_watch(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_epoll_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
                      iocp_send_mode mode);

@@ -113,6 +113,7 @@ const iocp_driver_operations *iocp_driver_epoll(void)
         .close = epoll_close,
         .accept = iocp_epoll_accept,
         .connect = iocp_epoll_connect,
+        .adopt = iocp_epoll_adopt_connected,
         .receive = iocp_epoll_receive,
         .watch = iocp_epoll_watch,
         .send = iocp_epoll_send,

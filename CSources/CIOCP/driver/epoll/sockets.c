@@ -33,7 +33,9 @@ int iocp_epoll_adopt(iocp_epoll *epoll, int fd)
 void iocp_epoll_forget(iocp_epoll *epoll, uint32_t handle)
 {
     iocp_epoll_socket *socket = &epoll->sockets[handle];
-    close(socket->fd); /* also takes it out of the epoll set: nothing duplicated it */
+    if (socket->flags & IOCP_EPOLL_SHARED)
+        (void)epoll_ctl(epoll->fd, EPOLL_CTL_DEL, socket->fd, NULL);
+    close(socket->fd); /* also takes it out of the epoll set where nobody has another descriptor of it */
     socket->fd = IOCP_EPOLL_NONE;
     socket->flags &= IOCP_EPOLL_LISTED;
     socket->next = epoll->free_head;

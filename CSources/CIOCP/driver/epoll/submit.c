@@ -43,13 +43,10 @@ int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint 
     const int fd = iocp_socket_open(endpoint, source);
     if (fd < 0)
         return fd;
-    int result = 0;
-    if (endpoint->kind != IOCP_ENDPOINT_CONNECTED) {
-        struct sockaddr_storage to;
-        const socklen_t to_length = iocp_sockaddr_write(endpoint, &to);
-        /* Before it is registered: an unconnected socket reports a hang-up. */
-        result = connect(fd, (struct sockaddr *)&to, to_length) < 0 ? -errno : 0;
-    }
+    struct sockaddr_storage to;
+    const socklen_t to_length = iocp_sockaddr_write(endpoint, &to);
+    /* Before it is registered: an unconnected socket reports a hang-up. */
+    const int result = connect(fd, (struct sockaddr *)&to, to_length) < 0 ? -errno : 0;
     const int adopted = iocp_epoll_adopt(epoll, fd);
     if (adopted < 0)
         return adopted;
@@ -60,6 +57,21 @@ int iocp_epoll_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint 
         socket->flags |= IOCP_EPOLL_CONNECTING;
     else
         iocp_epoll_end(epoll, token, result);
+    return 0;
+}
+
+int iocp_epoll_adopt_connected(iocp_driver *driver, uint64_t token, int fd, uint32_t *handle)
+{
+    iocp_epoll *epoll = iocp_epoll_of(driver);
+    const int copy = iocp_socket_copy_connected(fd);
+    if (copy < 0)
+        return copy;
+    const int adopted = iocp_epoll_adopt(epoll, copy);
+    if (adopted < 0)
+        return adopted;
+    *handle = (uint32_t)adopted;
+    epoll->sockets[*handle].flags |= IOCP_EPOLL_SHARED;
+    iocp_epoll_end(epoll, token, 0);
     return 0;
 }
 

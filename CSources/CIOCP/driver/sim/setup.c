@@ -77,6 +77,16 @@ static uint64_t sim_now_ns(const iocp_driver *driver)
     return (driver != NULL ? iocp_sim_of(driver) : iocp_sim_current())->now_ns;
 }
 
+/* The sockets of a sim have no descriptors. */
+static int sim_adopt(iocp_driver *driver, uint64_t token, int fd, uint32_t *handle)
+{
+    (void)driver;
+    (void)token;
+    (void)fd;
+    (void)handle;
+    return -EAFNOSUPPORT;
+}
+
 /* --- the table ---------------------------------------------------------------------------------------------- */
 
 #define OPERATIONS(whole)                       \
@@ -89,6 +99,7 @@ static uint64_t sim_now_ns(const iocp_driver *driver)
         .close = sim_close,                     \
         .accept = iocp_sim_accept,              \
         .connect = iocp_sim_connect,            \
+        .adopt = sim_adopt,                     \
         .receive = iocp_sim_receive,            \
         .watch = iocp_sim_watch,                \
         .send = iocp_sim_send,                  \

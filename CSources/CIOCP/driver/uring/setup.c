@@ -140,6 +140,7 @@ static uint32_t uring_handles_held(const iocp_driver *driver)
         .name = "uring", .kind = IOCP_DRIVER_URING, .listening = &iocp_listening_kernel, .whole_buffers = whole,   \
         .rehearse = iocp_uring_rehearse, .open = uring_open,                                                       \
         .close = uring_close, .accept = iocp_uring_accept, .connect = iocp_uring_connect,                          \
+        .adopt = iocp_uring_adopt,                                                                              \
         .receive = iocp_uring_receive, .watch = iocp_uring_watch, .send = iocp_uring_send,                         \
         .shutdown = iocp_uring_shutdown, .cancel = iocp_uring_cancel, .close_handle = iocp_uring_close_handle,     \
         .peer = iocp_uring_peer, .get_option = iocp_uring_get_option, .set_option = iocp_uring_set_option, .local = iocp_uring_local,                           \

@@ -31,15 +31,25 @@ int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint 
     if (result < 0)
         return result;
     *handle = (uint32_t)result;
-    if (endpoint->kind == IOCP_ENDPOINT_CONNECTED) {
-        struct io_uring_sqe *nothing = iocp_uring_entry(uring);
-        io_uring_prep_nop(nothing); /* its completion is the end of the connect */
-        nothing->user_data = token;
-        return 0;
-    }
     struct io_uring_sqe *entry = iocp_uring_handle_entry(uring, IORING_OP_CONNECT, token, *handle);
     entry->addr = (uint64_t)(uintptr_t)&uring->connect_address;
     entry->off = iocp_sockaddr_write(endpoint, &uring->connect_address);
+    return 0;
+}
+
+int iocp_uring_adopt(iocp_driver *driver, uint64_t token, int fd, uint32_t *handle)
+{
+    iocp_uring *uring = iocp_uring_of(driver);
+    const int copy = iocp_socket_copy_connected(fd);
+    if (copy < 0)
+        return copy;
+    const int result = iocp_uring_place(uring, copy);
+    if (result < 0)
+        return result;
+    *handle = (uint32_t)result;
+    struct io_uring_sqe *nothing = iocp_uring_entry(uring);
+    io_uring_prep_nop(nothing); /* its completion stands for a connect's */
+    nothing->user_data = token;
     return 0;
 }
 

@@ -184,6 +184,7 @@ void iocp_uring_accept(iocp_driver *driver, uint64_t token, int listener, bool m
 int iocp_uring_connect(iocp_driver *driver, uint64_t token, const iocp_endpoint *endpoint, const iocp_endpoint *source,
                        uint32_t *handle);
 void iocp_uring_receive(iocp_driver *driver, uint64_t token, uint32_t handle, iocp_buffer_class class);
+int iocp_uring_adopt(iocp_driver *driver, uint64_t token, int fd, uint32_t *handle);
 void iocp_uring_watch(iocp_driver *driver, uint64_t token, uint32_t handle);
 void iocp_uring_send(iocp_driver *driver, uint64_t token, uint32_t handle, const iocp_range *ranges, uint32_t count,
                      iocp_send_mode mode);

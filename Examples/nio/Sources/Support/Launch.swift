@@ -33,12 +33,16 @@ public struct Launch: Sendable {
     public let more: [String: String]
 
     /// Ends the process with status 2 and a line where the arguments are wrong.
-    public init() throws {
+    /// - Parameter taking: names of the service's own options.
+    public init(taking own: Set<String> = []) throws {
         var options: [String: String] = [:]
         var rest = CommandLine.arguments.dropFirst()
         while let name = rest.popFirst() {
             guard name.hasPrefix("--"), let value = rest.popFirst() else {
                 Self.refuse("\(name): an option and its value")
+            }
+            guard own.union(["port", "driver"]).contains(String(name.dropFirst(2))) else {
+                Self.refuse("\(name) is no option here: --port, --driver\(own.sorted().map { ", --\($0)" }.joined())")
             }
             options[String(name.dropFirst(2))] = value
         }
@@ -50,9 +54,9 @@ public struct Launch: Sendable {
         isPosix = driver == "posix"
         switch driver {
         case "posix": group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        case let name where name == "uring" || name == "epoll":
+        case "uring", "epoll":
             var configuration = PortConfiguration()
-            configuration.driver = name == "uring" ? .uring : .epoll
+            configuration.driver = driver == "uring" ? .uring : .epoll
             configuration.workers = 1
             configuration.pinsWorkers = false
             group = try IOCPEventLoopGroup(configuration)

@@ -12,8 +12,9 @@ final class Page: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .headers(let headers):
-            answer(context)
-            if headers.endStream { end(context, ByteBuffer(string: "Hello, world!\n")) }
+            let areTrailers = isAnswered
+            if !areTrailers { answer(context) }
+            if headers.endStream { end(context, ByteBuffer(string: areTrailers ? "" : "Hello, world!\n")) }
         case .data(let part):
             guard case .byteBuffer(let bytes) = part.data else { return }
             if part.endStream { end(context, bytes) } else { send(context, bytes, ends: false) }
@@ -22,6 +23,7 @@ final class Page: ChannelInboundHandler {
     }
 
     private func answer(_ context: ChannelHandlerContext) {
+        isAnswered = true
         context.write(wrapOutboundOut(.headers(.init(headers: [":status": "200"]))), promise: nil)
     }
 

@@ -4,7 +4,7 @@ import Support
 
 // Echo behind swift-nio-ssl: --certificate FILE --key FILE, both PEM.
 
-let launch = try Launch()
+let launch = try Launch(taking: ["certificate", "key"])
 guard let certificate = launch.more["certificate"], let key = launch.more["key"] else {
     Launch.refuse("nio-tls takes --certificate FILE and --key FILE")
 }
