@@ -81,11 +81,14 @@ build_c() {
         "$build/objects/Tests_Fuzz_Targets_$1.c.o" $(parts "$1") "$build/objects/core.a" $(libraries "$1") -luring -lnuma -lpthread -o "$build/$1"
 }
 
-# The command's sources, all but its main, and libFuzzer's entry beside them, as a package of its own.
+# The command's sources, all but its main, and libFuzzer's entry beside them, as a package of its own. The library is in it, too:
+# the command uses what the library keeps to its package.
 build_cli() {
     local package=$build/command file
     mkdir -p "$package"
     cp -r "$root/Tests/Fuzz/Command/." "$package"
+    ln -sfn "$root/CSources/CIOCP" "$package/Sources/CIOCP"
+    ln -sfn "$root/Sources/IOCP" "$package/Sources/IOCP"
     find "$root/Sources/iocp" -name '*.swift' | while read -r file; do
         sed 's/^@main$//' "$file" >"$package/new.swift"
         cmp -s "$package/new.swift" "$package/Sources/cli/$(basename "$file")" ||
