@@ -56,7 +56,7 @@ public final class IOCPEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendabl
         } orFail: {
             promise.fail($0)
         }
-        if !put(.timer(timer)) { promise.fail(EventLoopError.shutdown) }
+        if !put(.timer(timer)) { timer.fail(EventLoopError.shutdown) }
         return Scheduled(promise: promise, cancellationTask: { [self] in cancel(timer) })
     }
 

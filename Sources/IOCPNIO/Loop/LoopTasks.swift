@@ -59,13 +59,17 @@ final class LoopTasks: @unchecked Sendable {
 
     private func enter(_ task: LoopTask) {
         switch task {
-        case .timer(let timer): if !timer.isCancelled.load(ordering: .relaxed) { timers.add(timer) }
-        case .forget(let timer): timers.remove(timer)
+        case .timer(let timer):
+            if timer.isCancelled.load(ordering: .relaxed) { timer.drop() } else { timers.add(timer) }
+        case .forget(let timer): forget(timer)
         case .function, .job: local.append(task)
         }
     }
 
-    func forget(_ timer: LoopTimer) { timers.remove(timer) }
+    func forget(_ timer: LoopTimer) {
+        timers.remove(timer)
+        timer.drop()
+    }
 
     private func takeInbox() {
         guard hasMail.load(ordering: .acquiring) else { return }

@@ -6,8 +6,8 @@ import Synchronization
 final class LoopTimer: @unchecked Sendable {
     // @unchecked: `order`, `place` and the closures are the loop's thread's once the timer was handed to it.
     let deadline: NIODeadline
-    private let body: () -> Void
-    private let failure: (any Error) -> Void
+    /// Gone once it ran, failed or was cancelled: who holds the timer in what its closures hold would otherwise be held for ever.
+    private var closures: (body: () -> Void, failure: (any Error) -> Void)?
     /// Set by whoever cancels, on any thread: from then on it does not run.
     let isCancelled = Atomic(false)
     /// Timers of one deadline run in the order in which they were scheduled.
@@ -16,14 +16,23 @@ final class LoopTimer: @unchecked Sendable {
     fileprivate(set) var place = -1
 
     init(_ deadline: NIODeadline, _ body: @escaping () -> Void, orFail failure: @escaping (any Error) -> Void) {
-        (self.deadline, self.body, self.failure) = (deadline, body, failure)
+        (self.deadline, closures) = (deadline, (body, failure))
     }
 
     func run() {
-        if !isCancelled.load(ordering: .acquiring) { body() }
+        let body = closures?.body
+        closures = nil
+        if !isCancelled.load(ordering: .acquiring) { body?() }
     }
 
-    func fail(_ error: any Error) { failure(error) }
+    func fail(_ error: any Error) {
+        let failure = closures?.failure
+        closures = nil
+        failure?(error)
+    }
+
+    /// It will not run.
+    func drop() { closures = nil }
 
     fileprivate func precedes(_ other: LoopTimer) -> Bool {
         deadline == other.deadline ? order < other.order : deadline < other.deadline

@@ -61,6 +61,41 @@ struct LoopTests {
         }
     }
 
+    /// As a handler that keeps its timeout, and is kept by it.
+    private final class Keeper: Sendable {
+        let task = Mutex<Scheduled<Void>?>(nil)
+    }
+
+    private final class Watched: @unchecked Sendable {
+        // @unchecked: written once; a weak reference is read safely on any thread.
+        private(set) weak var keeper: Keeper?
+
+        init(_ loop: any EventLoop, _ delay: TimeAmount) {
+            let made = Keeper()
+            made.task.withLock { $0 = loop.scheduleTask(in: delay) { _ = made } }
+            keeper = made
+        }
+
+        var isGone: Bool { keeper == nil }
+        func cancel() { keeper?.task.withLock { $0?.cancel() } }
+    }
+
+    @Test("a task that ran, failed or was cancelled holds nothing, though its handle is kept", arguments: Transport.allCases)
+    func keepers(transport: Transport) async throws {
+        let group = try transport.group(1)
+        let loop = group.next()
+        let ran = Watched(loop, .milliseconds(1))
+        let (elsewhere, there, failed) = (Watched(loop, .hours(1)), Watched(loop, .hours(1)), Watched(loop, .hours(1)))
+        elsewhere.cancel()
+        try await loop.submit { there.cancel() }.get()
+        for watched in [ran, elsewhere, there] { try await eventually("it went") { watched.isGone } }
+        try await group.shutdownGracefully()
+        try await eventually("what was left went") { failed.isGone }
+        guard transport != .nio else { return }
+        let late = Watched(loop, .milliseconds(1))
+        try await eventually("and what came behind the end") { late.isGone }
+    }
+
     @Test(
         "a loop is an executor: an actor's code, and that of a task, runs on its thread", arguments: Transport.allCases)
     func executor(transport: Transport) async throws {
