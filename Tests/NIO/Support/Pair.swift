@@ -65,9 +65,9 @@ struct Visit {
     }
 }
 
-/// Waits for what other threads do, five seconds at most.
+/// Waits for what other threads do, twenty seconds at most.
 func eventually(_ what: String, _ isSo: () async throws -> Bool) async throws {
-    for _ in 0..<500 {
+    for _ in 0..<2_000 {
         if try await isSo() { return }
         try await Task.sleep(for: .milliseconds(10))
     }
