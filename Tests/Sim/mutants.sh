@@ -76,7 +76,7 @@ stopping-overtakes-posts|worker/stopping.c|s/iocp_mailbox_was_read_to\(&worker->
 stopping-too-late|worker/stopping.c|s/(    worker->stop = IOCP_STOP_SAID;)/\1\n    each_connection(worker, false);/|connections close before the application hears of the stop
 closes-before-posts|worker/stopping.c|s/(worker->stop = IOCP_STOP_DELIVERING;)/\1\n        each_connection(worker, false);/|connections close before posts from before the stop are delivered
 stop-aborts|worker/stopping.c|s/each_connection\(worker, drained\);/each_connection(worker, true);/|a stop resets its connections before the drain is over
-connect-never-ends|worker/requests.c|s/    if \(timeout_ns > 0\)\n        iocp_worker_arm_connect\(worker, slot, timeout_ns\);\n//|a connect that nobody answers has no end
+connect-never-ends|worker/requests.c|s/    if \(result == 0 && timeout_ns > 0\)\n        iocp_worker_arm_connect\(worker, slot, timeout_ns\);\n//|a connect that nobody answers has no end
 connect-ends-early|worker/windows.c|s/iocp_worker_clock_ns\(worker\) \+ timeout_ns/iocp_worker_clock_ns(worker)/|a connect times out before its time
 connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING && !layering/slot->state > IOCP_SLOT_OPEN/|giving up a connect ends a connection that opened
 admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client whose address cannot be asked goes uncounted
