@@ -39,6 +39,7 @@ public class ConnectionContext {
     }
 
     /// Another connection takes this context over.
+    @usableFromInline
     final func rename(token: iocp_token, key: UInt64, listener: UInt16) {
         lastToken = token
         self.token = token

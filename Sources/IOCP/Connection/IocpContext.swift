@@ -25,12 +25,14 @@ public final class IocpContext<State>: ConnectionContext {
         set { unsafe uncheckedServer = newValue }
     }
 
+    @usableFromInline
     init(_ worker: Worker, token: iocp_token, key: UInt64, listener: UInt16, state: State) {
         unsafe uncheckedState = state
         super.init(worker, token: token, key: key, listener: listener)
     }
 
     /// A later connection takes this context over.
+    @inlinable
     func reuse(token: iocp_token, key: UInt64, listener: UInt16, state: State) {
         rename(token: token, key: key, listener: listener)
         server = .handler
@@ -38,6 +40,7 @@ public final class IocpContext<State>: ConnectionContext {
     }
 
     /// For the pool.
+    @inlinable
     var lifetimeState: State? {
         get { unsafe uncheckedState }
         set {
