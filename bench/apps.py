@@ -18,7 +18,6 @@ import json
 import os
 import re
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -252,29 +251,16 @@ def compare(workload, arguments):
             bench.end()
     for other in others:
         row = f"{workload:15} {other:11}"
-        for figure in (turns.rate, turns.cpu_ns):
-            low, middle, high = turns.ratios(figure, taken["iocp"], taken[other])
-            row += f" {middle:6.2f}  {f'({low:.2f} to {high:.2f})':16}"
-        for name in ("iocp", other):
-            busy = statistics.median(turn.cpu_ns / turn.seconds / 1e9 for turn in taken[name])
-            cost = statistics.median(map(turns.cpu_ns, taken[name])) / 1000
-            rate = statistics.median(map(turns.rate, taken[name]))
-            row += f" {f'{rate:,.0f}/s {cost:.2f} us {busy:.0%}':>29}"
-        print(row, flush=True)
+        row += "".join(turns.spread(figure, taken["iocp"], taken[other], 2) for figure in (turns.rate, turns.cpu_ns))
+        print(row + turns.work(taken["iocp"]) + turns.work(taken[other]), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=WORKLOADS, help="one comparison; may be repeated")
-    parser.add_argument("--driver", default="uring", choices=["uring", "epoll"])
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--turn-ms", type=int, default=250)
-    parser.add_argument("--cpus", default="0,1", help="of the servers, and of the loads")
+    turns.add_options(parser)
     arguments = parser.parse_args()
-    if arguments.rounds < 4 or arguments.turn_ms < 20:
-        parser.error("--rounds takes 4 or more, --turn-ms 20 or more")
-    if not re.fullmatch(r"\d+,\d+", arguments.cpus):
-        parser.error("--cpus takes two numbers, as 0,1")
+    turns.check_options(parser, arguments)
     for path in (IOCP, os.path.join(EXAMPLES, "kv")):
         if not os.access(path, os.X_OK):
             parser.error(f"{path} is missing: make bench-apps builds it")

@@ -13,6 +13,7 @@ Needs two CPUs, `ss`, the build of `make test-nio` and what `.ci/deps nio` insta
 failed, 2 for bad usage.
 """
 import argparse
+import operator
 import os
 import re
 import statistics
@@ -68,10 +69,8 @@ class HTTP(Service):
 class GRPC(Service):
     def __init__(self, bench, name, transport, connections):
         super().__init__(bench, name, transport)
-        path = bench.write(f"message-{transport}", "")
-        message = b"x" * 100
-        with open(path, "wb") as file:
-            file.write(b"\0" + struct.pack(">I", len(message)) + message)
+        message = "x" * 100
+        path = bench.write(f"message-{transport}", "\0" + struct.pack(">I", len(message)).decode() + message)
         self.unit = 165  # a frame of data and one of indexed headers, about
         self.load = bench.load(
             "h2load", "-n", "2000000000", "-c", str(connections), "-m", "10", "-d", path, "-H",
@@ -86,22 +85,15 @@ WORKLOADS = {
 }
 
 
-def row(workload, ours, theirs, figures):
-    text = f"{workload:17}"
-    for figure in figures:
-        low, middle, high = turns.ratios(figure, ours, theirs)
-        text += f" {middle:6.3f}  {f'({low:.3f} to {high:.3f})':18}"
-    return text
-
-
 def compare(workload, arguments):
     kind, name, connections = WORKLOADS[workload]
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(arguments, folder)
         try:
-            sides = [kind(bench, name, transport, connections) for transport in (arguments.driver, "posix")]
-            for side in sides:
-                side.settle()
+            sides = []
+            for transport in (arguments.driver, "posix"):
+                sides.append(kind(bench, name, transport, connections))
+                sides[-1].settle()
             if arguments.latency:
                 for side in sides:
                     turns.end(side.load)
@@ -111,33 +103,25 @@ def compare(workload, arguments):
         finally:
             bench.end()
     ours, theirs = taken[arguments.driver], taken["posix"]
+    figures, told = (turns.rate, turns.cpu_ns), turns.work
     if arguments.latency:
-        text = row(workload, ours, theirs, (lambda turn: turn[0], lambda turn: turn[1]))
-        for latencies in (ours, theirs):
-            fifty, ninetynine = (statistics.median(each[at] for each in latencies) for at in (0, 1))
-            text += f" {f'p50 {fifty:,.0f} us, p99 {ninetynine:,.0f} us':>29}"
-    else:
-        text = row(workload, ours, theirs, (turns.rate, turns.cpu_ns))
-        for each in (ours, theirs):
-            busy = statistics.median(turn.cpu_ns / turn.seconds / 1e9 for turn in each)
-            cost = statistics.median(map(turns.cpu_ns, each)) / 1000
-            text += f" {f'{statistics.median(map(turns.rate, each)):,.0f}/s {cost:.2f} us {busy:.0%}':>29}"
-    print(text, flush=True)
+        figures, told = (operator.itemgetter(0), operator.itemgetter(1)), percentiles
+    text = f"{workload:17}" + "".join(turns.spread(figure, ours, theirs, 3) for figure in figures)
+    print(text + told(ours) + told(theirs), flush=True)
+
+
+def percentiles(latencies):
+    fifty, ninetynine = (statistics.median(each[at] for each in latencies) for at in (0, 1))
+    return f" {f'p50 {fifty:,.0f} us, p99 {ninetynine:,.0f} us':>29}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=WORKLOADS, help="one comparison; may be repeated")
-    parser.add_argument("--driver", default="uring", choices=["uring", "epoll"])
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--turn-ms", type=int, default=250)
+    turns.add_options(parser)
     parser.add_argument("--latency", action="store_true", help="of wrk's runs, in place of CPU")
-    parser.add_argument("--cpus", default="0,1", help="of the servers, and of the loads")
     arguments = parser.parse_args()
-    if arguments.rounds < 4 or arguments.turn_ms < 20:
-        parser.error("--rounds takes 4 or more, --turn-ms 20 or more")
-    if not re.fullmatch(r"\d+,\d+", arguments.cpus):
-        parser.error("--cpus takes two numbers, as 0,1")
+    turns.check_options(parser, arguments)
     workloads = arguments.only or [name for name in WORKLOADS if not arguments.latency or WORKLOADS[name][0] is HTTP]
     for name in {WORKLOADS[workload][1] for workload in workloads}:
         if not os.access(os.path.join(SERVICES, name), os.X_OK):

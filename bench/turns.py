@@ -6,6 +6,7 @@ ratio.
 """
 import collections
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -145,6 +146,34 @@ def cpu_ns(turn):
 def rate(turn):
     """Messages per second."""
     return turn.count / turn.seconds
+
+
+def spread(figure, one, other, digits):
+    """The ratio of one figure, with its quartiles, as a part of a row."""
+    low, middle, high = ratios(figure, one, other)
+    quartiles = f"({low:.{digits}f} to {high:.{digits}f})"
+    return f" {middle:6.{digits}f}  {quartiles:{12 + 2 * digits}}"
+
+
+def work(turns):
+    """What one side did: rate, CPU per message, and how busy its core was, as a part of a row."""
+    busy = statistics.median(turn.cpu_ns / turn.seconds / 1e9 for turn in turns)
+    cost = statistics.median(map(cpu_ns, turns)) / 1000
+    return f" {f'{statistics.median(map(rate, turns)):,.0f}/s {cost:.2f} us {busy:.0%}':>29}"
+
+
+def add_options(parser):
+    parser.add_argument("--driver", default="uring", choices=["uring", "epoll"])
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--turn-ms", type=int, default=250)
+    parser.add_argument("--cpus", default="0,1", help="of the servers, and of the loads")
+
+
+def check_options(parser, arguments):
+    if arguments.rounds < 4 or arguments.turn_ms < 20:
+        parser.error("--rounds takes 4 or more, --turn-ms 20 or more")
+    if not re.fullmatch(r"\d+,\d+", arguments.cpus):
+        parser.error("--cpus takes two numbers, as 0,1")
 
 
 def ratios(figure, one, other):
