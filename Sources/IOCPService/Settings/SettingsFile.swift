@@ -11,21 +11,20 @@ import Glibc
 import Musl
 #endif
 
-/// The names in a JSON file. A `ConfigReader` says nothing about keys that it was not asked for, so unknown names are found here. It
-/// also takes null for absent, and true for 1.
+/// What a JSON file has. A `ConfigReader` says nothing about keys that it was not asked for, so unknown names are found here. It also
+/// takes null for absent, and true for 1.
 struct SettingsFile {
-    /// The paths of its values: "iocp.listen.addresses".
-    let names: [String]
-    /// Those of them that are null.
-    let nulls: [String]
-    /// Those of them that are true or false.
-    let flags: [String]
-    /// Those of them that are objects without anything in them.
-    let empty: [String]
+    enum Kind {
+        case value, null, flag
+        /// An object without anything in it.
+        case empty
+    }
+
+    /// Its values, by their paths: "iocp.listen.addresses".
+    let entries: [(name: String, kind: Kind)]
 
     init(_ path: String) throws {
-        let object = try JSONDecoder().decode(Level.self, from: try Data(contentsOf: URL(filePath: path)))
-        (names, nulls, flags, empty) = (object.names, object.nulls, object.flags, object.empty)
+        entries = try JSONDecoder().decode(Level.self, from: try Data(contentsOf: URL(filePath: path))).entries
     }
 
     /// Why a file cannot be read, in words.
@@ -45,10 +44,7 @@ struct SettingsFile {
 
 /// An object in a file, and what is in it.
 private struct Level: Decodable {
-    private(set) var names: [String] = []
-    private(set) var nulls: [String] = []
-    private(set) var flags: [String] = []
-    private(set) var empty: [String] = []
+    private(set) var entries: [(name: String, kind: SettingsFile.Kind)] = []
 
     private struct Key: CodingKey {
         let stringValue: String
@@ -61,18 +57,13 @@ private struct Level: Decodable {
         let object = try decoder.container(keyedBy: Key.self)
         for key in object.allKeys {
             let name = key.stringValue
-            let below = try? object.decode(Level.self, forKey: key)
-            guard let below, !below.names.isEmpty else {
-                names.append(name)
-                if below != nil { empty.append(name) }
-                if try object.decodeNil(forKey: key) { nulls.append(name) }
-                if (try? object.decode(Bool.self, forKey: key)) != nil { flags.append(name) }
-                continue
+            if let below = try? object.decode(Level.self, forKey: key) {
+                entries += below.entries.isEmpty ? [(name, .empty)] : below.entries.map { ("\(name).\($0.name)", $0.kind) }
+            } else if try object.decodeNil(forKey: key) {
+                entries.append((name, .null))
+            } else {
+                entries.append((name, (try? object.decode(Bool.self, forKey: key)) == nil ? .value : .flag))
             }
-            empty += below.empty.map { "\(name).\($0)" }
-            flags += below.flags.map { "\(name).\($0)" }
-            names += below.names.map { "\(name).\($0)" }
-            nulls += below.nulls.map { "\(name).\($0)" }
         }
     }
 }

@@ -124,18 +124,19 @@ public struct SettingsSources: Sendable {
     /// What a file has for settings that a reader would pass over, or take for something else.
     private static func mistakes(in file: SettingsFile, _ path: String, _ scope: String) -> [String] {
         let settings = Dictionary(uniqueKeysWithValues: Setting.all.map { ("\(scope).\($0.key)", $0) })
-        let isMeant = { (name: String) in name == scope || name.hasPrefix(scope + ".") }
-        let groups = file.empty.filter { name in settings.keys.contains { $0.hasPrefix(name + ".") } }
-        return unknown(
-            file.names.filter { isMeant($0) && !groups.contains($0) }, among: Array(settings.keys), in: " in \(path)")
-            + file.nulls.filter(isMeant).map { "\($0) in \(path) is null: leave it out, or give it a value" }
-            + file.flags.compactMap { name in
-                guard let setting = settings[name], !setting.form.takesFlags else { return nil }
-                return "\(name) in \(path) is true or false, and may be \(setting.bounds)"
+        return file.entries.sorted { $0.name < $1.name }.flatMap { name, kind -> [String] in
+            guard name == scope || name.hasPrefix(scope + ".") else { return [] }
+            let isGroup = kind == .empty && settings.keys.contains { $0.hasPrefix(name + ".") }
+            guard !isGroup else { return [] }
+            guard let setting = settings[name] else { return unknown([name], among: Array(settings.keys), in: " in \(path)") }
+            switch kind {
+            case .null: return ["\(name) in \(path) is null: leave it out, or give it a value"]
+            case .flag where !setting.form.takesFlags:
+                return ["\(name) in \(path) is true or false, and may be \(setting.bounds)"]
+            case .empty: return ["\(name) in \(path) is an object, and may be \(setting.bounds)"]
+            case .value, .flag: return []
             }
-            + file.empty.compactMap { name in
-                settings[name].map { "\(name) in \(path) is an object, and may be \($0.bounds)" }
-            }
+        }
     }
 
     private static func unknown(_ names: [String], among known: [String], in place: String = "") -> [String] {
