@@ -76,22 +76,23 @@ extension RealSockets {
                 let listener = try OpenListener()
                 let connected = try connectedSocket(port: listener.port)
                 let kept = dup(connected)
-                let other = try listener.accept()
+                var other: Peer? = try listener.accept()
                 try adopt(connected)
-                try other.send([1])
-                #expect(try other.receive(1) == [1])
-                other.finishSending()
+                try other?.send([1])
+                #expect(try other?.receive(1) == [1])
+                other?.finishSending()
                 try await eventually("it is closed") { port.stats(ofWorker: 0).closed == 1 }
                 let next = try Peer.connect(port: port.listen(host: "127.0.0.1", port: 0).port)
                 try next.send([2])
                 #expect(try next.receive(1) == [2])
-                var now = linger(l_onoff: 1, l_linger: 0)
-                setsockopt(kept, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
-                shutdown(kept, Int32(SHUT_RDWR))
+                other?.resetOnClose()  // told to whoever has the socket still: not to the next in its place
+                other = nil
                 for byte in UInt8(3)..<20 {
                     try next.send([byte])
                     #expect(try next.receive(1) == [byte])
                 }
+                next.finishSending()
+                #expect(next.end() == .finished)
                 close(kept)
                 #expect(keys.withLock { $0 } == [7, 0])
             }
