@@ -101,6 +101,9 @@ public struct PortConfiguration: Sendable, Hashable {
     /// nil binds them if there are as many workers as allowed CPUs. Fewer would be bound to the same CPUs as the workers of
     /// every other port on the machine, so the scheduler places those. `true` binds any number: choose the CPUs then
     /// (`taskset(1)`).
+    ///
+    /// A thread that is created on a bound worker's thread is bound to the same CPU (sched_setaffinity(2)). libdispatch creates the
+    /// threads of Swift's pool wherever a task is started. So a service that does much outside of its workers' threads sets false.
     public var pinsWorkers: Bool?
 
     public init() {}

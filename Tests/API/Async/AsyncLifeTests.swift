@@ -1,5 +1,6 @@
 import Glibc
 import IOCP
+import SharedHarness
 import Testing
 
 extension RealSockets.Async {

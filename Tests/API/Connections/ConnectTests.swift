@@ -1,6 +1,7 @@
 import CIOCPInternals
 import Glibc
 import IOCP
+import SharedHarness
 import Testing
 
 extension RealSockets {

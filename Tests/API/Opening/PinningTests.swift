@@ -1,18 +1,21 @@
 import CIOCPInternals
 import Glibc
 import IOCP
+import SharedHarness
 import Testing
 
 extension RealSockets {
     /// Which CPUs workers are bound to, and what they say of it.
     @Suite struct Pinning {
         private static let allowed: Int = {
+            takeCPUsOfProcess()
             var first: UInt32 = 0
             return Int(iocp_cpus_allowed(&first, 1))
         }()
 
         /// The CPUs of each worker, as it says and as its thread has them.
         private func cpus(_ driver: Driver, workers: Int, _ pins: Bool?) throws -> [(said: Int?, allowed: Int)] {
+            takeCPUsOfProcess()
             let seen = Locked<[(said: Int?, allowed: Int)]>([])
             var configuration = PortConfiguration()
             configuration.driver = driver

@@ -2,6 +2,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import SharedHarness
 import Testing
 
 /// What NIO's channels promise to their handlers, on NIO's transport and on this one.

@@ -6,9 +6,8 @@ import Glibc
 struct RawPeer {
     let descriptor: Int32
 
-    /// - Parameter waits: until it is connected.
-    init(port: Int, waits: Bool = true) {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | (waits ? 0 : O_NONBLOCK), 0)
+    init(port: Int) {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian

@@ -3,6 +3,7 @@ import Glibc
 #elseif canImport(Musl)
 import Musl
 #endif
+import SharedHarness
 
 /// A program that was built beside the tests, running: what it says and how it ends.
 ///
@@ -64,6 +65,7 @@ package final class ChildProcess {
             } + [nil]
         defer { unsafe settings.forEach { unsafe free($0) } }
         var child: pid_t = 0
+        takeCPUsOfProcess()
         let result = unsafe posix_spawn(&child, path, &actions, nil, &words, &settings)
         guard result == 0 else {
             close(output.reading)

@@ -1,16 +1,15 @@
 import Glibc
-import Testing
 
 /// A listener whose backlog is full and stays so: a connect to it is never answered.
-final class SilentListener: Sendable {
-    let port: Int
+package final class SilentListener: Sendable {
+    package let port: Int
     private let fd: Int32
     private let clients: [Int32]
 
     /// - Parameters:
     ///   - host: the last byte of its address in 127.0.0.0/8, so that it can share a port with another.
     ///   - port: 0 takes a free one.
-    init(host: UInt8 = 1, port: Int = 0) throws {
+    package init(host: UInt8 = 1, port: Int = 0) throws {
         fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -25,7 +24,7 @@ final class SilentListener: Sendable {
                 bind(fd, $0, length) == 0 && listen(fd, 0) == 0 && getsockname(fd, $0, &length) == 0
             }
         }
-        try #require(bound, "\(String(cString: strerror(errno)))")
+        guard bound else { throw Refused(errno: errno) }
         self.port = Int(UInt16(bigEndian: address.sin_port))
         // A backlog of 0 holds one; further SYNs are dropped.
         clients = (0..<4).map { _ in
@@ -35,6 +34,11 @@ final class SilentListener: Sendable {
             }
             return client
         }
+    }
+
+    /// Why the system gives no listener.
+    package struct Refused: Error {
+        package let errno: Int32
     }
 
     deinit {
