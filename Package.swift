@@ -159,9 +159,7 @@ let package = Package(
             cSettings: coreSettings),
         .executableTarget(name: "iocp-generate", dependencies: ["CIOCP"], path: "Tests/Support/Generate"),
         .target(name: "SharedHarness", path: "Tests/Support/SharedHarness"),
-        .target(
-            name: "ChildProcesses", dependencies: ["SharedHarness"], path: "Tests/Support/ChildProcesses",
-            swiftSettings: swiftSettings),
+        .target(name: "ChildProcesses", path: "Tests/Support/ChildProcesses", swiftSettings: swiftSettings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),
         .executableTarget(
             name: "AllocationProbe", dependencies: ["IOCP", "AllocationCounter"],

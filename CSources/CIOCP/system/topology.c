@@ -1,4 +1,4 @@
-/* CPUs, NUMA nodes, and the threads that are pinned to them. */
+/* CPUs and NUMA nodes of this machine, and what the process may have of them. */
 #include "topology.h"
 
 #include <errno.h>
@@ -117,47 +117,6 @@ int iocp_memory_pages(void *start, size_t size_bytes, uint32_t node, uint64_t *r
         }
     }
     return 0;
-}
-
-/* The calling thread's workers, and what it was before the first of them. */
-static _Thread_local struct {
-    uint64_t cpus[IOCP_CPUS_MAX / 64];
-    char name[16];
-    uint32_t worker_count;
-    bool pinned;
-} mine;
-
-int iocp_thread_assume(uint32_t index, uint32_t cpu)
-{
-    const pthread_t self = pthread_self();
-    char name[sizeof mine.name];
-    snprintf(name, sizeof name, "iocp/%u", index);
-    if (mine.worker_count++ == 0)
-        (void)pthread_getname_np(self, mine.name, sizeof mine.name);
-    (void)pthread_setname_np(self, name);
-    if (cpu == UINT32_MAX)
-        return 0;
-    if (cpu >= IOCP_CPUS_MAX)
-        return -EINVAL;
-    int result = mine.pinned ? 0 : -pthread_getaffinity_np(self, sizeof mine.cpus, (cpu_set_t *)mine.cpus);
-    if (result < 0)
-        return result;
-    uint64_t only[IOCP_CPUS_MAX / 64] = {0};
-    CPU_SET_S(cpu, sizeof only, (cpu_set_t *)only);
-    result = -pthread_setaffinity_np(self, sizeof only, (cpu_set_t *)only);
-    mine.pinned = mine.pinned || result == 0;
-    return result;
-}
-
-void iocp_thread_restore(void)
-{
-    if (--mine.worker_count > 0)
-        return;
-    const pthread_t self = pthread_self();
-    (void)pthread_setname_np(self, mine.name);
-    if (mine.pinned)
-        (void)pthread_setaffinity_np(self, sizeof mine.cpus, (const cpu_set_t *)mine.cpus);
-    mine.pinned = false;
 }
 
 uint32_t iocp_limit_files(void)

@@ -1,4 +1,4 @@
-/* CPUs, NUMA nodes and threads. The only room that knows libnuma. */
+/* CPUs and NUMA nodes. The only room that knows libnuma. */
 #ifndef IOCP_SYSTEM_TOPOLOGY_H
 #define IOCP_SYSTEM_TOPOLOGY_H
 
@@ -17,14 +17,6 @@ int iocp_memory_pages(void *start, size_t size_bytes, uint32_t node, uint64_t *r
 
 /* The node of the CPU that the calling thread runs on at this moment. */
 uint32_t iocp_current_node(void);
-
-/* One worker more on the calling thread: names it "iocp/INDEX" and pins it to a CPU (UINT32_MAX: to none). Returns 0 or
- * -errno; in either case iocp_thread_restore follows. */
-int iocp_thread_assume(uint32_t index, uint32_t cpu);
-
-/* One worker less. With its last the thread gets back the name and the CPUs that it had before its first, in whatever order
- * they go. */
-void iocp_thread_restore(void);
 
 /* The soft RLIMIT_NOFILE: what bounds a ring's file table and a process' fds. */
 uint32_t iocp_limit_files(void);

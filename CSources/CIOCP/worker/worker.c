@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../system/task_pool.h"
 #include "layers.h"
 
 /* Small buffers for drivers that spend a whole one on each receive. */
@@ -182,10 +183,12 @@ int iocp_worker_open(iocp_worker *worker, iocp_failure *failure)
     /* A thread that may run anywhere has its memory where it begins: the scheduler keeps it near. */
     if (worker->setup.cpu == UINT32_MAX)
         worker->setup.node = iocp_current_node();
-    if (result < 0)
+    if (result < 0) {
         fail(failure, result, IOCP_STAGE_THREAD, "pinning to a CPU");
-    else
+    } else {
+        iocp_task_pool_unbind_starts();
         result = open_on_this_thread(worker, failure);
+    }
     if (result < 0)
         iocp_thread_restore();
     return result;

@@ -43,6 +43,7 @@
 #include "../driver/driver.h"
 #include "../include/iocp_worker.h"
 #include "../stats/page.h"
+#include "../system/thread.h"
 #include "../system/topology.h"
 #include "jobs.h"
 #include "lifetime.h"

@@ -102,8 +102,8 @@ public struct PortConfiguration: Sendable, Hashable {
     /// every other port on the machine, so the scheduler places those. `true` binds any number: choose the CPUs then
     /// (`taskset(1)`).
     ///
-    /// A thread that is created on a bound worker's thread is bound to the same CPU (sched_setaffinity(2)). libdispatch creates the
-    /// threads of Swift's pool wherever a task is started. So a service that does much outside of its workers' threads sets false.
+    /// A thread that a bound worker's thread creates inherits its one CPU (sched_setaffinity(2)). Tasks that a handler or a body
+    /// starts are spared that: the thread is unbound while the runtime starts them. For all else there is ``Worker/unbound(_:)``.
     public var pinsWorkers: Bool?
 
     public init() {}

@@ -155,9 +155,11 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         }
         let promise = loop.makePromise(of: Output.self)
         let tries = ConnectTries(loop, host: host, port: port, timeout, promise, maker(prepare))
-        DispatchQueue.global().async {
-            let found = Result { try PortAddress.all(host: host, port: port) }
-            loop.execute { tries.begin(found) }
+        Worker.unbound {
+            DispatchQueue.global().async {
+                let found = Result { try PortAddress.all(host: host, port: port) }
+                loop.execute { tries.begin(found) }
+            }
         }
         return promise.futureResult
     }

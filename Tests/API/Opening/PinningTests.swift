@@ -1,21 +1,19 @@
 import CIOCPInternals
+import Dispatch
 import Glibc
 import IOCP
-import SharedHarness
 import Testing
 
 extension RealSockets {
     /// Which CPUs workers are bound to, and what they say of it.
     @Suite struct Pinning {
         private static let allowed: Int = {
-            takeCPUsOfProcess()
             var first: UInt32 = 0
             return Int(iocp_cpus_allowed(&first, 1))
         }()
 
         /// The CPUs of each worker, as it says and as its thread has them.
         private func cpus(_ driver: Driver, workers: Int, _ pins: Bool?) throws -> [(said: Int?, allowed: Int)] {
-            takeCPUsOfProcess()
             let seen = Locked<[(said: Int?, allowed: Int)]>([])
             var configuration = PortConfiguration()
             configuration.driver = driver
@@ -75,6 +73,49 @@ extension RealSockets {
                 workers.removeFirst()
                 workers.removeAll()
                 #expect(iocp_cpus_allowed(&first, 1) == before)
+            }
+        }
+
+        /// In a process of its own: the pool's threads of this one were created by others. Each priority has its own threads.
+        @Test("what a bound worker's thread starts has every CPU", .enabled(if: allowed > 1, "needs two CPUs"))
+        func startsElsewhere() async {
+            await #expect(processExitsWith: .success) {
+                /// How many CPUs the calling thread has.
+                @Sendable func count() -> Int {
+                    var first: UInt32 = 0
+                    return Int(iocp_cpus_allowed(&first, 1))
+                }
+                let starts = 32
+                let seen = Locked<[Int]>([])
+                @Sendable func note() {
+                    let cpus = count()
+                    usleep(1_000)
+                    seen.withLock { $0.append(cpus) }
+                }
+                let all = count()
+                var configuration = PortConfiguration()
+                configuration.driver = .epoll
+                configuration.workers = 1
+                configuration.connectionsPerWorker = 16
+                configuration.pinsWorkers = true
+                let server = try IOCPServer(configuration) { _ in
+                    precondition(count() == 1)
+                    let priorities: [TaskPriority] = [.background, .utility, .medium, .high]
+                    for start in 0..<starts {
+                        Task(priority: priorities[start % 4]) { note() }
+                        Task.detached(priority: priorities[start % 4]) {
+                            try await Task.sleep(for: .milliseconds(1))
+                            note()
+                        }
+                        Worker.unbound { DispatchQueue.global().async { note() } }
+                    }
+                    precondition(count() == 1)
+                    return Quiet()
+                }
+                while seen.withLock({ $0.count }) < 3 * starts { usleep(1_000) }
+                server.stop()
+                try await server.wait()
+                precondition(seen.withLock { $0 }.allSatisfy { $0 == all }, "\(seen.withLock { $0 })")
             }
         }
 

@@ -3,7 +3,6 @@ import Glibc
 #elseif canImport(Musl)
 import Musl
 #endif
-import SharedHarness
 
 /// A program that was built beside the tests, running: what it says and how it ends.
 ///
@@ -65,7 +64,6 @@ package final class ChildProcess {
             } + [nil]
         defer { unsafe settings.forEach { unsafe free($0) } }
         var child: pid_t = 0
-        takeCPUsOfProcess()
         let result = unsafe posix_spawn(&child, path, &actions, nil, &words, &settings)
         guard result == 0 else {
             close(output.reading)
