@@ -79,11 +79,10 @@ uint32_t iocp_cpu_node(uint32_t cpu);
 /* How many NUMA nodes the machine has; at least 1. Thread: any. */
 uint32_t iocp_node_count(void);
 
-/* A thread that is bound to a worker's CPU gets the CPUs that it had before its first worker, until iocp_thread_rebind: a
- * thread that it creates meanwhile inherits those (sched_setaffinity(2)). Both do nothing on a thread that is not bound.
- * Thread: any; each acts on the calling one. */
+/* A thread that is bound to a worker's CPU gets the CPUs back that it had before its first worker, until the worker's next
+ * wait: a thread that it creates meanwhile inherits those (sched_setaffinity(2)). Does nothing on a thread that is not bound.
+ * Thread: any; it acts on the calling one. */
 void iocp_thread_unbind(void);
-void iocp_thread_rebind(void);
 
 /* An IPv4 or IPv6 address and port, in network byte order. */
 typedef struct iocp_address {

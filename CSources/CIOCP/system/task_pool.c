@@ -34,7 +34,6 @@ static SWIFT void start(void *job, start_call *original)
         next_start(job, original);
     else
         original(job);
-    iocp_thread_rebind();
 }
 
 static SWIFT void start_after(unsigned long long ns, void *job, delay_call *original)
@@ -44,7 +43,6 @@ static SWIFT void start_after(unsigned long long ns, void *job, delay_call *orig
         next_delay(ns, job, original);
     else
         original(ns, job);
-    iocp_thread_rebind();
 }
 
 static SWIFT void start_at(
@@ -55,7 +53,6 @@ static SWIFT void start_at(
         next_deadline(s, ns, leeway_s, leeway_ns, clock, job, original);
     else
         original(s, ns, leeway_s, leeway_ns, clock, job);
-    iocp_thread_rebind();
 }
 
 static void set_hooks(void)

@@ -15,7 +15,12 @@ static _Thread_local struct {
     char name[16];
     uint32_t worker_count;
     uint32_t cpu;
-    bool bound;
+    enum {
+        ANYWHERE = 0, /* never bound */
+        BOUND,
+        UNBOUND,   /* for now: until the next iocp_thread_rebind */
+        ONLY_THERE /* bound, to the one CPU that it had before */
+    } place;
 } mine;
 
 static int bind_to(uint32_t cpu)
@@ -37,14 +42,15 @@ int iocp_thread_assume(uint32_t index, uint32_t cpu)
         return 0;
     if (cpu >= IOCP_CPUS_MAX)
         return -EINVAL;
-    int result = mine.bound ? 0 : -pthread_getaffinity_np(self, sizeof mine.cpus, (cpu_set_t *)mine.cpus);
+    int result =
+        mine.place == ANYWHERE ? -pthread_getaffinity_np(self, sizeof mine.cpus, (cpu_set_t *)mine.cpus) : 0;
     if (result < 0)
         return result;
     result = bind_to(cpu);
     if (result < 0)
         return result;
     mine.cpu = cpu;
-    mine.bound = true;
+    mine.place = CPU_COUNT_S(sizeof mine.cpus, (const cpu_set_t *)mine.cpus) > 1 ? BOUND : ONLY_THERE;
     return 0;
 }
 
@@ -54,17 +60,21 @@ void iocp_thread_restore(void)
         return;
     (void)pthread_setname_np(pthread_self(), mine.name);
     iocp_thread_unbind();
-    mine.bound = false;
+    mine.place = ANYWHERE;
 }
 
 void iocp_thread_unbind(void)
 {
-    if (mine.bound)
-        (void)pthread_setaffinity_np(pthread_self(), sizeof mine.cpus, (const cpu_set_t *)mine.cpus);
+    if (mine.place != BOUND)
+        return;
+    (void)pthread_setaffinity_np(pthread_self(), sizeof mine.cpus, (const cpu_set_t *)mine.cpus);
+    mine.place = UNBOUND;
 }
 
 void iocp_thread_rebind(void)
 {
-    if (mine.bound)
-        (void)bind_to(mine.cpu);
+    if (mine.place != UNBOUND)
+        return;
+    (void)bind_to(mine.cpu);
+    mine.place = BOUND;
 }

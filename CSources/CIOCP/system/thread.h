@@ -14,4 +14,7 @@ int iocp_thread_assume(uint32_t index, uint32_t cpu);
  * they go. */
 void iocp_thread_restore(void);
 
+/* Binds the thread again that iocp_thread_unbind unbound. Called before each wait. */
+void iocp_thread_rebind(void);
+
 #endif

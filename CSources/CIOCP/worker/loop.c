@@ -152,6 +152,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         return -EINVAL;
     if (worker->finished)
         return end_result(worker);
+    iocp_thread_rebind();
     worker->out = completions;
     worker->out_capacity = capacity;
     worker->out_count = 0;

@@ -65,7 +65,8 @@ final class Resolver: Sendable {
 
     private static func startThread() -> Int32 {
         var thread = pthread_t()
-        let result = unsafe Worker.unbound { unsafe pthread_create(&thread, nil, run, nil) }
+        Worker.unbindThread()
+        let result = unsafe pthread_create(&thread, nil, run, nil)
         if result == 0 { pthread_detach(thread) }
         return result
     }

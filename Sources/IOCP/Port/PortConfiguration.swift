@@ -103,7 +103,7 @@ public struct PortConfiguration: Sendable, Hashable {
     /// (`taskset(1)`).
     ///
     /// A thread that a bound worker's thread creates inherits its one CPU (sched_setaffinity(2)). Tasks that a handler or a body
-    /// starts are spared that: the thread is unbound while the runtime starts them. For all else there is ``Worker/unbound(_:)``.
+    /// starts are spared that: such a start unbinds the thread until its next wait. For all else there is ``Worker/unbindThread()``.
     public var pinsWorkers: Bool?
 
     public init() {}

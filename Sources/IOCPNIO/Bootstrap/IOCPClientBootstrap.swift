@@ -155,11 +155,10 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         }
         let promise = loop.makePromise(of: Output.self)
         let tries = ConnectTries(loop, host: host, port: port, timeout, promise, maker(prepare))
-        Worker.unbound {
-            DispatchQueue.global().async {
-                let found = Result { try PortAddress.all(host: host, port: port) }
-                loop.execute { tries.begin(found) }
-            }
+        Worker.unbindThread()
+        DispatchQueue.global().async {
+            let found = Result { try PortAddress.all(host: host, port: port) }
+            loop.execute { tries.begin(found) }
         }
         return promise.futureResult
     }

@@ -4,6 +4,21 @@ import Glibc
 import IOCP
 import Testing
 
+/// How many CPUs the calling thread has.
+private func cpuCount() -> Int {
+    var first: UInt32 = 0
+    return Int(iocp_cpus_allowed(&first, 1))
+}
+
+/// A worker that unbound its thread is bound again after its next wait.
+private struct BoundAgain: ConnectionHandler, Handles.Stopping {
+    func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {}
+
+    func stopping(_ connections: borrowing ConnectionPool<Void>, on worker: Worker) {
+        precondition(cpuCount() == 1)
+    }
+}
+
 extension RealSockets {
     /// Which CPUs workers are bound to, and what they say of it.
     @Suite struct Pinning {
@@ -80,26 +95,21 @@ extension RealSockets {
         @Test("what a bound worker's thread starts has every CPU", .enabled(if: allowed > 1, "needs two CPUs"))
         func startsElsewhere() async {
             await #expect(processExitsWith: .success) {
-                /// How many CPUs the calling thread has.
-                @Sendable func count() -> Int {
-                    var first: UInt32 = 0
-                    return Int(iocp_cpus_allowed(&first, 1))
-                }
                 let starts = 32
                 let seen = Locked<[Int]>([])
                 @Sendable func note() {
-                    let cpus = count()
+                    let cpus = cpuCount()
                     usleep(1_000)
                     seen.withLock { $0.append(cpus) }
                 }
-                let all = count()
+                let all = cpuCount()
                 var configuration = PortConfiguration()
                 configuration.driver = .epoll
                 configuration.workers = 1
                 configuration.connectionsPerWorker = 16
                 configuration.pinsWorkers = true
                 let server = try IOCPServer(configuration) { _ in
-                    precondition(count() == 1)
+                    precondition(cpuCount() == 1)
                     let priorities: [TaskPriority] = [.background, .utility, .medium, .high]
                     for start in 0..<starts {
                         Task(priority: priorities[start % 4]) { note() }
@@ -107,10 +117,10 @@ extension RealSockets {
                             try await Task.sleep(for: .milliseconds(1))
                             note()
                         }
-                        Worker.unbound { DispatchQueue.global().async { note() } }
+                        Worker.unbindThread()
+                        DispatchQueue.global().async { note() }
                     }
-                    precondition(count() == 1)
-                    return Quiet()
+                    return BoundAgain()
                 }
                 while seen.withLock({ $0.count }) < 3 * starts { usleep(1_000) }
                 server.stop()
