@@ -146,6 +146,19 @@ extension RealSockets.Faults {
             expectRefused(.epoll, INTERNALS_FAULT_ADD, error, at: IOCP_STAGE_EPOLL)
         }
 
+        @Test("epoll without epoll_pwait2 waits for milliseconds, and not less than was asked", arguments: [nil, ENOSYS, EPERM])
+        func coarseWaits(error: Int32?) throws {
+            if let error { internals_fault_arm(INTERNALS_FAULT_WAIT, error, 0, 1) }
+            internals_faults_inside(true)
+            let worker = try FaultyWorker(.epoll)
+            internals_faults_inside(false)
+            #expect(worker.struck(INTERNALS_FAULT_WAIT) == (error == nil ? 0 : 1))
+            let start = ContinuousClock.now
+            for _ in 0..<4 { #expect(worker.turn(timeoutNs: 300_000) == -ETIME) }
+            #expect(ContinuousClock.now - start >= .microseconds(4 * (error == nil ? 300 : 1000)))
+            try worker.expectNothingHeld()
+        }
+
         @Test("a thread that cannot be pinned", arguments: testedDrivers)
         func pinning(driver: Driver) {
             expectRefused(driver, INTERNALS_FAULT_PIN, Errno(EINVAL), at: IOCP_STAGE_THREAD) {

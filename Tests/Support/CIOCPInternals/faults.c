@@ -151,6 +151,11 @@ FRONT(int, epoll_wait, int fd, void *events, int capacity, int timeout_ms)
     return strikes(INTERNALS_FAULT_WAIT) ? -1 : NEXT(epoll_wait)(fd, events, capacity, timeout_ms);
 }
 
+FRONT(int, epoll_pwait2, int fd, void *events, int capacity, const void *timeout, const void *signals)
+{
+    return strikes(INTERNALS_FAULT_WAIT) ? -1 : NEXT(epoll_pwait2)(fd, events, capacity, timeout, signals);
+}
+
 FRONT(int, epoll_ctl, int fd, int operation, int about, void *event)
 {
     const internals_fault_point point = operation == EPOLL_CTL_ADD ? INTERNALS_FAULT_ADD : INTERNALS_FAULT_MODIFY;

@@ -1,6 +1,7 @@
 /* Waiting for readiness, and the events it turns into. */
 #include <errno.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "epoll.h"
@@ -172,6 +173,15 @@ static int milliseconds(uint64_t timeout_ns)
     return whole > INT32_MAX ? INT32_MAX : (int)whole;
 }
 
+/* A deadline is met to the nanosecond where the kernel can do that, and otherwise to the next millisecond. */
+static int wait_for_readiness(iocp_epoll *epoll, uint64_t timeout_ns)
+{
+    if (timeout_ns == 0 || timeout_ns == UINT64_MAX || !epoll->waits_for_nanoseconds)
+        return epoll_wait(epoll->fd, epoll->ready, IOCP_EPOLL_READY_MAX, milliseconds(timeout_ns));
+    const struct timespec timeout = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
+    return epoll_pwait2(epoll->fd, epoll->ready, IOCP_EPOLL_READY_MAX, &timeout, NULL);
+}
+
 int iocp_epoll_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
 {
     iocp_epoll *epoll = iocp_epoll_of(driver);
@@ -181,7 +191,7 @@ int iocp_epoll_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, 
     put_armed_first(epoll);
     epoll->silent_count = 0; /* those that this wait leaves keep the next one from sleeping */
     __atomic_store_n(epoll->config.enters, *epoll->config.enters + 1, __ATOMIC_RELAXED);
-    const int count = epoll_wait(epoll->fd, epoll->ready, IOCP_EPOLL_READY_MAX, due ? 0 : milliseconds(timeout_ns));
+    const int count = wait_for_readiness(epoll, due ? 0 : timeout_ns);
     const bool interrupted = count < 0 && errno == EINTR;
     if (count < 0 && !interrupted)
         return -errno;

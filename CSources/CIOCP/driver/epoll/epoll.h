@@ -82,6 +82,7 @@ typedef struct iocp_epoll_list {
 typedef struct iocp_epoll {
     iocp_driver_config config;
     int32_t fd;
+    bool waits_for_nanoseconds; /* epoll_pwait2(2) works here */
     uint32_t handles_held;
     uint32_t free_head;
     uint32_t untouched;
@@ -96,6 +97,10 @@ typedef struct iocp_epoll {
     uint32_t filled_bytes;      /* of that first one */
     struct epoll_event ready[IOCP_EPOLL_READY_MAX];
 } iocp_epoll;
+
+/* Since Linux 5.11 and glibc 2.35. Weak: an older libc, or musl, does not have it. */
+__attribute__((weak)) int epoll_pwait2(
+    int fd, struct epoll_event *events, int capacity, const struct timespec *timeout, const sigset_t *signals);
 
 static inline iocp_epoll *iocp_epoll_of(iocp_driver *driver)
 {

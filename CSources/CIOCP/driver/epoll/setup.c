@@ -67,6 +67,13 @@ static int busy_poll(iocp_epoll *epoll, iocp_failure *failure)
     return 0;
 }
 
+/* By trial: a kernel may lack the call (ENOSYS), and a seccomp profile refuse it. */
+static bool can_wait_for_nanoseconds(iocp_epoll *epoll)
+{
+    const struct timespec none = {0};
+    return epoll_pwait2 != NULL && epoll_pwait2(epoll->fd, epoll->ready, IOCP_EPOLL_READY_MAX, &none, NULL) == 0;
+}
+
 static int epoll_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
 {
     iocp_epoll *epoll = calloc(1, sizeof *epoll);
@@ -83,6 +90,7 @@ static int epoll_open(iocp_driver **driver, const iocp_driver_config *config, io
     } else if ((result = open_memory(epoll)) < 0) {
         fail(failure, result, IOCP_STAGE_MEMORY, "the epoll driver's tables");
     } else {
+        epoll->waits_for_nanoseconds = can_wait_for_nanoseconds(epoll);
         struct epoll_event wake = {.events = EPOLLIN, .data.u64 = iocp_epoll_about(IOCP_EPOLL_ABOUT_WAKE, 0)};
         if (epoll_ctl(epoll->fd, EPOLL_CTL_ADD, config->wake_fd, &wake) < 0)
             result = fail(failure, -errno, IOCP_STAGE_EPOLL, "epoll_ctl");
