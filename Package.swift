@@ -127,7 +127,9 @@ let package = Package(
             path: "Tests/Service"),
         .testTarget(
             name: "IOCPNIOTests",
-            dependencies: ["IOCPNIO", "IOCP", "SharedHarness", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")],
+            dependencies: [
+                "IOCPNIO", "IOCP", "iocp", "ChildProcesses", "SharedHarness", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+            ],
             path: "Tests/NIO"),
         .testTarget(
             name: "CommandTests", dependencies: ["iocp", "iocp-soak", "FaultyServer", "ChildProcesses"],

@@ -1,4 +1,5 @@
 #if NIO
+import ChildProcesses
 import Glibc
 import IOCP
 import IOCPNIO
@@ -11,6 +12,15 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2)))
 struct StormTests {
     static let transports = [Transport.uring, .epoll]
+
+    /// How many descriptors this process may have.
+    private static let descriptors: rlim_t = {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return limit.rlim_cur
+    }()
 
     /// Counts handlers that are in a pipeline.
     private final class Census: Sendable {
@@ -86,6 +96,28 @@ struct StormTests {
             for peer in peers { peer.finish() }
             try await eventually("all are gone") { census.left == 0 }
             for peer in peers { peer.reset() }
+        }
+    }
+
+    /// A process of its own has the clients: their end is the kernel's doing, all at once.
+    @Test(
+        "18,000 channels close at once", .enabled(if: descriptors >= 18_500, "needs 18,500 descriptors"),
+        arguments: transports)
+    func massEnd(transport: Transport) async throws {
+        try await Self.withCounted(transport) {
+            $0.connectionsPerWorker = 18_432
+        } _: { census, listener, _ in
+            var crowd: ChildProcess? = try ChildProcess(
+                "iocp",
+                [
+                    "stress", "--port", "\(listener.localAddress!.port!)", "--connections", "18000", "--active", "100",
+                    "--duration", "600",
+                ])
+            try await eventually("all are served, or the clients ended: \(crowd!.text(of: .errors))") {
+                census.active.load(ordering: .relaxed) == 18_000
+            }
+            crowd = nil
+            try await eventually("all are gone") { census.left == 0 }
         }
     }
 
