@@ -247,3 +247,10 @@ iocp_worker_stats iocp_port_stats(const iocp_port *port, uint32_t worker_index)
         return (iocp_worker_stats){0};
     return iocp_stats_cell_read(&port->stats.cells[worker_index]);
 }
+
+iocp_stats_histogram iocp_port_histogram(const iocp_port *port, uint32_t worker_index, uint32_t index)
+{
+    if (worker_index >= port->config.worker_count)
+        return (iocp_stats_histogram){0};
+    return iocp_stats_cell_histogram(&port->stats.cells[worker_index], index);
+}

@@ -3,6 +3,12 @@
 
 #include "port_state.h"
 
+static void wake(iocp_worker *worker)
+{
+    iocp_mailbox_note_wake(&worker->mailbox, iocp_clock_ns());
+    iocp_worker_wake(worker);
+}
+
 int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value)
 {
     const iocp_letter letter = {.connection = connection, .value = value, .kind = IOCP_LETTER_VALUE};
@@ -16,7 +22,7 @@ int iocp_port_post_letter(iocp_port *port, uint32_t worker_index, const iocp_let
     iocp_worker *worker = &port->workers[worker_index];
     const int result = iocp_mailbox_put(&worker->mailbox, letter);
     if (result == 0 && iocp_mailbox_wake_due(&worker->mailbox))
-        iocp_worker_wake(worker);
+        wake(worker);
     /* A worker that is not open yet will never be once the port has stopped. */
     if (result == -ENXIO && atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
         return -ESHUTDOWN;
@@ -54,5 +60,5 @@ void iocp_port_interrupt(iocp_port *port, uint32_t worker_index)
 {
     iocp_worker *worker = &port->workers[worker_index];
     if (iocp_mailbox_interrupt(&worker->mailbox))
-        iocp_worker_wake(worker);
+        wake(worker);
 }

@@ -58,8 +58,10 @@ enum {
     IOCP_BUSY_POLL_US_MAX = 10 * 1000,
 
     IOCP_STATS_FIELDS_MAX = 128,         /* of a stats page of any build, */
-    IOCP_STATS_ENTRY_BYTES_MAX = 256,    /* an entry of its directory, */
-    IOCP_STATS_CELL_BYTES_MAX = 2048,    /* and a worker's cell */
+    IOCP_STATS_HISTOGRAMS_MAX = 16,      /* likewise, */
+    IOCP_STATS_BUCKETS_MAX = 64,         /* of each, */
+    IOCP_STATS_ENTRY_BYTES_MAX = 256,    /* an entry of its directories, */
+    IOCP_STATS_CELL_BYTES_MAX = 16384,   /* and a worker's cell */
 };
 
 #define IOCP_TIMEOUT_NS_MAX UINT64_C(86400000000000) /* one day */

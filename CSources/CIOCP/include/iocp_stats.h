@@ -16,6 +16,9 @@
 /* One worker's counters as of now. Thread: any. */
 iocp_worker_stats iocp_port_stats(const iocp_port *port, uint32_t worker_index);
 
+/* One worker's histogram as of now, by its index in the table; zeros from IOCP_STATS_HISTOGRAM_COUNT on. Thread: any. */
+iocp_stats_histogram iocp_port_histogram(const iocp_port *port, uint32_t worker_index, uint32_t index);
+
 /* A copy of another process' stats page. That process may write anything into its page, and cut it short: what is
  * copied here was checked, and does not change until it is copied again. */
 typedef struct iocp_stats_view iocp_stats_view;
@@ -53,7 +56,15 @@ uint64_t iocp_stats_view_value(const iocp_stats_view *view, uint32_t worker_inde
 /* One worker's counters as of the latest copy. Those that the page lacks are 0: iocp_stats_view_known tells them. */
 iocp_worker_stats iocp_stats_view_worker(const iocp_stats_view *view, uint32_t worker_index);
 
-/* Bit i: the page has the field of this build with index i. */
-uint64_t iocp_stats_view_known(const iocp_stats_view *view);
+/* The fields of this build that the page has. */
+iocp_stats_fields iocp_stats_view_known(const iocp_stats_view *view);
+
+/* The histograms of the page: 0 to 16, as the fields. `known` tells their place in the table of this build. */
+uint32_t iocp_stats_view_histogram_count(const iocp_stats_view *view);
+const iocp_stats_field *iocp_stats_view_histogram(const iocp_stats_view *view, uint32_t index);
+uint32_t iocp_stats_view_histogram_known(const iocp_stats_view *view, uint32_t index);
+
+/* A histogram of one worker as of the latest copy, by its index in the page; zeros where there is none. */
+iocp_stats_histogram iocp_stats_view_histogram_value(const iocp_stats_view *view, uint32_t worker_index, uint32_t index);
 
 #endif

@@ -48,13 +48,50 @@
           "Of these, those that the peer ended with an alert: it does not trust the certificate, for example.")        \
     FIELD(cut_layers, COUNTER, COUNT, SUM, "TLS connections whose peer sent FIN without close_notify.")                \
     FIELD(broken_layers, COUNTER, COUNT, SUM, "Open TLS connections that ended for a wrong record or message.")        \
-    FIELD(aborted_by_stop, COUNTER, COUNT, SUM, "Connections that a stop aborted because its drain had ended.")
+    FIELD(aborted_by_stop, COUNTER, COUNT, SUM, "Connections that a stop aborted because its drain had ended.")          \
+    FIELD(closed_here, COUNTER, COUNT, SUM, "Of the closed connections, those that this side closed.")                  \
+    FIELD(closed_by_peer, COUNTER, COUNT, SUM, "Those whose peer sent FIN first.")                                     \
+    FIELD(reset, COUNTER, COUNT, SUM, "Those whose peer sent RST, or vanished.")                                        \
+    FIELD(aborted, COUNTER, COUNT, SUM, "Those that this side aborted.")                                                \
+    FIELD(closed_by_stop, COUNTER, COUNT, SUM, "Those that a stop closed or aborted.")                                  \
+    FIELD(idle_timeouts, COUNTER, COUNT, SUM, "Those that were idle for too long.")                                     \
+    FIELD(receive_timeouts, COUNTER, COUNT, SUM, "Those that received nothing for too long.")                           \
+    FIELD(send_timeouts, COUNTER, COUNT, SUM, "Those whose peer took no bytes for too long.")                           \
+    FIELD(overflows, COUNTER, COUNT, SUM,                                                                              \
+          "Those with more unsent bytes than their cap, or whose memory others needed.")                               \
+    FIELD(failed, COUNTER, COUNT, SUM, "Those that another error of the transport ended.")                              \
+    FIELD(closed_by_layer, COUNTER, COUNT, SUM, "Those that TLS refused.")                                              \
+    FIELD(silent_sends, COUNTER, COUNT, SUM, "Sends of io_uring whose success made no completion.")                     \
+    FIELD(refused_posts, COUNTER, COUNT, SUM, "Posts that a full mailbox refused, as of the latest wait.")              \
+    FIELD(timers, GAUGE, COUNT, SUM, "User timers that are started, as of the latest wait.")                            \
+    FIELD(receive_buffers, GAUGE, COUNT, SUM, "Large receive buffers of the worker.")                                   \
+    FIELD(free_receive_buffers, GAUGE, COUNT, SUM,                                                                     \
+          "Of these, those that neither the application nor the kernel has, as of the latest wait.")                   \
+    FIELD(leases, GAUGE, COUNT, SUM, "Received bytes that the application or a send keeps, as of the latest wait.")     \
+    FIELD(receive_memory_bytes, GAUGE, BYTES, SUM, "Address space of the receive buffers.")                             \
+    FIELD(send_memory_bytes, GAUGE, BYTES, SUM, "Address space of the memory that sends are copied into.")              \
+    FIELD(connection_memory_bytes, GAUGE, BYTES, SUM, "Address space of the tables of connections and their sends.")    \
+    FIELD(cpu_time_ns, COUNTER, NANOSECONDS, SUM,                                                                           \
+          "CPU time of the worker's thread since it began, measured every 10 ms at most.")                             \
+    FIELD(longest_turn_ns, GAUGE, NANOSECONDS, NEWEST, "The longest that the application held the thread between two waits.") \
+    FIELD(longest_turn_at_ns, GAUGE, NANOSECONDS, NONE, "Time of the monotonic clock at which that ended.")             \
+    FIELD(longest_turn_in, GAUGE, COUNT, NONE,                                                                         \
+          "What took longest in it: a kind of completion by its number, 100 for jobs, 0 for unknown.")
+
+/* name, unit, one sentence. How often a value was in each range of powers of two. Names as above. */
+#define IOCP_STATS_HISTOGRAMS(HISTOGRAM)                                                                               \
+    HISTOGRAM(turn_ns, NANOSECONDS, "How long the application held the worker's thread between two waits.")            \
+    HISTOGRAM(wake_ns, NANOSECONDS, "How long another thread's wake-up took, until the worker ran.")                   \
+    HISTOGRAM(timer_lateness_ns, NANOSECONDS, "How late user timers fired.")                                           \
+    HISTOGRAM(wait_events, COUNT, "Events that one wait in the kernel brought.")                                       \
+    HISTOGRAM(wait_completions, COUNT, "Completion records that one wait handed to the application.")
 
 /* The codes stand in pages: append only. 0 is what a reader makes of a code that it does not know. */
 #define IOCP_STATS_KINDS(KIND)                                                                                         \
     KIND(UNKNOWN, "unknown")                                                                                           \
     KIND(COUNTER, "counter") /* grows, by one writer, from the start of the port */                                    \
-    KIND(GAUGE, "gauge")     /* is as of now */
+    KIND(GAUGE, "gauge")     /* is as of now */                                                                        \
+    KIND(HISTOGRAM, "histogram") /* counts values by their size, from the start of the port */
 
 #define IOCP_STATS_UNITS(UNIT)                                                                                         \
     UNIT(UNKNOWN, "unknown")                                                                                           \
@@ -84,6 +121,24 @@ typedef enum iocp_stats_index : uint32_t {
     IOCP_STATS_FIELDS(IOCP_STATS_INDEX) IOCP_STATS_FIELD_COUNT
 } iocp_stats_index;
 #undef IOCP_STATS_INDEX
+#define IOCP_STATS_INDEX(name, unit, summary) IOCP_STATS_HISTOGRAM_##name,
+typedef enum iocp_stats_histogram_index : uint32_t {
+    IOCP_STATS_HISTOGRAMS(IOCP_STATS_INDEX) IOCP_STATS_HISTOGRAM_COUNT
+} iocp_stats_histogram_index;
+#undef IOCP_STATS_INDEX
+
+/* Which fields of this build something has: bit i of the words is field i. */
+typedef struct iocp_stats_fields {
+    uint64_t words[2];
+} iocp_stats_fields;
+
+enum { IOCP_STATS_BUCKETS = 32 };
+
+/* Bucket 0 counts zeros, bucket i values from 2^(i-1) to below 2^i, the last all that are larger, too. */
+typedef struct iocp_stats_histogram {
+    uint64_t sum; /* of the values; wraps */
+    uint64_t buckets[IOCP_STATS_BUCKETS];
+} iocp_stats_histogram;
 
 /* What one worker has counted. */
 typedef struct iocp_worker_stats {
@@ -107,6 +162,9 @@ typedef struct iocp_stats_field {
 
 /* The row of a field of this build, for good; NULL from IOCP_STATS_FIELD_COUNT on. Thread: any. */
 const iocp_stats_field *iocp_stats_field_at(uint32_t index);
+
+/* The row of a histogram of this build, for good; NULL from IOCP_STATS_HISTOGRAM_COUNT on. Thread: any. */
+const iocp_stats_field *iocp_stats_histogram_at(uint32_t index);
 
 /* The index of a field of this build, or IOCP_STATS_FIELD_NONE. O(fields). Thread: any. */
 uint32_t iocp_stats_field_index(const char *name);

@@ -14,7 +14,15 @@ enum { VALUES_OFFSET_BYTES = 2 * sizeof(uint32_t) }; /* cpu and node stand befor
                    "the fields lie in the order of the table, without gaps");
 IOCP_STATS_FIELDS(CHECK_NAME)
 
-_Static_assert(IOCP_STATS_FIELD_COUNT <= 64, "iocp_stats_view_known has a bit for each");
+#define CHECK_HISTOGRAM(name, unit, summary)                                                                           \
+    _Static_assert(sizeof #name <= IOCP_STATS_NAME_BYTES, "the directory has room for the name");
+IOCP_STATS_HISTOGRAMS(CHECK_HISTOGRAM)
+
+_Static_assert(IOCP_STATS_FIELD_COUNT <= 128, "iocp_stats_fields has a bit for each");
+_Static_assert(IOCP_STATS_HISTOGRAM_COUNT <= IOCP_STATS_HISTOGRAMS_MAX, "readers have room for every histogram");
+_Static_assert(offsetof(iocp_stats_cell, histograms) == VALUES_OFFSET_BYTES + 8 * IOCP_STATS_FIELD_COUNT,
+               "the histograms lie behind the fields, without a gap");
+_Static_assert(sizeof(iocp_stats_cell) <= 2048, "readers without histograms take the cell, whose bound is that");
 
 #define ROW(name, kind, unit, total, summary)                                                                          \
     {#name, IOCP_STATS_KIND_##kind, IOCP_STATS_UNIT_##unit, IOCP_STATS_TOTAL_##total, summary},
@@ -23,6 +31,15 @@ static const iocp_stats_field fields[] = {IOCP_STATS_FIELDS(ROW)};
 const iocp_stats_field *iocp_stats_field_at(uint32_t index)
 {
     return index < IOCP_STATS_FIELD_COUNT ? &fields[index] : NULL;
+}
+
+#define HISTOGRAM_ROW(name, unit, summary)                                                                             \
+    {#name, IOCP_STATS_KIND_HISTOGRAM, IOCP_STATS_UNIT_##unit, IOCP_STATS_TOTAL_SUM, summary},
+static const iocp_stats_field histograms[] = {IOCP_STATS_HISTOGRAMS(HISTOGRAM_ROW)};
+
+const iocp_stats_field *iocp_stats_histogram_at(uint32_t index)
+{
+    return index < IOCP_STATS_HISTOGRAM_COUNT ? &histograms[index] : NULL;
 }
 
 uint32_t iocp_stats_field_index(const char *name)

@@ -15,15 +15,17 @@ static iocp_stats_header header_of(uint32_t worker_count, const char *driver)
                                 .worker_count = worker_count,
                                 .pid = getpid(),
                                 .field_count = IOCP_STATS_FIELD_COUNT,
-                                .entry_bytes = sizeof(iocp_stats_entry)};
+                                .entry_bytes = sizeof(iocp_stats_entry),
+                                .histogram_count = IOCP_STATS_HISTOGRAM_COUNT,
+                                .bucket_count = IOCP_STATS_BUCKETS};
     strncpy(header.driver, driver, sizeof header.driver - 1);
     return header;
 }
 
-static void write_directory(iocp_stats_entry *entries)
+static void write_directory(iocp_stats_entry *entries, uint32_t count, const iocp_stats_field *row(uint32_t index))
 {
-    for (uint32_t i = 0; i < IOCP_STATS_FIELD_COUNT; i++) {
-        const iocp_stats_field *field = iocp_stats_field_at(i);
+    for (uint32_t i = 0; i < count; i++) {
+        const iocp_stats_field *field = row(i);
         entries[i] = (iocp_stats_entry){.kind = field->kind, .unit = field->unit, .total = field->total};
         strncpy(entries[i].name, field->name, sizeof entries[i].name - 1);
     }
@@ -32,9 +34,9 @@ static void write_directory(iocp_stats_entry *entries)
 int iocp_stats_page_open(iocp_stats_page *page, uint32_t worker_count, const char *driver)
 {
     const iocp_stats_header header = header_of(worker_count, driver);
-    const size_t cells_offset = iocp_stats_cells_offset(&header);
+    const size_t histograms_offset = iocp_stats_histograms_offset(&header);
     *page = (iocp_stats_page){.fd = memfd_create("iocp-stats", MFD_CLOEXEC),
-                              .size_bytes = cells_offset + (size_t)worker_count * sizeof(iocp_stats_cell)};
+                              .size_bytes = histograms_offset + IOCP_STATS_HISTOGRAM_COUNT * sizeof(iocp_stats_entry)};
     if (page->fd < 0)
         return -errno;
     uint8_t *start = MAP_FAILED;
@@ -49,8 +51,10 @@ int iocp_stats_page_open(iocp_stats_page *page, uint32_t worker_count, const cha
         return result;
     }
     page->header = (iocp_stats_header *)start;
-    page->cells = (iocp_stats_cell *)(start + cells_offset);
-    write_directory((iocp_stats_entry *)(start + IOCP_CACHE_LINE_BYTES));
+    page->cells = (iocp_stats_cell *)(start + iocp_stats_cells_offset(&header));
+    write_directory((iocp_stats_entry *)(start + IOCP_CACHE_LINE_BYTES), IOCP_STATS_FIELD_COUNT, iocp_stats_field_at);
+    write_directory(
+        (iocp_stats_entry *)(start + histograms_offset), IOCP_STATS_HISTOGRAM_COUNT, iocp_stats_histogram_at);
     *page->header = header;
     /* Last: a reader that sees the magic sees the rest. */
     __atomic_store_n(&page->header->magic, IOCP_STATS_MAGIC, __ATOMIC_RELEASE);
@@ -74,5 +78,17 @@ iocp_worker_stats iocp_stats_cell_read(const iocp_stats_cell *cell)
 #define READ_FIELD(name, kind, unit, total, summary) copy.name = __atomic_load_n(&cell->stats.name, __ATOMIC_RELAXED);
     IOCP_STATS_FIELDS(READ_FIELD)
 #undef READ_FIELD
+    return copy;
+}
+
+iocp_stats_histogram iocp_stats_cell_histogram(const iocp_stats_cell *cell, uint32_t index)
+{
+    iocp_stats_histogram copy = {0};
+    if (index >= IOCP_STATS_HISTOGRAM_COUNT)
+        return copy;
+    const iocp_stats_histogram *histogram = &cell->histograms[index];
+    copy.sum = __atomic_load_n(&histogram->sum, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < IOCP_STATS_BUCKETS; i++)
+        copy.buckets[i] = __atomic_load_n(&histogram->buckets[i], __ATOMIC_RELAXED);
     return copy;
 }

@@ -4,7 +4,10 @@
  *   the header     64 bytes, an iocp_stats_header and zeros
  *   the directory  field_count entries of entry_bytes, each of which begins with an iocp_stats_entry
  *   the cells      from the next multiple of 64 on, worker_count of them, of cell_bytes: cpu and node (4 bytes each),
- *                  then the fields in the order of the directory (8 bytes each)
+ *                  then the fields in the order of the directory (8 bytes each), then the histograms (8 bytes each for the
+ *                  sum and for each of bucket_count buckets)
+ *   the directory  behind the cells: histogram_count entries of entry_bytes, as above
+ *   of histograms
  *
  * How the layout evolves. A reader goes by what the header and the directory say and by the names of fields, never by
  * its own table. So these changes need no new version, and older readers get along with them:
@@ -31,6 +34,7 @@ enum { IOCP_STATS_VERSION = 2, IOCP_STATS_NAME_BYTES = 32 };
 
 typedef struct iocp_stats_cell {
     _Alignas(IOCP_CACHE_LINE_BYTES) iocp_worker_stats stats;
+    iocp_stats_histogram histograms[IOCP_STATS_HISTOGRAM_COUNT];
 } iocp_stats_cell;
 
 typedef struct iocp_stats_header {
@@ -42,6 +46,8 @@ typedef struct iocp_stats_header {
     char driver[16];
     uint32_t field_count;
     uint32_t entry_bytes;
+    uint32_t histogram_count; /* 0 in pages of older builds, as what follows */
+    uint32_t bucket_count;
 } iocp_stats_header;
 
 /* A field of the directory. Its codes are those of iocp_stats_kind, _unit and _total. */
@@ -63,6 +69,12 @@ static inline size_t iocp_stats_cells_offset(const iocp_stats_header *header)
     return (end + IOCP_CACHE_LINE_BYTES - 1) / IOCP_CACHE_LINE_BYTES * IOCP_CACHE_LINE_BYTES;
 }
 
+/* Where the histograms' directory starts. */
+static inline size_t iocp_stats_histograms_offset(const iocp_stats_header *header)
+{
+    return iocp_stats_cells_offset(header) + (size_t)header->worker_count * header->cell_bytes;
+}
+
 typedef struct iocp_stats_page {
     int fd;
     size_t size_bytes;
@@ -76,6 +88,18 @@ void iocp_stats_page_close(iocp_stats_page *page);
 
 /* A copy of a cell, taken counter by counter. */
 iocp_worker_stats iocp_stats_cell_read(const iocp_stats_cell *cell);
+
+iocp_stats_histogram iocp_stats_cell_histogram(const iocp_stats_cell *cell, uint32_t index);
+
+/* Counts a value. Its bucket is the number of its bits. Thread: the cell's writer. */
+static inline void iocp_stats_record(iocp_stats_cell *cell, iocp_stats_histogram_index index, uint64_t value)
+{
+    iocp_stats_histogram *histogram = &cell->histograms[index];
+    const uint32_t bits = value == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(value);
+    uint64_t *bucket = &histogram->buckets[bits < IOCP_STATS_BUCKETS ? bits : IOCP_STATS_BUCKETS - 1];
+    __atomic_store_n(bucket, *bucket + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&histogram->sum, histogram->sum + value, __ATOMIC_RELAXED);
+}
 
 #define IOCP_STATS_SET(cell, field, value) __atomic_store_n(&(cell)->stats.field, (value), __ATOMIC_RELAXED)
 #define IOCP_STATS_ADD(cell, field, amount) IOCP_STATS_SET(cell, field, (cell)->stats.field + (amount))

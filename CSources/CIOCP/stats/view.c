@@ -17,14 +17,23 @@
 
 enum { CELL_VALUES_BYTES = 8 }; /* where a cell's fields start: behind cpu and node */
 
+/* What a page says of its fields, or of its histograms. */
+typedef struct directory {
+    uint32_t count;
+    uint32_t known_index[IOCP_STATS_FIELDS_MAX]; /* in this build's table, or IOCP_STATS_FIELD_NONE */
+    iocp_stats_field rows[IOCP_STATS_FIELDS_MAX]; /* names point into entries */
+    iocp_stats_entry entries[IOCP_STATS_FIELDS_MAX];
+} directory;
+
+_Static_assert(IOCP_STATS_HISTOGRAMS_MAX <= IOCP_STATS_FIELDS_MAX, "a directory has room for histograms");
+
 struct iocp_stats_view {
     int fd;
     iocp_stats_header header;
     uint8_t *cells;
-    uint64_t known;                                 /* bit i: field i of this build is there */
-    uint32_t known_index[IOCP_STATS_FIELDS_MAX];    /* or IOCP_STATS_FIELD_NONE */
-    iocp_stats_field fields[IOCP_STATS_FIELDS_MAX]; /* names point into entries */
-    iocp_stats_entry entries[IOCP_STATS_FIELDS_MAX];
+    iocp_stats_fields known;
+    directory fields;
+    directory histograms;
 };
 
 /* Copies count bytes of the page. -EPROTO for a page that ends before them, or is no file. */
@@ -56,6 +65,12 @@ static bool is_name(const char *name, size_t room_bytes, const char *others)
     return length > 0 && length < room_bytes;
 }
 
+/* A sum and the buckets. */
+static uint32_t histogram_bytes(const iocp_stats_header *header)
+{
+    return 8 * (1 + header->bucket_count);
+}
+
 /* The sizes that a page claims are bounded before anything is computed from them. */
 static int header_check(const iocp_stats_header *header)
 {
@@ -67,7 +82,12 @@ static int header_check(const iocp_stats_header *header)
         return -EPROTO;
     if (header->entry_bytes < sizeof(iocp_stats_entry) || header->entry_bytes > IOCP_STATS_ENTRY_BYTES_MAX)
         return -EPROTO;
-    if (header->cell_bytes < CELL_VALUES_BYTES + 8 * header->field_count ||
+    if (header->histogram_count > IOCP_STATS_HISTOGRAMS_MAX || header->bucket_count > IOCP_STATS_BUCKETS_MAX)
+        return -EPROTO;
+    if (header->histogram_count > 0 && header->bucket_count == 0)
+        return -EPROTO;
+    const uint32_t histograms_bytes = header->histogram_count * histogram_bytes(header);
+    if (header->cell_bytes < CELL_VALUES_BYTES + 8 * header->field_count + histograms_bytes ||
         header->cell_bytes > IOCP_STATS_CELL_BYTES_MAX)
         return -EPROTO;
     return is_name(header->driver, sizeof header->driver, "-_") ? 0 : -EPROTO;
@@ -76,7 +96,8 @@ static int header_check(const iocp_stats_header *header)
 static bool has_same_shape(const iocp_stats_header *one, const iocp_stats_header *other)
 {
     return one->worker_count == other->worker_count && one->field_count == other->field_count &&
-           one->entry_bytes == other->entry_bytes && one->cell_bytes == other->cell_bytes;
+           one->entry_bytes == other->entry_bytes && one->cell_bytes == other->cell_bytes &&
+           one->histogram_count == other->histogram_count && one->bucket_count == other->bucket_count;
 }
 
 /* --- the directory ----------------------------------------------------------------------------------------- */
@@ -97,42 +118,68 @@ static iocp_stats_field field_of(const iocp_stats_entry *entry)
                               .summary = ""};
 }
 
-static bool has_name(const iocp_stats_view *view, uint32_t count, const char *name)
+static bool has_name(const directory *directory, const char *name)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (strcmp(view->fields[i].name, name) == 0)
+    for (uint32_t i = 0; i < directory->count; i++) {
+        if (strcmp(directory->rows[i].name, name) == 0)
             return true;
     }
     return false;
 }
 
-/* A field whose name this build uses for another kind or unit is not this build's. */
-static uint32_t known_index(const iocp_stats_field *field)
+/* The tables of this build. */
+static const iocp_stats_field *own_field(const char *name, uint32_t *index)
 {
-    const iocp_stats_field *own = iocp_stats_field_at(iocp_stats_field_index(field->name));
-    if (own == NULL || own->kind != field->kind || own->unit != field->unit)
-        return IOCP_STATS_FIELD_NONE;
-    return iocp_stats_field_index(field->name);
+    *index = iocp_stats_field_index(name);
+    return iocp_stats_field_at(*index);
 }
 
-static int directory_fill(iocp_stats_view *view)
+static const iocp_stats_field *own_histogram(const char *name, uint32_t *index)
 {
-    for (uint32_t i = 0; i < view->header.field_count; i++) {
-        iocp_stats_entry *entry = &view->entries[i];
-        const size_t offset = IOCP_CACHE_LINE_BYTES + (size_t)i * view->header.entry_bytes;
-        const int result = copy_out(view->fd, entry, sizeof *entry, offset);
+    for (*index = 0; *index < IOCP_STATS_HISTOGRAM_COUNT; *index += 1) {
+        if (strcmp(iocp_stats_histogram_at(*index)->name, name) == 0)
+            return iocp_stats_histogram_at(*index);
+    }
+    return NULL;
+}
+
+typedef const iocp_stats_field *find_own(const char *name, uint32_t *index);
+
+/* Copies a directory of `count` entries. A row whose name this build uses for another kind or unit is not this build's. */
+static int directory_fill(
+    directory *directory, const iocp_stats_view *view, uint32_t count, size_t offset, find_own *find)
+{
+    for (uint32_t i = 0; i < count; i++, directory->count++) {
+        iocp_stats_entry *entry = &directory->entries[i];
+        const int result = copy_out(view->fd, entry, sizeof *entry, offset + (size_t)i * view->header.entry_bytes);
         if (result < 0)
             return result;
-        if (!is_name(entry->name, sizeof entry->name, "_") || has_name(view, i, entry->name))
+        if (!is_name(entry->name, sizeof entry->name, "_") || has_name(directory, entry->name))
             return -EPROTO;
-        view->fields[i] = field_of(entry);
-        view->known_index[i] = known_index(&view->fields[i]);
-        if (view->known_index[i] != IOCP_STATS_FIELD_NONE) {
-            view->fields[i] = *iocp_stats_field_at(view->known_index[i]);
-            view->known |= UINT64_C(1) << view->known_index[i];
-        }
+        iocp_stats_field *row = &directory->rows[i];
+        *row = field_of(entry);
+        const iocp_stats_field *own = find(row->name, &directory->known_index[i]);
+        if (own == NULL || own->kind != row->kind || own->unit != row->unit)
+            directory->known_index[i] = IOCP_STATS_FIELD_NONE;
+        else
+            *row = *own;
     }
     return 0;
+}
+
+static int directories_fill(iocp_stats_view *view)
+{
+    const iocp_stats_header *header = &view->header;
+    int result = directory_fill(&view->fields, view, header->field_count, IOCP_CACHE_LINE_BYTES, own_field);
+    if (result == 0)
+        result = directory_fill(
+            &view->histograms, view, header->histogram_count, iocp_stats_histograms_offset(header), own_histogram);
+    for (uint32_t i = 0; i < view->fields.count; i++) {
+        const uint32_t known = view->fields.known_index[i];
+        if (known != IOCP_STATS_FIELD_NONE)
+            view->known.words[known / 64] |= UINT64_C(1) << known % 64;
+    }
+    return result;
 }
 
 /* --- opening ----------------------------------------------------------------------------------------------- */
@@ -170,7 +217,7 @@ static int view_fill(iocp_stats_view *view, int fd)
     if (result < 0)
         return result;
     view->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    result = view->fd < 0 ? -errno : directory_fill(view);
+    result = view->fd < 0 ? -errno : directories_fill(view);
     if (result < 0)
         return result;
     view->cells = malloc((size_t)view->header.worker_count * view->header.cell_bytes);
@@ -237,19 +284,44 @@ uint32_t iocp_stats_view_field_count(const iocp_stats_view *view)
     return view->header.field_count;
 }
 
+static const iocp_stats_field *row_of(const directory *directory, uint32_t index)
+{
+    return index < directory->count ? &directory->rows[index] : NULL;
+}
+
+static uint32_t known_of(const directory *directory, uint32_t index)
+{
+    return index < directory->count ? directory->known_index[index] : IOCP_STATS_FIELD_NONE;
+}
+
 const iocp_stats_field *iocp_stats_view_field(const iocp_stats_view *view, uint32_t index)
 {
-    return index < view->header.field_count ? &view->fields[index] : NULL;
+    return row_of(&view->fields, index);
 }
 
 uint32_t iocp_stats_view_field_known(const iocp_stats_view *view, uint32_t index)
 {
-    return index < view->header.field_count ? view->known_index[index] : IOCP_STATS_FIELD_NONE;
+    return known_of(&view->fields, index);
 }
 
-uint64_t iocp_stats_view_known(const iocp_stats_view *view)
+iocp_stats_fields iocp_stats_view_known(const iocp_stats_view *view)
 {
     return view->known;
+}
+
+uint32_t iocp_stats_view_histogram_count(const iocp_stats_view *view)
+{
+    return view->histograms.count;
+}
+
+const iocp_stats_field *iocp_stats_view_histogram(const iocp_stats_view *view, uint32_t index)
+{
+    return row_of(&view->histograms, index);
+}
+
+uint32_t iocp_stats_view_histogram_known(const iocp_stats_view *view, uint32_t index)
+{
+    return known_of(&view->histograms, index);
 }
 
 static const uint8_t *cell_of(const iocp_stats_view *view, uint32_t worker_index)
@@ -273,6 +345,23 @@ iocp_worker_stats iocp_stats_view_worker(const iocp_stats_view *view, uint32_t w
     memcpy(&stats.cpu, cell_of(view, worker_index), sizeof stats.cpu);
     memcpy(&stats.node, cell_of(view, worker_index) + sizeof stats.cpu, sizeof stats.node);
     for (uint32_t i = 0; i < view->header.field_count; i++)
-        iocp_worker_stats_set_value(&stats, view->known_index[i], iocp_stats_view_value(view, worker_index, i));
+        iocp_worker_stats_set_value(&stats, view->fields.known_index[i], iocp_stats_view_value(view, worker_index, i));
     return stats;
+}
+
+/* A page may have other ranges than this build: those that are larger than its last are counted in that. */
+iocp_stats_histogram iocp_stats_view_histogram_value(const iocp_stats_view *view, uint32_t worker_index, uint32_t index)
+{
+    iocp_stats_histogram histogram = {0};
+    if (worker_index >= view->header.worker_count || index >= view->histograms.count)
+        return histogram;
+    const size_t offset = CELL_VALUES_BYTES + 8 * (size_t)view->header.field_count;
+    const uint8_t *bytes = cell_of(view, worker_index) + offset + (size_t)index * histogram_bytes(&view->header);
+    memcpy(&histogram.sum, bytes, sizeof histogram.sum);
+    for (uint32_t i = 0; i < view->header.bucket_count; i++) {
+        uint64_t count;
+        memcpy(&count, bytes + 8 * (1 + (size_t)i), sizeof count);
+        histogram.buckets[i < IOCP_STATS_BUCKETS ? i : IOCP_STATS_BUCKETS - 1] += count;
+    }
+    return histogram;
 }

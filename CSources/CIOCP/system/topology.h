@@ -24,6 +24,9 @@ uint32_t iocp_limit_files(void);
 /* CLOCK_MONOTONIC in ns. */
 uint64_t iocp_clock_ns(void);
 
+/* CPU time of the calling thread in ns. A system call. */
+uint64_t iocp_clock_thread_cpu_ns(void);
+
 /* `delay_ns` after a time; UINT64_MAX where that is beyond the clock's end, in more than 500 years. */
 static inline uint64_t iocp_clock_after(uint64_t ns, uint64_t delay_ns)
 {

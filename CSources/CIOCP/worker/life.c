@@ -104,6 +104,58 @@ void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result)
     }
 }
 
+static void count_reason(iocp_stats_cell *stats, iocp_close_reason reason)
+{
+    switch (reason) {
+    case IOCP_CLOSE_LOCAL:
+        IOCP_STATS_ADD(stats, closed_here, 1);
+        return;
+    case IOCP_CLOSE_PEER:
+        IOCP_STATS_ADD(stats, closed_by_peer, 1);
+        return;
+    case IOCP_CLOSE_RESET:
+        IOCP_STATS_ADD(stats, reset, 1);
+        return;
+    case IOCP_CLOSE_ABORTED:
+        IOCP_STATS_ADD(stats, aborted, 1);
+        return;
+    case IOCP_CLOSE_STOPPED:
+        IOCP_STATS_ADD(stats, closed_by_stop, 1);
+        return;
+    case IOCP_CLOSE_IDLE_TIMEOUT:
+        IOCP_STATS_ADD(stats, idle_timeouts, 1);
+        return;
+    case IOCP_CLOSE_RECEIVE_TIMEOUT:
+        IOCP_STATS_ADD(stats, receive_timeouts, 1);
+        return;
+    case IOCP_CLOSE_SEND_TIMEOUT:
+        IOCP_STATS_ADD(stats, send_timeouts, 1);
+        return;
+    case IOCP_CLOSE_SEND_OVERFLOW:
+        IOCP_STATS_ADD(stats, overflows, 1);
+        return;
+    case IOCP_CLOSE_FAILED:
+        IOCP_STATS_ADD(stats, failed, 1);
+        return;
+    case IOCP_CLOSE_LAYER:
+        IOCP_STATS_ADD(stats, closed_by_layer, 1);
+        return;
+    }
+    /* It was open when its worker was closed, which aborts what is left. */
+    IOCP_STATS_ADD(stats, aborted, 1);
+}
+
+void iocp_worker_count_closed(iocp_worker *worker, const iocp_slot *slot)
+{
+    if (!iocp_slot_is_connection(slot))
+        return;
+    IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
+    if (iocp_slot_never_opened(slot))
+        return;
+    IOCP_STATS_ADD(worker->stats, closed, 1);
+    count_reason(worker->stats, (iocp_close_reason)slot->close_reason);
+}
+
 void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
 {
     const uint32_t index = iocp_slot_index(&worker->table, slot);
@@ -112,10 +164,7 @@ void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
     iocp_deadlines_disarm(&worker->deadlines, index);
     if (slot->address != 0)
         iocp_address_counts_release(worker->setup.addresses, slot->address);
-    if (iocp_slot_is_connection(slot)) {
-        IOCP_STATS_ADD(worker->stats, closed, iocp_slot_never_opened(slot) ? 0 : 1);
-        IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
-    }
+    iocp_worker_count_closed(worker, slot);
     iocp_worker_emit_last(worker, slot);
     iocp_worker_layer_end(worker, slot);
     iocp_slot_release(&worker->table, index);

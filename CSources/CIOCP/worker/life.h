@@ -29,4 +29,7 @@ void iocp_worker_fail(iocp_worker *worker, iocp_slot *slot, int32_t result);
 /* Nothing is outstanding any more: hands out the last completion, and frees the slot. */
 void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot);
 
+/* Counts the end of a connection, by its reason. */
+void iocp_worker_count_closed(iocp_worker *worker, const iocp_slot *slot);
+
 #endif

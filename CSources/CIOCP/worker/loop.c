@@ -7,6 +7,7 @@
 #include "flush.h"
 #include "jobs.h"
 #include "letters.h"
+#include "measuring.h"
 #include "opening.h"
 #include "outbox.h"
 #include "stopping.h"
@@ -69,6 +70,10 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
         if (stop_at_ns > worker->now_ns)
             sleep = least(sleep, stop_at_ns - worker->now_ns);
     }
+    /* All that is counted from the wait before: the application's turn since then is over. */
+    const uint64_t turn_ns = worker->entered_ns > worker->now_ns ? worker->entered_ns - worker->now_ns : 0;
+    if (sleep != UINT64_MAX)
+        sleep -= least(sleep, turn_ns);
     return sleep;
 }
 
@@ -134,6 +139,7 @@ static int wait_once(iocp_worker *worker, uint64_t until_ns)
                     (count > 0 || iocp_mailbox_has_letter(&worker->mailbox));
     worker->event_next = 0;
     worker->event_count = count > 0 ? (uint32_t)count : 0;
+    iocp_worker_measure_wait(worker, worker->event_count);
     return count < 0 ? count : 0;
 }
 
@@ -157,10 +163,8 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
     worker->out_capacity = capacity;
     worker->out_count = 0;
 
-    /* The clock was read by the wait before; handlers since then are counted as part of this one. */
-    const bool bounded = timeout_ns > 0 && timeout_ns < UINT64_MAX;
-    const uint64_t start_ns = bounded ? iocp_worker_clock_ns(worker) : worker->now_ns;
-    const uint64_t until_ns = iocp_clock_after(start_ns, timeout_ns);
+    worker->entered_ns = iocp_worker_measure_turn(worker);
+    const uint64_t until_ns = iocp_clock_after(worker->entered_ns, timeout_ns);
     int result = 0;
     iocp_worker_hand_out_spilled(worker);
     /* No flush while completions are owed: it acts on what the application has not seen yet. */
@@ -198,10 +202,9 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
 
     const uint32_t count = worker->out_count;
     worker->out_capacity = 0; /* what is emitted between waits goes to the spill */
-    if (count > 0) {
-        IOCP_STATS_ADD(worker->stats, completions, count);
+    iocp_worker_measure_delivery(worker, count);
+    if (count > 0)
         return (int)count;
-    }
     if (iocp_worker_has_stopped(worker)) {
         worker->finished = true;
         return end_result(worker);

@@ -58,8 +58,10 @@ int iocp_mailbox_put(iocp_mailbox *mailbox, const iocp_letter *letter)
             atomic_store_explicit(&cell->sequence, tail + 1, memory_order_release);
             return 0;
         }
-        if (ahead < 0)
+        if (ahead < 0) {
+            atomic_fetch_add_explicit(&mailbox->refused_count, 1, memory_order_relaxed);
             return -EAGAIN;
+        }
         tail = atomic_load_explicit(&mailbox->tail, memory_order_relaxed);
     }
 }

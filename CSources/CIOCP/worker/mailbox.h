@@ -25,6 +25,8 @@ typedef struct iocp_mailbox {
     _Alignas(IOCP_CACHE_LINE_BYTES) uint64_t head;         /* the consumer's */
     _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic bool asleep;   /* the consumer is about to sleep, or does */
     _Atomic bool interrupted;                              /* the consumer's wait is to end, letters or not */
+    _Atomic uint64_t woken_ns;                             /* when the consumer was woken, not taken yet; or 0 */
+    _Atomic uint64_t refused_count;                        /* puts that found it full */
 } iocp_mailbox;
 
 /* Memory for `entries` letters. Nothing is taken before iocp_mailbox_open. */
@@ -41,7 +43,28 @@ bool iocp_mailbox_wake_due(iocp_mailbox *mailbox);
  * this thread has to wake it. Thread: any. */
 bool iocp_mailbox_interrupt(iocp_mailbox *mailbox);
 
+/* Notes when the consumer is woken. Thread: the one that was told to wake it. */
+static inline void iocp_mailbox_note_wake(iocp_mailbox *mailbox, uint64_t now_ns)
+{
+    atomic_store_explicit(&mailbox->woken_ns, now_ns, memory_order_relaxed);
+}
+
+/* How many puts found it full. */
+static inline uint64_t iocp_mailbox_refused(const iocp_mailbox *mailbox)
+{
+    return atomic_load_explicit(&mailbox->refused_count, memory_order_relaxed);
+}
+
 /* Thread: the consumer, for all below. */
+
+/* When it was woken since the last take, by CLOCK_MONOTONIC; 0: it was not. A wake that is noted meanwhile is seen later. */
+static inline uint64_t iocp_mailbox_take_wake(iocp_mailbox *mailbox)
+{
+    const uint64_t woken_ns = atomic_load_explicit(&mailbox->woken_ns, memory_order_relaxed);
+    if (woken_ns != 0)
+        atomic_store_explicit(&mailbox->woken_ns, 0, memory_order_relaxed);
+    return woken_ns;
+}
 
 /* Whether it was interrupted since the last take. What the interrupting thread wrote before is visible after a take. */
 bool iocp_mailbox_is_interrupted(const iocp_mailbox *mailbox);

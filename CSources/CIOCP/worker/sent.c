@@ -34,6 +34,7 @@ void iocp_worker_count_send(iocp_worker *worker, iocp_slot *slot, uint32_t taken
 void iocp_worker_count_silent(iocp_worker *worker, iocp_slot *slot)
 {
     iocp_slot_set(slot, IOCP_SLOT_SEND_COUNTED);
+    IOCP_STATS_ADD(worker->stats, silent_sends, 1);
     iocp_worker_count_send(worker, slot, slot->in_flight_bytes);
 }
 

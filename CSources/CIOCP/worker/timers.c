@@ -160,10 +160,13 @@ static void end(iocp_worker *worker, uint32_t index, int32_t result)
 
 void iocp_worker_timer_due(iocp_worker *worker, uint32_t index)
 {
-    if (worker->timers.entries[index].due_ns > worker->now_ns)
+    if (worker->timers.entries[index].due_ns > worker->now_ns) {
         arm(worker, index, worker->now_ns);
-    else
+    } else {
+        iocp_stats_record(worker->stats, IOCP_STATS_HISTOGRAM_timer_lateness_ns,
+                          worker->now_ns - worker->timers.entries[index].due_ns);
         end(worker, index, 0);
+    }
 }
 
 /* Disarms a timer, whose entry the caller frees. */

@@ -8,6 +8,8 @@
 
 #include "../system/task_pool.h"
 #include "layers.h"
+#include "life.h"
+#include "measuring.h"
 
 /* Small buffers for drivers that spend a whole one on each receive. */
 enum { SMALL_BUFFER_BYTES = 4096, SMALL_BUFFERS_MAX = 8192 };
@@ -169,6 +171,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
         return fail(failure, result, IOCP_STAGE_LISTEN, "joining an address that the port listens on");
     }
     iocp_mailbox_open(&worker->mailbox);
+    iocp_worker_measure_memory(worker);
     IOCP_STATS_SET(worker->stats, cpu, setup->cpu);
     IOCP_STATS_SET(worker->stats, node, setup->node);
     worker->open = true;
@@ -207,10 +210,7 @@ static void drop_connections(iocp_worker *worker)
         iocp_worker_layer_end(worker, slot);
         if (slot->address != 0)
             iocp_address_counts_release(worker->setup.addresses, slot->address);
-        if (iocp_slot_is_connection(slot)) {
-            IOCP_STATS_ADD(worker->stats, closed, iocp_slot_never_opened(slot) ? 0 : 1);
-            IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
-        }
+        iocp_worker_count_closed(worker, slot);
     }
     IOCP_STATS_SET(worker->stats, unsent_bytes, 0);
     /* Who has ended stalls nobody: an old heartbeat would say that a handler does not return. */
@@ -295,6 +295,11 @@ const char *iocp_worker_driver_name(const iocp_worker *worker)
 uint32_t iocp_worker_slot_count(const iocp_worker *worker)
 {
     return worker->setup.config->connections_per_worker;
+}
+
+iocp_turn_watch *iocp_worker_turn_watch(iocp_worker *worker)
+{
+    return &worker->watch;
 }
 
 bool iocp_worker_is_stopping(const iocp_worker *worker)

@@ -110,6 +110,10 @@ struct iocp_worker {
     iocp_driver *driver;
     iocp_stats_cell *stats;
     uint64_t now_ns;
+    uint64_t entered_ns;      /* when the application called the wait at hand */
+    uint64_t turn_began_ns;   /* 0: the latest wait handed out nothing */
+    uint64_t cpu_time_due_ns; /* when CPU time is asked for again */
+    iocp_turn_watch watch;
     iocp_completion *out; /* the application's array, during a wait */
     uint32_t out_capacity;
     uint32_t out_count;

@@ -49,8 +49,14 @@ public struct PortStats: ~Copyable {
         for (place, field) in fields.enumerated() where field.index == nil {
             others[field] = unsafe iocp_stats_view_value(view, UInt32(worker), UInt32(place))
         }
+        let histograms = (0..<(unsafe iocp_stats_view_histogram_count(view))).map { place in
+            unsafe StatsHistogram(
+                iocp_stats_view_histogram(view, place).pointee,
+                iocp_stats_view_histogram_value(view, UInt32(worker), place))
+        }
         return unsafe WorkerStats(
-            iocp_stats_view_worker(view, UInt32(worker)), present: iocp_stats_view_known(view), others: others)
+            iocp_stats_view_worker(view, UInt32(worker)), present: .init(iocp_stats_view_known(view)), others: others,
+            histograms: histograms)
     }
 
     private static func fields(of view: OpaquePointer) -> [StatsField] {

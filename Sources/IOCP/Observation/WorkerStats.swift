@@ -13,33 +13,63 @@ public struct WorkerStats: Sendable {
 
     /// A field that is absent is 0 here.
     private(set) var raw: iocp_worker_stats
-    /// Bit i: the field with index i is there.
-    private var present: UInt64
+    private var present: Presence
     /// Fields of another build.
     private var others: [StatsField: UInt64]
+    /// How often values were in each range: of turns, wake-ups, timers and waits. Empty for a page of a build that had none.
+    public internal(set) var histograms: [StatsHistogram] = []
 
     /// Of no worker: every field is absent. A total starts from this.
     public init() {
         raw = iocp_worker_stats()
         raw.cpu = .max
-        (present, others) = (0, [:])
+        (present, others) = (Presence(), [:])
     }
 
     /// Of a worker of this build.
-    init(_ raw: iocp_worker_stats) {
-        self.init(raw, present: WorkerStats.allFields, others: [:])
+    init(_ raw: iocp_worker_stats, histograms: [StatsHistogram]) {
+        self.init(raw, present: WorkerStats.allFields, others: [:], histograms: histograms)
     }
 
     /// Of a worker of any build. Fields of `raw` that are not `present` are 0.
-    init(_ raw: iocp_worker_stats, present: UInt64, others: [StatsField: UInt64]) {
-        (self.raw, self.present, self.others) = (raw, present, others)
+    init(
+        _ raw: iocp_worker_stats, present: Presence, others: [StatsField: UInt64], histograms: [StatsHistogram]
+    ) {
+        (self.raw, self.present, self.others, self.histograms) = (raw, present, others, histograms)
     }
 
-    private static let allFields = bits { _ in true }
-    private static let fieldsWithTotal = bits { $0.total != .absent }
+    private static let allFields = presence { _ in true }
+    private static let fieldsWithTotal = presence { $0.total != .absent }
 
-    private static func bits(where condition: (StatsField) -> Bool) -> UInt64 {
-        fields.enumerated().reduce(0) { condition($1.element) ? $0 | 1 << $1.offset : $0 }
+    private static func presence(where condition: (StatsField) -> Bool) -> Presence {
+        fields.enumerated().reduce(into: Presence()) { $0[$1.offset] = condition($1.element) }
+    }
+
+    /// Which fields of this build are there: bit i is the field with index i.
+    struct Presence: Hashable {
+        private var low: UInt64 = 0
+        private var high: UInt64 = 0
+
+        init() {}
+
+        init(_ raw: iocp_stats_fields) { (low, high) = raw.words }
+
+        subscript(index: Int) -> Bool {
+            get { (index < 64 ? low >> index : high >> (index - 64)) & 1 != 0 }
+            set {
+                let bit: UInt64 = 1 << (index % 64)
+                if index < 64 {
+                    low = newValue ? low | bit : low & ~bit
+                } else {
+                    high = newValue ? high | bit : high & ~bit
+                }
+            }
+        }
+
+        mutating func formUnion(_ other: Presence, of some: Presence) {
+            low |= other.low & some.low
+            high |= other.high & some.high
+        }
     }
 
     // MARK: Where it ran
@@ -57,6 +87,9 @@ public struct WorkerStats: Sendable {
         isAsleep || heartbeat == .zero ? .zero : max(.zero, now - heartbeat)
     }
 
+    /// What took the most of ``longestTurn``, the longest time for which the application held the worker's thread.
+    public var longestTurnCause: TurnCause { TurnCause(number: self[.longestTurnIn] ?? 0) }
+
     // MARK: Fields
 
     /// The value of a field in its unit, or nil where there is none: a page of another build may lack it, and a total
@@ -65,7 +98,7 @@ public struct WorkerStats: Sendable {
     public subscript(field: StatsField) -> UInt64? {
         get {
             guard let index = field.index else { return others[field] }
-            guard present & 1 << index != 0 else { return nil }
+            guard present[index] else { return nil }
             // Lent for the call.
             return unsafe withUnsafePointer(to: raw) { unsafe iocp_worker_stats_value($0, UInt32(index)) }
         }
@@ -74,7 +107,7 @@ public struct WorkerStats: Sendable {
                 others[field] = newValue
                 return
             }
-            present = newValue == nil ? present & ~(1 << index) : present | 1 << index
+            present[index] = newValue != nil
             // Lent for the call.
             unsafe iocp_worker_stats_set_value(&raw, UInt32(index), newValue ?? 0)
         }
@@ -95,7 +128,14 @@ public struct WorkerStats: Sendable {
     public static func += (left: inout WorkerStats, right: WorkerStats) {
         // Lent for the call.
         unsafe withUnsafePointer(to: right.raw) { unsafe iocp_worker_stats_add(&left.raw, $0) }
-        left.present |= right.present & fieldsWithTotal
+        left.present.formUnion(right.present, of: fieldsWithTotal)
+        for histogram in right.histograms {
+            if let place = left.histograms.firstIndex(where: { $0.name == histogram.name }) {
+                left.histograms[place] += histogram
+            } else {
+                left.histograms.append(histogram)
+            }
+        }
         for (field, value) in right.others {
             switch field.total {
             case .sum: left.others[field, default: 0] &+= value
@@ -109,13 +149,14 @@ public struct WorkerStats: Sendable {
 extension WorkerStats: Hashable {
     public static func == (left: WorkerStats, right: WorkerStats) -> Bool {
         left.raw.cpu == right.raw.cpu && left.raw.node == right.raw.node && left.others == right.others
-            && fields.allSatisfy { left[$0] == right[$0] }
+            && left.histograms == right.histograms && fields.allSatisfy { left[$0] == right[$0] }
     }
 
     public func hash(into hasher: inout Hasher) {
         hasher.combine(raw.cpu)
         hasher.combine(raw.node)
         hasher.combine(others)
+        hasher.combine(histograms)
         for field in WorkerStats.fields { hasher.combine(self[field]) }
     }
 }

@@ -126,7 +126,11 @@ public final class CompletionPort: @unchecked Sendable {
     /// - Parameter worker: from 0 to ``workerCount`` - 1. Any other traps and names both, as an array's index does.
     public func stats(ofWorker worker: Int) -> WorkerStats {
         precondition(worker >= 0 && worker < workerCount, noSuchWorker(worker))
-        return unsafe WorkerStats(iocp_port_stats(raw, UInt32(worker)))
+        let histograms = (0..<IOCP_STATS_HISTOGRAM_COUNT.rawValue).map { index in
+            unsafe StatsHistogram(
+                iocp_stats_histogram_at(index).pointee, iocp_port_histogram(raw, UInt32(worker), index))
+        }
+        return unsafe WorkerStats(iocp_port_stats(raw, UInt32(worker)), histograms: histograms)
     }
 
     /// A worker's index as the core takes it.

@@ -24,6 +24,7 @@ extension Worker {
         let batch = UnsafeMutablePointer<iocp_completion>.allocate(capacity: Int(batchCapacity))
         defer { unsafe batch.deallocate() }
         try handler.started(on: self)
+        let watch = unsafe iocp_worker_turn_watch(raw)!
         while true {
             let limit = executor.hasJobs ? 0 : connects.isEmpty ? UInt64.max : connects.nanosecondsUntilDue(at: now)
             let count = unsafe iocp_worker_wait(raw, batch, batchCapacity, limit)
@@ -39,10 +40,12 @@ extension Worker {
             }
             if topics.isActive { unsafe topics.look(at: batch, count: max(0, Int(count)), on: raw) }
             for index in 0..<max(0, Int(count)) {
+                unsafe iocp_turn_watch_step(watch, UInt32(batch[index].kind.rawValue))
                 unsafe dispatch(batch[index], &handler, &pool)
             }
             if !connects.isEmpty { connects.tryDue(on: self) }
             if executor.hasJobs {
+                unsafe iocp_turn_watch_step(watch, UInt32(IOCP_TURN_JOBS))
                 executor.runTurn()
                 settleBodies(&handler, &pool)
             }

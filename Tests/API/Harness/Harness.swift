@@ -166,6 +166,7 @@ func withServer(
         }
         server.stop(drainingFor: drain)
         try await server.wait()
+        expectCounted(ledger.snapshot.closed, by: server.port, sourceLocation)
         try result.get()
     }
     let end = ledger.snapshot
@@ -175,6 +176,30 @@ func withServer(
     #expect(end.liveStates == 0, "contexts are still held", sourceLocation: sourceLocation)
     #expect(end.nothingHeld, "\(end.atEnd)", sourceLocation: sourceLocation)
     #expect(openDescriptors() <= descriptorsBefore, "descriptors leaked", sourceLocation: sourceLocation)
+}
+
+/// The page counts the closed connections by the reasons that the handler was told.
+private func expectCounted(_ closed: [CloseReason], by port: CompletionPort, _ sourceLocation: SourceLocation) {
+    let stats = WorkerStats.total(of: (0..<port.workerCount).map { port.stats(ofWorker: $0) })
+    func count(_ isOne: (CloseReason) -> Bool) -> UInt64 { UInt64(closed.count(where: isOne)) }
+    // Those that a body connected, or that never opened for the handler, are counted, too.
+    let counted: [(String, UInt64, UInt64)] = [
+        ("local", stats.closedHere, count { $0 == .local }), ("peer", stats.closedByPeer, count { $0 == .peer }),
+        ("reset", stats.reset, count { if case .reset = $0 { true } else { false } }),
+        // A handler that throws has its connection aborted.
+        ("aborted", stats.aborted, count { if case .handlerThrew = $0 { true } else { $0 == .aborted } }),
+        ("stopped", stats.closedByStop, count { $0 == .stopped }),
+        ("idle", stats.idleTimeouts, count { $0 == .idleTimeout }),
+        ("receive", stats.receiveTimeouts, count { $0 == .receiveTimeout }),
+        ("send", stats.sendTimeouts, count { $0 == .sendTimeout }),
+        ("overflow", stats.overflows, count { $0 == .sendOverflow }),
+        ("failed", stats.failed + stats.closedByLayer, count { if case .failed = $0 { true } else { false } }),
+    ]
+    #expect(stats.closed == counted.reduce(0) { $0 + $1.1 }, sourceLocation: sourceLocation)
+    for (reason, said, due) in counted {
+        let agree = stats.closed == UInt64(closed.count) ? said == due : said >= due
+        #expect(agree, "closed for the reason '\(reason)': \(said), and \(due) were told", sourceLocation: sourceLocation)
+    }
 }
 
 /// The error with which a call is refused, or nil when it is not.

@@ -16,7 +16,7 @@ import Testing
         for (index, field) in WorkerStats.fields.enumerated() { worker[field] = UInt64(index) + 1 }
         for (index, field) in WorkerStats.fields.enumerated() { #expect(worker[field] == UInt64(index) + 1) }
         #expect(worker.connections == worker[.connections] && worker.receivedBytes == worker[.receivedBytes])
-        #expect(worker.unsentBytes == worker[.unsentBytes] && worker.abortedByStop == UInt64(WorkerStats.fields.count))
+        #expect(worker.unsentBytes == worker[.unsentBytes] && worker.longestTurnIn == UInt64(WorkerStats.fields.count))
         #expect(worker.heartbeat == .nanoseconds(Int64(worker[.heartbeat]!)) && worker.isAsleep)
     }
 

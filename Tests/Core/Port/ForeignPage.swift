@@ -20,6 +20,10 @@ struct ForeignPage {
     var entryBytes: UInt32 = 40
     /// A row of values per worker.
     var values: [[UInt64]]
+    var histograms: [Field] = []
+    var bucketCount: UInt32 = 0
+    /// A row per worker: for each histogram its sum and its buckets.
+    var counts: [[UInt64]] = []
     /// A number of the header that is not what is there.
     var claims: (offset: Int, number: UInt32)?
 
@@ -29,7 +33,8 @@ struct ForeignPage {
         var page: [UInt8] = []
         func append(_ value: some FixedWidthInteger) { page += withUnsafeBytes(of: value.littleEndian) { Array($0) } }
         func pad(to count: Int) { page += [UInt8](repeating: 0, count: max(0, count - page.count)) }
-        let cell = Int(cellBytes ?? UInt32((8 + 8 * fields.count + 63) / 64 * 64))
+        let content = 8 + 8 * fields.count + 8 * histograms.count * (1 + Int(bucketCount))
+        let cell = Int(cellBytes ?? UInt32((content + 63) / 64 * 64))
         append(UInt64(0x7374_6170_7363_6f69))
         append(version)
         append(UInt32(cell))
@@ -38,22 +43,32 @@ struct ForeignPage {
         page += Array("uring".utf8) + [UInt8](repeating: 0, count: 11)
         append(UInt32(fields.count))
         append(entryBytes)
-        pad(to: 64)
-        for field in fields {
-            let start = page.count
-            page += field.name
-            pad(to: start + 32)
-            page += [field.kind, field.unit, field.total]
-            pad(to: start + Int(entryBytes))
+        append(UInt32(histograms.count))
+        append(bucketCount)
+        func append(_ directory: [Field]) {
+            for field in directory {
+                let start = page.count
+                page += field.name
+                pad(to: start + 32)
+                page += [field.kind, field.unit, field.total]
+                pad(to: start + Int(entryBytes))
+            }
         }
+        pad(to: 64)
+        append(fields)
         pad(to: (page.count + 63) / 64 * 64)
         for (worker, row) in values.enumerated() {
             let start = page.count
             append(UInt32(worker))
             append(UInt32(7))
             for value in row { append(value) }
+            if worker < counts.count {
+                pad(to: start + 8 + 8 * fields.count)
+                for value in counts[worker] { append(value) }
+            }
             pad(to: start + cell)
         }
+        append(histograms)
         if let (offset, number) = claims {
             withUnsafeBytes(of: number.littleEndian) { page.replaceSubrange(offset..<offset + 4, with: $0) }
         }

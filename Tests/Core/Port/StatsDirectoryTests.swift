@@ -26,7 +26,10 @@ import Testing
         func known(_ index: UInt32) -> UInt32 { iocp_stats_view_field_known(view, index) }
         func value(_ worker: UInt32, _ index: UInt32) -> UInt64 { iocp_stats_view_value(view, worker, index) }
         func worker(_ index: UInt32) -> iocp_worker_stats { iocp_stats_view_worker(view, index) }
-        var mask: UInt64 { iocp_stats_view_known(view) }
+        var mask: Set<Int> {
+            let words = iocp_stats_view_known(view).words
+            return Set((0..<128).filter { ($0 < 64 ? words.0 >> $0 : words.1 >> ($0 - 64)) & 1 != 0 })
+        }
     }
 
     private static var table: [iocp_stats_field] {
@@ -41,6 +44,17 @@ import Testing
         }
     }
 
+    private static var histograms: [iocp_stats_field] {
+        (0..<IOCP_STATS_HISTOGRAM_COUNT.rawValue).map { iocp_stats_histogram_at($0).pointee }
+    }
+
+    private static var ownHistograms: [ForeignPage.Field] {
+        histograms.map {
+            .init(
+                String(cString: $0.name), kind: $0.kind.rawValue, unit: $0.unit.rawValue, total: $0.total.rawValue)
+        }
+    }
+
     // MARK: - This build's own
 
     @Test func aPageOfThisBuildNamesItsTable() throws {
@@ -50,7 +64,7 @@ import Testing
         var bytes = [UInt8](repeating: 0, count: page.size_bytes)
         try #require(pread(page.fd, &bytes, bytes.count, 0) == bytes.count)
         let view = try View(bytes)
-        #expect(view.count == UInt32(Self.table.count) && view.mask == 1 << UInt64(Self.table.count) - 1)
+        #expect(view.count == UInt32(Self.table.count) && view.mask == Set(0..<Self.table.count))
         for (index, row) in Self.table.enumerated() {
             let field = view.field(UInt32(index))
             #expect(view.known(UInt32(index)) == UInt32(index) && view.name(UInt32(index)) == String(cString: row.name))
@@ -61,9 +75,11 @@ import Testing
         #expect(view.known(view.count) == IOCP_STATS_FIELD_NONE && view.value(0, view.count) == 0)
         // Byte for byte what the layout says, but for the process and its driver.
         var due = ForeignPage(Self.own, [[], []])
-        due.cellBytes = UInt32(MemoryLayout<iocp_worker_stats>.size + 63) / 64 * 64
-        let directory = 64..<iocp_stats_cells_offset(page.header)
-        #expect(Array(due.bytes[directory]) == Array(bytes[directory]) && due.bytes.count == bytes.count)
+        (due.histograms, due.bucketCount) = (Self.ownHistograms, UInt32(IOCP_STATS_BUCKETS))
+        #expect(due.bytes.count == bytes.count)
+        for directory in [64..<iocp_stats_cells_offset(page.header), iocp_stats_histograms_offset(page.header)..<bytes.count] {
+            #expect(Array(due.bytes[directory]) == Array(bytes[directory]))
+        }
         #expect(Array(due.bytes[..<20]) == Array(bytes[..<20]) && Array(due.bytes[40..<64]) == Array(bytes[40..<64]))
     }
 
@@ -72,7 +88,7 @@ import Testing
     @Test func aPageWithFewerFieldsLacksTheOthers() throws {
         let older = ForeignPage([Self.own[4], Self.own[0]], [[11, 12], [21, 22]])
         let view = try View(older.bytes)
-        #expect(view.count == 2 && view.mask == 1 << 4 | 1 << 0)
+        #expect(view.count == 2 && view.mask == [0, 4])
         #expect(view.known(0) == 4 && view.known(1) == 0)
         for (worker, (received, open)) in [(11, 12), (21, 22)].enumerated() {
             var stats = view.worker(UInt32(worker))
@@ -92,7 +108,7 @@ import Testing
         newer.cellBytes = 1000
         let view = try View(newer.bytes)
         let last = UInt32(newer.fields.count - 1)
-        #expect(view.count == last + 1 && view.mask == 1 << UInt64(Self.table.count) - 1)
+        #expect(view.count == last + 1 && view.mask == Set(0..<Self.table.count))
         #expect(view.known(0) == IOCP_STATS_FIELD_NONE && view.known(last) == IOCP_STATS_FIELD_NONE)
         #expect(view.name(0) == "tea_breaks" && view.name(last) == "x9")
         #expect(view.field(0).kind == IOCP_STATS_KIND_GAUGE && view.field(0).unit == IOCP_STATS_UNIT_NANOSECONDS)
@@ -115,24 +131,62 @@ import Testing
     @Test(arguments: [(2, 1), (1, 2), (9, 1), (1, 0)] as [(UInt8, UInt8)])
     func aNameWithAnotherMeaningIsAnotherField(kind: UInt8, unit: UInt8) throws {
         let view = try View(ForeignPage([.init("accepted", kind: kind, unit: unit)], [[5]]).bytes)
-        #expect(view.known(0) == IOCP_STATS_FIELD_NONE && view.mask == 0)
+        #expect(view.known(0) == IOCP_STATS_FIELD_NONE && view.mask.isEmpty)
         #expect(view.name(0) == "accepted" && view.value(0, 0) == 5 && view.worker(0).accepted == 0)
     }
 
     @Test func codesOfLaterBuildsAreUnknown() throws {
         for code: UInt8 in [0, 3, 5, 128, 255] {
             let view = try View(ForeignPage([.init("later", kind: code, unit: code, total: code)], [[5]]).bytes)
-            #expect(view.field(0).kind == IOCP_STATS_KIND_UNKNOWN)
+            #expect(view.field(0).kind == (code == 3 ? IOCP_STATS_KIND_HISTOGRAM : IOCP_STATS_KIND_UNKNOWN))
             #expect(view.field(0).unit == (code == 3 ? IOCP_STATS_UNIT_NANOSECONDS : IOCP_STATS_UNIT_UNKNOWN))
             #expect(view.field(0).total == IOCP_STATS_TOTAL_NONE)
         }
+    }
+
+    @Test func histogramsOfOtherBuildsAreReadByTheirNames() throws {
+        #expect(iocp_stats_view_histogram_count(try View(ForeignPage([.init("one")], [[1]]).bytes).view) == 0)
+        var page = ForeignPage([.init("one")], [[1], [2]])
+        page.histograms = [.init("later", kind: 3, unit: 2), Self.ownHistograms[1]]
+        page.bucketCount = 40
+        // The first 2 of later's buckets, the last of ours.
+        page.counts = (1...2).map { worker in
+            var row = [UInt64](repeating: 0, count: 2 * 41)
+            (row[0], row[1], row[2], row[41], row[41 + 32], row[41 + 40]) = (9 * UInt64(worker), 5, 6, 7, 3, 4)
+            return row
+        }
+        let held = try View(page.bytes)
+        let view = held.view
+        #expect(iocp_stats_view_histogram_count(view) == 2)
+        #expect(String(cString: iocp_stats_view_histogram(view, 0).pointee.name) == "later")
+        #expect(iocp_stats_view_histogram_known(view, 0) == IOCP_STATS_FIELD_NONE)
+        #expect(iocp_stats_view_histogram_known(view, 1) == 1)
+        #expect(iocp_stats_view_histogram(view, 2) == nil)
+        let later = iocp_stats_view_histogram_value(view, 1, 0), own = iocp_stats_view_histogram_value(view, 0, 1)
+        #expect(later.sum == 18 && later.buckets.0 == 5 && later.buckets.1 == 6 && later.buckets.31 == 0)
+        #expect(own.sum == 7 && own.buckets.30 == 0 && own.buckets.31 == 7, "values beyond the last range count there")
+        #expect(iocp_stats_view_histogram_value(view, 2, 0).sum == 0 && iocp_stats_view_histogram_value(view, 0, 2).sum == 0)
+    }
+
+    @Test(arguments: [(48, 17), (48, .max), (52, 65), (52, 0), (52, .max), (48, 16)] as [(Int, UInt32)])
+    func hostileHistogramsAreRefused(offset: Int, number: UInt32) {
+        var page = ForeignPage([.init("one")], [[1]])
+        (page.histograms, page.bucketCount) = ([.init("h")], 32)
+        #expect(page.opening() == 0)
+        page.claims = (offset, number)
+        #expect(page.opening() == -EPROTO)
+        page.claims = nil
+        page.histograms = [.init("h"), .init("h")]
+        #expect(page.opening() == -EPROTO, "two of one name")
+        page.histograms = [.init("\u{1b}[31m")]
+        #expect(page.opening() == -EPROTO, "an escape sequence")
     }
 
     @Test func theLargestPageIsRead() throws {
         let names = (0..<128).map { "field_\($0)_" + String(repeating: "z", count: 24 - String($0).count) }
         #expect(names.allSatisfy { $0.utf8.count == 31 })
         var page = ForeignPage(names.map { .init($0) }, (0..<1024).map { [UInt64($0)] })
-        (page.entryBytes, page.cellBytes) = (256, 2048)
+        (page.entryBytes, page.cellBytes) = (256, 16384)
         let view = try View(page.bytes)
         #expect(view.count == 128 && view.name(127) == names[127] && view.value(1023, 0) == 1023)
     }
@@ -160,7 +214,7 @@ import Testing
         for count: UInt32 in [0, 129, 0x1000_0000, 0x2000_0001, .max] {
             pages.append(("\(count) fields", spoilt { $0.claims = (40, count) }))
         }
-        for bytes: UInt32 in [0, 1, 8, 16, 23, 2049, 0x8000_0000, .max] {
+        for bytes: UInt32 in [0, 1, 8, 16, 23, 16385, 0x8000_0000, .max] {
             pages.append(("cells of \(bytes) bytes for two fields", spoilt { $0.claims = (12, bytes) }))
         }
         for bytes: UInt32 in [0, 1, 39, 257, 0x8000_0000, .max] {

@@ -75,15 +75,15 @@ import Testing
             iocp_worker_stats_set_value(&stats, index, 7)
             #expect(iocp_worker_stats_value(&stats, index) == 0)
         }
-        #expect(stats.aborted_by_stop == UInt64(IOCP_STATS_FIELD_COUNT.rawValue) + 99)
+        #expect(stats.longest_turn_in == UInt64(IOCP_STATS_FIELD_COUNT.rawValue) + 99)
     }
 
     @Test func codesHaveWords() {
         func words(_ count: UInt8, _ word: (UInt8) -> UnsafePointer<CChar>?) -> [String] {
             (0..<count).map { String(cString: word($0)!) }
         }
-        let kinds = words(4) { iocp_stats_kind_name(iocp_stats_kind(rawValue: $0)) }
-        #expect(kinds == ["unknown", "counter", "gauge", "unknown"])
+        let kinds = words(5) { iocp_stats_kind_name(iocp_stats_kind(rawValue: $0)) }
+        #expect(kinds == ["unknown", "counter", "gauge", "histogram", "unknown"])
         let units = words(6) { iocp_stats_unit_name(iocp_stats_unit(rawValue: $0)) }
         #expect(units == ["unknown", "count", "bytes", "ns", "flag", "unknown"])
         let totals = words(4) { iocp_stats_total_name(iocp_stats_total(rawValue: $0)) }

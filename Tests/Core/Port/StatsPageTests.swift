@@ -21,6 +21,7 @@ import Testing
 
         var size: Int { page.size_bytes }
         var cellsOffset: Int { iocp_stats_cells_offset(page.header) }
+        var cellsEnd: Int { iocp_stats_histograms_offset(page.header) }
     }
 
     /// A view of a page, as another process would open it.
@@ -137,7 +138,7 @@ import Testing
 
     @Test func cellsShareNoCacheLine() {
         let page = Page(workers: 4)
-        #expect((page.size - page.cellsOffset) % (4 * Int(IOCP_CACHE_LINE_BYTES)) == 0)
+        #expect((page.cellsEnd - page.cellsOffset) % (4 * Int(IOCP_CACHE_LINE_BYTES)) == 0)
         #expect(UInt(bitPattern: page.page.cells) % UInt(IOCP_CACHE_LINE_BYTES) == 0)
     }
 
@@ -171,8 +172,8 @@ import Testing
 
     @Test func anotherLayoutIsRefused() {
         let page = Page(workers: 1)
-        let size = UInt32(page.size - page.cellsOffset)
-        for wrong: UInt32 in [0, size - 64, size + 64, .max] {
+        let size = UInt32(page.cellsEnd - page.cellsOffset)
+        for wrong: UInt32 in [0, size - 64, size + 256, .max] {
             page.write(wrong, at: Offset.cellBytes)
             #expect(Self.open(page.page.fd) == -EPROTO)
         }
@@ -253,7 +254,7 @@ import Testing
             precondition(iocp_stats_view_refresh(view.view) == 0)
             var last = view.worker(1023)
             precondition(iocp_worker_stats_value(&last, 0) == 41)
-            for size in [page.size - 1, 4096, 64, 0] {
+            for size in [page.cellsEnd - 1, 4096, 64, 0] {
                 precondition(ftruncate(page.page.fd, off_t(size)) == 0)
                 precondition(iocp_stats_view_refresh(view.view) == -EPROTO)
                 _ = view.worker(1023)

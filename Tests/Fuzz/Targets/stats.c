@@ -20,13 +20,13 @@ static void read_directory(const iocp_stats_view *view)
 {
     const uint32_t field_count = iocp_stats_view_field_count(view);
     FUZZ_REQUIRE(field_count >= 1 && field_count <= IOCP_STATS_FIELDS_MAX, "as many fields as there cannot be");
-    uint64_t known = 0;
+    iocp_stats_fields known = {0};
     for (uint32_t i = 0; i < field_count; i++) {
         const iocp_stats_field *field = iocp_stats_view_field(view, i);
         require_name(field->name, IOCP_STATS_NAME_BYTES, "_");
         for (uint32_t k = 0; k < i; k++)
             FUZZ_REQUIRE(strcmp(field->name, iocp_stats_view_field(view, k)->name) != 0, "two fields of one name");
-        FUZZ_REQUIRE(field->kind <= IOCP_STATS_KIND_GAUGE && field->unit <= IOCP_STATS_UNIT_FLAG &&
+        FUZZ_REQUIRE(field->kind <= IOCP_STATS_KIND_HISTOGRAM && field->unit <= IOCP_STATS_UNIT_FLAG &&
                          field->total <= IOCP_STATS_TOTAL_NEWEST,
                      "a code that has no meaning");
         const uint32_t index = iocp_stats_view_field_known(view, i);
@@ -35,9 +35,20 @@ static void read_directory(const iocp_stats_view *view)
         FUZZ_REQUIRE(own == NULL || (strcmp(own->name, field->name) == 0 && own->kind == field->kind &&
                                      own->unit == field->unit),
                      "a field was taken for another");
-        known |= own == NULL ? 0 : UINT64_C(1) << index;
+        if (own != NULL)
+            known.words[index / 64] |= UINT64_C(1) << index % 64;
     }
-    FUZZ_REQUIRE(known == iocp_stats_view_known(view), "the mask of known fields is another");
+    const iocp_stats_fields said = iocp_stats_view_known(view);
+    FUZZ_REQUIRE(memcmp(&known, &said, sizeof known) == 0, "the mask of known fields is another");
+    const uint32_t histogram_count = iocp_stats_view_histogram_count(view);
+    FUZZ_REQUIRE(histogram_count <= IOCP_STATS_HISTOGRAMS_MAX, "as many histograms as there cannot be");
+    for (uint32_t i = 0; i < histogram_count; i++) {
+        require_name(iocp_stats_view_histogram(view, i)->name, IOCP_STATS_NAME_BYTES, "_");
+        (void)iocp_stats_view_histogram_value(view, i, i);
+        const uint32_t index = iocp_stats_view_histogram_known(view, i);
+        FUZZ_REQUIRE((index == IOCP_STATS_FIELD_NONE) == (iocp_stats_histogram_at(index) == NULL),
+                     "a known histogram that there is not");
+    }
     FUZZ_REQUIRE(iocp_stats_view_field(view, field_count) == NULL &&
                      iocp_stats_view_field_known(view, field_count) == IOCP_STATS_FIELD_NONE,
                  "there is a field behind the last one");

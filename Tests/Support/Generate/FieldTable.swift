@@ -1,20 +1,35 @@
 import CIOCP
 
-/// The table of fields within docs/STATS.md, between two marks.
+/// The tables of fields and of histograms within docs/STATS.md, each between two marks.
 enum FieldTable {
     struct NoMarks: Error, CustomStringConvertible {
+        let begin: String, end: String
+
         var description: String { "docs/STATS.md has no \"\(begin)\" and \"\(end)\" behind it, each on its line" }
     }
 
-    private static let begin = "<!-- the table: make generate -->", end = "<!-- end of the table -->"
-
-    /// The document with the table anew, and the rest as it is.
+    /// The document with the tables anew, and the rest as it is.
     static func document(_ present: String) throws -> String {
-        let lines = present.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let fields = try put(table, into: present, between: "<!-- the table: make generate -->", "<!-- end of the table -->")
+        return try put(
+            histograms, into: fields, between: "<!-- the histograms: make generate -->", "<!-- end of the histograms -->")
+    }
+
+    private static func put(
+        _ table: [String], into document: String, between begin: String, _ end: String
+    ) throws -> String {
+        let lines = document.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         guard let first = lines.firstIndex(of: begin), let last = lines.firstIndex(of: end), first < last else {
-            throw NoMarks()
+            throw NoMarks(begin: begin, end: end)
         }
         return (lines[...first] + table + lines[last...]).joined(separator: "\n")
+    }
+
+    private static var histograms: [String] {
+        ["| histogram | unit | meaning |", "|---|---|---|"]
+            + Row.histograms.map { row in
+                "| `\(row.name)` | \(String(cString: iocp_stats_unit_name(row.unit)!)) | \(row.summary) |"
+            }
     }
 
     private static var table: [String] {
