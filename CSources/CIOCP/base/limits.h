@@ -60,6 +60,7 @@ enum {
     IOCP_STATS_FIELDS_MAX = 128,         /* of a stats page of any build, */
     IOCP_STATS_HISTOGRAMS_MAX = 16,      /* likewise, */
     IOCP_STATS_BUCKETS_MAX = 64,         /* of each, */
+    IOCP_STATS_COUNTERS_MAX = 64,        /* the application's own, */
     IOCP_STATS_ENTRY_BYTES_MAX = 256,    /* an entry of its directories, */
     IOCP_STATS_CELL_BYTES_MAX = 16384,   /* and a worker's cell */
 };

@@ -19,6 +19,22 @@ iocp_worker_stats iocp_port_stats(const iocp_port *port, uint32_t worker_index);
 /* One worker's histogram as of now, by its index in the table; zeros from IOCP_STATS_HISTOGRAM_COUNT on. Thread: any. */
 iocp_stats_histogram iocp_port_histogram(const iocp_port *port, uint32_t worker_index, uint32_t index);
 
+/* --- the application's own ------------------------------------------------------------------------------------ */
+
+/* Finds or adds a counter of the application's, or a gauge, of which a port has 64 at most. The name has 1 to 31 lower-case
+ * letters, digits and '_'. 0, -EINVAL for another name or kind, -EEXIST where the name has the other kind, -ENOSPC. Thread: any. */
+int iocp_port_counter(iocp_port *port, const char *name, iocp_stats_kind kind, uint32_t *index);
+
+/* Adds to one; negative amounts modulo 2^64. The first is atomic, for any thread; the second is a store, for the worker's own, and
+ * does nothing on another. */
+void iocp_port_count(iocp_port *port, uint32_t index, uint64_t amount);
+void iocp_worker_count(iocp_worker *worker, uint32_t index, uint64_t amount);
+
+/* What a worker's thread added, or, for the row behind the last worker, what all others did. Thread: any. */
+uint64_t iocp_port_counted(const iocp_port *port, uint32_t row, uint32_t index);
+
+/* --- another process' page ------------------------------------------------------------------------------------ */
+
 /* A copy of another process' stats page. That process may write anything into its page, and cut it short: what is
  * copied here was checked, and does not change until it is copied again. */
 typedef struct iocp_stats_view iocp_stats_view;
@@ -66,5 +82,13 @@ uint32_t iocp_stats_view_histogram_known(const iocp_stats_view *view, uint32_t i
 
 /* A histogram of one worker as of the latest copy, by its index in the page; zeros where there is none. */
 iocp_stats_histogram iocp_stats_view_histogram_value(const iocp_stats_view *view, uint32_t worker_index, uint32_t index);
+
+
+/* The application's own counters, as of the latest copy: 0 to 64, each a row as of the fields. */
+uint32_t iocp_stats_view_counter_count(const iocp_stats_view *view);
+const iocp_stats_field *iocp_stats_view_counter(const iocp_stats_view *view, uint32_t index);
+
+/* What a worker's thread added to one, or, for the row behind the last worker, all others; 0 where there is none. */
+uint64_t iocp_stats_view_counted(const iocp_stats_view *view, uint32_t row, uint32_t index);
 
 #endif

@@ -17,7 +17,8 @@ static iocp_stats_header header_of(uint32_t worker_count, const char *driver)
                                 .field_count = IOCP_STATS_FIELD_COUNT,
                                 .entry_bytes = sizeof(iocp_stats_entry),
                                 .histogram_count = IOCP_STATS_HISTOGRAM_COUNT,
-                                .bucket_count = IOCP_STATS_BUCKETS};
+                                .bucket_count = IOCP_STATS_BUCKETS,
+                                .counter_room = IOCP_STATS_COUNTERS_MAX};
     strncpy(header.driver, driver, sizeof header.driver - 1);
     return header;
 }
@@ -35,8 +36,10 @@ int iocp_stats_page_open(iocp_stats_page *page, uint32_t worker_count, const cha
 {
     const iocp_stats_header header = header_of(worker_count, driver);
     const size_t histograms_offset = iocp_stats_histograms_offset(&header);
+    const size_t numbers_offset = iocp_stats_numbers_offset(&header);
+    const size_t numbers_bytes = (1 + (size_t)worker_count) * IOCP_STATS_COUNTERS_MAX * sizeof(uint64_t);
     *page = (iocp_stats_page){.fd = memfd_create("iocp-stats", MFD_CLOEXEC),
-                              .size_bytes = histograms_offset + IOCP_STATS_HISTOGRAM_COUNT * sizeof(iocp_stats_entry)};
+                              .size_bytes = numbers_offset + numbers_bytes};
     if (page->fd < 0)
         return -errno;
     uint8_t *start = MAP_FAILED;
@@ -52,6 +55,8 @@ int iocp_stats_page_open(iocp_stats_page *page, uint32_t worker_count, const cha
     }
     page->header = (iocp_stats_header *)start;
     page->cells = (iocp_stats_cell *)(start + iocp_stats_cells_offset(&header));
+    page->counters = (iocp_stats_entry *)(start + iocp_stats_counters_offset(&header));
+    page->numbers = (uint64_t *)(start + numbers_offset);
     write_directory((iocp_stats_entry *)(start + IOCP_CACHE_LINE_BYTES), IOCP_STATS_FIELD_COUNT, iocp_stats_field_at);
     write_directory(
         (iocp_stats_entry *)(start + histograms_offset), IOCP_STATS_HISTOGRAM_COUNT, iocp_stats_histogram_at);

@@ -8,6 +8,9 @@
  *                  sum and for each of bucket_count buckets)
  *   the directory  behind the cells: histogram_count entries of entry_bytes, as above
  *   of histograms
+ *   the counters   from the next multiple of 64 on: counter_room entries of entry_bytes, in the order in which the
+ *   of the         application named them, zeros behind the last; then, from the next multiple of 64 on, worker_count + 1
+ *   application    rows of counter_room numbers (8 bytes each): a row for each worker, and one for all other threads
  *
  * How the layout evolves. A reader goes by what the header and the directory say and by the names of fields, never by
  * its own table. So these changes need no new version, and older readers get along with them:
@@ -48,6 +51,8 @@ typedef struct iocp_stats_header {
     uint32_t entry_bytes;
     uint32_t histogram_count; /* 0 in pages of older builds, as what follows */
     uint32_t bucket_count;
+    uint32_t counter_room; /* 0 to 64 */
+    uint32_t unused;       /* 0 */
 } iocp_stats_header;
 
 /* A field of the directory. Its codes are those of iocp_stats_kind, _unit and _total. */
@@ -62,11 +67,15 @@ typedef struct iocp_stats_entry {
 _Static_assert(sizeof(iocp_stats_header) <= IOCP_CACHE_LINE_BYTES, "the directory starts on the second cache line");
 _Static_assert(sizeof(iocp_stats_entry) == 40, "the entry is the same in every build");
 
+static inline size_t iocp_stats_line_end(size_t offset)
+{
+    return (offset + IOCP_CACHE_LINE_BYTES - 1) / IOCP_CACHE_LINE_BYTES * IOCP_CACHE_LINE_BYTES;
+}
+
 /* Where the cells start. */
 static inline size_t iocp_stats_cells_offset(const iocp_stats_header *header)
 {
-    const size_t end = IOCP_CACHE_LINE_BYTES + (size_t)header->field_count * header->entry_bytes;
-    return (end + IOCP_CACHE_LINE_BYTES - 1) / IOCP_CACHE_LINE_BYTES * IOCP_CACHE_LINE_BYTES;
+    return iocp_stats_line_end(IOCP_CACHE_LINE_BYTES + (size_t)header->field_count * header->entry_bytes);
 }
 
 /* Where the histograms' directory starts. */
@@ -75,11 +84,26 @@ static inline size_t iocp_stats_histograms_offset(const iocp_stats_header *heade
     return iocp_stats_cells_offset(header) + (size_t)header->worker_count * header->cell_bytes;
 }
 
+/* Where the application's counters are named, and where their numbers start. */
+static inline size_t iocp_stats_counters_offset(const iocp_stats_header *header)
+{
+    const size_t entries = (size_t)header->histogram_count * header->entry_bytes;
+    return iocp_stats_line_end(iocp_stats_histograms_offset(header) + entries);
+}
+
+static inline size_t iocp_stats_numbers_offset(const iocp_stats_header *header)
+{
+    const size_t entries = (size_t)header->counter_room * header->entry_bytes;
+    return iocp_stats_line_end(iocp_stats_counters_offset(header) + entries);
+}
+
 typedef struct iocp_stats_page {
     int fd;
     size_t size_bytes;
     iocp_stats_header *header;
     iocp_stats_cell *cells;
+    iocp_stats_entry *counters;
+    uint64_t *numbers;
 } iocp_stats_page;
 
 /* Creates the memfd, mode 0644. Returns 0 or -errno. */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,57 +12,21 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "page.h"
+#include "counters.h"
+#include "directory.h"
 
 enum { CELL_VALUES_BYTES = 8 }; /* where a cell's fields start: behind cpu and node */
-
-/* What a page says of its fields, or of its histograms. */
-typedef struct directory {
-    uint32_t count;
-    uint32_t known_index[IOCP_STATS_FIELDS_MAX]; /* in this build's table, or IOCP_STATS_FIELD_NONE */
-    iocp_stats_field rows[IOCP_STATS_FIELDS_MAX]; /* names point into entries */
-    iocp_stats_entry entries[IOCP_STATS_FIELDS_MAX];
-} directory;
-
-_Static_assert(IOCP_STATS_HISTOGRAMS_MAX <= IOCP_STATS_FIELDS_MAX, "a directory has room for histograms");
 
 struct iocp_stats_view {
     int fd;
     iocp_stats_header header;
     uint8_t *cells;
     iocp_stats_fields known;
-    directory fields;
-    directory histograms;
+    iocp_stats_directory fields;
+    iocp_stats_directory histograms;
+    iocp_stats_directory counters; /* as of the latest copy */
+    uint64_t *numbers;
 };
-
-/* Copies count bytes of the page. -EPROTO for a page that ends before them, or is no file. */
-static int copy_out(int fd, void *bytes, size_t count, size_t offset)
-{
-    for (size_t done = 0; done < count;) {
-        const ssize_t got = pread(fd, (uint8_t *)bytes + done, count - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            return -EPROTO;
-        done += (size_t)got;
-    }
-    return 0;
-}
-
-/* A name is printed on somebody's terminal, so it may consist of nothing but lower-case letters, digits and `others`.
- * It has one letter at least, and ends within its room. */
-static bool is_name(const char *name, size_t room_bytes, const char *others)
-{
-    size_t length = 0;
-    while (length < room_bytes && name[length] != 0) {
-        const char letter = name[length++];
-        if (!(letter >= 'a' && letter <= 'z') && !(letter >= '0' && letter <= '9') && strchr(others, letter) == NULL)
-            return false;
-    }
-    return length > 0 && length < room_bytes;
-}
 
 /* A sum and the buckets. */
 static uint32_t histogram_bytes(const iocp_stats_header *header)
@@ -86,94 +49,58 @@ static int header_check(const iocp_stats_header *header)
         return -EPROTO;
     if (header->histogram_count > 0 && header->bucket_count == 0)
         return -EPROTO;
+    if (header->counter_room > IOCP_STATS_COUNTERS_MAX)
+        return -EPROTO;
     const uint32_t histograms_bytes = header->histogram_count * histogram_bytes(header);
     if (header->cell_bytes < CELL_VALUES_BYTES + 8 * header->field_count + histograms_bytes ||
         header->cell_bytes > IOCP_STATS_CELL_BYTES_MAX)
         return -EPROTO;
-    return is_name(header->driver, sizeof header->driver, "-_") ? 0 : -EPROTO;
+    return iocp_stats_is_name(header->driver, sizeof header->driver, "-_") ? 0 : -EPROTO;
 }
 
 static bool has_same_shape(const iocp_stats_header *one, const iocp_stats_header *other)
 {
     return one->worker_count == other->worker_count && one->field_count == other->field_count &&
            one->entry_bytes == other->entry_bytes && one->cell_bytes == other->cell_bytes &&
-           one->histogram_count == other->histogram_count && one->bucket_count == other->bucket_count;
+           one->histogram_count == other->histogram_count && one->bucket_count == other->bucket_count &&
+           one->counter_room == other->counter_room;
 }
 
-/* --- the directory ----------------------------------------------------------------------------------------- */
+/* --- the directories ---------------------------------------------------------------------------------------- */
 
-/* A code that this build does not know becomes 0: unknown, or no total. */
-static uint8_t code_below(uint8_t code, uint8_t count)
+static size_t numbers_bytes(const iocp_stats_header *header)
 {
-    return code < count ? code : 0;
+    return 8 * (size_t)header->counter_room * (1 + (size_t)header->worker_count);
 }
 
-#define ONE(code, word) +1
-static iocp_stats_field field_of(const iocp_stats_entry *entry)
+/* The application may have named more since the latest copy: the first without a kind is the first that is free. */
+static int counters_refresh(iocp_stats_view *view)
 {
-    return (iocp_stats_field){.name = entry->name,
-                              .kind = (iocp_stats_kind)code_below(entry->kind, IOCP_STATS_KINDS(ONE)),
-                              .unit = (iocp_stats_unit)code_below(entry->unit, IOCP_STATS_UNITS(ONE)),
-                              .total = (iocp_stats_total)code_below(entry->total, IOCP_STATS_TOTALS(ONE)),
-                              .summary = ""};
-}
-
-static bool has_name(const directory *directory, const char *name)
-{
-    for (uint32_t i = 0; i < directory->count; i++) {
-        if (strcmp(directory->rows[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* The tables of this build. */
-static const iocp_stats_field *own_field(const char *name, uint32_t *index)
-{
-    *index = iocp_stats_field_index(name);
-    return iocp_stats_field_at(*index);
-}
-
-static const iocp_stats_field *own_histogram(const char *name, uint32_t *index)
-{
-    for (*index = 0; *index < IOCP_STATS_HISTOGRAM_COUNT; *index += 1) {
-        if (strcmp(iocp_stats_histogram_at(*index)->name, name) == 0)
-            return iocp_stats_histogram_at(*index);
-    }
-    return NULL;
-}
-
-typedef const iocp_stats_field *find_own(const char *name, uint32_t *index);
-
-/* Copies a directory of `count` entries. A row whose name this build uses for another kind or unit is not this build's. */
-static int directory_fill(
-    directory *directory, const iocp_stats_view *view, uint32_t count, size_t offset, find_own *find)
-{
-    for (uint32_t i = 0; i < count; i++, directory->count++) {
-        iocp_stats_entry *entry = &directory->entries[i];
-        const int result = copy_out(view->fd, entry, sizeof *entry, offset + (size_t)i * view->header.entry_bytes);
+    const iocp_stats_header *header = &view->header;
+    const size_t offset = iocp_stats_counters_offset(header);
+    uint32_t count = 0;
+    for (; count < header->counter_room; count++) {
+        iocp_stats_entry entry;
+        const int result = iocp_stats_copy_out(view->fd, &entry, sizeof entry, offset + (size_t)count * header->entry_bytes);
         if (result < 0)
             return result;
-        if (!is_name(entry->name, sizeof entry->name, "_") || has_name(directory, entry->name))
-            return -EPROTO;
-        iocp_stats_field *row = &directory->rows[i];
-        *row = field_of(entry);
-        const iocp_stats_field *own = find(row->name, &directory->known_index[i]);
-        if (own == NULL || own->kind != row->kind || own->unit != row->unit)
-            directory->known_index[i] = IOCP_STATS_FIELD_NONE;
-        else
-            *row = *own;
+        if (entry.kind == IOCP_STATS_KIND_UNKNOWN)
+            break;
     }
-    return 0;
+    view->counters.count = 0;
+    const int result = iocp_stats_directory_fill(
+        &view->counters, view->fd, header, count, offset, iocp_stats_find_none);
+    return result < 0 ? result : iocp_stats_copy_out(view->fd, view->numbers, numbers_bytes(header), iocp_stats_numbers_offset(header));
 }
 
 static int directories_fill(iocp_stats_view *view)
 {
     const iocp_stats_header *header = &view->header;
-    int result = directory_fill(&view->fields, view, header->field_count, IOCP_CACHE_LINE_BYTES, own_field);
+    int result = iocp_stats_directory_fill(
+        &view->fields, view->fd, header, header->field_count, IOCP_CACHE_LINE_BYTES, iocp_stats_find_field);
     if (result == 0)
-        result = directory_fill(
-            &view->histograms, view, header->histogram_count, iocp_stats_histograms_offset(header), own_histogram);
+        result = iocp_stats_directory_fill(&view->histograms, view->fd, header, header->histogram_count,
+                                           iocp_stats_histograms_offset(header), iocp_stats_find_histogram);
     for (uint32_t i = 0; i < view->fields.count; i++) {
         const uint32_t known = view->fields.known_index[i];
         if (known != IOCP_STATS_FIELD_NONE)
@@ -198,20 +125,21 @@ static int kind_check(int fd)
 int iocp_stats_view_refresh(iocp_stats_view *view)
 {
     iocp_stats_header header;
-    const int result = copy_out(view->fd, &header, sizeof header, 0);
+    const int result = iocp_stats_copy_out(view->fd, &header, sizeof header, 0);
     if (result < 0)
         return result;
     if (header_check(&header) < 0 || !has_same_shape(&header, &view->header))
         return -EPROTO;
-    return copy_out(view->fd, view->cells, (size_t)header.worker_count * header.cell_bytes,
-                    iocp_stats_cells_offset(&header));
+    const size_t cells_bytes = (size_t)header.worker_count * header.cell_bytes;
+    const int copied = iocp_stats_copy_out(view->fd, view->cells, cells_bytes, iocp_stats_cells_offset(&header));
+    return copied < 0 ? copied : counters_refresh(view);
 }
 
 static int view_fill(iocp_stats_view *view, int fd)
 {
     int result = kind_check(fd);
     if (result == 0)
-        result = copy_out(fd, &view->header, sizeof view->header, 0);
+        result = iocp_stats_copy_out(fd, &view->header, sizeof view->header, 0);
     if (result == 0)
         result = header_check(&view->header);
     if (result < 0)
@@ -221,7 +149,8 @@ static int view_fill(iocp_stats_view *view, int fd)
     if (result < 0)
         return result;
     view->cells = malloc((size_t)view->header.worker_count * view->header.cell_bytes);
-    return view->cells == NULL ? -ENOMEM : iocp_stats_view_refresh(view);
+    view->numbers = calloc(1, numbers_bytes(&view->header) + 1);
+    return view->cells == NULL || view->numbers == NULL ? -ENOMEM : iocp_stats_view_refresh(view);
 }
 
 int iocp_stats_view_open(int fd, iocp_stats_view **view)
@@ -264,6 +193,7 @@ void iocp_stats_view_close(iocp_stats_view *view)
     if (view->fd >= 0)
         close(view->fd);
     free(view->cells);
+    free(view->numbers);
     free(view);
 }
 
@@ -284,24 +214,14 @@ uint32_t iocp_stats_view_field_count(const iocp_stats_view *view)
     return view->header.field_count;
 }
 
-static const iocp_stats_field *row_of(const directory *directory, uint32_t index)
-{
-    return index < directory->count ? &directory->rows[index] : NULL;
-}
-
-static uint32_t known_of(const directory *directory, uint32_t index)
-{
-    return index < directory->count ? directory->known_index[index] : IOCP_STATS_FIELD_NONE;
-}
-
 const iocp_stats_field *iocp_stats_view_field(const iocp_stats_view *view, uint32_t index)
 {
-    return row_of(&view->fields, index);
+    return iocp_stats_directory_row(&view->fields, index);
 }
 
 uint32_t iocp_stats_view_field_known(const iocp_stats_view *view, uint32_t index)
 {
-    return known_of(&view->fields, index);
+    return iocp_stats_directory_known(&view->fields, index);
 }
 
 iocp_stats_fields iocp_stats_view_known(const iocp_stats_view *view)
@@ -316,12 +236,12 @@ uint32_t iocp_stats_view_histogram_count(const iocp_stats_view *view)
 
 const iocp_stats_field *iocp_stats_view_histogram(const iocp_stats_view *view, uint32_t index)
 {
-    return row_of(&view->histograms, index);
+    return iocp_stats_directory_row(&view->histograms, index);
 }
 
 uint32_t iocp_stats_view_histogram_known(const iocp_stats_view *view, uint32_t index)
 {
-    return known_of(&view->histograms, index);
+    return iocp_stats_directory_known(&view->histograms, index);
 }
 
 static const uint8_t *cell_of(const iocp_stats_view *view, uint32_t worker_index)
@@ -364,4 +284,22 @@ iocp_stats_histogram iocp_stats_view_histogram_value(const iocp_stats_view *view
         histogram.buckets[i < IOCP_STATS_BUCKETS ? i : IOCP_STATS_BUCKETS - 1] += count;
     }
     return histogram;
+}
+
+uint32_t iocp_stats_view_counter_count(const iocp_stats_view *view)
+{
+    return view->counters.count;
+}
+
+const iocp_stats_field *iocp_stats_view_counter(const iocp_stats_view *view, uint32_t index)
+{
+    return iocp_stats_directory_row(&view->counters, index);
+}
+
+uint64_t iocp_stats_view_counted(const iocp_stats_view *view, uint32_t row, uint32_t index)
+{
+    const iocp_stats_header *header = &view->header;
+    return row <= header->worker_count && index < view->counters.count
+               ? view->numbers[(size_t)row * header->counter_room + index]
+               : 0;
 }

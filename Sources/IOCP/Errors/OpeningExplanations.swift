@@ -101,6 +101,12 @@ extension Explanation {
         case EPROTO:
             Explanation(
                 "what is there is no stats page of this version", error.detail, "use the iocp of the same version")
+        case EINVAL:
+            Explanation("this is no counter's name", error.detail, "take 1 to 31 lower-case letters, digits and '_'")
+        case EEXIST:
+            Explanation("the name has another kind", error.detail, "ask for the counter or the gauge that it is")
+        case ENOSPC:
+            Explanation("the port has 64 counters of the application's already", error.detail, "use one for several things")
         default:
             Explanation(
                 "the stats page was refused", "memfd_create is forbidden, or descriptors are short", "raise ulimit -n")

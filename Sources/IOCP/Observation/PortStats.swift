@@ -19,7 +19,7 @@ import Musl
 /// (`iocp serve --user` does).
 @safe
 public struct PortStats: ~Copyable {
-    private let view: OpaquePointer
+    let view: OpaquePointer
     /// The process that was asked for, as this one's /proc names it.
     public let processID: Int32
     /// The fields of the page, 1 to 128, in its order. A page of another build may lack some of ``WorkerStats/fields``

@@ -416,6 +416,15 @@ enum ErrorSentences {
                     EPROTO,
                     "what is there is no stats page of this version (EPROTO): DETAIL: use the iocp of the same version"
                 ),
+                (
+                    EINVAL,
+                    "this is no counter's name (EINVAL): DETAIL: take 1 to 31 lower-case letters, digits and '_'"
+                ),
+                (EEXIST, "the name has another kind (EEXIST): DETAIL: ask for the counter or the gauge that it is"),
+                (
+                    ENOSPC,
+                    "the port has 64 counters of the application's already (ENOSPC): DETAIL: use one for several things"
+                ),
             ])
         + of(
             .topic,

@@ -43,7 +43,11 @@ import Testing
     @Test("docs/STATS.md lists every field, row by row")
     func documented() throws {
         let text = try String(contentsOf: Self.root.appending(path: "docs/STATS.md"), encoding: .utf8)
-        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }
+        let all = text.split(separator: "\n").filter { $0.hasPrefix("| `") }
+        let (rows, histograms) = (all.prefix(WorkerStats.fields.count), all.dropFirst(WorkerStats.fields.count))
+        #expect(
+            histograms.map(String.init)
+                == StatsHistogram.all.map { "| `\($0.name)` | \($0.unit.rawValue) | \($0.summary) |" })
         #expect(rows.count == WorkerStats.fields.count)
         for (row, field) in zip(rows, WorkerStats.fields) {
             let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }

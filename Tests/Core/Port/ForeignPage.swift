@@ -24,6 +24,10 @@ struct ForeignPage {
     var bucketCount: UInt32 = 0
     /// A row per worker: for each histogram its sum and its buckets.
     var counts: [[UInt64]] = []
+    var counterRoom: UInt32 = 0
+    /// The application's own counters, and behind them a row for each worker and one for all other threads.
+    var counters: [Field] = []
+    var numbers: [[UInt64]] = []
     /// A number of the header that is not what is there.
     var claims: (offset: Int, number: UInt32)?
 
@@ -45,6 +49,7 @@ struct ForeignPage {
         append(entryBytes)
         append(UInt32(histograms.count))
         append(bucketCount)
+        append(counterRoom)
         func append(_ directory: [Field]) {
             for field in directory {
                 let start = page.count
@@ -69,6 +74,18 @@ struct ForeignPage {
             pad(to: start + cell)
         }
         append(histograms)
+        if counterRoom > 0 {
+            pad(to: (page.count + 63) / 64 * 64)
+            let start = page.count
+            append(counters)
+            pad(to: start + Int(counterRoom) * Int(entryBytes))
+            pad(to: (page.count + 63) / 64 * 64)
+            for row in 0...values.count {
+                let start = page.count
+                for number in row < numbers.count ? numbers[row] : [] { append(number) }
+                pad(to: start + 8 * Int(counterRoom))
+            }
+        }
         if let (offset, number) = claims {
             withUnsafeBytes(of: number.littleEndian) { page.replaceSubrange(offset..<offset + 4, with: $0) }
         }

@@ -76,6 +76,7 @@ import Testing
         // Byte for byte what the layout says, but for the process and its driver.
         var due = ForeignPage(Self.own, [[], []])
         (due.histograms, due.bucketCount) = (Self.ownHistograms, UInt32(IOCP_STATS_BUCKETS))
+        due.counterRoom = UInt32(IOCP_STATS_COUNTERS_MAX)
         #expect(due.bytes.count == bytes.count)
         for directory in [64..<iocp_stats_cells_offset(page.header), iocp_stats_histograms_offset(page.header)..<bytes.count] {
             #expect(Array(due.bytes[directory]) == Array(bytes[directory]))
@@ -180,6 +181,31 @@ import Testing
         #expect(page.opening() == -EPROTO, "two of one name")
         page.histograms = [.init("\u{1b}[31m")]
         #expect(page.opening() == -EPROTO, "an escape sequence")
+    }
+
+    @Test func countersOfTheApplicationAreReadAsTheyAre() throws {
+        var page = ForeignPage([.init("accepted")], [[1], [2]])
+        page.counterRoom = 3
+        // The name of a field of this build is none of its fields here.
+        page.counters = [.init("orders"), .init("accepted", kind: 2)]
+        page.numbers = [[1, 10], [2, 20], [4, .max]]
+        let held = try View(page.bytes)
+        #expect(iocp_stats_view_counter_count(held.view) == 2)
+        #expect(String(cString: iocp_stats_view_counter(held.view, 0).pointee.name) == "orders")
+        #expect(iocp_stats_view_counter(held.view, 1).pointee.kind == IOCP_STATS_KIND_GAUGE)
+        #expect(String(cString: iocp_stats_view_counter(held.view, 1).pointee.summary) == "")
+        #expect((0..<4).map { iocp_stats_view_counted(held.view, $0, 0) } == [1, 2, 4, 0])
+        #expect((0..<4).map { iocp_stats_view_counted(held.view, $0, 1) } == [10, 20, .max, 0])
+        #expect(iocp_stats_view_counted(held.view, 0, 2) == 0 && iocp_stats_view_counter(held.view, 2) == nil)
+        for name in ["", "Orders", "or ders", "\u{1b}[2J", "orders"] {
+            page.counters[1] = .init(name)
+            #expect(page.opening() == -EPROTO, "\(name)")
+        }
+        page.counters = [.init("orders")]
+        for room: UInt32 in [65, .max] {
+            page.claims = (56, room)
+            #expect(page.opening() == -EPROTO)
+        }
     }
 
     @Test func theLargestPageIsRead() throws {

@@ -49,6 +49,12 @@ static void read_directory(const iocp_stats_view *view)
         FUZZ_REQUIRE((index == IOCP_STATS_FIELD_NONE) == (iocp_stats_histogram_at(index) == NULL),
                      "a known histogram that there is not");
     }
+    const uint32_t counter_count = iocp_stats_view_counter_count(view);
+    FUZZ_REQUIRE(counter_count <= IOCP_STATS_COUNTERS_MAX, "as many counters as there cannot be");
+    for (uint32_t i = 0; i < counter_count; i++) {
+        require_name(iocp_stats_view_counter(view, i)->name, IOCP_STATS_NAME_BYTES, "_");
+        (void)iocp_stats_view_counted(view, i, i);
+    }
     FUZZ_REQUIRE(iocp_stats_view_field(view, field_count) == NULL &&
                      iocp_stats_view_field_known(view, field_count) == IOCP_STATS_FIELD_NONE,
                  "there is a field behind the last one");
