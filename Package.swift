@@ -95,7 +95,7 @@ let package = Package(
         .executableTarget(
             name: "iocp",
             dependencies: [
-                "IOCP",
+                "IOCP", "CIOCP",
                 .target(name: "IOCPTLS", condition: .when(traits: ["TLS"])),
                 .product(
                     name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["Command"])),

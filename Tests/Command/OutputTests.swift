@@ -27,6 +27,7 @@ extension Commands {
         func failures(sink: Sink) throws {
             let server = try Server()
             let commands = [
+                ["doctor"], ["doctor", "--json"],
                 ["serve", "--host", "127.0.0.1", "--port", "0", "--workers", "1"],
                 ["stress", "--port", server.port, "--connections", "2", "--duration", "0.2"],
                 ["stats", "--pid", "\(server.child.processID)"],

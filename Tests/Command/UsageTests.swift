@@ -52,6 +52,10 @@ extension Commands {
                 ["stats", "--pid", "0"],
                 ["stats", "--pid", "mine"],
                 ["stats", "--fields", "--pid", "1"],
+                ["doctor", "--connections", "0"],
+                ["doctor", "--connections", "-1"],
+                ["doctor", "--connections", "10000001"],
+                ["doctor", "--connections", "many"],
             ])
         func badUsage(arguments: [String]) throws {
             let outcome = try Outcome(of: arguments)
@@ -79,8 +83,9 @@ extension Commands {
             "an unknown subcommand exits 64, with the one that was meant",
             arguments: [
                 ("sevre", "did you mean \"serve\"?"), ("Stress", "did you mean \"stress\"?"),
+                ("docter", "did you mean \"doctor\"?"),
                 ("stat", "did you mean \"stats\"?"), ("srve", "did you mean \"serve\"?"),
-                ("listen", "there are serve, stress, stats"), ("s", "there are serve, stress, stats"),
+                ("listen", "there are serve, stress, stats, doctor"), ("s", "there are serve, stress, stats, doctor"),
             ])
         func unknownSubcommand(word: String, answer: String) throws {
             let outcome = try Outcome(of: [word, "--port", "1"])
@@ -96,7 +101,7 @@ extension Commands {
             #expect(outcome.output == "0.1.0\n")
         }
 
-        @Test("every subcommand explains itself", arguments: ["serve", "stress", "stats"])
+        @Test("every subcommand explains itself", arguments: ["serve", "stress", "stats", "doctor"])
         func help(subcommand: String) throws {
             let outcome = try Outcome(of: [subcommand, "--help"])
             #expect(outcome.status == 0)

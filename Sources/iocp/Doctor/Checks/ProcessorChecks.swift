@@ -1,0 +1,51 @@
+#if Command
+/// CPUs, their nodes, and the time that is granted on them.
+enum ProcessorChecks {
+    static func all(_ facts: ProcessorFacts, container: String?) -> [DoctorCheck] {
+        let group = CheckGroup.processors
+        return [
+            group.check("allowed", facts.allowed) { allowed(Set($0).sorted(), facts.online.value) },
+            quota(facts, container),
+            group.check("nodes", facts.nodes) { nodes in
+                let parts = nodes.keys.sorted().map { "node \($0): CPUs \(NumberList.text(nodes[$0] ?? []))" }
+                return .ok(parts.isEmpty ? "one" : parts.joined(separator: "; "))
+            },
+            group.check("threads of a core", facts.sharesCores) { shares in
+                shares
+                    ? .note(
+                        "two or more (SMT)",
+                        "Two workers share a core, so both together do less than twice the work of one.")
+                    : .ok("one")
+            },
+        ]
+    }
+
+    private static func allowed(_ cpus: [Int], _ online: [Int]?) -> Judgement {
+        let list = NumberList.text(cpus)
+        guard let online, online.count > cpus.count else {
+            return cpus.count == 1
+                ? .note("1, all there is", "There is one worker, which shares its CPU with all else.")
+                : .ok("\(cpus.count), all there are: \(list)")
+        }
+        let found = "\(cpus.count) of \(online.count) by affinity or cpuset: \(list)"
+        let cost = "A server has \(Figure.counted(cpus.count, "worker")) here; the other CPUs do nothing for it."
+        let remedy = "taskset -pc \(NumberList.text(online)) $$"
+        return cpus.count == 1 ? .warning(found, cost, mend: remedy) : .note(found, cost, mend: remedy)
+    }
+
+    private static func quota(_ facts: ProcessorFacts, _ container: String?) -> DoctorCheck {
+        guard let granted = facts.granted else { return CheckGroup.processors.check("quota", .ok("none")) }
+        return CheckGroup.processors.check("quota", facts.allowed) { cpus in
+            let found = "\(Figure.counted(granted, "CPU")) of time by the control group"
+            guard granted < cpus.count else { return .ok(found) }
+            return .warning(
+                "\(found), on \(cpus.count) CPUs",
+                "More workers than that are all stopped together once the time is used up; by default a port starts "
+                    + "\(granted).",
+                mend: container == nil
+                    ? "systemctl set-property UNIT CPUQuota=\(cpus.count * 100)%"
+                    : "docker update --cpus \(cpus.count) CONTAINER")
+        }
+    }
+}
+#endif

@@ -1,0 +1,49 @@
+#if Command
+import CIOCP
+
+/// The kernel, and what it lets this process do with io_uring.
+struct KernelFacts {
+    let release: Reading<String>
+    let version: Reading<KernelVersion>
+    let build: Reading<String>
+    /// kernel.io_uring_disabled: 0, 1 (some may) or 2 (nobody may). Kernels before 6.6 do not have it.
+    let ringsDisabled: Reading<Int>
+    /// kernel.io_uring_group: who may when `ringsDisabled` is 1; nil for no group, which the kernel writes as -1.
+    let ringGroup: Reading<Int?>
+    /// Found by trial on the kernel that runs, whatever the root of the files.
+    let ring: iocp_capabilities
+
+    init(_ files: SystemFiles) {
+        release = files.word("/proc/sys/kernel/osrelease")
+        version = release.flatMap { text in
+            KernelVersion(text).map { .found($0) } ?? .unknown("\"\(text)\" is no release of Linux")
+        }
+        build = files.text("/proc/sys/kernel/version").map { text in
+            SystemFiles.shown(text.split(separator: "\n").first ?? "")
+        }
+        ringsDisabled = files.number("/proc/sys/kernel/io_uring_disabled")
+        ringGroup = files.word("/proc/sys/kernel/io_uring_group").map { Number.parse($0) }
+        ring = unsafe iocp_capabilities_get().pointee
+    }
+}
+
+/// Major and minor number of a release such as "6.1.0-18-amd64".
+struct KernelVersion: Comparable, CustomStringConvertible {
+    let major: Int
+    let minor: Int
+
+    init(_ major: Int, _ minor: Int) { (self.major, self.minor) = (major, minor) }
+
+    init?(_ release: String) {
+        let parts = release.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count >= 2, let major = Number.parse(parts[0]),
+            let minor = Number.parse(parts[1].prefix { $0.isASCII && $0.isNumber })
+        else { return nil }
+        self.init(major, minor)
+    }
+
+    static func < (a: KernelVersion, b: KernelVersion) -> Bool { (a.major, a.minor) < (b.major, b.minor) }
+
+    var description: String { "\(major).\(minor)" }
+}
+#endif

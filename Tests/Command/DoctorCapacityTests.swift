@@ -1,0 +1,92 @@
+import Testing
+
+extension Commands {
+    /// `iocp doctor --connections`.
+    @Suite(needsRing) struct DoctorCapacity {
+        private static func diagnose(_ connections: Int, _ changes: [String: String?] = [:]) throws -> Diagnosis {
+            try Diagnosis(of: StagedMachine(changes), ["--connections", "\(connections)"])
+        }
+
+        @Test("a machine that holds them")
+        func enough() throws {
+            let diagnosis = try Self.diagnose(100_000)
+            #expect(diagnosis.troubles == [])
+            #expect(diagnosis.report["connections"] == .number(100_000))
+            #expect(
+                try diagnosis.check("capacity", "workers").found == "4 workers, each with up to 100,000 connections")
+            let memory = try diagnosis.check("capacity", "memory").found
+            #expect(memory.hasPrefix("27.2 MiB and your state, 439.5 MiB in the kernel"), "\(memory)")
+        }
+
+        @Test("a ring's table is bounded by RLIMIT_NOFILE: more workers, or a higher limit")
+        func workers() throws {
+            let check = try Self.diagnose(1_000_000).check("capacity", "workers")
+            #expect(check.verdict == "warning" && check.found == "10 workers, each with up to 100,000 connections")
+            #expect(check.cost.contains("hold 400,000 connections"))
+            #expect(check.remedy == ["iocp serve --workers 10"])
+            let raisable = StagedMachine.limits(openFiles: "1024", "524288")
+            let other = try Self.diagnose(1_000_000, ["proc/self/limits": raisable]).check("capacity", "workers")
+            #expect(other.remedy == ["ulimit -n 524288", "iocp serve --workers 977"])
+            let low = StagedMachine.limits(openFiles: "1024", "1024")
+            let worst = try Self.diagnose(10_000_000, ["proc/self/limits": low])
+            #expect(try worst.check("capacity", "workers").verdict == "bad" && worst.status == 2)
+        }
+
+        @Test(
+            "on epoll each connection takes a file descriptor",
+            Diagnosis.works(["strace", "-f", "-o", "/dev/null", "-e", "inject=io_uring_setup:error=EPERM"]))
+        func descriptors() throws {
+            let diagnosis = try Diagnosis(
+                of: StagedMachine(), ["--connections", "200000"],
+                within: ["strace", "-f", "-o", "/dev/null", "-e", "inject=io_uring_setup:error=EPERM"])
+            let check = try diagnosis.check("capacity", "open files")
+            #expect(check.verdict == "bad" && check.remedy == ["prlimit --pid $$ --nofile=1048576:1048576"])
+            #expect(diagnosis.status == 2)
+        }
+
+        @Test("rings that cannot be locked make it epoll")
+        func locked() throws {
+            let limits = StagedMachine.limits(openFiles: "20000", "20000", locked: "8388608")
+            let diagnosis = try Self.diagnose(2_000_000, ["proc/self/limits": limits])
+            let check = try diagnosis.check("capacity", "locked memory")
+            #expect(check.verdict == "warning" && check.found == "100 rings of 58 that RLIMIT_MEMLOCK carries")
+            #expect(try diagnosis.check("capacity", "open files").verdict == "bad")
+        }
+
+        @Test(
+            "what else is too little",
+            arguments: [
+                (["proc/sys/fs/file-nr": "1000\t0\t60000\n"], "fs.file-max", "bad", "sysctl -w fs.file-max=202000"),
+                (
+                    ["proc/meminfo": StagedMachine.memory(hugePages: 400, free: 400, available: 300_000)], "memory",
+                    "bad", nil
+                ),
+                (
+                    ["proc/meminfo": StagedMachine.memory(hugePages: 400, free: 400, available: 550_000)], "memory",
+                    "warning",
+                    nil
+                ),
+                (
+                    ["sys/fs/cgroup/memory.max": "400000000\n", "sys/fs/cgroup/memory.current": "1000000\n"], "memory",
+                    "bad",
+                    nil
+                ),
+                (
+                    ["proc/sys/net/ipv4/tcp_mem": "60000 70000 90000\n"], "tcp_mem", "warning",
+                    "sysctl -w net.ipv4.tcp_mem=\"100000 150000 200000\""
+                ),
+                (
+                    [
+                        "proc/sys/net/netfilter/nf_conntrack_count": "5\n",
+                        "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
+                    ], "conntrack", "warning", "sysctl -w net.netfilter.nf_conntrack_max=200010"
+                ),
+                ([:], "load", "note", nil),
+            ] as [([String: String], String, String, String?)])
+        func tooLittle(changes: [String: String], name: String, verdict: String, remedy: String?) throws {
+            let check = try Self.diagnose(100_000, changes).check("capacity", name)
+            #expect(check.verdict == verdict, "\(check)")
+            #expect(check.remedy.first == remedy)
+        }
+    }
+}

@@ -1,0 +1,302 @@
+import ChildProcesses
+import Foundation
+import Testing
+
+extension Commands {
+    /// `iocp doctor` names the cause in each case. Where this machine can be made so, it is; otherwise files stand for it.
+    @Suite struct Doctor {
+        // MARK: io_uring
+
+        private static func refusing(_ error: String) -> [String] {
+            [
+                "strace", "-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e",
+                "inject=io_uring_setup:error=\(error)",
+            ]
+        }
+
+        @Test("io_uring refused by something unseen", Diagnosis.works(refusing("EPERM")))
+        func refused() throws {
+            let check = try Diagnosis(of: StagedMachine(), within: Self.refusing("EPERM")).check("kernel", "io_uring")
+            #expect(check.verdict == "warning")
+            #expect(check.found.hasPrefix("refused (EPERM): neither a sysctl nor a seccomp filter"))
+            #expect(check.cost.contains("epoll"))
+            // And on the machine as it is.
+            #expect(try Diagnosis(within: Self.refusing("EPERM")).check("kernel", "io_uring").found.contains("EPERM"))
+        }
+
+        @Test(
+            "io_uring refused: who does it, and what mends it", Diagnosis.works(refusing("EPERM")),
+            arguments: [
+                (
+                    "EPERM", ["proc/sys/kernel/io_uring_disabled": "2\n"], "kernel.io_uring_disabled is 2",
+                    "sysctl -w kernel.io_uring_disabled=0"
+                ),
+                (
+                    "EPERM", ["proc/sys/kernel/io_uring_disabled": "1\n", "proc/sys/kernel/io_uring_group": "990\n"],
+                    "group 990 (kernel.io_uring_group)", "usermod -aG"
+                ),
+                (
+                    "EPERM", ["proc/sys/kernel/io_uring_disabled": "1\n"], "kernel.io_uring_group names none",
+                    "sysctl -w kernel.io_uring_disabled=0"
+                ),
+                (
+                    "EPERM", ["proc/self/status": StagedMachine.status(seccomp: 2)], "a seccomp filter forbids it",
+                    "seccomp=PROFILE.json"
+                ),
+                (
+                    "ENOSYS", ["proc/self/status": StagedMachine.status(seccomp: 2)], "a seccomp filter hides it",
+                    "SystemCallFilter"
+                ),
+                ("ENOSYS", [:], "CONFIG_IO_URING", nil), ("EINVAL", [:], "older than Linux 6.1", nil),
+                ("ENOMEM", [:], "RLIMIT_MEMLOCK", "--memlock=unlimited"), ("EMFILE", [:], "RLIMIT_NOFILE", "ulimit -n"),
+            ])
+        func refusals(error: String, changes: [String: String], cause: String, remedy: String?) throws {
+            let machine = try StagedMachine(changes)
+            let diagnosis = try Diagnosis(of: machine, within: Self.refusing(error))
+            let check = try diagnosis.check("kernel", "io_uring")
+            #expect(check.verdict == "warning" && check.found.hasPrefix("refused (\(error)): "))
+            #expect(check.found.contains(cause), "\(check.found)")
+            if let remedy {
+                #expect(check.remedy.contains { $0.contains(remedy) }, "\(check.remedy)")
+            } else {
+                #expect(check.remedy.isEmpty)
+            }
+            #expect(diagnosis.report["first"]?.text == check.remedy.first ?? "io_uring: \(check.found)")
+        }
+
+        @Test("a user in kernel.io_uring_group is not told to join it", Diagnosis.works(refusing("EPERM")))
+        func inTheGroup() throws {
+            let machine = try StagedMachine([
+                "proc/sys/kernel/io_uring_disabled": "1\n", "proc/sys/kernel/io_uring_group": "1001\n",
+            ])
+            let check = try Diagnosis(of: machine, within: Self.refusing("EPERM")).check("kernel", "io_uring")
+            #expect(check.found.contains("neither a sysctl"))
+        }
+
+        @Test(
+            "a feature that is off is told since when there is one", needsRing,
+            Diagnosis.works(["strace", "-f", "-o", "/dev/null", "-e", "inject=io_uring_register:error=EINVAL"]))
+        func features() throws {
+            let wrapper = ["strace", "-f", "-o", "/dev/null", "-e", "inject=io_uring_register:error=EINVAL"]
+            let old = try Diagnosis(
+                of: StagedMachine(["proc/sys/kernel/osrelease": "6.8.0-31-generic\n"]), within: wrapper)
+            let buffers = try old.check("kernel", "incremental buffers")
+            #expect(buffers.verdict == "note" && buffers.found == "off: it comes with Linux 6.12, and this is 6.8")
+            #expect(buffers.cost.contains("4 KiB"))
+            let new = try Diagnosis(of: StagedMachine(), within: wrapper)
+            #expect(try new.check("kernel", "incremental buffers").found.contains("the trial failed all the same"))
+            #expect(try new.check("kernel", "fd of a connection").cost.contains("localAddress()"))
+        }
+
+        @Test("a kernel older than 6.1 is named")
+        func oldKernel() throws {
+            let machine = try StagedMachine(["proc/sys/kernel/osrelease": "5.15.0-91-generic\n"])
+            let check = try Diagnosis(of: machine).check("kernel", "release")
+            #expect(check.verdict == "warning" && check.found == "5.15.0-91-generic" && check.cost.contains("6.1"))
+        }
+
+        // MARK: Limits
+
+        @Test("memlock", Diagnosis.works(Diagnosis.unprivileged), Diagnosis.needs("prlimit"))
+        func lockedMemory() throws {
+            let wrapper = Diagnosis.unprivileged + [Diagnosis.tool("prlimit")!, "--memlock=65536:65536"]
+            let diagnosis = try Diagnosis(within: wrapper)
+            let check = try diagnosis.check("limits", "locked memory")
+            #expect(check.verdict == "warning")
+            #expect(check.found.hasPrefix("64.0 KiB (RLIMIT_MEMLOCK)"), "\(check.found)")
+            #expect(check.cost.contains("auto chooses epoll"))
+            #expect(check.remedy == ["prlimit --pid $$ --memlock=unlimited:unlimited"])
+        }
+
+        @Test("memlock of 8 MiB carries 58 workers, and CAP_IPC_LOCK is not charged")
+        func lockedMemoryOfWorkers() throws {
+            let limits = StagedMachine.limits(openFiles: "1000", "1000000", locked: "8388608")
+            let charged = try StagedMachine(["proc/self/limits": limits])
+            #expect(try Diagnosis(of: charged).check("limits", "locked memory").found.hasSuffix(": 58 workers"))
+            let status = StagedMachine.status(capabilities: "0000000000004000")
+            let free = try StagedMachine(["proc/self/limits": limits, "proc/self/status": status])
+            #expect(try Diagnosis(of: free).check("limits", "locked memory").found.contains("CAP_IPC_LOCK"))
+        }
+
+        @Test("nofile", Diagnosis.works(["prlimit", "--nofile=1024:1024"]))
+        func openFiles() throws {
+            let check = try Diagnosis(within: ["prlimit", "--nofile=1024:1024"]).check("limits", "open files")
+            #expect(check.verdict == "warning")
+            #expect(check.found.hasPrefix("1,024 (RLIMIT_NOFILE)"))
+            #expect(check.cost.contains("1,024 connections") || check.cost.contains("at most 1,024"))
+            #expect(check.remedy == ["prlimit --pid $$ --nofile=1048576:1048576"])
+        }
+
+        @Test("nofile that a shell may raise by itself")
+        func softOpenFiles() throws {
+            let machine = try StagedMachine(["proc/self/limits": StagedMachine.limits(openFiles: "1024", "524288")])
+            #expect(try Diagnosis(of: machine).check("limits", "open files").remedy == ["ulimit -n 524288"])
+        }
+
+        @Test("threads: the control group's pids.max, and RLIMIT_NPROC")
+        func threads() throws {
+            let group = try StagedMachine([
+                "sys/fs/cgroup/server/pids.max": "20\n", "sys/fs/cgroup/server/pids.current": "15\n",
+            ])
+            let check = try Diagnosis(of: group).check("limits", "threads")
+            #expect(check.verdict == "bad" && check.found == "5 more (pids.max of the control group)")
+            #expect(check.remedy == ["systemctl set-property UNIT TasksMax=infinity"])
+            let user = try StagedMachine([
+                "proc/self/limits": StagedMachine.limits(openFiles: "100000", "100000", processes: "3")
+            ])
+            #expect(try Diagnosis(of: user).check("limits", "threads").found == "3 more (RLIMIT_NPROC)")
+        }
+
+        // MARK: CPUs
+
+        @Test(
+            "cpuset of one core", .enabled(if: Diagnosis.cpus.count > 1, "this process has one CPU"),
+            Diagnosis.needs("taskset"))
+        func oneCore() throws {
+            let cpu = try #require(Diagnosis.cpus.last)
+            let check = try Diagnosis(within: ["taskset", "-c", "\(cpu)"]).check("processors", "allowed")
+            #expect(check.verdict == "warning")
+            #expect(
+                check.found.hasPrefix("1 of ") && check.found.hasSuffix(" by affinity or cpuset: \(cpu)"),
+                "\(check.found)")
+            #expect(check.cost.contains("1 worker"))
+            #expect(check.remedy.first?.hasPrefix("taskset -pc ") == true)
+        }
+
+        @Test("CPU quota of either version of control groups", arguments: [1, 2])
+        func quota(version: Int) throws {
+            let machine = try StagedMachine(
+                version == 2
+                    ? ["sys/fs/cgroup/server/cpu.max": "150000 100000\n"]
+                    : [
+                        "proc/self/cgroup": "3:cpu,cpuacct:/docker/1\n",
+                        "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "150000\n",
+                        "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+                    ])
+            let check = try Diagnosis(of: machine).check("processors", "quota")
+            #expect(check.verdict == "warning" && check.found == "2 CPUs of time by the control group, on 4 CPUs")
+            #expect(check.cost.contains("stopped together"))
+            #expect(
+                check.remedy == [
+                    version == 2 ? "systemctl set-property UNIT CPUQuota=400%" : "docker update --cpus 4 CONTAINER"
+                ])
+        }
+
+        @Test("NUMA nodes and SMT")
+        func nodes() throws {
+            let machine = try StagedMachine([
+                "sys/devices/system/node/online": "0-1\n", "sys/devices/system/node/node0/cpulist": "0-1\n",
+                "sys/devices/system/node/node1/cpulist": "2-3\n", "sys/devices/system/cpu/smt/active": "1\n",
+            ])
+            let diagnosis = try Diagnosis(of: machine)
+            #expect(try diagnosis.check("processors", "nodes").found == "node 0: CPUs 0-1; node 1: CPUs 2-3")
+            #expect(try diagnosis.check("processors", "threads of a core").verdict == "note")
+        }
+
+        // MARK: Memory
+
+        @Test("no huge pages")
+        func hugePages() throws {
+            let machine = try StagedMachine(["proc/meminfo": StagedMachine.memory(hugePages: 0, free: 0)])
+            let check = try Diagnosis(of: machine).check("memory", "huge pages")
+            #expect(check.verdict == "note" && check.found == "none reserved" && check.cost.contains("4 KiB"))
+            let wanted = try #require(check.remedy.first?.split(separator: "=").last.flatMap { Int($0) })
+            let mended = try StagedMachine(["proc/meminfo": StagedMachine.memory(hugePages: wanted, free: wanted)])
+            #expect(try Diagnosis(of: mended).check("memory", "huge pages").verdict == "ok")
+            let used = try StagedMachine(["proc/meminfo": StagedMachine.memory(hugePages: wanted, free: 3)])
+            #expect(try Diagnosis(of: used).check("memory", "huge pages").found.hasPrefix("3 of \(wanted) free"))
+        }
+
+        // MARK: The network
+
+        @Test("somaxconn", Diagnosis.works(Diagnosis.ownNetwork))
+        func backlog() throws {
+            let wrapper = Diagnosis.inOwnNetwork("echo 128 > /proc/sys/net/core/somaxconn")
+            let check = try Diagnosis(within: wrapper).check("network", "somaxconn")
+            #expect(check.verdict == "warning" && check.found == "128" && check.cost.contains("instead of 4,096"))
+            #expect(check.remedy == ["sysctl -w net.core.somaxconn=4096"])
+        }
+
+        @Test("port range", Diagnosis.works(Diagnosis.ownNetwork))
+        func portRange() throws {
+            let wrapper = Diagnosis.inOwnNetwork("echo 40000 40099 > /proc/sys/net/ipv4/ip_local_port_range")
+            let check = try Diagnosis(within: wrapper).check("network", "ip_local_port_range")
+            #expect(check.verdict == "warning" && check.found == "40000 to 40099: 100 ports")
+            #expect(check.remedy == ["sysctl -w net.ipv4.ip_local_port_range=\"32768 60999\""])
+        }
+
+        @Test(
+            "other sysctls",
+            arguments: [
+                (["proc/sys/net/core/somaxconn": "511\n"], "somaxconn", "warning", "511"),
+                (
+                    ["proc/sys/net/ipv4/ip_local_port_range": "50000\t50009\n"], "ip_local_port_range", "warning",
+                    "10 ports"
+                ),
+                (
+                    ["proc/sys/net/ipv4/tcp_max_syn_backlog": "256\n", "proc/sys/net/ipv4/tcp_syncookies": "0\n"],
+                    "tcp_max_syn_backlog", "warning", "SYN cookies are off"
+                ),
+                (["proc/sys/net/ipv4/tcp_max_syn_backlog": "256\n"], "tcp_max_syn_backlog", "ok", "cookies are on"),
+                (["proc/sys/net/ipv4/tcp_mem": "100 200 300\n"], "tcp_mem", "warning", "800.0 KiB"),
+                (["proc/sys/net/ipv4/tcp_mem": "100000 200000 3000000\n"], "tcp_mem", "note", "11.4 GiB"),
+                (["proc/sys/net/ipv4/tcp_tw_reuse": "0\n"], "tcp_tw_reuse", "note", "off"),
+                (
+                    [
+                        "proc/sys/net/ipv4/tcp_congestion_control": "bbr\n",
+                        "proc/sys/net/core/default_qdisc": "fq_codel\n",
+                    ], "tcp_congestion_control", "note", "not fq"
+                ),
+                (
+                    ["proc/sys/net/ipv4/tcp_congestion_control": "bbr\n"], "tcp_congestion_control", "ok",
+                    "fq by default"
+                ),
+                (
+                    [
+                        "proc/sys/net/netfilter/nf_conntrack_count": "900\n",
+                        "proc/sys/net/netfilter/nf_conntrack_max": "1000\n",
+                    ], "conntrack", "warning", "900 of 1,000"
+                ),
+                ([:], "conntrack", "ok", "no module"),
+            ])
+        func sysctls(changes: [String: String], name: String, verdict: String, found: String) throws {
+            let check = try Diagnosis(of: StagedMachine(changes)).check("network", name)
+            #expect(check.verdict == verdict && check.found.contains(found), "\(check)")
+        }
+
+        private static let pair = Diagnosis.inOwnNetwork(
+            "ip link add d0 type veth peer name d1 && tc qdisc replace dev d0 root pfifo_fast"
+                + " && echo bbr > /proc/sys/net/ipv4/tcp_congestion_control")
+
+        @Test("the queueing disciplines are the kernel's own", Diagnosis.works(pair))
+        func disciplines() throws {
+            let check = try Diagnosis(within: Self.pair).check("network", "tcp_congestion_control")
+            #expect(check.verdict == "note" && check.found == "bbr without fq on d0")
+            #expect(check.remedy.contains("tc qdisc replace dev d0 root fq"))
+        }
+
+        @Test("network cards: one queue, one CPU for all queues, none at all")
+        func cards() throws {
+            let one = try StagedMachine(["sys/class/net/eth0/queues/rx-1/rps_cpus": nil])
+            let check = try Diagnosis(of: one).check("cards", "eth0")
+            #expect(check.verdict == "note" && check.found == "1 receive queue, 10,000 Mbit/s, interrupts on CPUs 0-1")
+            #expect(check.remedy.last == "echo f > /sys/class/net/eth0/queues/rx-0/rps_cpus")
+            let bound = try StagedMachine(["proc/irq/41/effective_affinity_list": "0\n"])
+            #expect(try Diagnosis(of: bound).check("cards", "eth0").verdict == "warning")
+            let files = StagedMachine.paths.filter { $0.hasPrefix("sys/class/net/eth0") }
+            let loopback = try StagedMachine(Dictionary(uniqueKeysWithValues: files.map { ($0, nil) }))
+            let none = try Diagnosis(of: loopback).check("cards", "all")
+            #expect(none.verdict == "note" && none.found.hasPrefix("loopback"))
+        }
+
+        @Test("seccomp, no new privileges and the container are told")
+        func confinement() throws {
+            let status = StagedMachine.status(seccomp: 2, noNewPrivileges: 1)
+            let machine = try StagedMachine(["proc/self/status": status, "proc/self/cgroup": "0::/kubepods/pod1\n"])
+            let diagnosis = try Diagnosis(of: machine)
+            #expect(try diagnosis.check("confinement", "seccomp").found == "a filter")
+            #expect(try diagnosis.check("confinement", "no new privileges").verdict == "note")
+            #expect(try diagnosis.check("confinement", "container").found == "Kubernetes")
+        }
+    }
+}
