@@ -34,11 +34,11 @@ extension Commands {
 
         @Test(
             "on epoll each connection takes a file descriptor",
-            Diagnosis.works(["strace", "-f", "-o", "/dev/null", "-e", "inject=io_uring_setup:error=EPERM"]))
+            Diagnosis.works(Diagnosis.refusing("EPERM")))
         func descriptors() throws {
             let diagnosis = try Diagnosis(
                 of: StagedMachine(), ["--connections", "200000"],
-                within: ["strace", "-f", "-o", "/dev/null", "-e", "inject=io_uring_setup:error=EPERM"])
+                within: Diagnosis.refusing("EPERM"))
             let check = try diagnosis.check("capacity", "open files")
             #expect(check.verdict == "bad" && check.remedy == ["prlimit --pid $$ --nofile=1048576:1048576"])
             #expect(diagnosis.status == 2)
@@ -53,40 +53,44 @@ extension Commands {
             #expect(try diagnosis.check("capacity", "open files").verdict == "bad")
         }
 
-        @Test(
-            "what else is too little",
-            arguments: [
-                (["proc/sys/fs/file-nr": "1000\t0\t60000\n"], "fs.file-max", "bad", "sysctl -w fs.file-max=202000"),
-                (
-                    ["proc/meminfo": StagedMachine.memory(hugePages: 400, free: 400, available: 300_000)], "memory",
-                    "bad", nil
-                ),
-                (
-                    ["proc/meminfo": StagedMachine.memory(hugePages: 400, free: 400, available: 550_000)], "memory",
-                    "warning",
-                    nil
-                ),
-                (
-                    ["sys/fs/cgroup/memory.max": "400000000\n", "sys/fs/cgroup/memory.current": "1000000\n"], "memory",
-                    "bad",
-                    nil
-                ),
-                (
-                    ["proc/sys/net/ipv4/tcp_mem": "60000 70000 90000\n"], "tcp_mem", "warning",
-                    "sysctl -w net.ipv4.tcp_mem=\"100000 150000 200000\""
-                ),
-                (
-                    [
-                        "proc/sys/net/netfilter/nf_conntrack_count": "5\n",
-                        "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
-                    ], "conntrack", "warning", "sysctl -w net.netfilter.nf_conntrack_max=200010"
-                ),
-                ([:], "load", "note", nil),
-            ] as [([String: String], String, String, String?)])
-        func tooLittle(changes: [String: String], name: String, verdict: String, remedy: String?) throws {
-            let check = try Self.diagnose(100_000, changes).check("capacity", name)
-            #expect(check.verdict == verdict, "\(check)")
-            #expect(check.remedy.first == remedy)
+        struct Shortage: Sendable {
+            let name: String
+            var files: [String: String] = [:]
+            let verdict: String
+            var remedy: String?
+        }
+
+        private static func memory(_ available: Int) -> [String: String] {
+            ["proc/meminfo": StagedMachine.memory(hugePages: 400, free: 400, available: available)]
+        }
+
+        static let shortages: [Shortage] = [
+            Shortage(
+                name: "fs.file-max", files: ["proc/sys/fs/file-nr": "1000\t0\t60000\n"], verdict: "bad",
+                remedy: "sysctl -w fs.file-max=202000"),
+            Shortage(name: "memory", files: memory(300_000), verdict: "bad"),
+            Shortage(name: "memory", files: memory(550_000), verdict: "warning"),
+            Shortage(
+                name: "memory",
+                files: ["sys/fs/cgroup/memory.max": "400000000\n", "sys/fs/cgroup/memory.current": "1000000\n"],
+                verdict: "bad"),
+            Shortage(
+                name: "tcp_mem", files: ["proc/sys/net/ipv4/tcp_mem": "60000 70000 90000\n"], verdict: "warning",
+                remedy: "sysctl -w net.ipv4.tcp_mem=\"100000 150000 200000\""),
+            Shortage(
+                name: "conntrack",
+                files: [
+                    "proc/sys/net/netfilter/nf_conntrack_count": "5\n",
+                    "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
+                ], verdict: "warning", remedy: "sysctl -w net.netfilter.nf_conntrack_max=200010"),
+            Shortage(name: "load", verdict: "note"),
+        ]
+
+        @Test("what else is too little", arguments: DoctorCapacity.shortages)
+        func tooLittle(shortage: Shortage) throws {
+            let check = try Self.diagnose(100_000, shortage.files).check("capacity", shortage.name)
+            #expect(check.verdict == shortage.verdict, "\(check)")
+            #expect(check.remedy.first == shortage.remedy)
         }
     }
 }

@@ -7,56 +7,56 @@ extension Commands {
     @Suite struct Doctor {
         // MARK: io_uring
 
-        private static func refusing(_ error: String) -> [String] {
-            [
-                "strace", "-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e",
-                "inject=io_uring_setup:error=\(error)",
-            ]
-        }
-
-        @Test("io_uring refused by something unseen", Diagnosis.works(refusing("EPERM")))
+        @Test("io_uring refused by something unseen", Diagnosis.works(Diagnosis.refusing("EPERM")))
         func refused() throws {
-            let check = try Diagnosis(of: StagedMachine(), within: Self.refusing("EPERM")).check("kernel", "io_uring")
+            let check = try Diagnosis(of: StagedMachine(), within: Diagnosis.refusing("EPERM")).check(
+                "kernel", "io_uring")
             #expect(check.verdict == "warning")
             #expect(check.found.hasPrefix("refused (EPERM): neither a sysctl nor a seccomp filter"))
             #expect(check.cost.contains("epoll"))
             // And on the machine as it is.
-            #expect(try Diagnosis(within: Self.refusing("EPERM")).check("kernel", "io_uring").found.contains("EPERM"))
+            #expect(
+                try Diagnosis(within: Diagnosis.refusing("EPERM")).check("kernel", "io_uring").found.contains("EPERM"))
         }
 
+        struct Refusal: Sendable {
+            let error: String
+            var changes: [String: String] = [:]
+            let cause: String
+            var remedy: String?
+        }
+
+        private static let disabled = "proc/sys/kernel/io_uring_disabled"
+        private static let filtered = ["proc/self/status": StagedMachine.status(seccomp: 2)]
+
+        static let refusals: [Refusal] = [
+            Refusal(
+                error: "EPERM", changes: [disabled: "2\n"], cause: "kernel.io_uring_disabled is 2",
+                remedy: "sysctl -w kernel.io_uring_disabled=0"),
+            Refusal(
+                error: "EPERM", changes: [disabled: "1\n", "proc/sys/kernel/io_uring_group": "990\n"],
+                cause: "group 990 (kernel.io_uring_group)", remedy: "usermod -aG"),
+            Refusal(
+                error: "EPERM", changes: [disabled: "1\n"], cause: "kernel.io_uring_group names none",
+                remedy: "sysctl -w kernel.io_uring_disabled=0"),
+            Refusal(
+                error: "EPERM", changes: filtered, cause: "a seccomp filter forbids it", remedy: "seccomp=PROFILE.json"),
+            Refusal(error: "ENOSYS", changes: filtered, cause: "a seccomp filter hides it", remedy: "SystemCallFilter"),
+            Refusal(error: "ENOSYS", cause: "CONFIG_IO_URING"), Refusal(error: "EINVAL", cause: "older than Linux 6.1"),
+            Refusal(error: "ENOMEM", cause: "RLIMIT_MEMLOCK", remedy: "--memlock=unlimited"),
+            Refusal(error: "EMFILE", cause: "RLIMIT_NOFILE", remedy: "ulimit -n"),
+        ]
+
         @Test(
-            "io_uring refused: who does it, and what mends it", Diagnosis.works(refusing("EPERM")),
-            arguments: [
-                (
-                    "EPERM", ["proc/sys/kernel/io_uring_disabled": "2\n"], "kernel.io_uring_disabled is 2",
-                    "sysctl -w kernel.io_uring_disabled=0"
-                ),
-                (
-                    "EPERM", ["proc/sys/kernel/io_uring_disabled": "1\n", "proc/sys/kernel/io_uring_group": "990\n"],
-                    "group 990 (kernel.io_uring_group)", "usermod -aG"
-                ),
-                (
-                    "EPERM", ["proc/sys/kernel/io_uring_disabled": "1\n"], "kernel.io_uring_group names none",
-                    "sysctl -w kernel.io_uring_disabled=0"
-                ),
-                (
-                    "EPERM", ["proc/self/status": StagedMachine.status(seccomp: 2)], "a seccomp filter forbids it",
-                    "seccomp=PROFILE.json"
-                ),
-                (
-                    "ENOSYS", ["proc/self/status": StagedMachine.status(seccomp: 2)], "a seccomp filter hides it",
-                    "SystemCallFilter"
-                ),
-                ("ENOSYS", [:], "CONFIG_IO_URING", nil), ("EINVAL", [:], "older than Linux 6.1", nil),
-                ("ENOMEM", [:], "RLIMIT_MEMLOCK", "--memlock=unlimited"), ("EMFILE", [:], "RLIMIT_NOFILE", "ulimit -n"),
-            ])
-        func refusals(error: String, changes: [String: String], cause: String, remedy: String?) throws {
-            let machine = try StagedMachine(changes)
-            let diagnosis = try Diagnosis(of: machine, within: Self.refusing(error))
+            "io_uring refused: who does it, and what mends it", Diagnosis.works(Diagnosis.refusing("EPERM")),
+            arguments: Doctor.refusals)
+        func refusal(_ refusal: Refusal) throws {
+            let machine = try StagedMachine(refusal.changes)
+            let diagnosis = try Diagnosis(of: machine, within: Diagnosis.refusing(refusal.error))
             let check = try diagnosis.check("kernel", "io_uring")
-            #expect(check.verdict == "warning" && check.found.hasPrefix("refused (\(error)): "))
-            #expect(check.found.contains(cause), "\(check.found)")
-            if let remedy {
+            #expect(check.verdict == "warning" && check.found.hasPrefix("refused (\(refusal.error)): "))
+            #expect(check.found.contains(refusal.cause), "\(check.found)")
+            if let remedy = refusal.remedy {
                 #expect(check.remedy.contains { $0.contains(remedy) }, "\(check.remedy)")
             } else {
                 #expect(check.remedy.isEmpty)
@@ -64,20 +64,20 @@ extension Commands {
             #expect(diagnosis.report["first"]?.text == check.remedy.first ?? "io_uring: \(check.found)")
         }
 
-        @Test("a user in kernel.io_uring_group is not told to join it", Diagnosis.works(refusing("EPERM")))
+        @Test("a user in kernel.io_uring_group is not told to join it", Diagnosis.works(Diagnosis.refusing("EPERM")))
         func inTheGroup() throws {
             let machine = try StagedMachine([
                 "proc/sys/kernel/io_uring_disabled": "1\n", "proc/sys/kernel/io_uring_group": "1001\n",
             ])
-            let check = try Diagnosis(of: machine, within: Self.refusing("EPERM")).check("kernel", "io_uring")
+            let check = try Diagnosis(of: machine, within: Diagnosis.refusing("EPERM")).check("kernel", "io_uring")
             #expect(check.found.contains("neither a sysctl"))
         }
 
         @Test(
             "a feature that is off is told since when there is one", needsRing,
-            Diagnosis.works(["strace", "-f", "-o", "/dev/null", "-e", "inject=io_uring_register:error=EINVAL"]))
+            Diagnosis.works(Diagnosis.refusing("EINVAL", call: "io_uring_register")))
         func features() throws {
-            let wrapper = ["strace", "-f", "-o", "/dev/null", "-e", "inject=io_uring_register:error=EINVAL"]
+            let wrapper = Diagnosis.refusing("EINVAL", call: "io_uring_register")
             let old = try Diagnosis(
                 of: StagedMachine(["proc/sys/kernel/osrelease": "6.8.0-31-generic\n"]), within: wrapper)
             let buffers = try old.check("kernel", "incremental buffers")
@@ -225,52 +225,53 @@ extension Commands {
             #expect(check.remedy == ["sysctl -w net.ipv4.ip_local_port_range=\"32768 60999\""])
         }
 
-        @Test(
-            "other sysctls",
-            arguments: [
-                (["proc/sys/net/core/somaxconn": "511\n"], "somaxconn", "warning", "511"),
-                (
-                    ["proc/sys/net/ipv4/ip_local_port_range": "50000\t50009\n"], "ip_local_port_range", "warning",
-                    "10 ports"
-                ),
-                (
-                    ["proc/sys/net/ipv4/tcp_max_syn_backlog": "256\n", "proc/sys/net/ipv4/tcp_syncookies": "0\n"],
-                    "tcp_max_syn_backlog", "warning", "SYN cookies are off"
-                ),
-                (["proc/sys/net/ipv4/tcp_max_syn_backlog": "256\n"], "tcp_max_syn_backlog", "ok", "cookies are on"),
-                (["proc/sys/net/ipv4/tcp_mem": "100 200 300\n"], "tcp_mem", "warning", "800.0 KiB"),
-                (["proc/sys/net/ipv4/tcp_mem": "100000 200000 3000000\n"], "tcp_mem", "note", "11.4 GiB"),
-                (["proc/sys/net/ipv4/tcp_tw_reuse": "0\n"], "tcp_tw_reuse", "note", "off"),
-                (
-                    [
-                        "proc/sys/net/ipv4/tcp_congestion_control": "bbr\n",
-                        "proc/sys/net/core/default_qdisc": "fq_codel\n",
-                    ], "tcp_congestion_control", "note", "not fq"
-                ),
-                (
-                    ["proc/sys/net/ipv4/tcp_congestion_control": "bbr\n"], "tcp_congestion_control", "ok",
-                    "fq by default"
-                ),
-                (
-                    [
-                        "proc/sys/net/netfilter/nf_conntrack_count": "900\n",
-                        "proc/sys/net/netfilter/nf_conntrack_max": "1000\n",
-                    ], "conntrack", "warning", "900 of 1,000"
-                ),
-                ([:], "conntrack", "ok", "no module"),
-            ])
-        func sysctls(changes: [String: String], name: String, verdict: String, found: String) throws {
-            let check = try Diagnosis(of: StagedMachine(changes)).check("network", name)
-            #expect(check.verdict == verdict && check.found.contains(found), "\(check)")
+        struct Sysctl: Sendable {
+            let name: String
+            let files: [String: String]
+            let verdict: String
+            let found: String
         }
 
-        private static let pair = Diagnosis.inOwnNetwork(
-            "ip link add d0 type veth peer name d1 && tc qdisc replace dev d0 root pfifo_fast"
-                + " && echo bbr > /proc/sys/net/ipv4/tcp_congestion_control")
+        private static let halfOpen = "proc/sys/net/ipv4/tcp_max_syn_backlog"
+        private static let cookies = "proc/sys/net/ipv4/tcp_syncookies"
+        private static let pages = "proc/sys/net/ipv4/tcp_mem"
+        private static let control = "proc/sys/net/ipv4/tcp_congestion_control"
+        private static let discipline = "proc/sys/net/core/default_qdisc"
+        private static let tracked = "proc/sys/net/netfilter/nf_conntrack_"
 
-        @Test("the queueing disciplines are the kernel's own", Diagnosis.works(pair))
+        static let sysctls: [Sysctl] = [
+            Sysctl(
+                name: "somaxconn", files: ["proc/sys/net/core/somaxconn": "511\n"], verdict: "warning", found: "511"),
+            Sysctl(
+                name: "ip_local_port_range", files: ["proc/sys/net/ipv4/ip_local_port_range": "50000\t50009\n"],
+                verdict: "warning", found: "10 ports"),
+            Sysctl(
+                name: "tcp_max_syn_backlog", files: [halfOpen: "256\n", cookies: "0\n"], verdict: "warning",
+                found: "SYN cookies are off"),
+            Sysctl(name: "tcp_max_syn_backlog", files: [halfOpen: "256\n"], verdict: "ok", found: "cookies are on"),
+            Sysctl(name: "tcp_mem", files: [pages: "100 200 300\n"], verdict: "warning", found: "800.0 KiB"),
+            Sysctl(name: "tcp_mem", files: [pages: "100000 200000 3000000\n"], verdict: "note", found: "11.4 GiB"),
+            Sysctl(
+                name: "tcp_tw_reuse", files: ["proc/sys/net/ipv4/tcp_tw_reuse": "0\n"], verdict: "note", found: "off"),
+            Sysctl(
+                name: "tcp_congestion_control", files: [control: "bbr\n", discipline: "fq_codel\n"], verdict: "note",
+                found: "not fq"),
+            Sysctl(name: "tcp_congestion_control", files: [control: "bbr\n"], verdict: "ok", found: "fq by default"),
+            Sysctl(
+                name: "conntrack", files: [tracked + "count": "900\n", tracked + "max": "1000\n"], verdict: "warning",
+                found: "900 of 1,000"),
+            Sysctl(name: "conntrack", files: [:], verdict: "ok", found: "no module"),
+        ]
+
+        @Test("sysctls", arguments: Doctor.sysctls)
+        func sysctl(_ sysctl: Sysctl) throws {
+            let check = try Diagnosis(of: StagedMachine(sysctl.files)).check("network", sysctl.name)
+            #expect(check.verdict == sysctl.verdict && check.found.contains(sysctl.found), "\(check)")
+        }
+
+        @Test("the queueing disciplines are the kernel's own", Diagnosis.works(Diagnosis.pacedPair))
         func disciplines() throws {
-            let check = try Diagnosis(within: Self.pair).check("network", "tcp_congestion_control")
+            let check = try Diagnosis(within: Diagnosis.pacedPair).check("network", "tcp_congestion_control")
             #expect(check.verdict == "note" && check.found == "bbr without fq on d0")
             #expect(check.remedy.contains("tc qdisc replace dev d0 root fq"))
         }

@@ -19,7 +19,7 @@ enum LimitChecks {
     static let wantedFiles = 1_048_576
 
     private static func openFiles(_ limit: ResourceLimit, _ isRingOpen: Bool) -> Judgement {
-        let found = "\(text(limit.soft)) (RLIMIT_NOFILE); may be raised to \(text(limit.hard))"
+        let found = "\(text(limit.soft)) (RLIMIT_NOFILE); hard limit \(text(limit.hard))"
         guard limit.soft < leastFiles else { return .ok(found) }
         let count = Figure.count(UInt64(limit.soft))
         return .warning(

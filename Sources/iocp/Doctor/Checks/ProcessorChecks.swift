@@ -34,17 +34,18 @@ enum ProcessorChecks {
     }
 
     private static func quota(_ facts: ProcessorFacts, _ container: String?) -> DoctorCheck {
-        guard let granted = facts.granted else { return CheckGroup.processors.check("quota", .ok("none")) }
-        return CheckGroup.processors.check("quota", facts.allowed) { cpus in
+        let both = facts.granted.flatMap { granted in facts.allowed.map { (granted: granted, allowed: $0.count) } }
+        return CheckGroup.processors.check("quota", both) { granted, allowed in
+            guard let granted else { return .ok("none") }
             let found = "\(Figure.counted(granted, "CPU")) of time by the control group"
-            guard granted < cpus.count else { return .ok(found) }
+            guard granted < allowed else { return .ok(found) }
             return .warning(
-                "\(found), on \(cpus.count) CPUs",
+                "\(found), on \(allowed) CPUs",
                 "More workers than that are all stopped together once the time is used up; by default a port starts "
                     + "\(granted).",
                 mend: container == nil
-                    ? "systemctl set-property UNIT CPUQuota=\(cpus.count * 100)%"
-                    : "docker update --cpus \(cpus.count) CONTAINER")
+                    ? "systemctl set-property UNIT CPUQuota=\(allowed * 100)%"
+                    : "docker update --cpus \(allowed) CONTAINER")
         }
     }
 }

@@ -8,8 +8,8 @@ enum RingFeatureChecks {
         let isOn: any KeyPath<iocp_capabilities, Bool> & Sendable
         let since: KernelVersion
         let cost: String
-        /// The least liburing that a build needs for it; nil where any will do.
-        var liburing: String?
+        /// Whether the liburing that this was built with has to know it, too.
+        var needsLiburing = false
     }
 
     private static let features: [Feature] = [
@@ -18,7 +18,7 @@ enum RingFeatureChecks {
         ),
         Feature(
             name: "no index array", isOn: \.no_sqarray, since: KernelVersion(6, 6),
-            cost: "Each entry costs a load more.", liburing: "2.5"),
+            cost: "Each entry costs a load more.", needsLiburing: true),
         Feature(
             name: "socket commands", isOn: \.socket_commands, since: KernelVersion(6, 7),
             cost: "peerAddress() fails with EOPNOTSUPP, and connectionsPerAddress makes auto choose epoll."),
@@ -58,9 +58,7 @@ enum RingFeatureChecks {
     private static func cause(_ feature: Feature, _ facts: KernelFacts) -> String {
         guard let version = facts.version.value else { return "the trial failed; it comes with Linux \(feature.since)" }
         if version < feature.since { return "it comes with Linux \(feature.since), and this is \(version)" }
-        if let liburing = feature.liburing {
-            return "the kernel has it, and the liburing of this build does not; \(liburing) does"
-        }
+        if feature.needsLiburing { return "the kernel has it, and the liburing of this build is too old" }
         return "the kernel is new enough (\(feature.since)), and the trial failed all the same"
     }
 }

@@ -18,8 +18,10 @@ struct KernelFacts {
         version = release.flatMap { text in
             KernelVersion(text).map { .found($0) } ?? .unknown("\"\(text)\" is no release of Linux")
         }
-        build = files.text("/proc/sys/kernel/version").map { text in
-            SystemFiles.shown(text.split(separator: "\n").first ?? "")
+        let buildPath = "/proc/sys/kernel/version"
+        build = files.text(buildPath).flatMap { text in
+            let line = SystemFiles.shown(text.split(separator: "\n").first ?? "")
+            return line.allSatisfy(\.isWhitespace) ? .unknown("\(buildPath) is empty") : .found(line)
         }
         ringsDisabled = files.number("/proc/sys/kernel/io_uring_disabled")
         ringGroup = files.word("/proc/sys/kernel/io_uring_group").map { Number.parse($0) }

@@ -6,7 +6,7 @@ struct ProcessorFacts {
     let online: Reading<[Int]>
     let allowed: Reading<[Int]>
     /// How many CPUs' worth of time the control groups grant; nil where nothing limits it.
-    let granted: Int?
+    let granted: Reading<Int?>
     /// Node by node, the allowed CPUs on it.
     let nodes: Reading<[Int: [Int]]>
     /// Whether cores run two threads each.
@@ -15,8 +15,10 @@ struct ProcessorFacts {
     init(_ files: SystemFiles, _ process: ProcessFacts) {
         online = files.list("/sys/devices/system/cpu/online")
         allowed = files.isThisSystem ? ProcessorFacts.allowedHere() : process.cpusAllowed
-        let granted = unsafe Int(iocp_cpus_granted(files.root))
-        self.granted = granted == 0 ? nil : granted
+        granted = files.text("/proc/self/cgroup").map { _ in
+            let granted = unsafe Int(iocp_cpus_granted(files.root))
+            return granted == 0 ? nil : granted
+        }
         nodes =
             files.isThisSystem
             ? allowed.map { cpus in
@@ -26,7 +28,7 @@ struct ProcessorFacts {
     }
 
     /// Workers that a port has by default: one per allowed CPU, at most what the control groups grant.
-    var defaultWorkers: Int? { allowed.value.map { max(1, min($0.count, granted ?? .max)) } }
+    var defaultWorkers: Int? { allowed.value.map { max(1, min($0.count, (granted.value ?? nil) ?? .max)) } }
 
     private static func allowedHere() -> Reading<[Int]> {
         var cpus = [UInt32](repeating: 0, count: 8_192)

@@ -27,6 +27,10 @@ struct SystemFiles {
         let descriptor = unsafe open(root + path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return .unknown(SystemFiles.reason(path, errno)) }
         defer { close(descriptor) }
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            return .unknown("\(path) is no file")
+        }
         var bytes = [UInt8](repeating: 0, count: SystemFiles.mostBytes + 1)
         var filled = 0
         while filled < bytes.count {

@@ -54,6 +54,10 @@ extension DoctorReport {
 
     var summary: String {
         guard let first else {
+            let unknown = checks.count { !$0.isKnown }
+            guard unknown == 0 else {
+                return "No warnings, but \(Figure.counted(unknown, "check")) could not be made."
+            }
             let notes = count(.note)
             let rest = notes == 0 ? "" : " " + (notes == 1 ? "1 note is" : "\(notes) notes are") + " worth reading."
             return "No warnings: this machine is fit.\(rest)"

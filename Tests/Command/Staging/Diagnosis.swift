@@ -90,15 +90,28 @@ struct Diagnosis {
         ownNetwork + ["/bin/sh", "-c", script + " && exec \"$@\"", "sh"]
     }
 
+    /// In which bbr sends without fq.
+    static let pacedPair = inOwnNetwork(
+        "ip link add d0 type veth peer name d1 && tc qdisc replace dev d0 root pfifo_fast"
+            + " && echo bbr > /proc/sys/net/ipv4/tcp_congestion_control")
+
+    /// A tracer that lets io_uring_setup(2), or another call, fail.
+    static func refusing(_ error: String, call: String = "io_uring_setup") -> [String] {
+        ["strace", "-f", "-o", "/dev/null", "-e", "trace=\(call)", "-e", "inject=\(call):error=\(error)"]
+    }
+
     /// Without CAP_IPC_LOCK, which root has.
     static let unprivileged = geteuid() == 0 ? ["setpriv", "--bounding-set", "-ipc_lock"] : ["env"]
 
     /// The CPUs that this process may run on.
     static let cpus: [Int] = {
-        var set = cpu_set_t()
-        guard unsafe sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return [] }
-        return unsafe withUnsafeBytes(of: &set) { bytes in
-            unsafe (0..<bytes.count * 8).filter { unsafe bytes[$0 / 8] >> UInt8($0 % 8) & 1 == 1 }
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed_list:") }) else {
+            return []
         }
+        return line.split(separator: "\t").last.map(String.init)?.split(separator: ",").flatMap { range in
+            let ends = range.split(separator: "-").compactMap { Int($0) }
+            return ends.isEmpty ? [] : Array(ends[0]...ends[ends.count - 1])
+        } ?? []
     }()
 }

@@ -6,7 +6,8 @@ final class StagedMachine {
 
     /// A machine with four CPUs and 16 GiB that wants nothing, and what is different on this one: a nil removes a file.
     convenience init(_ changes: [String: String?] = [:]) throws {
-        try self.init(files: StagedMachine.fit.merging(changes) { $1 }.compactMapValues { $0 })
+        try self.init(
+            files: StagedMachine.fit.mapValues(Optional.some).merging(changes) { $1 }.compactMapValues(\.self))
     }
 
     init(files: [String: String]) throws {

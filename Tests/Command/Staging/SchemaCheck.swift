@@ -46,7 +46,7 @@ struct SchemaCheck {
 
     /// - Parameter path: from the root of the package.
     init(_ path: String) throws {
-        let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+        let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4).joined(separator: "/")
         schema = try JSONValue.parse(try String(contentsOfFile: root + "/" + path, encoding: .utf8))
     }
 
