@@ -3,7 +3,8 @@ import Foundation
 import Testing
 
 extension Commands {
-    /// `iocp doctor` names the cause in each case. Where this machine can be made so, it is; otherwise files stand for it.
+    /// `iocp doctor` names the cause in each case. Where this machine can be made so, it is; otherwise files stand for
+    /// it.
     @Suite struct Doctor {
         // MARK: io_uring
 
@@ -40,7 +41,8 @@ extension Commands {
                 error: "EPERM", changes: [disabled: "1\n"], cause: "kernel.io_uring_group names none",
                 remedy: "sysctl -w kernel.io_uring_disabled=0"),
             Refusal(
-                error: "EPERM", changes: filtered, cause: "a seccomp filter forbids it", remedy: "seccomp=PROFILE.json"),
+                error: "EPERM", changes: filtered, cause: "a seccomp filter forbids it",
+                remedy: "seccomp=PROFILE.json"),
             Refusal(error: "ENOSYS", changes: filtered, cause: "a seccomp filter hides it", remedy: "SystemCallFilter"),
             Refusal(error: "ENOSYS", cause: "CONFIG_IO_URING"), Refusal(error: "EINVAL", cause: "older than Linux 6.1"),
             Refusal(error: "ENOMEM", cause: "RLIMIT_MEMLOCK", remedy: "--memlock=unlimited"),
@@ -288,6 +290,32 @@ extension Commands {
             let loopback = try StagedMachine(Dictionary(uniqueKeysWithValues: files.map { ($0, nil) }))
             let none = try Diagnosis(of: loopback).check("cards", "all")
             #expect(none.verdict == "note" && none.found.hasPrefix("loopback"))
+        }
+
+        struct Mending: Sendable {
+            let spoiling: String
+            let group: String
+            let name: String
+        }
+
+        static let mendings: [Mending] = [
+            Mending(spoiling: "echo 128 > /proc/sys/net/core/somaxconn", group: "network", name: "somaxconn"),
+            Mending(
+                spoiling: "echo 40000 40099 > /proc/sys/net/ipv4/ip_local_port_range", group: "network",
+                name: "ip_local_port_range"),
+            Mending(spoiling: "ulimit -Sn 1024", group: "limits", name: "open files"),
+        ]
+
+        @Test(
+            "its commands mend what it found", Diagnosis.works(Diagnosis.ownNetwork), Diagnosis.needs("sysctl"),
+            arguments: Doctor.mendings)
+        func mends(_ mending: Mending) throws {
+            let check = try Diagnosis(within: Diagnosis.inOwnNetwork(mending.spoiling)).check(
+                mending.group, mending.name)
+            #expect(check.verdict == "warning")
+            let commands = ([mending.spoiling] + check.remedy.map { $0 + " > /dev/null" }).joined(separator: " && ")
+            let mended = try Diagnosis(within: Diagnosis.inOwnNetwork(commands)).check(mending.group, mending.name)
+            #expect(mended.verdict == "ok", "\(commands): \(mended)")
         }
 
         @Test("seccomp, no new privileges and the container are told")

@@ -65,8 +65,8 @@ struct CapacityChecks {
         let share = CapacityChecks.divided(connections, by: defaultWorkers)
         let fewer = Figure.counted(defaultWorkers, "worker")
         let cost =
-            "By default a port has \(fewer), which hold \(count(defaultWorkers * perWorker)) connections: raise the limit, "
-            + "or set PortConfiguration.workers."
+            "By default a port has \(fewer), which hold \(count(defaultWorkers * perWorker)) connections: raise the "
+            + "limit, or set PortConfiguration.workers."
         let raise = LimitChecks.openFilesRemedy(limit, atLeast: share)
         guard workers <= CapacityChecks.mostWorkers else {
             return .bad("\(found); a port has at most 1,024 workers", cost, mend: raise)
@@ -79,10 +79,13 @@ struct CapacityChecks {
         let needed = connections + workers * CapacityChecks.filesPerWorker
         let found = "\(count(limit.soft)), and epoll takes one for each connection: \(count(needed))"
         guard limit.soft < needed else { return .ok(found) }
-        let raise = LimitChecks.openFilesRemedy(limit, atLeast: needed)
+        let cost = "A server accepts about \(count(limit.soft)) connections, and lets the others wait."
+        // Rings that could be locked would need none of these descriptors.
+        if facts.isRingOpen { return .bad(found, cost, mend: LimitChecks.memlockRemedy) }
         return .bad(
-            found, "A server accepts about \(count(max(0, limit.soft))) connections, and lets the others wait.",
-            mend: (needed > LimitChecks.wantedFiles ? ["sysctl -w fs.nr_open=\(needed)"] : []) + raise)
+            found, cost,
+            mend: (needed > LimitChecks.wantedFiles ? ["sysctl -w fs.nr_open=\(needed)"] : [])
+                + LimitChecks.openFilesRemedy(limit, atLeast: needed))
     }
 
     /// Direct descriptors count here, too: each socket has its file within the kernel.

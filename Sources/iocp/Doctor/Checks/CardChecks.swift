@@ -9,7 +9,9 @@ enum CardChecks {
             return [
                 CheckGroup.cards.check(
                     "all",
-                    .note("loopback and virtual interfaces only", "Nothing outside reaches a server here, but by them.")
+                    .note(
+                        "loopback and virtual interfaces only",
+                        "Clients reach a server from this machine, or through a virtual interface.")
                 )
             ]
         case .found(let cards):
