@@ -24,7 +24,7 @@ let package = Package(
         .executableTarget(
             name: "cli",
             dependencies: [
-                "CPage", "IOCP",
+                "CPage", "IOCP", "CIOCP",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],

@@ -25,6 +25,7 @@ enum FuzzArguments {
             case let serve as Serve: check(serve)
             case let stress as Stress: check(stress)
             case let stats as Stats: precondition(stats.pid ?? 1 >= 1)
+            case let doctor as Doctor: precondition((1...10_000_000).contains(doctor.connections ?? 1))
             default: break
             }
         } catch {
