@@ -11,8 +11,8 @@ struct Doctor: ParsableCommand {
             seccomp filters differ from place to place.
 
             Each check has a verdict. ok: nothing to change. note: worth knowing. warning: a server runs, and is slower or \
-            holds less than it could. bad: a server does not run, or cannot hold what was asked for. Below are what it \
-            costs and the commands that mend it, most of them for root. In them, UNIT, USER, IMAGE and CONTAINER stand for \
+            holds less than it could. bad: a server does not run, or cannot hold what was asked for. Below it are its \
+            cost and the commands that mend it, most of them for root. In them, UNIT, USER, IMAGE and CONTAINER stand for \
             your own. What sysctl -w sets is gone after a reboot; /etc/sysctl.d keeps it.
 
             Exit status: 0 for ok and notes, 1 for warnings (and where the report cannot be written), 2 for bad, 64 for \
