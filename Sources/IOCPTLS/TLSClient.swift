@@ -58,7 +58,7 @@ private final class TLSTarget: Sendable {
 // MARK: - Connecting
 
 extension Connecting {
-    /// Asks a worker to connect to a host with TLS: see ``Connecting/connect(host:port:key:timeout:security:onWorker:)``.
+    /// Asks a worker to connect to a host with TLS: see `Connecting.connect(host:port:key:timeout:security:onWorker:)`.
     /// - Parameter tls: nil: in the clear.
     @discardableResult
     public func connect(
@@ -70,7 +70,7 @@ extension Connecting {
     }
 
     /// Connects to a host with TLS and has `body` use the connection: see
-    /// ``Connecting/withConnection(host:port:timeout:security:onWorker:_:)``.
+    /// `Connecting.withConnection(host:port:timeout:security:onWorker:_:)`.
     public func withConnection<Value: Sendable>(
         host: String, port: Int, tls: TLSClient?, timeout: Duration? = nil, onWorker worker: Int = 0,
         _ body: @Sendable (_ worker: isolated WorkerActor, _ connection: AsyncConnection) async throws -> Value
@@ -82,7 +82,7 @@ extension Connecting {
 }
 
 extension WorkerActor {
-    /// Connects to a host with TLS: see ``WorkerActor/connect(host:port:timeout:security:)``.
+    /// Connects to a host with TLS: see `WorkerActor.connect(host:port:timeout:security:)`.
     public func connect(
         host: String, port: Int, tls: TLSClient?, timeout: Duration? = nil
     ) async throws(IOCPError) -> AsyncConnection {

@@ -52,12 +52,15 @@ public struct TLSCertificate: Hashable, Sendable {
     /// The names of subjectAltName.
     public let names: [Name]
 
+    /// A name of subjectAltName, of one of four kinds.
     public enum Name: Hashable, Sendable {
+        /// A host's name, which may begin with a wildcard: "*.example.org".
         case dns(String)
         /// Numeric; IPv6 with every group written out.
         case address(String)
         /// Such as a SPIFFE identity.
         case uri(String)
+        /// A mailbox.
         case email(String)
     }
 

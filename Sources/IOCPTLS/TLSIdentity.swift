@@ -48,6 +48,9 @@ public struct TLSTrust: Sendable {
         .certificates(try PEMFile.bytes(of: path))
     }
 
+    /// - Parameters:
+    ///   - includesSystem: whether the certificates count that the system trusts.
+    ///   - certificates: others, as text of PEM; may be empty.
     public init(includesSystem: Bool, certificates: [UInt8]) {
         (self.includesSystem, self.certificates) = (includesSystem, certificates)
     }

@@ -10,7 +10,7 @@ public import IOCP
 /// ```
 ///
 /// A connection opens once the handshake has ended; what is sent on it, by whichever call, is sealed, and what arrives is
-/// opened. One that does not get so far is never seen by a handler, and is counted (``WorkerStats/failedHandshakes``). A close
+/// opened. One that does not get so far is never seen by a handler, and is counted (`WorkerStats.failedHandshakes`). A close
 /// says close_notify first. A peer whose FIN comes without it ends the connection with EBADMSG: what it sent may have been cut.
 ///
 /// One value may serve any number of listeners, servers and workers. Thread: any.

@@ -1,7 +1,10 @@
 /// What both sides of TLS have to agree on.
 public struct TLSProtocol: Sendable {
+    /// A version of TLS.
     public enum Version: Sendable {
+        /// TLS 1.2 (RFC 5246).
         case tls12
+        /// TLS 1.3 (RFC 8446).
         case tls13
     }
 
@@ -23,6 +26,7 @@ public struct TLSProtocol: Sendable {
     /// everything: for debugging alone.
     public var keyLogFile: String?
 
+    /// The defaults, which every property names.
     public init() {}
 }
 
@@ -31,8 +35,9 @@ public struct TLSServerSettings: Sendable {
     /// Which one a client is shown is chosen by the name that it asks for (SNI) and the names in the certificates; the first
     /// one where none fits. Two for the same names with keys of different kinds (ECDSA and RSA) serve as one.
     public var identities: [TLSIdentity]
+    /// What both sides have to agree on.
     public var agreement = TLSProtocol()
-    /// Whether clients have to show a certificate; see ``TLSConnection/peerCertificate()``.
+    /// Whether clients have to show a certificate; see `peerCertificate()` of a connection.
     public var clientCertificates = ClientCertificates.none
     /// Whether clients may come back without a full handshake (session tickets), for how long: 1 s to 7 days; nil: no. The keys
     /// are shared by all workers and change as often.
@@ -40,24 +45,31 @@ public struct TLSServerSettings: Sendable {
     /// Handshakes at a time, of all workers: clients beyond it are refused. 1 or more; nil: no limit.
     public var handshakesMax: Int? = 10_000
 
+    /// Whether clients show certificates, and which are good.
     public enum ClientCertificates: Sendable {
+        /// Clients are asked for none.
         case none
         /// One that a client shows has to be signed by one of these.
         case optional(TLSTrust)
+        /// Each client has to show one that is signed by one of these; otherwise its handshake fails.
         case required(TLSTrust)
     }
 
+    /// Settings with their defaults.
+    /// - Parameter identities: at least one.
     public init(identities: [TLSIdentity]) { self.identities = identities }
 }
 
 /// What a client's TLS is to be like.
 public struct TLSClientSettings: Sendable {
+    /// What both sides have to agree on.
     public var agreement = TLSProtocol()
     /// How servers are verified.
     public var verification = Verification.trust(.system)
     /// Shown to servers that ask for one.
     public var identity: TLSIdentity?
 
+    /// What a server's certificate has to be.
     public enum Verification: Sendable {
         /// The certificate has to be signed by one of these, and be for the name that was connected to.
         case trust(TLSTrust)
@@ -65,5 +77,6 @@ public struct TLSClientSettings: Sendable {
         case none
     }
 
+    /// The defaults: the system's certificates are trusted, and the client shows none.
     public init() {}
 }

@@ -23,6 +23,8 @@ public struct Backoff: Hashable, Sendable {
         return whole / 2 + whole / 2 * Double.random(in: 0...1, using: &random)
     }
 
+    /// As ``delay(afterFailures:using:)``, by the system's random numbers.
+    /// - Parameter failures: in a row, from 1; fewer count as 1.
     public func delay(afterFailures failures: Int) -> Duration {
         var random = SystemRandomNumberGenerator()
         return delay(afterFailures: failures, using: &random)

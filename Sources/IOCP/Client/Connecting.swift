@@ -3,13 +3,15 @@
 ///
 /// Thread: every method may be called from any thread.
 public protocol Connecting: Sendable {
+    /// The port whose workers make the connections.
     var port: CompletionPort { get }
 }
 
 extension Connecting {
     /// Asks a worker to connect. The handler's `opened` or `connectFailed` follows.
     ///
-    /// On the worker's own thread ``Worker/connect(to:from:key:timeout:)`` does the same without a post.
+    /// On the worker's own thread
+    /// ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)`` does the same without a post.
     /// - Parameter timeout: how long the peer has to answer, at most one day; nil leaves it to the kernel, about two
     ///   minutes. Over it, `connectFailed` tells ETIMEDOUT.
     /// - Parameter security: what secures the connection; `opened` follows the handshake, for which the peer has the time that
@@ -26,7 +28,8 @@ extension Connecting {
             on: worker)
     }
 
-    /// Asks a worker to connect to an endpoint of any kind: see ``Worker/connect(to:from:key:timeout:)``.
+    /// Asks a worker to connect to an endpoint of any kind: see
+    /// ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)``.
     /// - Throws: as for an address.
     @discardableResult
     public func connect(

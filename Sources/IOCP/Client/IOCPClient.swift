@@ -15,6 +15,7 @@ public final class IOCPClient<Handler: ConnectionHandler>: Connecting {
         threads = try WorkerThreads(configuration, handler: handler)
     }
 
+    /// The port whose workers make the connections: for posts, statistics and its configuration. Thread: any.
     public var port: CompletionPort { threads.port }
 
     /// As ``IOCPServer/stop(drainingFor:)``.

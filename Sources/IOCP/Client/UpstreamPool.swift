@@ -44,6 +44,13 @@ public final class UpstreamPool<State> {
         /// How long a connect may take: more than zero and at most one day.
         public var connectTimeout: Duration
 
+        /// Limits that do not fit each other are refused by the pool, not here.
+        /// - Parameters:
+        ///   - minimum: connections that are kept open: 0 to `maximum`.
+        ///   - maximum: connections at most: 1 or more.
+        ///   - waiting: users that may wait: 0 or more.
+        ///   - waitTimeout: how long one waits: more than zero.
+        ///   - connectTimeout: how long a connect may take: more than zero and at most one day.
         public init(
             minimum: Int = 0, maximum: Int = 8, waiting: Int = 1024, waitTimeout: Duration = .seconds(5),
             connectTimeout: Duration = .seconds(5)
@@ -58,7 +65,9 @@ public final class UpstreamPool<State> {
 
     /// Every connection of the pool has it; choose one that no other connection of this worker has.
     public let key: UInt64
+    /// What the pool may have, as it was given.
     public let limits: Limits
+    /// How long the pool waits after a connect that failed before it makes the next one.
     public let backoff: Backoff
     private let endpoints: [Endpoint]
     private let security: ConnectionSecurity?
@@ -99,9 +108,13 @@ public final class UpstreamPool<State> {
 
     // MARK: What it has
 
+    /// Open connections that nobody uses.
     public var idleCount: Int { idle.count }
+    /// Open connections that somebody uses now.
     public var lentCount: Int { lent.count }
+    /// Connects that are under way.
     public var connectingCount: Int { connecting }
+    /// Users that wait for a connection: at most ``Limits/waiting``.
     public var waitingCount: Int { waiters.count }
 
     /// Whether the latest connect did not fail.

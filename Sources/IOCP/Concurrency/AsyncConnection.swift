@@ -31,7 +31,7 @@ import Musl
 /// other reason: a body that goes on after ETIMEDOUT does not go round on a closed connection.
 ///
 /// **Stop.** When the port stops, bytes that arrived are still handed out, and then ``next(within:)`` returns nil as if the peer
-/// had finished; ``isStopping`` tells. With ``readsPastStop`` it goes on handing out what arrives for a while. The connection
+/// had finished; ``ConnectionContext/isStopping`` tells. With ``readsPastStop`` it goes on handing out what arrives for a while. The connection
 /// stays open until its body has ended, or until the drain is over. One that the body connected itself goes on as before, until
 /// it is closed or the drain is over.
 ///

@@ -173,10 +173,12 @@ public struct AsyncFrames<Rule: Framing>: AsyncSequence {
     let connection: AsyncConnection
     let framing: Rule
 
+    /// Reads one frame after the other.
     public struct AsyncIterator: AsyncIteratorProtocol {
         let connection: AsyncConnection
         let framing: Rule
 
+        /// The next frame, without header and delimiter; nil behind the last one. Throws as ``AsyncConnection/frame(_:within:)``.
         public nonisolated(nonsending) mutating func next() async throws -> [UInt8]? {
             try await connection.frame(framing)
         }
@@ -190,10 +192,12 @@ public struct AsyncLines: AsyncSequence {
     let connection: AsyncConnection
     let framing: Lines
 
+    /// Reads one line after the other.
     public struct AsyncIterator: AsyncIteratorProtocol {
         let connection: AsyncConnection
         let framing: Lines
 
+        /// The next line, without its end; nil behind the last one. Throws as ``AsyncConnection/line(_:within:)``.
         public nonisolated(nonsending) mutating func next() async throws -> String? {
             try await connection.line(framing)
         }

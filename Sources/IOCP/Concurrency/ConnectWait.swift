@@ -40,7 +40,7 @@ final class ConnectWait {
 
 extension WorkerActor {
     /// Connects to an address. The connection is the caller's: it closes when its last reference goes.
-    /// - Parameters: as of ``Worker/connect(to:from:key:timeout:)``.
+    /// - Parameters: as of ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)``.
     /// - Throws: why it did not open, or ECANCELED when the task was cancelled.
     public func connect(
         to endpoint: Endpoint, from source: Endpoint? = nil, timeout: Duration? = nil, security: ConnectionSecurity? = nil
@@ -61,7 +61,8 @@ extension WorkerActor {
         try await connect(to: .tcp(address), from: source.map(Endpoint.tcp), timeout: timeout, security: security)
     }
 
-    /// Connects to a host, at whichever of its addresses answers first: see ``Connecting/connect(host:port:key:timeout:onWorker:)``.
+    /// Connects to a host, at whichever of its addresses answers first: see
+    /// ``Connecting/connect(host:port:key:timeout:security:onWorker:)``.
     public func connect(
         host: String, port: Int, timeout: Duration? = nil, security: ConnectionSecurity? = nil
     ) async throws(IOCPError) -> AsyncConnection {

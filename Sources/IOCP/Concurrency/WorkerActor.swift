@@ -21,6 +21,7 @@ import CIOCP
 ///
 /// Thread: any; what is isolated to it, the worker's.
 public actor WorkerActor {
+    /// The worker's thread as an executor: what runs the actor's code, and tasks that prefer it.
     public nonisolated let executor: WorkerExecutor
     nonisolated let place: Place
 

@@ -8,7 +8,7 @@ extension Connecting {
     ///     return try await connection.line()
     /// }
     /// ```
-    /// - Parameters: as of ``connect(host:port:key:timeout:onWorker:)``.
+    /// - Parameters: as of ``connect(host:port:key:timeout:security:onWorker:)``.
     /// - Throws: why it did not open, and what `body` throws.
     public func withConnection<Value: Sendable>(
         host: String, port: Int, timeout: Duration? = nil, security: ConnectionSecurity? = nil, onWorker worker: Int = 0,

@@ -4,12 +4,13 @@ import CIOCP
 public struct Watermarks: Hashable, Sendable {
     /// At this many or fewer, a connection that was over ``high`` is writable again: at least 0, less than ``high``.
     public var low: Int
-    /// From this many on, its receive pauses (see ``IocpContext/holdsBackReceive``) and `writable` is owed: at most
+    /// From this many on, its receive pauses (see ``ConnectionContext/holdsBackReceive``) and `writable` is owed: at most
     /// ``cap``.
     public var high: Int
     /// A send that would take it over this many is refused, or ends it, as ``PortConfiguration/overflowPolicy`` says.
     public var cap: Int
 
+    /// In bytes. Nothing is checked here: ``ConnectionContext/setWatermarks(_:)`` refuses marks that do not fit.
     public init(low: Int, high: Int, cap: Int) {
         (self.low, self.high, self.cap) = (low, high, cap)
     }
@@ -70,18 +71,18 @@ extension ConnectionContext {
 
 /// Raw IOCP style: the same, by name.
 extension Worker {
-    /// See ``IocpContext/notifyWhenUnsent(below:key:)``; ends in one `unsentFell` completion with this key.
+    /// See ``ConnectionContext/notifyWhenUnsent(below:key:)``; ends in one `unsentFell` completion with this key.
     @inlinable
     public func notifyWhenUnsent(_ connection: Connection, below limit: Int, key: UInt64) throws(IOCPError) {
         try check(unsafe iocp_notify_unsent(raw, connection.token, IOCPError.limit(limit), key), .notifyWhenUnsent)
     }
 
-    /// See ``IocpContext/holdsBackReceive``.
+    /// See ``ConnectionContext/holdsBackReceive``.
     public func setHoldsBackReceive(_ holdsBack: Bool, of connection: Connection) throws(IOCPError) {
         try check(unsafe iocp_connection_hold_back(raw, connection.token, holdsBack), .receive)
     }
 
-    /// See ``IocpContext/setWatermarks(_:)``.
+    /// See ``ConnectionContext/setWatermarks(_:)``.
     public func setWatermarks(_ watermarks: Watermarks, of connection: Connection) throws(IOCPError) {
         var marks = try watermarks.raw()
         try check(unsafe iocp_connection_set_marks(raw, connection.token, &marks), .setWatermarks)
@@ -98,6 +99,8 @@ extension Worker {
         try check(unsafe iocp_receive_pause(raw, connection.token), .receive)
     }
 
+    /// Receives again after ``pauseReceiving(_:)``. Harmless for a connection that is not paused.
+    /// - Throws: ENOTCONN when closed or closing.
     @inlinable
     public func resumeReceiving(_ connection: Connection) throws(IOCPError) {
         try check(unsafe iocp_receive_resume(raw, connection.token), .receive)

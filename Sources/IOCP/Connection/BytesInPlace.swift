@@ -48,7 +48,7 @@ extension RawSpan {
     }
 }
 
-/// Writing integers into a send; see ``IocpContext/send(capacity:_:)``.
+/// Writing integers into a send; see ``ConnectionContext/send(capacity:_:)``.
 ///
 /// ```swift
 /// try connection.send(capacity: 6) { output in

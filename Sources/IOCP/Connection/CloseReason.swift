@@ -12,7 +12,9 @@ public enum CloseReason: Hashable, Sendable {
     case aborted
     /// The port stopped.
     case stopped
+    /// Nothing was received or sent for ``PortConfiguration/idleTimeout``, or the connection's own.
     case idleTimeout
+    /// Too little was received within ``PortConfiguration/receiveTimeout``, or the connection's own.
     case receiveTimeout
     /// The peer took none of the unsent bytes for `sendTimeout`; or, after a graceful close, for `lingerTimeout`.
     case sendTimeout

@@ -20,7 +20,7 @@ public class ConnectionContext {
     @exclusivity(unchecked) @usableFromInline final var uncheckedToken: iocp_token
     /// The short name of the listener; 0: it connected.
     private(set) final var listenerName: UInt16
-    /// The key given to ``Worker/connect(to:from:key:timeout:)``; 0 for an accepted connection.
+    /// The key given to ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)``; 0 for an accepted connection.
     public internal(set) final var key: UInt64
 
     init(_ worker: Worker, token: iocp_token, key: UInt64, listener: UInt16) {
@@ -65,9 +65,10 @@ public class ConnectionContext {
         return worker
     }
 
-    /// Where the client came from; nil for a connection that ``Worker/connect(to:from:key:timeout:)`` or
-    /// ``IOCPClient`` made. It stays the same when the listener or the connection has closed. Takes a lock of the port's for a
-    /// moment: ask in `opened`, and not for each message.
+    /// Where the client came from; nil for a connection that
+    /// ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)`` or ``IOCPClient`` made. It
+    /// stays the same when the listener or the connection has closed. Takes a lock of the port's for a moment: ask in `opened`,
+    /// and not for each message.
     ///
     /// ```swift
     /// func opened(_ connection: IocpContext<Void>) throws(IOCPError) {
@@ -86,6 +87,8 @@ public class ConnectionContext {
         try check(unsafe iocp_receive_pause(raw, token), .receive)
     }
 
+    /// Receives again after ``pauseReceiving()``. Harmless for a connection that is not paused.
+    /// - Throws: ENOTCONN when closed or closing.
     public final func resumeReceiving() throws(IOCPError) {
         try check(unsafe iocp_receive_resume(raw, token), .receive)
     }
@@ -154,6 +157,7 @@ public class ConnectionContext {
 
 /// What went through one connection so far.
 public struct ConnectionCounters: Hashable, Sendable {
+    /// Bytes that arrived.
     public let receivedBytes: UInt64
     /// Bytes taken by the transport.
     public let sentBytes: UInt64

@@ -4,6 +4,7 @@ import CIOCP
 public struct ConnectionInfo: Hashable, Sendable {
     /// Smoothed.
     public let roundTrip: Duration
+    /// The mean deviation of ``roundTrip``.
     public let roundTripVariation: Duration
     /// The least of the latest minutes.
     public let minimumRoundTrip: Duration
@@ -19,9 +20,11 @@ public struct ConnectionInfo: Hashable, Sendable {
     public let lostSegments: Int
     /// Segments sent again so far.
     public let retransmittedSegments: Int
-    /// Bytes in the socket that were not sent yet. ``IocpContext/unsentByteCount`` has those before it.
+    /// Bytes in the socket that were not sent yet. ``ConnectionContext/unsentByteCount`` has those before it.
     public let notSentBytes: Int
+    /// Bytes that the peer has acknowledged since the connection opened.
     public let acknowledgedBytes: UInt64
+    /// Bytes that TCP has received since the connection opened, also those that nobody has read yet.
     public let receivedBytes: UInt64
     /// At which the kernel paces sends; the largest number: it does not.
     public let pacingBytesPerSecond: UInt64
@@ -68,7 +71,7 @@ extension ConnectionContext {
 }
 
 extension Worker {
-    /// See ``IocpContext/info()``.
+    /// See ``ConnectionContext/info()``.
     public func info(of connection: Connection) throws(IOCPError) -> ConnectionInfo {
         var info = iocp_connection_info()
         try check(unsafe iocp_connection_info_get(raw, connection.token, &info), .socketOption)

@@ -53,7 +53,7 @@ extension ConnectionContext {
 }
 
 extension Worker {
-    /// See ``IocpContext/setTimeouts(_:)``.
+    /// See ``ConnectionContext/setTimeouts(_:)``.
     public func setTimeouts(_ timeouts: ConnectionTimeouts, of connection: Connection) throws(IOCPError) {
         var raw = try timeouts.raw()
         try check(unsafe iocp_connection_set_timeouts(self.raw, connection.token, &raw), .setTimeouts)

@@ -70,7 +70,7 @@ extension ConnectionContext {
         try target.send(first, second, third)
     }
 
-    /// Queues four stretches of bytes as one send, in this order. For more, see ``send(_:)-((SendParts)->_)``.
+    /// Queues four stretches of bytes as one send, in this order. For more, see ``SendParts``.
     @inlinable
     public func send(_ first: RawSpan, _ second: RawSpan, _ third: RawSpan, _ fourth: RawSpan) throws(IOCPError) {
         try target.send(first, second, third, fourth)
@@ -92,7 +92,7 @@ extension ConnectionContext {
     /// The closure may close connections, and nothing else of this worker may send within it: such a call throws EBUSY.
     /// - Parameters:
     ///   - capacity: 0 to 16,384 bytes, of which the closure may leave some unused. For more, use
-    ///     ``send(_:)-((SendParts)->_)``.
+    ///     ``SendParts``.
     ///   - write: appends bytes. It traps if it appends more than the capacity, or puts another output in the place of
     ///     this one.
     /// - Throws: EINVAL for another capacity, what the closure threw, or as ``send(_:)-(RawSpan)``.

@@ -68,7 +68,8 @@ public final class IocpContext<State>: ConnectionContext {
         }
     }
 
-    /// Whether the connection's `closed` is still to come. It may be closing all the same: see ``isClosing``.
+    /// Whether the connection's `closed` is still to come. It may be closing all the same: see
+    /// ``ConnectionContext/isClosing``.
     public var isOpen: Bool { unsafe stateIsLent || uncheckedState != nil }
 }
 

@@ -23,6 +23,8 @@ public struct ReceivedBytes: ~Copyable {
     @usableFromInline let worker: OpaquePointer
     @usableFromInline let start: UnsafePointer<UInt8>
     @usableFromInline let lease: UInt16
+    /// The number of bytes: at most ``PortConfiguration/receiveBufferBytes``, unless a layer (TLS) opened several records as
+    /// one.
     public let count: Int
 
     @inlinable

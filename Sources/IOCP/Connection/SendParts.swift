@@ -28,7 +28,7 @@ public struct SendParts: ~Copyable {
     }
 
     /// Copies bytes to the end. O(count); allocates nothing.
-    /// - Throws: as ``IocpContext/send(_:)-(RawSpan)`` would for all parts so far; it is final.
+    /// - Throws: as ``ConnectionContext/send(_:)-(RawSpan)`` would for all parts so far; it is final.
     @inlinable
     public mutating func append(_ bytes: RawSpan) throws(IOCPError) {
         let result = unsafe bytes.withUnsafeBytes { source in
@@ -59,7 +59,7 @@ public struct SendParts: ~Copyable {
         try check(result, .send)
     }
 
-    /// Writes at the end, in place: see ``IocpContext/send(capacity:_:)``. When `write` throws, nothing of this part
+    /// Writes at the end, in place: see ``ConnectionContext/send(capacity:_:)``. When `write` throws, nothing of this part
     /// is kept; a closure that catches that may go on.
     /// - Parameter capacity: 0 to 16,384 bytes; `write` may leave some of them unused.
     @inlinable

@@ -25,6 +25,8 @@ public final class SharedBytes: @unchecked Sendable {
         }
     }
 
+    /// Copies an array's bytes, once: at most 2,147,483,647.
+    /// - Throws: EMSGSIZE for more, ENOMEM.
     public convenience init(_ bytes: [UInt8]) throws(IOCPError) {
         try unsafe self.init(bytes.span.bytes)
     }
@@ -38,5 +40,6 @@ public final class SharedBytes: @unchecked Sendable {
         unsafe iocp_shared_bytes_release(raw)
     }
 
+    /// The number of bytes: 0 to 2,147,483,647.
     public var count: Int { unsafe Int(iocp_shared_bytes_count(raw)) }
 }

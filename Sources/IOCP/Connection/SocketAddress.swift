@@ -59,6 +59,7 @@ public struct SocketAddress: Sendable {
         return found.prefix(Int(result)).map(SocketAddress.init(raw:))
     }
 
+    /// The TCP port, 0 to 65,535.
     public var port: Int { Int(UInt16(bigEndian: raw.port_be)) }
 
     /// The numeric address: "127.0.0.1", "::1", "fe80::1%eth0".
@@ -70,6 +71,7 @@ public struct SocketAddress: Sendable {
         }
     }
 
+    /// Whether this is an IPv6 address; otherwise it is an IPv4 address.
     public var isIPv6: Bool { raw.family_is_v6 != 0 }
 
     /// The 4 or 16 address bytes, in network order.

@@ -13,8 +13,10 @@ import Musl
 public struct SocketOption<Value: SocketOptionValue>: Hashable, Sendable {
     /// As of getsockopt(2): SOL_SOCKET, IPPROTO_TCP, ….
     public let level: Int32
+    /// The option's number at its level: SO_MARK, TCP_NODELAY, ….
     public let name: Int32
 
+    /// An option by the system's numbers. The system refuses one that it does not know, when it is asked for or set.
     public init(level: Int32, name: Int32) {
         (self.level, self.name) = (level, name)
     }
@@ -24,6 +26,7 @@ public struct SocketOption<Value: SocketOptionValue>: Hashable, Sendable {
 
 /// What a ``SocketOption`` can be: `Bool` or `Int`, as the 32 bits of a C `int`.
 public protocol SocketOptionValue: Hashable, Sendable {
+    /// From the C `int` that getsockopt(2) answers.
     init(socketOption: Int32)
     /// nil: it does not fit.
     var socketOption: Int32? { get }
@@ -89,12 +92,12 @@ extension ConnectionContext {
 }
 
 extension Worker {
-    /// See ``IocpContext/option(_:)``.
+    /// See ``ConnectionContext/option(_:)``.
     public func option<Value>(_ option: SocketOption<Value>, of connection: Connection) throws(IOCPError) -> Value {
         try unsafe readOption(option, raw, connection.token)
     }
 
-    /// See ``IocpContext/setOption(_:to:)``.
+    /// See ``ConnectionContext/setOption(_:to:)``.
     public func setOption<Value>(_ option: SocketOption<Value>, to value: Value, of connection: Connection)
         throws(IOCPError)
     {

@@ -7,6 +7,7 @@ import CIOCP
 public struct UnixAddress: Hashable, Sendable {
     /// The bytes of the name: a path, or what follows the NUL of an abstract name.
     public let bytes: [UInt8]
+    /// Whether it is an abstract name, which has no file.
     public let isAbstract: Bool
 
     /// A path of 1 to 107 bytes, absolute or relative to the working directory.

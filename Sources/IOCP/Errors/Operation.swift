@@ -39,11 +39,11 @@ extension IOCPError {
         case attach = 32
         /// ``Worker/wait(into:timeout:)``.
         case wait = 33
-        /// ``CompletionPort/post(_:toWorker:)`` and its like.
+        /// ``CompletionPort/post(_:toWorker:)-(UInt64,_)`` and its like.
         case post = 34
         /// Finding the address of a host.
         case resolve = 35
-        /// ``Worker/connect(to:from:key:timeout:)``, refused at the call or failed later.
+        /// ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)``, refused at the call or failed later.
         case connect = 36
         /// Sending bytes of any kind.
         case send = 37
@@ -55,7 +55,7 @@ extension IOCPError {
         case close = 40
         /// Starting or cancelling a timer; or its event when it did not fire.
         case timer = 41
-        /// ``IocpContext/peerAddress()``.
+        /// ``ConnectionContext/peerAddress()``.
         case peerAddress = 42
         /// Asking or setting what only this library keeps: keys, counters, memory.
         case inquiry = 43
@@ -65,11 +65,11 @@ extension IOCPError {
         case notifyWhenUnsent = 45
         /// Giving a connection watermarks of its own.
         case setWatermarks = 46
-        /// ``IocpContext/localAddress()``.
+        /// ``ConnectionContext/localAddress()``.
         case localAddress = 47
         /// Giving a connection timeouts of its own.
         case setTimeouts = 48
-        /// ``IocpContext/option(_:)``, ``IocpContext/setOption(_:to:)`` and ``IocpContext/info()``.
+        /// ``ConnectionContext/option(_:)``, ``ConnectionContext/setOption(_:to:)`` and ``ConnectionContext/info()``.
         case socketOption = 49
         /// Taking a connection of an ``UpstreamPool``, or making one.
         case upstream = 50

@@ -27,6 +27,7 @@
 ///
 /// Thread: as the state it is part of.
 public struct FrameBuffer<Rule: Framing>: Sendable {
+    /// The rule that cuts the stream.
     public let framing: Rule
     @usableFromInline var phase = FrameBufferPhase.between
     @usableFromInline var split = SplitFrame()
@@ -34,6 +35,7 @@ public struct FrameBuffer<Rule: Framing>: Sendable {
     /// The error that ended the stream, once there was one; every further ``next(in:)`` throws it.
     public private(set) var failure: FramingError?
 
+    /// An empty buffer, at the start of a stream. O(1); allocates nothing before a frame is split.
     @inlinable
     public init(_ framing: Rule) {
         self.framing = framing

@@ -25,7 +25,7 @@ extension ConnectionContext {
 
 /// The same in the raw style.
 extension Worker {
-    /// Queues a payload behind its length, as one send: see ``IocpContext/send(framed:by:)-(RawSpan,_)``.
+    /// Queues a payload behind its length, as one send: see ``ConnectionContext/send(framed:by:)-(RawSpan,_)``.
     @inlinable
     public func send(
         framed payload: RawSpan, by framing: LengthPrefixed, to connection: Connection

@@ -11,9 +11,13 @@
 public struct LengthPrefixed: Framing {
     /// How many bytes the length has.
     public enum Width: Int, Hashable, Sendable {
+        /// One byte: frames of up to 255 bytes.
         case one = 1
+        /// Two bytes: up to 65,535.
         case two = 2
+        /// Four bytes: up to 4 GiB - 1.
         case four = 4
+        /// Eight bytes.
         case eight = 8
         /// 1 to 10: the LEB128 of protocol buffers, seven bits a byte and the least first.
         case varint = 0
@@ -23,10 +27,13 @@ public struct LengthPrefixed: Framing {
     public enum ByteOrder: Hashable, Sendable {
         /// The most significant one: network order.
         case bigEndian
+        /// The least significant one.
         case littleEndian
     }
 
+    /// How many bytes the length has.
     public let width: Width
+    /// Which byte of the length comes first.
     public let order: ByteOrder
     /// Whether the length counts its own bytes, too.
     public let countsPrefix: Bool

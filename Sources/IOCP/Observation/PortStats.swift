@@ -39,7 +39,9 @@ public struct PortStats: ~Copyable {
         unsafe iocp_stats_view_close(view)
     }
 
+    /// The driver in force, "uring" or "epoll"; a later build may have others. Lower-case letters and digits.
     public var driver: String { unsafe String(cString: iocp_stats_view_driver(view)) }
+    /// How many workers the port has, 1 to 1,024.
     public var workerCount: Int { unsafe Int(iocp_stats_view_worker_count(view)) }
 
     /// One worker's counters as of the latest reading.

@@ -17,7 +17,9 @@ public struct StatsField: Hashable, Sendable {
 
     /// What a value is a number of.
     public enum Unit: String, Sendable, CaseIterable {
+        /// `count` is a number of things, `bytes` one of bytes.
         case count, bytes
+        /// Nanoseconds.
         case nanoseconds = "ns"
         /// 0 or 1.
         case flag
@@ -27,6 +29,7 @@ public struct StatsField: Hashable, Sendable {
 
     /// How the values of several workers make one.
     public enum Total: String, Sendable, CaseIterable {
+        /// The sum.
         case sum
         /// The largest, as of a time.
         case newest
@@ -36,8 +39,11 @@ public struct StatsField: Hashable, Sendable {
 
     /// 1 to 31 lower-case letters, digits and '_', as `iocp stats --json` has it. The unit comes last in it.
     public let name: String
+    /// How the value behaves: grows, or is as of now.
     public let kind: Kind
+    /// What the value is a number of.
     public let unit: Unit
+    /// How the values of several workers make one.
     public let total: Total
     /// One sentence; empty for a field that only another build has.
     public let summary: String

@@ -6,10 +6,11 @@ import CIOCP
 /// ``CompletionBatch/takeBytes(at:)`` or ``CompletionBatch/takeObject(at:)``.
 @safe
 public struct Completion {
+    /// What happened, with the error or the reason where there is one.
     public enum Event: Hashable, Sendable {
         /// A connection was accepted or connected; its first completion.
         case opened
-        /// The end of ``Worker/connect(to:from:key:timeout:)`` that did not open.
+        /// The end of ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)`` that did not open.
         case connectFailed(IOCPError)
         /// This many bytes arrived.
         case received(Int)
@@ -47,7 +48,7 @@ public struct Completion {
     }
 
     /// For `opened`, the listener that a client came from: ``CompletionPort/listener(_:)`` has the rest. nil for a connection
-    /// that ``Worker/connect(to:from:key:timeout:)`` made, and for every other event.
+    /// that ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)`` made, and for every other event.
     public var listener: Listener.ID? {
         unsafe raw.kind == IOCP_COMPLETION_OPENED && raw.detail != 0 ? Listener.ID(name: raw.detail) : nil
     }
@@ -55,6 +56,7 @@ public struct Completion {
     /// The connection's key, the posted value, or the key given to connect or to the notification.
     public var key: UInt64 { unsafe raw.key }
 
+    /// What happened. O(1).
     public var event: Event {
         switch unsafe raw.kind {
         case IOCP_COMPLETION_OPENED: .opened

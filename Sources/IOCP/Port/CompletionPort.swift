@@ -50,6 +50,7 @@ public final class CompletionPort: @unchecked Sendable {
         unsafe iocp_port_destroy(raw)
     }
 
+    /// How many workers the port has, 1 to 1,024. They are counted from 0.
     public var workerCount: Int { unsafe Int(iocp_port_worker_count(raw)) }
 
     /// The driver in force: never `auto`.

@@ -49,7 +49,7 @@ extension CompletionPort {
     /// Sends bytes on a connection from any thread, by one letter to its worker. No handler takes part, and nothing tells
     /// of the end: to know more, post to the worker and send there.
     ///
-    /// The worker queues them by reference when it takes the letter out, as ``IocpContext/send(_:)-(SharedBytes)``. At the
+    /// The worker queues them by reference when it takes the letter out, as ``ConnectionContext/send(_:)-(SharedBytes)``. At the
     /// connection's cap ``PortConfiguration/overflowPolicy`` applies. Where the connection is gone by then, or refuses
     /// them, the bytes are dropped and ``WorkerStats/droppedSends`` counts one. What one thread sends and posts to one
     /// worker arrives in the order of its calls.

@@ -14,6 +14,7 @@ public struct ListenOptions: Hashable, Sendable {
         /// How many unanswered questions end the connection: 1...127.
         public var count: Int
 
+        /// The bounds are checked by ``ListenOptions/validate()`` and by `listen`, not here.
         public init(idle: Duration, interval: Duration = .seconds(10), count: Int = 3) {
             (self.idle, self.interval, self.count) = (idle, interval, count)
         }
@@ -27,6 +28,7 @@ public struct ListenOptions: Hashable, Sendable {
     public var ipv6Only = false
     /// TCP_NODELAY: replies are not held back for more (Nagle's algorithm). The flush gathers what a batch replies.
     public var noDelay = true
+    /// SO_KEEPALIVE and its times; nil: silent peers are not asked.
     public var keepAlive: KeepAlive?
     /// SO_SNDBUF in bytes, which the system doubles and no longer tunes: 1...1 GiB.
     public var sendBufferBytes: Int?
@@ -45,6 +47,7 @@ public struct ListenOptions: Hashable, Sendable {
     /// What secures every connection; nil: they are in the clear.
     public var security: ConnectionSecurity?
 
+    /// The defaults: TCP_NODELAY is on, and everything else is the system's choice.
     public init() {}
 
     /// Checks every bound, as `listen` does, and binds nothing.

@@ -20,7 +20,9 @@ public struct Listener: Identifiable, Sendable {
         let name: UInt16
     }
 
+    /// What becomes of clients.
     public enum State: Hashable, Sendable {
+        /// Clients are accepted, as far as there are slots for them.
         case listening
         /// Clients connect and wait in the backlog.
         case paused
@@ -31,6 +33,7 @@ public struct Listener: Identifiable, Sendable {
     let completionPort: CompletionPort
     let known: KnownListener
 
+    /// Its name among the listeners of its port; see ``ID``.
     public var id: ID { ID(name: iocp_listener_short(known.id)) }
 
     /// The first endpoint in force, with the TCP port that was chosen.
@@ -47,6 +50,7 @@ public struct Listener: Identifiable, Sendable {
     /// The TCP port in force; 0 for a Unix socket.
     public var port: Int { address?.port ?? 0 }
 
+    /// Whether clients are accepted now. Takes a lock of the port's for a moment. Thread: any.
     public var state: State {
         switch unsafe iocp_port_listener_state(completionPort.raw, known.id) {
         case IOCP_LISTENER_LISTENING: .listening

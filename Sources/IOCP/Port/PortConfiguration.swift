@@ -4,9 +4,12 @@ import CIOCP
 public enum Driver: UInt8, Sendable, Hashable, CaseIterable, CustomStringConvertible {
     /// io_uring where the kernel allows it to every worker, otherwise epoll; see ``CompletionPort/fallbackCause``.
     case auto = 0
+    /// io_uring, or an error that says why it is refused here.
     case uring = 1
+    /// epoll, with one file descriptor for each connection.
     case epoll = 2
 
+    /// "auto", "uring" or "epoll".
     public var description: String {
         unsafe String(cString: iocp_driver_name(raw))
     }
@@ -26,6 +29,7 @@ public enum OverflowPolicy: UInt8, Sendable, Hashable {
 
 /// Everything a port may use. Every bound is checked by ``CompletionPort/init(_:)``; nothing grows beyond it.
 public struct PortConfiguration: Sendable, Hashable {
+    /// What moves the bytes. ``CompletionPort/driver`` tells what was chosen.
     public var driver: Driver = .auto
     /// Worker threads; 0 is one per allowed CPU, at most as many as the quota of a cgroup pays for. At most 1,024. More
     /// workers than CPUs share them.
@@ -52,11 +56,11 @@ public struct PortConfiguration: Sendable, Hashable {
     /// Unsent bytes at which a connection that was held back is writable again.
     public var sendLowWatermark: Int = 256 * 1024
     /// Unsent bytes at which a connection's receive pauses: a peer that does not read is not read from. These three are
-    /// for each connection; ``IocpContext/setWatermarks(_:)`` gives one its own.
+    /// for each connection; ``ConnectionContext/setWatermarks(_:)`` gives one its own.
     public var sendHighWatermark: Int = 1024 * 1024
     /// Unsent bytes a connection may never exceed: at most 2 GiB - 1.
     public var sendCap: Int = 64 * 1024 * 1024
-    /// Whether a connection's receive pauses at its high watermark; see ``IocpContext/holdsBackReceive``. A relay switches
+    /// Whether a connection's receive pauses at its high watermark; see ``ConnectionContext/holdsBackReceive``. A relay switches
     /// it off.
     public var holdsBackReceive = true
     /// What happens to a send that would exceed the cap.
@@ -68,6 +72,8 @@ public struct PortConfiguration: Sendable, Hashable {
     public var idleTimeout: Duration?
     /// Ends a connection that received less than ``receiveProgressBytes`` in this time, unless it was held back here.
     public var receiveTimeout: Duration?
+    /// The bytes that ``receiveTimeout`` asks for in its time: at most 4,294,967,295. Use it against peers that send one byte at
+    /// a time.
     public var receiveProgressBytes: Int = 1
     /// Ends a connection with unsent bytes whose peer acknowledged nothing in this time. It is noticed after one to two times
     /// this long. Before Linux 6.7, io_uring goes by what the socket took.
@@ -106,6 +112,7 @@ public struct PortConfiguration: Sendable, Hashable {
     /// starts are spared that: such a start unbinds the thread until its next wait. For all else there is ``Worker/unbindThread()``.
     public var pinsWorkers: Bool?
 
+    /// The defaults, which every property names.
     public init() {}
 
     /// Checks every bound, as ``CompletionPort/init(_:)`` does, and opens nothing.

@@ -16,6 +16,7 @@ public import Musl
 @safe
 public final class Worker {
     @usableFromInline let raw: OpaquePointer
+    /// The port that this worker belongs to.
     public let port: CompletionPort
     @usableFromInline let isAttached: Bool
     @usableFromInline var use = Use.free
@@ -57,6 +58,8 @@ public final class Worker {
     /// This worker's thread, for tasks: `Task(executorPreference: worker.executor)`.
     public var executor: WorkerExecutor { actor.executor }
 
+    /// The worker's number in its port, from 0: what ``CompletionPort/post(_:toWorker:)-(UInt64,_)`` and
+    /// ``CompletionPort/stats(ofWorker:)`` take.
     public var index: Int { unsafe Int(iocp_worker_index(raw)) }
 
     /// The CPU this worker's thread is bound to, or nil when workers are not pinned.
@@ -128,7 +131,7 @@ public final class Worker {
             to: .tcp(address), from: source.map(Endpoint.tcp), key: key, timeout: timeout, security: security)
     }
 
-    /// Connects to an endpoint of any kind, as to an address. ``source`` is of the same kind.
+    /// Connects to an endpoint of any kind, as to an address. `source` is of the same kind.
     ///
     /// A Unix connect ends at once. Its `connectFailed` tells ECONNREFUSED when nobody listens there, ENOENT for a path
     /// that is not there, EACCES for one that may not be written, EAGAIN when the server's backlog is full.
@@ -159,7 +162,7 @@ public final class Worker {
     /// On success the descriptor is the worker's, and the socket's options stay as they are. On an error it stays yours. No other
     /// descriptor of the socket should stay open, here or in another process: the peer would not hear of the connection's end.
     /// - Throws: EBADF, ENOTSOCK, EPROTOTYPE, ENOTCONN or EAFNOSUPPORT for what is no connected stream socket of IP or Unix;
-    ///   otherwise as ``connect(to:from:key:timeout:security:)``.
+    ///   otherwise as ``connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)``.
     @discardableResult
     public func adopt(
         descriptor: Int32, key: UInt64 = 0, security: ConnectionSecurity? = nil
@@ -202,6 +205,8 @@ func calledOnAnotherThread() -> Never {
 
 /// What a worker holds, for leak checks.
 public struct WorkerHoldings: Hashable, Sendable {
+    /// What is held now, of each kind: connections, receive leases, nodes and chunks of send memory, armed deadlines, handles
+    /// of the driver. All are 0 when nothing is left over.
     public let connections, leases, sendNodes, sendChunks, deadlines, driverHandles: Int
 
     init(_ raw: iocp_worker_holdings) {
@@ -213,6 +218,7 @@ public struct WorkerHoldings: Hashable, Sendable {
         driverHandles = Int(raw.driver_handles)
     }
 
+    /// Whether nothing of any kind is held.
     public var isEmpty: Bool {
         connections == 0 && leases == 0 && sendNodes == 0 && sendChunks == 0 && deadlines == 0 && driverHandles == 0
     }

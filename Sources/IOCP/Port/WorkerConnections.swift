@@ -12,12 +12,12 @@ extension Worker {
         try check(unsafe iocp_connection_set_key(raw, connection.token, key), .inquiry)
     }
 
-    /// The peer's address: see ``IocpContext/peerAddress()``.
+    /// The peer's address: see ``ConnectionContext/peerAddress()``.
     public func peerAddress(of connection: Connection) throws(IOCPError) -> SocketAddress {
         try unsafe SocketAddress(ofPeer: connection.token, of: raw)
     }
 
-    /// The address of this end: see ``IocpContext/localAddress()``.
+    /// The address of this end: see ``ConnectionContext/localAddress()``.
     public func localAddress(of connection: Connection) throws(IOCPError) -> SocketAddress {
         try unsafe SocketAddress(ofThisEnd: connection.token, of: raw)
     }

@@ -32,7 +32,7 @@ extension Worker {
         try target(connection).send(text.utf8)
     }
 
-    /// Queues a copy of whatever gives bytes: see ``IocpContext/send(_:)-(Sequence<UInt8>)``.
+    /// Queues a copy of whatever gives bytes: see ``ConnectionContext/send(_:)-(Sequence<UInt8>)``.
     @inlinable
     public func send(_ bytes: some Sequence<UInt8>, to connection: Connection) throws(IOCPError) {
         try target(connection).send(bytes)
@@ -61,7 +61,7 @@ extension Worker {
     }
 
     /// Queues bytes that a closure writes straight into the memory they leave from: see
-    /// ``IocpContext/send(capacity:_:)``.
+    /// ``ConnectionContext/send(capacity:_:)``.
     @inlinable
     public func send(
         capacity: Int, to connection: Connection, _ write: (inout OutputRawSpan) throws(IOCPError) -> Void
@@ -89,7 +89,7 @@ extension Worker {
         try target(connection).send(bytes)
     }
 
-    /// Queues bytes of your own memory by reference: see ``IocpContext/send(_:keptBy:)``.
+    /// Queues bytes of your own memory by reference: see ``ConnectionContext/send(_:keptBy:)``.
     @unsafe
     public func send(
         _ bytes: UnsafeRawBufferPointer, keptBy owner: AnyObject, to connection: Connection

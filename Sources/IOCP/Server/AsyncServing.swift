@@ -83,7 +83,8 @@ extension IOCPServer {
 }
 
 extension IOCPClient where Handler == BodyHandler {
-    /// A client whose connections are opened and used by async code: see ``Connecting/withConnection(host:port:timeout:onWorker:_:)``.
+    /// A client whose connections are opened and used by async code: see
+    /// ``Connecting/withConnection(host:port:timeout:security:onWorker:_:)``.
     public convenience init(_ configuration: PortConfiguration = PortConfiguration()) throws(IOCPError) {
         try self.init(configuration.forBodies) { _ in BodyHandler { _, _ in } }
     }

@@ -14,7 +14,7 @@
 /// | thrown by | what becomes of it |
 /// |---|---|
 /// | ``started(on:)`` | ``Worker/run(_:)`` throws it: the worker ends before its first completion |
-/// | a method for a connection | the connection is aborted; ``closed(_:reason:)`` has ``CloseReason/handlerThrew(_:)``. ENOTCONN behind a ``IocpContext/close()`` does not: the close goes on |
+/// | a method for a connection | the connection is aborted; ``closed(_:reason:)`` has ``CloseReason/handlerThrew(_:)``. ENOTCONN behind a ``ConnectionContext/close()`` does not: the close goes on |
 /// | the same, for a connection that something else had ended | ``failed(_:in:on:)``, unless it is ENOTCONN: `closed` says more |
 /// | a post, timer or closure without a connection, and `stopping` | ``failed(_:in:on:)`` |
 ///
@@ -50,10 +50,10 @@ public protocol ConnectionHandler: SendableMetatype {
     /// The peer sent FIN and `deliversHalfClose` is on: the connection stays until you close it. The default closes it.
     mutating func peerFinished(_ connection: IocpContext<State>) throws(IOCPError)
 
-    /// Everything queued before ``IocpContext/notifyWhenSent(key:)`` was taken by the transport, or `error` came first.
+    /// Everything queued before ``ConnectionContext/notifyWhenSent(key:)`` was taken by the transport, or `error` came first.
     mutating func sent(key: UInt64, error: IOCPError?, on connection: IocpContext<State>) throws(IOCPError)
 
-    /// Unsent bytes fell below the limit of ``IocpContext/notifyWhenUnsent(below:key:)``, or `error` came first.
+    /// Unsent bytes fell below the limit of ``ConnectionContext/notifyWhenUnsent(below:key:)``, or `error` came first.
     mutating func unsentFell(key: UInt64, error: IOCPError?, on connection: IocpContext<State>) throws(IOCPError)
 
     /// Unsent bytes fell to the low watermark.
@@ -77,8 +77,8 @@ public protocol ConnectionHandler: SendableMetatype {
     /// The port stops, or this worker leaves it. Everything posted before came first, every connection is still open, and
     /// what is sent here leaves before the FIN of its connection: the place to say good-bye.
     ///
-    /// Called once. No connection is accepted any more, and ``Worker/connect(to:from:key:timeout:)`` and timers are
-    /// refused with ESHUTDOWN. When it returns, connections are closed gracefully; what the peers have not taken when the
+    /// Called once. No connection is accepted any more, and
+    /// ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)`` and timers are refused with ESHUTDOWN. When it returns, connections are closed gracefully; what the peers have not taken when the
     /// drain given to `stop` or `leave` is over is dropped with a reset. So a drain of zero leaves no time for a good-bye.
     /// What it throws changes nothing, and goes to ``failed(_:in:on:)``.
     /// - Parameter connections: every connection of the worker; lent for the call.

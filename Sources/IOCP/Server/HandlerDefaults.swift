@@ -52,6 +52,7 @@ extension ConnectionHandler {
 }
 
 extension ConnectionHandler where State == Void {
+    /// There is nothing to remember where `State` is `Void`, so a handler need not make it.
     @inlinable
     public mutating func makeState() {}
 }

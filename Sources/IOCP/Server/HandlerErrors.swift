@@ -8,6 +8,7 @@ public import Musl
 
 /// Where an error of ``ConnectionHandler/failed(_:in:on:)`` comes from: a method of the handler, or what stands for one.
 public enum HandlerMethod: Hashable, Sendable {
+    /// The method of ``ConnectionHandler`` that has this name.
     case opened, connectFailed, received, peerFinished, sent, unsentFell, writable, posted, timerFired, stopping
     /// ``ConnectionHandler/posted(object:to:on:)``.
     case postedObject

@@ -34,6 +34,7 @@ public final class IOCPServer<Handler: ConnectionHandler>: Connecting {
         threads = try WorkerThreads(configuration, handler: handler)
     }
 
+    /// The port whose workers serve the connections: for posts, statistics and its configuration. Thread: any.
     public var port: CompletionPort { threads.port }
 
     /// Listens and accepts; may be called for several addresses.

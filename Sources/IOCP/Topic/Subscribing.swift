@@ -30,20 +30,20 @@ extension ConnectionContext {
 
 /// Raw IOCP style: the same, by name.
 extension Worker {
-    /// See ``IocpContext/subscribe(to:)``.
+    /// See ``ConnectionContext/subscribe(to:)``.
     /// - Throws: as there, and EXDEV for a connection of another worker.
     public func subscribe(_ connection: Connection, to topic: Topic) throws(IOCPError) {
         try check(unsafe iocp_connection_refusal(raw, connection.token), .topic)
         topics.subscribe(connection, to: topic, on: self)
     }
 
-    /// See ``IocpContext/unsubscribe(from:)``. Traps for a connection of another worker, too.
+    /// See ``ConnectionContext/unsubscribe(from:)``. Traps for a connection of another worker, too.
     public func unsubscribe(_ connection: Connection, from topic: Topic) {
         requireOwnThread(unsafe iocp_connection_refusal(raw, connection.token))
         topics.unsubscribe(connection, from: topic)
     }
 
-    /// See ``IocpContext/missedCount(of:)``.
+    /// See ``ConnectionContext/missedCount(of:)``.
     public func missedCount(of topic: Topic, on connection: Connection) -> Int {
         requireOwnThread(unsafe iocp_connection_refusal(raw, connection.token))
         return topics.missedCount(of: connection, in: topic)

@@ -12,7 +12,7 @@ import Synchronization
 /// All subscribers share the bytes, and each worker gets at most one letter while it has not taken the topic's earlier
 /// messages. A worker delivers between two batches of completions, to 256 connections at a time, so a message to
 /// thousands keeps nobody waiting. All subscribers get the messages in one order, which keeps the order of each publisher. A
-/// subscriber gets what is published after its ``IocpContext/subscribe(to:)`` returned and before it leaves. What a handler
+/// subscriber gets what is published after its ``ConnectionContext/subscribe(to:)`` returned and before it leaves. What a handler
 /// itself sends to a connection goes before messages that it publishes in the same call.
 ///
 /// A subscriber that does not read is slow once ``unsentLimit`` bytes wait for it: see ``SlowPolicy``. The others do not
@@ -36,6 +36,7 @@ public final class Topic: Sendable {
         case close
     }
 
+    /// What becomes of a message for a subscriber that is slow, as it was given.
     public let slowPolicy: SlowPolicy
     /// Unsent bytes of a connection beyond which it is slow. One message is taken in any case where nothing is unsent.
     public let unsentLimit: Int

@@ -4,15 +4,20 @@ public import NIOCore
 
 /// Why no address of a host could be connected to.
 public struct IOCPConnectionError: Error, CustomStringConvertible {
+    /// The host that was asked for.
     public let host: String
+    /// The TCP port that was asked for.
     public let port: Int
     /// Why the host has no address; nil where it has some.
     public let resolution: IOCPError?
     /// What each try ended with, in their order.
     public let attempts: [Attempt]
 
+    /// A connect to one address.
     public struct Attempt: Sendable {
+        /// The address.
         public let target: NIOCore.SocketAddress
+        /// What the connect ended with: an `IOCPError` of IOCP, or an error of NIO's.
         public let error: any Error
     }
 

@@ -10,6 +10,7 @@ public import NIOCore
 ///
 /// Thread: one at a time, as NIO's.
 public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
+    /// Adds handlers to a channel; the connect goes on when its future succeeds, and fails with it.
     public typealias Initializer = @Sendable (any Channel) -> EventLoopFuture<Void>
 
     private let group: any EventLoopGroup
@@ -27,6 +28,7 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         self.init(checked: group)
     }
 
+    /// nil where the group's loops are not this transport's.
     public convenience init?(validatingGroup group: any EventLoopGroup) {
         guard group.next() is IOCPEventLoop else { return nil }
         self.init(checked: group)
@@ -49,6 +51,8 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         return self
     }
 
+    /// Sets an option of every try's channel, before the initializer is called. `docs/NIO.md` lists the options; any other fails
+    /// the connect with `ChannelError.operationUnsupported`.
     public func channelOption<Option: ChannelOption>(_ option: Option, value: Option.Value) -> Self {
         options.append(key: option, value: value)
         return self
@@ -76,14 +80,17 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
 
     // MARK: - Connecting
 
+    /// Connects to a host, by every address that it has. The future fails with ``IOCPConnectionError`` if none answers.
     public func connect(host: String, port: Int) -> EventLoopFuture<any Channel> {
         connect(host: host, port: port) { $0.eventLoop.makeSucceededFuture($0) }
     }
 
+    /// Connects to one address.
     public func connect(to address: NIOCore.SocketAddress) -> EventLoopFuture<any Channel> {
         connect(to: address) { $0.eventLoop.makeSucceededFuture($0) }
     }
 
+    /// Connects to a Unix socket by its path.
     public func connect(unixDomainSocketPath path: String) -> EventLoopFuture<any Channel> {
         do {
             return connect(to: try NIOAddress(unixDomainSocketPath: path))
@@ -107,6 +114,7 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         try await connect(host: host, port: port, channelInitializer).get()
     }
 
+    /// Connects to one address, and gives what the initializer made of the channel.
     public func connect<Output: Sendable>(
         to address: NIOCore.SocketAddress,
         channelInitializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
@@ -114,6 +122,7 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         try await connect(to: address, channelInitializer).get()
     }
 
+    /// Connects to a Unix socket by its path, and gives what the initializer made of the channel.
     public func connect<Output: Sendable>(
         unixDomainSocketPath path: String,
         channelInitializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
@@ -121,6 +130,7 @@ public final class IOCPClientBootstrap: NIOClientTCPBootstrapProtocol {
         try await connect(to: try NIOAddress(unixDomainSocketPath: path), channelInitializer).get()
     }
 
+    /// As ``withConnectedSocket(_:)``, and gives what the initializer made of the channel.
     public func withConnectedSocket<Output: Sendable>(
         _ socket: NIOBSDSocket.Handle,
         channelInitializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>

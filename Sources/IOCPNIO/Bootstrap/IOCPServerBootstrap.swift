@@ -16,6 +16,7 @@ public import NIOCore
 ///
 /// Thread: one at a time, as NIO's.
 public final class IOCPServerBootstrap {
+    /// Adds handlers to a channel, which is active when its future succeeds, and is closed when it fails.
     public typealias Initializer = @Sendable (any Channel) -> EventLoopFuture<Void>
 
     private let group: any EventLoopGroup
@@ -88,6 +89,7 @@ public final class IOCPServerBootstrap {
         }
     }
 
+    /// Listens on an address. The future fails if it cannot be bound; port 0 takes a free one, which `localAddress` tells.
     public func bind(to address: NIOCore.SocketAddress) -> EventLoopFuture<any Channel> {
         open { $0.bind0(to: address, promise: $1) }
     }
@@ -164,6 +166,7 @@ public final class IOCPServerBootstrap {
             serverBackPressureStrategy: serverBackPressureStrategy, childChannelInitializer: childChannelInitializer)
     }
 
+    /// Listens on an address, and gives the clients as a sequence: each as what its initializer made of its channel.
     public func bind<Output: Sendable>(
         to address: NIOCore.SocketAddress,
         serverBackPressureStrategy: NIOAsyncSequenceProducerBackPressureStrategies.HighLowWatermark? = nil,
@@ -172,6 +175,7 @@ public final class IOCPServerBootstrap {
         try await openAsync(serverBackPressureStrategy, childChannelInitializer) { $0.bind0(to: address, promise: $1) }
     }
 
+    /// Listens on a Unix socket, and gives the clients as a sequence: each as what its initializer made of its channel.
     public func bind<Output: Sendable>(
         unixDomainSocketPath path: String, cleanupExistingSocketFile: Bool = false,
         serverBackPressureStrategy: NIOAsyncSequenceProducerBackPressureStrategies.HighLowWatermark? = nil,

@@ -5,6 +5,7 @@ public import Logging
 
 /// Which connection something is done for: in the context of its task, so that log lines and spans have it, however deep.
 public struct ConnectionIdentity: Hashable, Sendable {
+    /// The connection's name, which never means another connection.
     public let connection: Connection
     /// Where the peer is; nil for a Unix socket, and where the connection was gone.
     public let peer: SocketAddress?
@@ -56,7 +57,7 @@ extension Logger.MetadataProvider {
     public static let connection = Logger.MetadataProvider { ServiceContext.current?.connection?.metadata ?? [:] }
 }
 
-/// The same body, in whose task ``Instrumentation/ServiceContext/current`` names the connection. Tasks that it makes, spans and
+/// The same body, in whose task `ServiceContext.current` names the connection. Tasks that it makes, spans and
 /// log lines have the name from there.
 ///
 /// ```swift

@@ -12,7 +12,7 @@ import Synchronization
 ///     while let line = try await connection.line() { try await connection.send(line + "\n") }
 /// }
 /// ```
-/// A handler calls ``record(_:of:in:)`` in its `failed`, and in `closed` for ``CloseReason/handlerThrew(_:)``. The kernel no longer
+/// A handler calls ``record(_:of:in:)`` in its `failed`, and in `closed` for `CloseReason.handlerThrew`. The kernel no longer
 /// knows the peer of a closed connection. Keep a ``ConnectionIdentity`` in the connection's state if log lines should name it.
 ///
 /// Thread: any. Logging takes the time of the log's backend, on the thread that calls, a worker's too.

@@ -6,6 +6,7 @@ public import IOCP
 public enum ListenAddress: Hashable, Sendable {
     /// A name is listened on at every address it has; port 0 takes a free one.
     case tcp(host: String, port: Int)
+    /// A Unix socket: a path, or an abstract name.
     case unix(UnixAddress)
 
     /// - Returns: nil for a text that is none.

@@ -14,6 +14,7 @@ import IOCPTLS
 /// ```
 /// A value, which may be made and changed in code as well. `docs/SERVICE.md` lists all settings with their names and bounds.
 public struct ServiceSettings: Sendable {
+    /// Of the completion port: its workers, memory, timeouts and limits.
     public var port = PortConfiguration()
     /// Where clients come from. None: the service listens on what systemd hands over, or on what the application listens
     /// on itself.
@@ -37,6 +38,7 @@ public struct ServiceSettings: Sendable {
     public var tls: TLSFiles?
     #endif
 
+    /// The defaults, which every property names.
     public init() {}
 
     /// Checks every bound.

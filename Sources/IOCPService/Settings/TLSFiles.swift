@@ -5,8 +5,9 @@ public import IOCPTLS
 /// TLS of a service by the files that an operator names. They are read when the service starts, and again when it is asked to
 /// reload.
 public struct TLSFiles: Sendable {
-    /// Certificate chains and their keys (PEM), in pairs: see ``TLSServerSettings/identities``.
+    /// Certificate chains and their keys (PEM), in pairs: see `TLSServerSettings.identities`.
     public var certificateFiles: [String] = []
+    /// The keys (PEM), in the order of ``certificateFiles``.
     public var keyFiles: [String] = []
     /// Of the keys that are encrypted.
     public var passphrase: String?
@@ -17,6 +18,7 @@ public struct TLSFiles: Sendable {
     /// Everything else. Its `identities` and `clientCertificates` come from the files.
     public var settings = TLSServerSettings(identities: [])
 
+    /// No files: name at least one pair before ``read()``.
     public init() {}
 
     /// Reads the files.

@@ -13,7 +13,9 @@ import Musl
 
 /// Sockets that systemd bound before it started the service, and keeps while it restarts: sd_listen_fds(3).
 public struct SystemdSockets: Sendable {
+    /// One socket, which listens already.
     public struct Socket: Hashable, Sendable {
+        /// Its file descriptor, which is closed by exec(2). The port takes it over: `CompletionPort.listen(onDescriptor:options:)`.
         public let descriptor: Int32
         /// What `FileDescriptorName=` of the socket unit says; the unit's own name otherwise.
         public let name: String
