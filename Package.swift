@@ -108,7 +108,7 @@ let package = Package(
             name: "APITests",
             dependencies: [
                 "IOCP", "IOCPTLS", "CIOCPInternals", "COpenSSL", "SharedHarness", "ChildProcesses", "AllocationProbe",
-                "ReadmeServer", "ReadmeAsync", "ReadmeLoop", "ReadmeFrames", "GuideServer", "GuideAsync",
+                "ReadmeServer", "ReadmeAsync", "ReadmeLoop", "ReadmeFrames", "GuideServer", "GuideAsync", "GuideEcho",
                 "TroubledServer", "iocp-generate",
             ],
             path: "Tests/API"),
@@ -172,6 +172,7 @@ let package = Package(
         .executableTarget(name: "ReadmeFrames", dependencies: ["IOCP"], path: "Tests/Support/ReadmeFrames"),
         .executableTarget(name: "GuideServer", dependencies: ["IOCP"], path: "Tests/Support/GuideServer"),
         .executableTarget(name: "GuideAsync", dependencies: ["IOCP"], path: "Tests/Support/GuideAsync"),
+        .executableTarget(name: "GuideEcho", dependencies: ["IOCP"], path: "Tests/Support/GuideEcho"),
         .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/Support/TroubledServer"),
         .executableTarget(name: "FaultyServer", path: "Tests/Support/FaultyServer", swiftSettings: swiftSettings),
     ],

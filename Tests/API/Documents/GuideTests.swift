@@ -78,4 +78,23 @@ extension RealSockets {
             #expect(try process.end() == 0)
         }
     }
+
+    /// The server of docs/GUIDE.zh-CN.md, run as it stands.
+    @Suite(.timeLimit(.minutes(1))) struct EchoOfTheGuide {
+        @Test func itEchoesCountsAndSaysGoodBye() throws {
+            let process = try ChildProcess("GuideEcho", ["0"])
+            let line = try process.line(of: .output, beginning: "listening on 127.0.0.1:")
+            let peer = try Peer.connect(port: try #require(Int(line.split(separator: ":").last!)))
+            for round in 1...3 {
+                try peer.send("message \(round)".utf8)
+                #expect(try peer.receive(9) == Array("message \(round)".utf8))
+            }
+            process.signal(SIGTERM)
+            #expect(try peer.receive(21) == Array("bye after 3 messages\n".utf8))
+            #expect(peer.end() == .finished)
+            peer.finishSending()
+            #expect(try process.end() == 0)
+            #expect(process.text(of: .output).contains(" closes 1 connections\n"))
+        }
+    }
 }
