@@ -18,10 +18,12 @@ SCENARIO   ?= echo-random connect-reset stalled-readers limits overflow-storm sl
 DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
 SERVICE    ?=
+PREFIX     ?= /usr/local
+DESTDIR    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
-	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps run generate format clean
+	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps run generate docs man install format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -115,6 +117,28 @@ run: build ## serves echo on port 4666 until Ctrl-C
 generate: ## writes what repeats the table of counters: Swift properties, docs/STATS.md
 	$(SWIFT) run iocp-generate $(CURDIR)
 
+docs: deps ## builds the documentation into .build-docs with docc, no warnings, and checks comments and every link
+	SWIFT=$(SWIFT) Tests/Support/Documentation/docs.sh
+
+man: deps ## writes man/ and completions/ from the definitions that `iocp --help` is printed from
+	$(SWIFT) build $(TRAITS) --product iocp
+	$(SWIFT) build $(TRAITS) --product iocp-docs
+	$(BUILD)/debug/iocp-docs man $(BUILD)/debug/iocp $(CURDIR)
+
+# Root installs what somebody else has built, so only what is not there is built here.
+$(IOCP):
+	$(MAKE) build
+
+install: | $(IOCP) ## installs the command, its manual pages and completions: PREFIX=/usr/local DESTDIR=
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 $(IOCP) $(DESTDIR)$(PREFIX)/bin/iocp
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 completions/iocp.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/iocp
+	install -m 644 completions/_iocp $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_iocp
+	install -m 644 completions/iocp.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/iocp.fish
+
 format: ## formats Swift and C in place
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests Examples/Package.swift Examples/Sources \
 		Examples/nio/Package.swift Examples/nio/Sources bench/Package.swift bench/Sources
@@ -125,5 +149,5 @@ format: ## formats Swift and C in place
 	fi
 
 clean: ## removes everything that was built
-	rm -rf Examples/nio/.build .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz Examples/.build bench/.build bench/baselines/*/.build bench/results \
+	rm -rf Examples/nio/.build .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz .build-docs Examples/.build bench/.build bench/baselines/*/.build bench/results \
 		bench/baselines/tokio/Cargo.lock

@@ -109,7 +109,7 @@ let package = Package(
             dependencies: [
                 "IOCP", "IOCPTLS", "CIOCPInternals", "COpenSSL", "SharedHarness", "ChildProcesses", "AllocationProbe",
                 "ReadmeServer", "ReadmeAsync", "ReadmeLoop", "ReadmeFrames", "GuideServer", "GuideAsync", "GuideEcho",
-                "TroubledServer", "iocp-generate",
+                "TroubledServer", "iocp-generate", "iocp-docs",
             ],
             path: "Tests/API"),
         .testTarget(
@@ -132,7 +132,7 @@ let package = Package(
             ],
             path: "Tests/NIO"),
         .testTarget(
-            name: "CommandTests", dependencies: ["iocp", "iocp-soak", "FaultyServer", "ChildProcesses"],
+            name: "CommandTests", dependencies: ["iocp", "iocp-soak", "iocp-docs", "FaultyServer", "ChildProcesses"],
             path: "Tests/Command", swiftSettings: swiftSettings),
         .testTarget(
             name: "PackageTests", dependencies: ["iocp", "ChildProcesses"], path: "Tests/Packages",
@@ -160,6 +160,8 @@ let package = Package(
             name: "CIOCPInternals", dependencies: ["CIOCP"], path: "Tests/Support/CIOCPInternals",
             cSettings: coreSettings),
         .executableTarget(name: "iocp-generate", dependencies: ["CIOCP"], path: "Tests/Support/Generate"),
+        .executableTarget(
+            name: "iocp-docs", path: "Tests/Support/Documentation", exclude: ["docs.sh", "symbols.sh"]),
         .target(name: "SharedHarness", path: "Tests/Support/SharedHarness"),
         .target(name: "ChildProcesses", path: "Tests/Support/ChildProcesses", swiftSettings: swiftSettings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),

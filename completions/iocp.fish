@@ -1,0 +1,136 @@
+function __iocp_should_offer_completions_for_flags_or_options -a expected_commands
+    set -l non_repeating_flags_or_options $argv[2..]
+    set -l non_repeating_flags_or_options_absent 0
+    set -l positional_index 0
+    set -l commands
+    __iocp_parse_tokens
+    test "$commands" = "$expected_commands"; and return $non_repeating_flags_or_options_absent
+end
+
+function __iocp_should_offer_completions_for_positional -a expected_commands positional_index_comparison expected_positional_index
+    set -l non_repeating_flags_or_options
+    set -l non_repeating_flags_or_options_absent 0
+    set -l positional_index 0
+    set -l commands
+    __iocp_parse_tokens
+    test "$commands" = "$expected_commands" -a \( "$positional_index" "$positional_index_comparison" "$expected_positional_index" \)
+end
+
+function __iocp_parse_tokens -S
+    set -l unparsed_tokens (__iocp_tokens -pc)
+    switch $unparsed_tokens[1]
+    case 'iocp'
+        __iocp_parse_subcommand 0 'version' 'h/help'
+        switch $unparsed_tokens[1]
+        case 'serve'
+            __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'workers=' 'pin' 'no-pin' 'driver=' 'handler=' 'async' 'fan-out=' 'spin=' 'user=' 'lockdown' 'tls-certificate=' 'tls-key=' 'tls-client-ca=' 'version' 'h/help'
+        case 'stress'
+            __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'connections=' 'active=' 'size=' 'depth=' 'rate=' 'churn' 'fan-out' 'duration=' 'workers=' 'connect-timeout=' 'pin' 'no-pin' 'json' 'tls' 'tls-ca=' 'tls-insecure' 'version' 'h/help'
+        case 'stats'
+            __iocp_parse_subcommand 0 'pid=' 'json' 'fields' 'version' 'h/help'
+        case 'help'
+            __iocp_parse_subcommand -r 1 'version'
+        end
+    end
+end
+
+function __iocp_tokens
+    if test (string split -m 1 -f 1 -- . "$FISH_VERSION") -gt 3
+        commandline --tokens-raw $argv
+    else
+        commandline -o $argv
+    end
+end
+
+function __iocp_parse_subcommand -S -a positional_count
+    argparse -s r -- $argv
+    set -l option_specs $argv[2..]
+    set -l is_repeating_positional $_flag_r
+    set -el _flag_r
+    set -a commands $unparsed_tokens[1]
+    set positional_index 0
+    while true
+        set -e unparsed_tokens[1]
+        argparse -sn "$commands" $option_specs -- $unparsed_tokens 2> /dev/null
+        set unparsed_tokens $argv
+        set positional_index (math $positional_index + 1)
+        for non_repeating_flag_or_option in $non_repeating_flags_or_options
+            if set -ql "_flag_$(string replace -a - _ -- $non_repeating_flag_or_option)"
+                set non_repeating_flags_or_options_absent 1
+                break
+            end
+        end
+        test (count $unparsed_tokens) -eq 0 -o \( -z "$is_repeating_positional" -a "$positional_index" -gt "$positional_count" \) && break
+    end
+end
+
+function __iocp_complete_directories
+    set -l token (commandline -t)
+    string match -- '*/' $token
+    set -l subdirs $token*/
+    printf %s\n $subdirs
+end
+
+function __iocp_custom_completion
+    set -x SAP_SHELL fish
+    set -x SAP_SHELL_VERSION $FISH_VERSION
+    set -l tokens (__iocp_tokens -p)
+    if test -z "$(__iocp_tokens -t)"
+        set -l index (count (__iocp_tokens -pc))
+        set tokens $tokens[..$index] \'\' $tokens[(math $index + 1)..]
+    end
+    command $tokens[1] $argv $tokens
+end
+
+complete -c 'iocp' -f
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp" version' -l 'version' -d 'Show the version.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_positional "iocp" -eq 1' -fa 'serve' -d 'Serve connections until SIGINT or SIGTERM.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_positional "iocp" -eq 1' -fa 'stress' -d 'Hold connections to a server and measure it.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_positional "iocp" -eq 1' -fa 'stats' -d 'Show the counters of a running port, worker by worker.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_positional "iocp" -eq 1' -fa 'help' -d 'Show subcommand help information.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" host' -l 'host' -d 'Address or name to listen on.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" port' -l 'port' -d 'TCP port, 0 to 65535; 0 takes a free one.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" unix' -l 'unix' -d 'Listen on a Unix socket instead: a path, or @NAME for an abstract name.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" workers' -l 'workers' -d 'Worker threads, 1 to 1024. (default: one per CPU, at most what a cgroup\'s quota pays for)' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" pin' -l 'pin' -d 'Bind each worker to one CPU, or none. (default: bind them if there are as many as CPUs)'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" no-pin' -l 'no-pin' -d 'Bind each worker to one CPU, or none. (default: bind them if there are as many as CPUs)'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" driver' -l 'driver' -d 'What moves the bytes: auto is uring where the kernel allows it, otherwise epoll.' -rfka 'auto uring epoll'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" handler' -l 'handler' -d 'What is done with received bytes.' -rfka 'echo discard'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" async' -l 'async' -d 'Serve each connection by an async task of its own, on its worker\'s thread.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" fan-out' -l 'fan-out' -d 'Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" spin' -l 'spin' -d 'Microseconds that a busy worker looks for more before it sleeps, 0 to 10000.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" user' -l 'user' -d 'Become this user once it listens and all memory is registered; takes root. (default: stay)' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" lockdown' -l 'lockdown' -d 'Let each ring do nothing but what this program needs (uring).'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" tls-certificate' -l 'tls-certificate' -d 'Serve TLS: a PEM file with the certificate and those that vouch for it.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" tls-key' -l 'tls-key' -d 'The certificate\'s key, a PEM file that is not encrypted.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" tls-client-ca' -l 'tls-client-ca' -d 'Clients show a certificate that one in this PEM file has signed.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" version' -l 'version' -d 'Show the version.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" host' -l 'host' -d 'Address or name of the server.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" port' -l 'port' -d 'TCP port of the server, 1 to 65535.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" unix' -l 'unix' -d 'Unix socket of the server instead: a path, or @NAME for an abstract name.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" connections' -l 'connections' -d 'Connections to hold, 1 to 1000000.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" active' -l 'active' -d 'How many of them are kept busy, from 0. (default: all)' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" size' -l 'size' -d 'Bytes of a message, 1 to 8388608 (8 MiB).' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" depth' -l 'depth' -d 'Messages each active connection keeps outstanding, 1 to 1024.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" rate' -l 'rate' -d 'Messages per second over all active connections, 1 to 10000000: an open loop.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" churn' -l 'churn' -d 'Open, use and close connections over and over.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" fan-out' -l 'fan-out' -d 'Publish frames, of 8 bytes at least, to all connections.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" duration' -l 'duration' -d 'Seconds to measure, more than 0 and at most 3600.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" workers' -l 'workers' -d 'Threads that make the load, 1 to 1024; raised to what the connections need.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" connect-timeout' -l 'connect-timeout' -d 'Seconds within which every connection must be up, more than 0 and at most 3600.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" pin' -l 'pin' -d 'Bind each of these threads to one CPU, or none. (default: none)'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" no-pin' -l 'no-pin' -d 'Bind each of these threads to one CPU, or none. (default: none)'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" json' -l 'json' -d 'Print one JSON object to stdout and everything else to stderr.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" tls' -l 'tls' -d 'Speak TLS. The server\'s certificate must be for --host, and signed by somebody whom the system trusts.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" tls-ca' -l 'tls-ca' -d 'Speak TLS, and trust the certificates in this PEM file instead.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" tls-insecure' -l 'tls-insecure' -d 'Speak TLS, and believe whoever answers.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" version' -l 'version' -d 'Show the version.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stats" pid' -l 'pid' -d 'The process to look at. (default: the only one that has a port)' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stats" json' -l 'json' -d 'Print one JSON object.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stats" fields' -l 'fields' -d 'List every field with its kind, unit and meaning, and how a total over workers is made.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stats" version' -l 'version' -d 'Show the version.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stats" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp help" version' -l 'version' -d 'Show the version.'
