@@ -35,7 +35,7 @@ public struct TLSServerSettings: Sendable {
     /// Which one a client is shown is chosen by the name that it asks for (SNI) and the names in the certificates; the first
     /// one where none fits. Two for the same names with keys of different kinds (ECDSA and RSA) serve as one.
     public var identities: [TLSIdentity]
-    /// What both sides have to agree on.
+    /// The versions, ciphers and protocols that both sides have to agree on.
     public var agreement = TLSProtocol()
     /// Whether clients have to show a certificate; see `peerCertificate()` of a connection.
     public var clientCertificates = ClientCertificates.none
@@ -62,14 +62,14 @@ public struct TLSServerSettings: Sendable {
 
 /// What a client's TLS is to be like.
 public struct TLSClientSettings: Sendable {
-    /// What both sides have to agree on.
+    /// The versions, ciphers and protocols that both sides have to agree on.
     public var agreement = TLSProtocol()
     /// How servers are verified.
     public var verification = Verification.trust(.system)
     /// Shown to servers that ask for one.
     public var identity: TLSIdentity?
 
-    /// What a server's certificate has to be.
+    /// How a server's certificate is verified.
     public enum Verification: Sendable {
         /// The certificate has to be signed by one of these, and be for the name that was connected to.
         case trust(TLSTrust)

@@ -65,7 +65,7 @@ public final class UpstreamPool<State> {
 
     /// Every connection of the pool has it; choose one that no other connection of this worker has.
     public let key: UInt64
-    /// What the pool may have, as it was given.
+    /// The pool's limits, as they were given.
     public let limits: Limits
     /// How long the pool waits after a connect that failed before it makes the next one.
     public let backoff: Backoff

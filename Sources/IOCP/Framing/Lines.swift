@@ -14,7 +14,7 @@ public struct Lines: Framing {
         case carriageReturnLineFeed
     }
 
-    /// What ends a line.
+    /// The bytes that end a line.
     public let ending: Ending
     /// The most bytes of a line, without its end.
     public let maximumByteCount: Int

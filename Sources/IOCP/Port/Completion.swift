@@ -6,7 +6,7 @@ import CIOCP
 /// ``CompletionBatch/takeBytes(at:)`` or ``CompletionBatch/takeObject(at:)``.
 @safe
 public struct Completion {
-    /// What happened, with the error or the reason where there is one.
+    /// The kinds of events, with the error or the reason where there is one.
     public enum Event: Hashable, Sendable {
         /// A connection was accepted or connected; its first completion.
         case opened
@@ -56,7 +56,7 @@ public struct Completion {
     /// The connection's key, the posted value, or the key given to connect or to the notification.
     public var key: UInt64 { unsafe raw.key }
 
-    /// What happened. O(1).
+    /// The event, with its error or reason. O(1).
     public var event: Event {
         switch unsafe raw.kind {
         case IOCP_COMPLETION_OPENED: .opened

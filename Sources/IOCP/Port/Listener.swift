@@ -20,7 +20,7 @@ public struct Listener: Identifiable, Sendable {
         let name: UInt16
     }
 
-    /// What becomes of clients.
+    /// Whether clients are accepted, wait, or are refused.
     public enum State: Hashable, Sendable {
         /// Clients are accepted, as far as there are slots for them.
         case listening

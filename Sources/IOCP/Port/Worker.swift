@@ -205,7 +205,7 @@ func calledOnAnotherThread() -> Never {
 
 /// What a worker holds, for leak checks.
 public struct WorkerHoldings: Hashable, Sendable {
-    /// What is held now, of each kind: connections, receive leases, nodes and chunks of send memory, armed deadlines, handles
+    /// Counts of what the worker holds now: connections, receive leases, nodes and chunks of send memory, armed deadlines, handles
     /// of the driver. All are 0 when nothing is left over.
     public let connections, leases, sendNodes, sendChunks, deadlines, driverHandles: Int
 

@@ -36,7 +36,7 @@ public final class Topic: Sendable {
         case close
     }
 
-    /// What becomes of a message for a subscriber that is slow, as it was given.
+    /// The policy for slow subscribers, as it was given.
     public let slowPolicy: SlowPolicy
     /// Unsent bytes of a connection beyond which it is slow. One message is taken in any case where nothing is unsent.
     public let unsentLimit: Int

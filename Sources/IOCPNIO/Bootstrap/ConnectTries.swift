@@ -17,7 +17,7 @@ public struct IOCPConnectionError: Error, CustomStringConvertible {
     public struct Attempt: Sendable {
         /// The address.
         public let target: NIOCore.SocketAddress
-        /// What the connect ended with: an `IOCPError` of IOCP, or an error of NIO's.
+        /// The error that ended the connect: an `IOCPError`, or one of NIO's.
         public let error: any Error
     }
 

@@ -33,4 +33,4 @@ done
 "$build/iocp-docs" links .
 "$docc" merge --synthesized-landing-page-name swift-iocp --output-path "$out/swift-iocp.doccarchive" \
     $(for module in $modules; do echo "$out/$module.doccarchive"; done)
-echo "docs: $out/swift-iocp.doccarchive: docc preview, or any web server, shows it"
+echo "docs: to read it: python3 -m http.server --directory $out/swift-iocp.doccarchive, then /documentation"
