@@ -77,19 +77,66 @@ extension Commands {
             #expect(try server.end() == 0)
         }
 
-        @Test("without --pid it takes the only port, or asks to choose")
-        func choice() throws {
-            // Other programs on this machine may have ports as well, so both answers are right.
+        @Test("without --pid several processes are listed, and --json has a report of each")
+        func several() throws {
+            let servers = [try Server(), try Server(["--workers", "3"])]
+            // Other programs on this machine may have ports as well.
+            let list = try Outcome(of: ["stats"])
+            #expect(list.status == 0 && list.errors == "", "\(list.errors)")
+            let rows = list.outputLines.map { $0.split(separator: " ").map(String.init) }
+            #expect(rows.first == ["pid", "command", "driver", "workers", "connections"])
+            for (server, workers) in zip(servers, ["1", "3"]) {
+                let row = try #require(rows.first { $0.first == "\(server.child.processID)" })
+                #expect(row[1] == "iocp" && row[3] == workers && row[4] == "0", "\(row)")
+            }
+            let json = try Outcome(of: ["stats", "--json"])
+            let reports = try #require(
+                try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]])
+            for (server, workers) in zip(servers, [1, 3]) {
+                let report = try #require(reports.first { $0["pid"] as? Int32 == server.child.processID })
+                #expect((report["workers"] as? [Any])?.count == workers && report["command"] as? String == "iocp")
+            }
+            #expect(try JSONSchema("stats").faults(in: json.output) == [])
+            for server in servers { #expect(try server.end() == 0) }
+        }
+
+        @Test("one that only reads a page is no process with a port")
+        func readersAreNone() throws {
             let server = try Server()
-            let outcome = try Outcome(of: ["stats"])
-            if outcome.status == 0 {
-                #expect(outcome.output.hasPrefix("process \(server.child.processID), "))
-            } else {
-                #expect(outcome.status == 1)
-                #expect(outcome.errorLines.count == 1)
-                #expect(outcome.errors.hasPrefix("iocp: several processes have a completion port: "))
-                #expect(outcome.errors.contains("\(server.child.processID)"))
-                #expect(outcome.errors.contains("--pid"))
+            let reader = try ChildProcess(
+                "iocp", ["stats", "--pid", "\(server.child.processID)", "--interval", "60", "--json"])
+            // It has the page open once its signal is caught rather than deadly; so ask until /proc shows the page.
+            let deadline = ContinuousClock.now + .seconds(20)
+            while !(try hasPageOpen(reader.processID)) { try #require(ContinuousClock.now < deadline) }
+            let outcome = try Outcome(of: ["stats", "--pid", "\(reader.processID)"])
+            #expect(outcome.status == 1)
+            #expect(outcome.errors == "iocp: process \(reader.processID) has no completion port\n")
+            reader.signal(SIGINT)
+            #expect(try reader.end() == 0)
+            #expect(try server.end() == 0)
+        }
+
+        private func hasPageOpen(_ processID: Int32) throws -> Bool {
+            let folder = "/proc/\(processID)/fd"
+            return try FileManager.default.contentsOfDirectory(atPath: folder).contains {
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)"))?
+                    .contains("iocp-stats") ?? false
+            }
+        }
+
+        @Test("the JSON keeps to its schema")
+        func schema() throws {
+            let server = try Stats.usedServer()
+            let outcome = try Outcome(of: ["stats", "--json", "--pid", "\(server.child.processID)"])
+            let schema = try JSONSchema("stats")
+            #expect(try schema.faults(in: outcome.output) == [])
+            // What the schema forbids is found.
+            for (from, to) in [
+                ("\"driver\":", "\"Driver\":"), ("\"pid\":", "\"pid\":-"), ("\"accepted\":", "\"accepted\":-1"),
+                ("\"asleep\":", "\"asleep\":[],\"asleep2\":"), ("\"node\":0", "\"node\":null"),
+            ] {
+                let broken = outcome.output.replacingOccurrences(of: from, with: to)
+                #expect(broken != outcome.output && !(try schema.faults(in: broken)).isEmpty, "\(to)")
             }
             #expect(try server.end() == 0)
         }

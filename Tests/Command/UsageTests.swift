@@ -56,6 +56,23 @@ extension Commands {
                 ["doctor", "--connections", "-1"],
                 ["doctor", "--connections", "10000001"],
                 ["doctor", "--connections", "many"],
+                ["stats", "--interval", "0.05"],
+                ["stats", "--interval", "3601"],
+                ["stats", "--interval", "nan"],
+                ["stats", "--interval", "-1"],
+                ["stats", "--count", "3"],
+                ["stats", "--count", "0", "--interval", "1"],
+                ["stats", "--prometheus", "--json"],
+                ["stats", "--prometheus", "--interval", "1"],
+                ["stats", "--fields", "--prometheus"],
+                ["serve", "--metrics", "9464"],
+                ["serve", "--metrics", "::1:9464"],
+                ["serve", "--metrics", "localhost:65536"],
+                ["serve", "--metrics", "localhost:+1"],
+                ["top", "--interval", "0.05"],
+                ["top", "--interval", "11"],
+                ["top", "--count", "0"],
+                ["top", "--pid", "0"],
             ])
         func badUsage(arguments: [String]) throws {
             let outcome = try Outcome(of: arguments)

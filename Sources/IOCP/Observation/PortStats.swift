@@ -109,7 +109,7 @@ public struct PortStats: ~Copyable {
         var refused: Int32?
         for descriptor in directoryEntries(directory).compactMap({ Int($0) }).sorted() {
             let path = "\(directory)/\(descriptor)"
-            guard linkTarget(path).hasPrefix("/memfd:iocp-stats") else { continue }
+            guard linkTarget(path).hasPrefix("/memfd:iocp-stats"), isWritable(path) else { continue }
             var view: OpaquePointer?
             let result = unsafe iocp_stats_view_open_path(path, &view)
             if result >= 0, let view = unsafe view { return unsafe view }
@@ -141,6 +141,13 @@ public struct PortStats: ~Copyable {
             names.append(name)
         }
         return names
+    }
+
+    /// Whether the process has the file open for writing. One that only reads a page, as `iocp top` does, has no port by
+    /// that. The mode of the link tells it (proc(5)).
+    private static func isWritable(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 && status.st_mode & S_IWUSR != 0
     }
 
     private static func linkTarget(_ path: String) -> String {

@@ -40,6 +40,9 @@ enum Console {
         _ = write("\r" + text + String(repeating: " ", count: max(0, width - text.count)), to: STDERR_FILENO)
     }
 
+    /// Writes to stdout what is no line. Returns whether that worked.
+    static func show(raw text: String) -> Bool { write(text, to: STDOUT_FILENO) == 0 }
+
     /// Returns 0 or the error number.
     private static func write(_ text: String, to descriptor: Int32) -> Int32 {
         let bytes = Array(text.utf8)

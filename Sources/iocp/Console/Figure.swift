@@ -39,10 +39,16 @@ enum Figure {
         count == 1 ? "1 \(noun)" : "\(count) \(plural ?? noun + "s")"
     }
 
+    /// The nearest whole number, or the nearest that fits.
+    static func whole(_ value: Double) -> UInt64 {
+        let rounded = value.rounded()
+        return rounded >= 0x1p64 ? .max : rounded >= 0 ? UInt64(rounded) : 0
+    }
+
     /// With exactly this many decimals.
     static func rounded(_ value: Double, decimals: Int) -> String {
         let scale = (0..<decimals).reduce(1) { scale, _ in scale * 10 }
-        let scaled = UInt64((value * Double(scale)).rounded())
+        let scaled = whole(value * Double(scale))
         let fraction = String(scaled % UInt64(scale))
         let zeros = String(repeating: "0", count: decimals - fraction.count)
         return "\(scaled / UInt64(scale)).\(zeros)\(fraction)"

@@ -28,6 +28,18 @@ struct TerminationSignals {
         return received
     }
 
+    /// Waits for a signal at most until a time of the monotonic clock; nil if none came.
+    mutating func wait(until deadline: UInt64) -> Int32? {
+        while true {
+            let now = MonotonicClock.nanoseconds()
+            let left = deadline > now ? deadline - now : 0
+            var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+            let received = unsafe sigtimedwait(&signals, nil, &time)
+            if received > 0 { return received }
+            if left == 0 { return nil }
+        }
+    }
+
     /// Waits on a thread of its own, and calls `body` there with the signal that came.
     func onFirst(_ body: @escaping @Sendable (Int32) -> Void) {
         let start = unsafe Unmanaged.passRetained(Watch(self, body)).toOpaque()

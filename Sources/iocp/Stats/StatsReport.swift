@@ -4,11 +4,12 @@ import IOCP
 
 /// The counters of one process, as text and as JSON.
 struct StatsReport {
-    private let processID: Int32
-    private let driver: String
+    let processID: Int32
+    let driver: String
     private let fields: [StatsField]
     private let workers: [WorkerStats]
-    private let total: WorkerStats
+    let total: WorkerStats
+    var workerCount: Int { workers.count }
 
     init(_ stats: borrowing PortStats) {
         processID = stats.processID
@@ -27,7 +28,7 @@ struct StatsReport {
     ]
 
     /// What is zero on a good day, and named where it is not.
-    private static let troubles: [StatsField] = [
+    static let troubles: [StatsField] = [
         .starvedReceives, .shortSends, .refusedSends, .acceptFailures, .delayedAccepts, .refusedAddresses, .timeouts,
         .queueOverflows, .handlerErrors,
     ]
@@ -63,11 +64,12 @@ struct StatsReport {
 
     // MARK: JSON
 
-    func json() throws -> String {
+    /// - Parameter command: the process' command name; nil leaves it out.
+    func json(command: String? = nil) throws -> String {
         let now = MonotonicClock.nanoseconds()
         return try JSONText.encode(
             Document(
-                pid: processID, driver: driver,
+                pid: processID, command: command, driver: driver,
                 workers: workers.map {
                     Worker(
                         stats: $0, busy: StatsReport.busyNanoseconds($0, at: now),
@@ -78,6 +80,7 @@ struct StatsReport {
 
     private struct Document: Encodable {
         let pid: Int32
+        let command: String?
         let driver: String
         let workers: [Worker]
         let total: Counters
