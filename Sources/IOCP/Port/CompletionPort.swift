@@ -1,4 +1,5 @@
 import CIOCP
+import Synchronization
 
 /// A completion port: a fixed set of workers, each one thread with one driver queue on one core.
 ///
@@ -19,6 +20,7 @@ public final class CompletionPort: @unchecked Sendable {
     package let configuration: PortConfiguration
     let knownListeners = KnownListeners()
     let knownActors = KnownActors()
+    private let wasToldToStop = Atomic(false)
 
     /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
     /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.
@@ -120,8 +122,12 @@ public final class CompletionPort: @unchecked Sendable {
     /// Calling again only shortens the drain.
     /// - Parameter drain: of any length; a negative one is over already.
     public func stop(drainingFor drain: Duration = .zero) {
+        wasToldToStop.store(true, ordering: .relaxed)
         unsafe iocp_port_stop(raw, drain.wholeNanoseconds)
     }
+
+    /// Whether ``stop(drainingFor:)`` was called.
+    var isStopping: Bool { wasToldToStop.load(ordering: .relaxed) }
 
     /// The counters of a worker as of now.
     /// - Parameter worker: from 0 to ``workerCount`` - 1. Any other traps and names both, as an array's index does.

@@ -8,7 +8,7 @@ struct Serve: ParsableCommand {
         discussion: """
             Once it accepts, it prints one line, for example
               listening on 0.0.0.0:4666 workers=8 driver=uring
-            and nothing else. A name is listened on at every address it has. Connections get up to 2 s to finish when it \
+            and nothing else; with --metrics, " metrics=127.0.0.1:9464" at its end. A name is listened on at every address it has. Connections get up to 2 s to finish when it \
             is asked to end; a second signal ends it at once. Exit status: 0 when asked to end, 1 when it cannot listen \
             or write to stdout, 64 for bad usage.
 
@@ -25,6 +25,7 @@ struct Serve: ParsableCommand {
               iocp serve --fan-out 1024          frames of 1 KiB, from each to all
               iocp serve --port 7 --user nobody --lockdown
               iocp serve --unix /run/echo.sock   a Unix socket
+              iocp serve --metrics 127.0.0.1:9464
               iocp serve --tls-certificate server.pem --tls-key server.key
             """)
 
@@ -73,6 +74,12 @@ struct Serve: ParsableCommand {
 
     @Flag(help: "Let each ring do nothing but what this program needs (uring).")
     var lockdown = false
+
+    @Option(
+        help:
+            "Answer GET /metrics for Prometheus by HTTP at HOST:PORT, on a thread of its own; port 0 takes a free one.",
+        transform: MetricsAddress.init)
+    var metrics: MetricsAddress?
 
     @OptionGroup var tls: ServerTLSOptions
 
@@ -132,11 +139,15 @@ struct Serve: ParsableCommand {
         } catch {
             throw CommandFailure("cannot listen on \(unix.map(\.description) ?? "\(host):\(port)"): \(error)")
         }
+        let endpoint = try metrics?.serve(server.port)
         try user?.become()
-        Console.say("listening on \(listener) workers=\(server.port.workerCount) driver=\(server.port.driver)")
+        Console.say(
+            "listening on \(listener) workers=\(server.port.workerCount) driver=\(server.port.driver)"
+                + (endpoint.map { " metrics=\($0.address)" } ?? ""))
         signals.wait()
         server.stop(drainingFor: .seconds(2))
         try server.wait()
+        endpoint?.close()
     }
 }
 
