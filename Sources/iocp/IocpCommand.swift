@@ -12,11 +12,12 @@ struct IocpCommand: ParsableCommand {
               iocp serve --port 4666
               iocp stress --port 4666 --connections 10000
               iocp stats
+              iocp top
             Whether this machine is fit for them:
               iocp doctor
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, Stress.self, Stats.self, Doctor.self])
+        subcommands: [Serve.self, Stress.self, Stats.self, Top.self, Doctor.self])
 
     /// Exit status: 0, 1 for a failure with one line on stderr, 64 for bad usage. `doctor` has more of its own.
     static func main() {

@@ -25,6 +25,19 @@ enum Figure {
         return "\(rounded(scaled, decimals: 1)) \(units.first!)"
     }
 
+    /// At most 5 characters: "9999", "12.3K", "1.23M". In steps of 1,000 or, for bytes, of 1,024.
+    static func short(_ value: UInt64, step: Double = 1_000) -> String {
+        guard value >= 10_000 else { return String(value) }
+        var scaled = Double(value) / step
+        var units = ["K", "M", "G", "T", "P", "E"][...]
+        while scaled >= step * 0.999_5, units.count > 1 {
+            scaled /= step
+            units = units.dropFirst()
+        }
+        let decimals = scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0
+        return (decimals == 0 ? String(whole(scaled)) : rounded(scaled, decimals: decimals)) + units.first!
+    }
+
     /// "85.3 µs", "12.4 ms", "1.52 s".
     static func nanoseconds(_ value: UInt64) -> String {
         switch value {

@@ -19,7 +19,9 @@ extension Commands {
             #expect(lines.count == 27)
             let headers = lines.indices.filter { lines[$0].contains("messages/s") }
             #expect(headers == [0, 23])
-            for column in ["connections", "accepted/s", "closed/s", "in/s", "out/s", "compl/enter", "unsent", "trouble"] {
+            for column in [
+                "connections", "accepted/s", "closed/s", "in/s", "out/s", "compl/enter", "unsent", "trouble",
+            ] {
                 #expect(lines[0].contains(column))
             }
             #expect(try server.end() == 0)
@@ -44,7 +46,8 @@ extension Commands {
                 }
             }
             #expect(most["connections"] == 4)
-            #expect(try #require(most["accepted_per_second"]) > 0 && #require(most["closed_per_second"]) > 0)
+            #expect(try #require(most["accepted_per_second"]) > 0)
+            #expect(try #require(most["closed_per_second"]) > 0)
             let messages = try #require(most["messages_per_second"])
             #expect(messages > 100)
             #expect(try #require(most["received_bytes_per_second"]) >= messages)

@@ -94,7 +94,8 @@ struct JSONSchema {
         case "string": value is String
         case "boolean": isBoolean(value)
         case "number": value is NSNumber && !isBoolean(value)
-        case "integer": (value as? NSNumber).map { !isBoolean($0) && $0.doubleValue == $0.doubleValue.rounded() } ?? false
+        case "integer":
+            (value as? NSNumber).map { !isBoolean($0) && $0.doubleValue == $0.doubleValue.rounded() } ?? false
         default: false
         }
     }
