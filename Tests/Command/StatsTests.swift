@@ -136,7 +136,8 @@ extension Commands {
                 ("\"asleep\":", "\"asleep\":[],\"asleep2\":"), ("\"node\":0", "\"node\":null"),
             ] {
                 let broken = outcome.output.replacingOccurrences(of: from, with: to)
-                #expect(broken != outcome.output && !(try schema.faults(in: broken)).isEmpty, "\(to)")
+                let faults = try schema.faults(in: broken)
+                #expect(broken != outcome.output && !faults.isEmpty, "\(to)")
             }
             #expect(try server.end() == 0)
         }

@@ -98,6 +98,24 @@ extension Services {
             #expect(ready.notReady == "stopped")
         }
 
+        @Test(arguments: [false, true]) func healthAnswersMetricsIfItIsTold(isOn: Bool) async throws {
+            let run = Run()
+            var settings = ServiceSettings.local
+            settings.health = .tcp(host: "127.0.0.1", port: 0)
+            settings.healthMetrics = isOn
+            let service = PortService(try settings.echoServer(), settings, logger: run.logger)
+            try await run(service) {
+                let answer = try await probe(run, "/metrics")
+                #expect(answer.hasPrefix(isOn ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 404 "))
+                #expect(answer.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n") == isOn)
+                #expect(
+                    answer.contains("# TYPE iocp_accepted_total counter\niocp_accepted_total{worker=\"0\"} ") == isOn)
+                #expect(
+                    try await probe(run, "/").hasSuffix(
+                        isOn ? "/livez, /readyz and /metrics\n" : "/livez and /readyz\n"))
+            }
+        }
+
         @Test func errorsAreLoggedAFewAtATime() throws {
             let run = Run()
             let errors = ErrorLog(run.logger, most: 3, per: .milliseconds(200))

@@ -15,7 +15,8 @@ struct HealthEndpoint: Sendable {
         configuration.connectionsPerWorker = 64
         configuration.receiveBufferBytes = 4_096
         configuration.receiveBuffersPerWorker = 64
-        configuration.sendChunksPerWorker = 64
+        // The counters of 1,024 workers are 3 MiB of text.
+        configuration.sendChunksPerWorker = service.settings.healthMetrics ? 512 : 64
         configuration.mailboxEntries = 64
         configuration.timersPerWorker = 256
         configuration.idleTimeout = .seconds(10)

@@ -39,7 +39,11 @@ struct HealthRequest {
         switch path {
         case "/livez": return response(failing: service.deadliness)
         case "/readyz": return response(failing: service.notReady)
-        default: return response("404 Not Found", "there are /livez and /readyz\n")
+        case "/metrics" where service.settings.healthMetrics:
+            return response("200 OK", service.server.port.prometheusText(), type: PrometheusText.contentType)
+        default:
+            let paths = service.settings.healthMetrics ? "/livez, /readyz and /metrics" : "/livez and /readyz"
+            return response("404 Not Found", "there are \(paths)\n")
         }
     }
 
@@ -47,10 +51,12 @@ struct HealthRequest {
         reason.map { response("503 Service Unavailable", $0 + "\n") } ?? response("200 OK", "ok\n")
     }
 
-    private func response(_ status: String, _ text: String, _ fields: String = "") -> String {
+    private func response(
+        _ status: String, _ text: String, _ fields: String = "", type: String = "text/plain; charset=utf-8"
+    ) -> String {
         """
         HTTP/1.1 \(status)\r
-        Content-Type: text/plain; charset=utf-8\r
+        Content-Type: \(type)\r
         Content-Length: \(text.utf8.count)\r
         Cache-Control: no-store\r
         \(fields)\(isKept ? "" : "Connection: close\r\n")\r

@@ -9,6 +9,8 @@ extension Setting {
             "stopDelay", \.stopDelay,
             "How long it goes on accepting once it is asked to stop, and says that it is not ready."),
         .optional("health", .address, \.health, "none", "Where /livez and /readyz are answered by HTTP."),
+        .flag(
+            "healthMetrics", \.healthMetrics, "Whether the address of health answers /metrics for Prometheus, too."),
         .time("stallLimit", \.stallLimit, "How long a handler may run before its worker counts as stalled."),
         .time("metricsInterval", \.metricsInterval, none: "never", "How often the counters go to swift-metrics."),
     ]

@@ -28,6 +28,9 @@ public struct ServiceSettings: Sendable {
     public var stopDelay = Duration.zero
     /// Where health is answered by HTTP: see ``PortService``.
     public var health: ListenAddress?
+    /// Whether ``health`` answers `/metrics`, too: the counters of the port as Prometheus reads them. What answers has no
+    /// password, so that address should be open to the collector alone.
+    public var healthMetrics = false
     /// How long a handler may run before its worker counts as stalled: it is logged, and neither alive nor fed to systemd's
     /// watchdog. More than zero.
     public var stallLimit = Duration.seconds(5)
