@@ -68,9 +68,10 @@ struct MetricsClient {
                 return unsafe send(descriptor, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
             }
             if count < 0 {
-                if errno == EINTR { continue }
+                let code = errno
+                if code == EINTR { continue }
                 state = .writing(answer, from: offset)
-                return errno == EAGAIN
+                return code == EAGAIN
             }
             offset += count
         }

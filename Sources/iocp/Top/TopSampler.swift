@@ -54,7 +54,7 @@ final class TopSampler {
         }
         // Unspecified after a failure, so the latest that were right stay.
         let now = fault == nil ? StatsReading(stats) : before
-        let elapsed = max(1, MonotonicClock.nanoseconds() - before.time)
+        let elapsed = max(1, now.time - before.time)
         let rows = now.workers.indices.map { index in
             let rates = StatsRates(from: before.workers[index], to: now.workers[index], nanoseconds: elapsed)
             return TopWorker(

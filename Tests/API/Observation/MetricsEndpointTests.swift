@@ -31,7 +31,7 @@ extension RealSockets {
                         connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
                     }
                 }
-                try #require(result == 0, "errno \(errno)")
+                guard result == 0 else { throw IOCPError(code: errno, operation: .connect) }
             }
 
             deinit { close(descriptor) }
@@ -208,6 +208,34 @@ extension RealSockets {
             try server.wait()
             let end = ContinuousClock.now + .seconds(10)
             while Self.isListening(endpoint.address) { try #require(ContinuousClock.now < end) }
+        }
+
+        @Test("it answers while every worker is in a handler, and tells for how long")
+        func stalls() throws {
+            let isReleased = Locked(false)
+            var configuration = PortConfiguration()
+            configuration.workers = 1
+            let server = try IOCPServer(configuration) { _ in Stalling(isReleased: isReleased) }
+            defer { isReleased.withLock { $0 = true } }
+            let listener = try server.listen(host: "127.0.0.1", port: 0)
+            let endpoint = try Self.endpoint(server.port)
+            let client = try Client(try #require(listener.address))
+            client.say("x")
+            let deadline = ContinuousClock.now + .seconds(10)
+            var seconds = 0.0
+            while seconds < 0.1 {
+                try #require(ContinuousClock.now < deadline)
+                let sample = try Self.get(endpoint).firstMatch(of: /iocp_since_wait_seconds\{worker="0"\} ([0-9.]+)/)
+                seconds = sample.flatMap { Double($0.output.1) } ?? 0
+            }
+        }
+
+        private struct Stalling: ConnectionHandler {
+            let isReleased: Locked<Bool>
+
+            func received(_ bytes: RawSpan, on connection: IocpContext<Void>) {
+                while !isReleased.withLock({ $0 }) { usleep(1_000) }
+            }
         }
 
         @Test("a port that is released ends it")

@@ -34,6 +34,12 @@ extension Commands {
             _ = try watch.line(of: .output, beginning: "{")
             let load = try stress(port: server.port, ["--duration", "1"])
             #expect(load.status == 0, "\(load.errors)")
+            // Until the interval is told in which the load went.
+            let deadline = ContinuousClock.now + .seconds(20)
+            while !watch.text(of: .output).contains(/"closed_per_second":[1-9]/) {
+                try #require(ContinuousClock.now < deadline)
+                _ = try? watch.text(of: .output, containing: "never", within: .milliseconds(50))
+            }
             watch.signal(SIGINT)
             #expect(try watch.end() == 0)
             let schema = try JSONSchema("stats-interval")

@@ -24,7 +24,11 @@ enum FuzzArguments {
             switch try IocpCommand.parseAsRoot(arguments) {
             case let serve as Serve: check(serve)
             case let stress as Stress: check(stress)
-            case let stats as Stats: precondition(stats.pid ?? 1 >= 1)
+            case let stats as Stats:
+                precondition(
+                    stats.pid ?? 1 >= 1 && (0.1...3_600).contains(stats.interval ?? 1) && stats.count ?? 1 >= 1)
+            case let top as Top:
+                precondition(top.pid ?? 1 >= 1 && (0.1...10).contains(top.interval) && top.count ?? 1 >= 1)
             case let doctor as Doctor: precondition((1...10_000_000).contains(doctor.connections ?? 1))
             default: break
             }
@@ -65,8 +69,45 @@ enum FuzzPage {
             let report = StatsReport(try PortStats(processID: getpid()))
             precondition(report.lines.count >= 3, "a heading, a header, a total")
             precondition(try! report.json().first == "{", "no JSON object")
+            let stats = try PortStats(processID: getpid())
+            checkMetrics(stats.prometheusText())
+            checkScreen(StatsReading(stats), driver: stats.driver)
         } catch {
             precondition(error.code == EPROTO, "a page is refused as what it is: \(error)")
+        }
+    }
+
+    /// Lines of Prometheus' format: comments, and samples whose names and numbers are such.
+    private static func checkMetrics(_ text: String) {
+        for line in text.split(separator: "\n") where !line.hasPrefix("# HELP iocp_") && !line.hasPrefix("# TYPE iocp_")
+        {
+            precondition(line.wholeMatch(of: /iocp_[a-z0-9_]+\{[a-z0-9_=",-]+\} [0-9.]+/) != nil, "no sample: \(line)")
+        }
+    }
+
+    /// `iocp stats --interval` and `iocp top`, as if every counter had been 0 a nanosecond ago.
+    private static func checkScreen(_ reading: StatsReading, driver: String) {
+        let workers = reading.workers.enumerated().map { index, worker in
+            var before = worker
+            for field in WorkerStats.fields where worker[field] != nil { before[field] = 0 }
+            return TopWorker(
+                index: index, rates: StatsRates(from: before, to: worker, nanoseconds: 1), busy: 1, state: .awake,
+                wait: worker.busy(at: .seconds(1)))
+        }
+        let line = StatsLine(from: reading, to: reading, 1, driver, .running)
+        precondition(!line.text.isEmpty && (try! JSONText.encode(line)).first == "{", "no line")
+        var view = TopView(interval: 1)
+        view.take(
+            TopFrame(
+                processID: 1, command: "iocp", driver: driver, state: .running, fault: nil, workers: workers,
+                total: workers[0].rates))
+        for sort in TopSort.allCases {
+            view.obey(.sort(sort), page: 18)
+            let screen = TopScreen(view: view, size: TerminalSize(columns: 80, rows: 24), usesUnicode: true)
+            for row in screen.lines {
+                precondition(
+                    row.text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }, "a control character")
+            }
         }
     }
 
