@@ -74,7 +74,8 @@ private func trimmed(_ text: String) -> String {
 @Suite struct DocumentedCode {
     /// Documents that may have parts of programs.
     private static let withParts = [
-        "docs/GUIDE.md", "docs/GUIDE.zh-CN.md", "docs/TLS.md", "docs/SERVICE.md", "docs/NIO.md", "README.zh-CN.md",
+        "docs/GUIDE.md", "docs/GUIDE.zh-CN.md", "docs/TLS.md", "docs/SERVICE.md", "docs/NIO.md", "docs/OBSERVING.md",
+        "docs/STATS.md", "README.zh-CN.md",
     ]
 
     @Test func everyBlockIsAProgramThatIsBuilt() throws {
