@@ -173,13 +173,13 @@ _iocp() {
     unset 'unparsed_words[0]'
     unparsed_words=("${unparsed_words[@]}")
     case "${subcommand}" in
-    serve|stress|stats|help)
+    serve|stress|stats|top|doctor|help)
         # Offer subcommand argument completions
         "_iocp_${subcommand}"
         ;;
     *)
         # Offer subcommand completions
-        COMPREPLY+=($(compgen -W 'serve stress stats help' -- "${cur}"))
+        COMPREPLY+=($(compgen -W 'serve stress stats top doctor help' -- "${cur}"))
         ;;
     esac
 }
@@ -188,7 +188,7 @@ _iocp_serve() {
     repeating_flags=()
     non_repeating_flags=(--pin --no-pin --async --lockdown --version -h --help)
     repeating_options=()
-    non_repeating_options=(--host --port --unix --workers --driver --handler --fan-out --spin --user --tls-certificate --tls-key --tls-client-ca)
+    non_repeating_options=(--host --port --unix --workers --driver --handler --fan-out --spin --user --metrics --tls-certificate --tls-key --tls-client-ca)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
@@ -220,6 +220,9 @@ _iocp_serve() {
         return
         ;;
     '--user')
+        return
+        ;;
+    '--metrics')
         return
         ;;
     '--tls-certificate')
@@ -284,14 +287,56 @@ _iocp_stress() {
 
 _iocp_stats() {
     repeating_flags=()
-    non_repeating_flags=(--json --fields --version -h --help)
+    non_repeating_flags=(--json --prometheus --fields --version -h --help)
     repeating_options=()
-    non_repeating_options=(--pid)
+    non_repeating_options=(--pid --interval --count)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
     case "${prev}" in
     '--pid')
+        return
+        ;;
+    '--interval')
+        return
+        ;;
+    '--count')
+        return
+        ;;
+    esac
+}
+
+_iocp_top() {
+    repeating_flags=()
+    non_repeating_flags=(--version -h --help)
+    repeating_options=()
+    non_repeating_options=(--pid --interval --count)
+    __iocp_offer_flags_options 0
+
+    # Offer option value completions
+    case "${prev}" in
+    '--pid')
+        return
+        ;;
+    '--interval')
+        return
+        ;;
+    '--count')
+        return
+        ;;
+    esac
+}
+
+_iocp_doctor() {
+    repeating_flags=()
+    non_repeating_flags=(--json --version -h --help)
+    repeating_options=()
+    non_repeating_options=(--connections)
+    __iocp_offer_flags_options 0
+
+    # Offer option value completions
+    case "${prev}" in
+    '--connections')
         return
         ;;
     esac

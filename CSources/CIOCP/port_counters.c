@@ -12,6 +12,26 @@ int iocp_port_counter(iocp_port *port, const char *name, iocp_stats_kind kind, u
     return result;
 }
 
+uint32_t iocp_port_counter_count(iocp_port *port)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&port->lock);
+    while (count < IOCP_STATS_COUNTERS_MAX && port->stats.counters[count].kind != IOCP_STATS_KIND_UNKNOWN)
+        count++;
+    pthread_mutex_unlock(&port->lock);
+    return count;
+}
+
+iocp_stats_field iocp_port_counter_at(const iocp_port *port, uint32_t index)
+{
+    const iocp_stats_entry *entry = &port->stats.counters[index < IOCP_STATS_COUNTERS_MAX ? index : 0];
+    return (iocp_stats_field){.name = entry->name,
+                              .kind = (iocp_stats_kind)entry->kind,
+                              .unit = (iocp_stats_unit)entry->unit,
+                              .total = (iocp_stats_total)entry->total,
+                              .summary = ""};
+}
+
 void iocp_port_count(iocp_port *port, uint32_t index, uint64_t amount)
 {
     if (index < IOCP_STATS_COUNTERS_MAX)

@@ -102,7 +102,8 @@ extension Commands {
                 ("sevre", "did you mean \"serve\"?"), ("Stress", "did you mean \"stress\"?"),
                 ("docter", "did you mean \"doctor\"?"),
                 ("stat", "did you mean \"stats\"?"), ("srve", "did you mean \"serve\"?"),
-                ("listen", "there are serve, stress, stats, doctor"), ("s", "there are serve, stress, stats, doctor"),
+                ("listen", "there are serve, stress, stats, top, doctor"),
+                ("s", "there are serve, stress, stats, top, doctor"),
             ])
         func unknownSubcommand(word: String, answer: String) throws {
             let outcome = try Outcome(of: [word, "--port", "1"])

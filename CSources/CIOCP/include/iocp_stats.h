@@ -25,6 +25,10 @@ iocp_stats_histogram iocp_port_histogram(const iocp_port *port, uint32_t worker_
  * letters, digits and '_'. 0, -EINVAL for another name or kind, -EEXIST where the name has the other kind, -ENOSPC. Thread: any. */
 int iocp_port_counter(iocp_port *port, const char *name, iocp_stats_kind kind, uint32_t *index);
 
+/* How many there are, and each by its index: a row with an empty summary, whose name lasts as long as the port. Thread: any. */
+uint32_t iocp_port_counter_count(iocp_port *port);
+iocp_stats_field iocp_port_counter_at(const iocp_port *port, uint32_t index);
+
 /* Adds to one; negative amounts modulo 2^64. The first is atomic, for any thread; the second is a store, for the worker's own, and
  * does nothing on another. */
 void iocp_port_count(iocp_port *port, uint32_t index, uint64_t amount);

@@ -5,8 +5,8 @@ import CIOCP
 ///
 /// ```swift
 /// let orders = try port.counter("orders")
-/// orders.add()                    // from any thread: atomic
-/// orders.add(on: worker)          // on the worker's thread: a store
+/// orders.add()
+/// orders.add(2, on: worker)
 /// ```
 /// A value, to be used on any thread. It keeps its port's memory.
 @safe
@@ -57,6 +57,7 @@ public struct OwnCount: Hashable, Sendable {
     /// Of every thread together. A gauge's may be negative.
     public let value: Int64
 
+    /// A count of one's own making, to compare with.
     public init(name: String, kind: StatsField.Kind, value: Int64) {
         (self.name, self.kind, self.value) = (name, kind, value)
     }
@@ -73,6 +74,14 @@ extension CompletionPort {
     /// The application's gauge of this name. As ``counter(_:)``.
     public func gauge(_ name: String) throws(IOCPError) -> OwnGauge {
         OwnGauge(self, try place(name, IOCP_STATS_KIND_GAUGE))
+    }
+
+    /// The application's own counters and gauges as of now, in the order in which they were named.
+    public var ownCounts: [OwnCount] {
+        (0..<(unsafe iocp_port_counter_count(raw))).map { index in
+            let field = unsafe StatsField(iocp_port_counter_at(raw, index), index: nil)
+            return OwnCount(name: field.name, kind: field.kind, value: Int64(bitPattern: counted(at: index)))
+        }
     }
 
     private func place(_ name: String, _ kind: iocp_stats_kind) throws(IOCPError) -> UInt32 {

@@ -22,6 +22,7 @@ public struct PrometheusText: Sendable {
     private var families: [(name: String, family: Family)] = []
     private var places: [String: Int] = [:]
 
+    /// Without metrics.
     public init() {}
 
     /// Adds the workers of one process.
@@ -54,6 +55,40 @@ public struct PrometheusText: Sendable {
         for field in fields where taken.insert(field.metricName).inserted {
             add(field, of: workers, labels)
         }
+        for (worker, labels) in zip(workers, labels) {
+            for histogram in worker.histograms { add(histogram, labels) }
+        }
+    }
+
+    /// The application's own counters of a process, each with the prefix `iocp_own_`.
+    public mutating func add(_ counts: [OwnCount], processID: Int32? = nil) {
+        for count in counts {
+            let isCounter = count.kind == .counter
+            let suffix = isCounter && !count.name.hasSuffix("_total") ? "_total" : ""
+            let place = place(
+                of: "iocp_own_\(count.name)\(suffix)", isCounter ? "counter" : "gauge", "The application's own.")
+            append(to: place, processID.map { "pid=\"\($0)\"" } ?? "", isCounter ? "\(UInt64(bitPattern: count.value))" : "\(count.value)")
+        }
+    }
+
+    /// Cumulative, as the format asks for it: bucket by bucket up to what values may be at most.
+    private mutating func add(_ histogram: StatsHistogram, _ labels: String) {
+        let isTime = histogram.unit == .nanoseconds
+        var name = "iocp_" + histogram.name
+        if isTime {
+            if name.hasSuffix("_ns") { name.removeLast(3) }
+            name += "_seconds"
+        }
+        let help = histogram.summary.isEmpty ? "A histogram that only the build of the process knows." : histogram.summary
+        let place = place(of: name, "histogram", help)
+        var count: UInt64 = 0
+        for (index, bucket) in histogram.buckets.enumerated() {
+            count &+= bucket
+            let bound = histogram.upperBound(ofBucket: index).map { isTime ? Self.seconds($0) : String($0) } ?? "+Inf"
+            append(to: place, suffix: "_bucket", "\(labels),le=\"\(bound)\"", String(count))
+        }
+        append(to: place, suffix: "_sum", labels, isTime ? Self.seconds(histogram.sum) : String(histogram.sum))
+        append(to: place, suffix: "_count", labels, String(count))
     }
 
     /// The samples of one field. A field that is more than one number per worker has its own way here.
@@ -67,7 +102,8 @@ public struct PrometheusText: Sendable {
     }
 
     private mutating func append(to place: Int, suffix: String = "", _ labels: String, _ value: String) {
-        families[place].family.samples += "\(families[place].name)\(suffix){\(labels)} \(value)\n"
+        let braces = labels.isEmpty ? "" : "{\(labels)}"
+        families[place].family.samples += "\(families[place].name)\(suffix)\(braces) \(value)\n"
     }
 
     private mutating func place(of name: String, _ type: String, _ help: String) -> Int {
@@ -132,6 +168,7 @@ extension PrometheusText {
         add(
             workers, fields: stats.fields, driver: stats.driver, processID: namesProcess ? stats.processID : nil,
             at: .onMonotonicClock)
+        add(stats.ownCounts, processID: namesProcess ? stats.processID : nil)
     }
 }
 
@@ -149,6 +186,7 @@ extension CompletionPort {
     public func prometheusText() -> String {
         var text = PrometheusText()
         text.add((0..<workerCount).map(stats(ofWorker:)), driver: "\(driver)", at: .onMonotonicClock)
+        text.add(ownCounts)
         return text.text
     }
 }

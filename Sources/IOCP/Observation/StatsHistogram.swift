@@ -13,6 +13,7 @@ public struct StatsHistogram: Hashable, Sendable {
 
     /// 1 to 31 lower-case letters, digits and '_'; the unit comes last in it.
     public let name: String
+    /// What its values are numbers of.
     public let unit: StatsField.Unit
     /// One sentence; empty for one that only another build has.
     public let summary: String

@@ -28,6 +28,7 @@ public enum TurnCause: String, Sendable, CaseIterable {
     case stopping
     /// Bodies and other async code on the worker.
     case jobs
+    /// A loop of one's own, a page of a build that does not tell, or a cause that only a newer build has.
     case unknown
 
     init(number: UInt64) {

@@ -61,6 +61,13 @@ struct StatsRates {
         growth(field).map { min(1, Double($0) / 1e9 / seconds) }
     }
 
+    /// What a share of the values that a histogram counted meanwhile did not exceed; nil where there were none.
+    func percentile(_ share: Double, of histogram: String) -> UInt64? {
+        guard let last = now.histograms.first(where: { $0.name == histogram }) else { return nil }
+        guard let first = before.histograms.first(where: { $0.name == histogram }) else { return nil }
+        return (last - first).percentile(share)
+    }
+
     /// The fields of a list that grew, with their growth.
     func grown(among fields: [StatsField]) -> [(field: StatsField, growth: UInt64)] {
         fields.compactMap { field in

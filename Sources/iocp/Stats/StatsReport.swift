@@ -9,6 +9,8 @@ struct StatsReport {
     private let fields: [StatsField]
     private let workers: [WorkerStats]
     let total: WorkerStats
+    /// The application's own.
+    private let ownCounts: [OwnCount]
     var workerCount: Int { workers.count }
 
     init(_ stats: borrowing PortStats) {
@@ -19,6 +21,7 @@ struct StatsReport {
         for index in 0..<stats.workerCount { workers.append(stats[index]) }
         self.workers = workers
         total = WorkerStats.total(of: workers)
+        ownCounts = stats.ownCounts
     }
 
     /// The fields of the table, from the left. The JSON has all.
@@ -50,7 +53,32 @@ struct StatsReport {
             total[field].flatMap { $0 > 0 ? "\(field.heading) \(field.text($0))" : nil }
         }
         return ["process \(processID), driver \(driver), \(count)"] + TextTable(StatsReport.header, rows).lines
-            + (troubles.isEmpty ? [] : [troubles.joined(separator: ", ")])
+            + (troubles.isEmpty ? [] : [troubles.joined(separator: ", ")]) + longestTurn(at: now) + histogramLines
+            + (ownCounts.isEmpty ? [] : [ownCounts.map { "\($0.name) \($0.value)" }.joined(separator: ", ")])
+    }
+
+    /// The longest that an application held a worker's thread, if that was a millisecond or more.
+    private func longestTurn(at now: UInt64) -> [String] {
+        let longest = workers.indices.max { workers[$0].longestTurn < workers[$1].longestTurn }
+        guard let longest, let turn = workers[longest][.longestTurn], turn >= 1_000_000 else { return [] }
+        let cause = workers[longest].longestTurnCause
+        let place = cause == .unknown ? "" : " in \(cause.rawValue)"
+        let ago = workers[longest][.longestTurnAt].map { now > $0 ? now - $0 : 0 } ?? 0
+        return ["longest turn: \(Figure.nanoseconds(turn)) of worker \(longest)\(place), \(Figure.nanoseconds(ago)) ago"]
+    }
+
+    /// Of those that counted something, all workers together.
+    private var histogramLines: [String] {
+        let rows = total.histograms.compactMap { histogram -> [String]? in
+            guard histogram.count > 0 else { return nil }
+            func text(_ share: Double) -> String {
+                guard let bound = histogram.percentile(share) else { return "more" }
+                return histogram.unit == .nanoseconds ? Figure.nanoseconds(bound) : Figure.count(bound)
+            }
+            let name = histogram.name.split(separator: "_").filter { $0 != "ns" }.joined(separator: " ")
+            return [name, Figure.count(histogram.count), text(0.5), text(0.99), text(0.999), text(1)]
+        }
+        return rows.isEmpty ? [] : TextTable(["at most", "count", "p50", "p99", "p99.9", "all"], rows).lines
     }
 
     private static func cells(_ stats: WorkerStats) -> [String] { columns.map { $0.text(stats[$0]) } }
@@ -75,7 +103,20 @@ struct StatsReport {
                         stats: $0, busy: StatsReport.busyNanoseconds($0, at: now),
                         counters: Counters(stats: $0, fields: fields))
                 },
-                total: Counters(stats: total, fields: fields)))
+                total: Counters(stats: total, fields: fields), histograms: total.histograms.map(Histogram.init),
+                own: Dictionary(ownCounts.map { ($0.name, $0.value) }) { first, _ in first }))
+    }
+
+    /// Of all workers together. The buckets count 0, 1, 2 to 3, 4 to 7, and so on.
+    private struct Histogram: Encodable {
+        let name, unit: String
+        let count, sum: UInt64
+        let buckets: [UInt64]
+
+        init(_ histogram: StatsHistogram) {
+            (name, unit, sum) = (histogram.name, histogram.unit.rawValue, histogram.sum)
+            (count, buckets) = (histogram.count, histogram.buckets)
+        }
     }
 
     private struct Document: Encodable {
@@ -84,6 +125,8 @@ struct StatsReport {
         let driver: String
         let workers: [Worker]
         let total: Counters
+        let histograms: [Histogram]
+        let own: [String: Int64]
     }
 
     private struct Worker: Encodable {

@@ -10,7 +10,7 @@ final class TopSampler {
     private let watch: ProcessWatch
     private var stats: PortStats
     private var before: StatsReading
-    /// The page's own counter of busy time, which not every build has.
+    /// The page's counter of the worker's CPU time, which not every build has.
     private let busyCounter: StatsField?
     /// For each of the latest intervals: how often the page was looked at, and how often each worker was awake then.
     private var looks: [(count: Int, awake: [Int])] = []
@@ -27,7 +27,7 @@ final class TopSampler {
         stats = try Stats.page(of: processID)
         self.processID = processID
         (command, driver) = (ProcessName.of(processID), stats.driver)
-        busyCounter = stats.fields.first { $0.name == "busy_ns" && $0.unit == .nanoseconds && $0.kind == .counter }
+        busyCounter = stats.fields.first { $0.name == "cpu_time_ns" && $0.unit == .nanoseconds && $0.kind == .counter }
         intervalsKept = max(1, Int((1 / interval).rounded(.up)))
         before = StatsReading(stats)
         looks = [(0, Array(repeating: 0, count: before.workers.count))]

@@ -120,7 +120,7 @@ struct TopScreen {
         "state     sleeps: waits in the kernel. runs. stalled: has not waited for 1 s",
         "in out    bytes per second, in steps of 1024",
         "msg/s     receives that brought bytes; msg/en: of them per entry into the kernel",
-        "busy      share of the time in which the worker did not sleep",
+        "busy      the worker's share of a CPU; wake: how late wake-ups were, p99, below",
         "unsent    bytes that wait for the transport",
         "starved   receives that waited for a buffer in this interval",
         "refused   sends and connections that were refused in this interval",

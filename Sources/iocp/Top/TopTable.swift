@@ -75,6 +75,8 @@ struct TopTable {
                 let shares = frame.workers.compactMap(\.busy)
                 return Cell(text: percent(shares.isEmpty ? nil : shares.reduce(0, +) / Double(shares.count)))
             }),
+        Column(
+            title: "wake", terminal: 100, cell: { Cell(text: wake($0.rates)) }, total: { Cell(text: wake($0.total)) }),
         gauge("unsent", .unsentBytes),
         growth("starved", TopFrame.starved, .starved),
         growth("refused", TopFrame.refused, .refused),
@@ -136,6 +138,11 @@ struct TopTable {
 
     private static func short(_ value: UInt64?, _ field: StatsField) -> String {
         value.map { Figure.short($0, step: field.unit == .bytes ? 1_024 : 1_000) } ?? "-"
+    }
+
+    /// What 99 % of the wake-ups in the interval did not exceed.
+    private static func wake(_ rates: StatsRates) -> String {
+        rates.percentile(0.99, of: "wake_ns").map(Figure.nanoseconds) ?? "-"
     }
 
     private static func percent(_ share: Double?) -> String { share.map { "\(Int(($0 * 100).rounded()))%" } ?? "-" }
