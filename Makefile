@@ -23,7 +23,7 @@ DESTDIR    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
-	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps run generate docs man install format clean
+	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps bench-sweep run generate docs man install format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -110,6 +110,10 @@ bench-apps: build ## services of Examples/ beside redis-server, nginx, HAProxy a
 	$(SWIFT) build -c release --package-path bench/baselines/http-hummingbird --scratch-path bench/.build/hummingbird || \
 		echo "bench-apps: Hummingbird cannot be built, and is left out" >&2
 	bench/apps.py $(BENCH_FLAGS)
+
+bench-sweep: build ## varies workers, receive buffers and spinning of `iocp serve`: a picture in bench/results, and advice
+	@.ci/deps sweep
+	bench/sweep.py $(BENCH_FLAGS)
 
 run: build ## serves echo on port 4666 until Ctrl-C
 	$(IOCP) serve $(RUN_FLAGS)

@@ -42,6 +42,7 @@ WORKLOADS = {
     "echo-1k": (["--connections", "100", "--size", "1024"], "received_bytes", 1024),
     "echo-16k": (["--connections", "100", "--size", "16384"], "received_bytes", 16384),
     "echo-64k": (["--connections", "100", "--size", "65536"], "received_bytes", 65536),
+    "echo-1m": (["--connections", "8", "--size", "1048576"], "received_bytes", 1048576),
     "churn": (["--connections", "100", "--churn"], "closed", 1),
 }
 SHORT = ["echo-100", "echo-1000", "active-100", "pipelined-16"]

@@ -158,19 +158,29 @@ extension Commands {
 
         // MARK: The check of schemas itself
 
-        @Test(
-            "a value that does not fit a schema is told",
-            arguments: [
-                (#"{"type": "object", "required": ["a"]}"#, "{}", "$ lacks a"),
-                (#"{"properties": {"a": {"type": "integer"}}}"#, #"{"a": 1.5}"#, "$.a is not of type integer"),
-                (#"{"properties": {"a": {"type": "integer"}}}"#, #"{"a": true}"#, "$.a is not of type integer"),
-                (#"{"properties": {}, "additionalProperties": false}"#, #"{"b": 1}"#, "$.b is not in the schema"),
-                (#"{"items": {"enum": ["x"]}}"#, #"["x", "y"]"#, "$[1] is none of the enum"),
-                (#"{"minimum": 1}"#, "0", "$ is too small"), (#"{"maximum": 1}"#, "2", "$ is too large"),
-                (#"{"minLength": 1}"#, #""""#, "$ is too short"), (#"{"minItems": 1}"#, "[]", "$ has too few items"),
-                (#"{"const": 1}"#, "2", "$ is not the constant"),
-                (#"{"pattern": "x"}"#, "1", "$: the keyword pattern is not checked"),
-            ])
+        private static let misfits: [(schema: String, value: String, violation: String)] = [
+            (#"{"type": "object", "required": ["a"]}"#, "{}", "$ lacks a"),
+            (#"{"properties": {"a": {"type": "integer"}}}"#, #"{"a": 1.5}"#, "$.a is not of type integer"),
+            (#"{"properties": {"a": {"type": "integer"}}}"#, #"{"a": true}"#, "$.a is not of type integer"),
+            (#"{"properties": {}, "additionalProperties": false}"#, #"{"b": 1}"#, "$.b is not in the schema"),
+            (#"{"items": {"enum": ["x"]}}"#, #"["x", "y"]"#, "$[1] is none of the enum"),
+            (#"{"minimum": 1}"#, "0", "$ is too small"), (#"{"maximum": 1}"#, "2", "$ is too large"),
+            (#"{"minLength": 1}"#, #""""#, "$ is too short"), (#"{"minItems": 1}"#, "[]", "$ has too few items"),
+            (#"{"const": 1}"#, "2", "$ is not the constant"),
+            (#"{"pattern": "^x$"}"#, #""y""#, "$ does not match the pattern"),
+            (#"{"maxItems": 1}"#, "[1, 2]", "$ has too many items"),
+            (##"{"$ref": "#/$defs/a", "$defs": {"a": {"minimum": 1}}}"##, "0", "$ is too small"),
+            (##"{"$ref": "#/$defs/a"}"##, "0", ##"$: there is no definition text("#/$defs/a")"##),
+            (#"{"oneOf": [{"minimum": 1}, {"minimum": 2}]}"#, "3", "$ fits 2 of oneOf"),
+            (#"{"patternProperties": {"^a": {"minimum": 1}}}"#, #"{"ab": 0, "b": 0}"#, "$.ab is too small"),
+            (
+                #"{"patternProperties": {"^a": {}}, "additionalProperties": false}"#, #"{"ab": 0, "b": 0}"#,
+                "$.b is not in the schema"
+            ),
+            (#"{"format": "date"}"#, "1", "$: the keyword format is not checked"),
+        ]
+
+        @Test("a value that does not fit a schema is told", arguments: misfits)
         func violations(schema: String, value: String, violation: String) throws {
             #expect(try SchemaCheck(text: schema).violations(JSONValue.parse(value)) == [violation])
         }

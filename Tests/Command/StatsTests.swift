@@ -100,7 +100,7 @@ extension Commands {
                 let report = try #require(reports.first { $0["pid"] as? Int32 == server.child.processID })
                 #expect((report["workers"] as? [Any])?.count == workers && report["command"] as? String == "iocp")
             }
-            #expect(try JSONSchema("stats").faults(in: json.output) == [])
+            #expect(try SchemaCheck("docs/schemas/stats.schema.json").violations(in: json.output) == [])
             for server in servers { #expect(try server.end() == 0) }
         }
 
@@ -132,15 +132,15 @@ extension Commands {
         func schema() throws {
             let server = try Stats.usedServer()
             let outcome = try Outcome(of: ["stats", "--json", "--pid", "\(server.child.processID)"])
-            let schema = try JSONSchema("stats")
-            #expect(try schema.faults(in: outcome.output) == [])
+            let schema = try SchemaCheck("docs/schemas/stats.schema.json")
+            #expect(try schema.violations(in: outcome.output) == [])
             // What the schema forbids is found.
             for (from, to) in [
                 ("\"driver\":", "\"Driver\":"), ("\"pid\":", "\"pid\":-"), ("\"accepted\":", "\"accepted\":-1"),
                 ("\"asleep\":", "\"asleep\":[],\"asleep2\":"), ("\"node\":0", "\"node\":null"),
             ] {
                 let broken = outcome.output.replacingOccurrences(of: from, with: to)
-                let faults = try schema.faults(in: broken)
+                let faults = try schema.violations(in: broken)
                 #expect(broken != outcome.output && !faults.isEmpty, "\(to)")
             }
             #expect(try server.end() == 0)

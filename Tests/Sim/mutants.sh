@@ -181,7 +181,8 @@ layer-seal-failure-ignored|worker/sealing.c|s/    iocp_worker_layer_fail\(worker
 layer-sends-before-open|worker/lookup.h|s/ && slot->layer != IOCP_LAYER_BEGINNING \?/ ?/|a connection can be asked before its layer is open
 layer-writable-early|worker/pressure.c|s/    if \(slot->flags & IOCP_SLOT_ANNOUNCED\)\n        iocp/    iocp/|WRITABLE comes before OPENED
 layer-cancelled-again|worker/requests.c|s/slot->state == IOCP_SLOT_OPEN && slot->connect == IOCP_CONNECT_LAYERING/slot->connect == IOCP_CONNECT_LAYERING/|a connect is given up after its end
-layer-closed-uncounted|worker/life.c|s/closed, iocp_slot_never_opened\(slot\) \? 0 : 1\)/closed, 1)/|a connect that failed in its layer counts as closed
+layer-closed-uncounted|worker/life.c|s/    if \(iocp_slot_never_opened\(slot\)\)\n        return;\n(    IOCP_STATS_ADD\(worker->stats, closed)/\1/|a connect that failed in its layer counts as closed
+reason-uncounted|worker/life.c|s/        IOCP_STATS_ADD\(stats, idle_timeouts, 1\);\n//|a connection that was idle closes for no reason
 layer-handshakes-uncounted|worker/opening.c|s/    IOCP_STATS_ADD\(worker->stats, handshakes, 1\);\n//|handshakes are not counted
 layer-resumed-uncounted|worker/opening.c|s/if \(found->is_resumed\)/if (found->is_old)/|resumed handshakes are mistaken
 layer-failed-uncounted|worker/layers.c|s/    if \(slot->layer == IOCP_LAYER_BEGINNING\)\n        IOCP_STATS[^\n]*\n//|handshakes that the transport ended are not counted

@@ -68,6 +68,11 @@ struct Serve: ParsableCommand {
     var spin = 0
 
     @Option(
+        parsing: .unconditional,
+        help: "Bytes of a receive buffer, 4096 to 1048576 (1 MiB), a power of two.")
+    var receiveBuffer = PortConfiguration().receiveBufferBytes
+
+    @Option(
         help: "Become this user once it listens and all memory is registered; takes root. (default: stay)",
         transform: User.init(named:))
     var user: User?
@@ -87,6 +92,10 @@ struct Serve: ParsableCommand {
         try Bounds.port(port, least: 0)
         try Bounds.workers(workers)
         try Bounds.check(spin, "--spin", 0...10_000, unit: " microseconds")
+        try Bounds.check(receiveBuffer, "--receive-buffer", 4096...1_048_576, unit: " bytes")
+        guard receiveBuffer.nonzeroBitCount == 1 else {
+            throw ValidationError("--receive-buffer takes a power of two, not \(receiveBuffer)")
+        }
         if let fanOut { try Bounds.check(fanOut, "--fan-out", 1...8_388_608, unit: " bytes") }
         if fanOut != nil, handler != .echo {
             throw ValidationError("--fan-out is a handler of its own: leave --handler out")
@@ -103,6 +112,7 @@ struct Serve: ParsableCommand {
         configuration.pinsWorkers = pin
         configuration.lockdown = lockdown
         configuration.spinBeforeSleep = .microseconds(spin)
+        configuration.receiveBufferBytes = receiveBuffer
         if let fanOut {
             FanOutHandler.configure(&configuration, frameBytes: fanOut)
             let hall = FanOutHall(frameBytes: fanOut)

@@ -37,6 +37,7 @@ enum JSONValue: Decodable, Equatable {
     var text: String? { if case .text(let text) = self { text } else { nil } }
     var number: Double? { if case .number(let number) = self { number } else { nil } }
     var array: [JSONValue]? { if case .array(let items) = self { items } else { nil } }
+    var members: [String: JSONValue] { if case .object(let members) = self { members } else { [:] } }
 }
 
 /// Checks values against a JSON Schema, as far as the schemas of this project go. A keyword that is not known here is a
@@ -53,24 +54,35 @@ struct SchemaCheck {
     init(text: String) throws { schema = try JSONValue.parse(text) }
 
     /// What a value breaks, with its place; empty for one that fits.
-    func violations(_ value: JSONValue) -> [String] { SchemaCheck.violations(value, schema, at: "$") }
+    func violations(_ value: JSONValue) -> [String] { violations(value, schema, at: "$") }
 
-    private static let remarks: Set = ["$schema", "$id", "title", "description"]
+    /// The same of a text.
+    func violations(in text: String) throws -> [String] { violations(try JSONValue.parse(text)) }
 
-    private static func violations(_ value: JSONValue, _ schema: JSONValue, at place: String) -> [String] {
+    private static let remarks: Set = ["$schema", "$id", "$defs", "title", "description"]
+
+    private func violations(_ value: JSONValue, _ schema: JSONValue, at place: String) -> [String] {
         guard case .object(let rules) = schema else { return ["\(place): the schema is no object"] }
         return rules.sorted { $0.key < $1.key }.flatMap { keyword, rule in
-            remarks.contains(keyword) ? [] : broken(keyword, rule, rules, value).map { "\(place)\($0)" }
+            SchemaCheck.remarks.contains(keyword) ? [] : broken(keyword, rule, rules, value).map { "\(place)\($0)" }
         }
     }
 
-    private static func broken(
+    private func broken(
         _ keyword: String, _ rule: JSONValue, _ rules: [String: JSONValue], _ value: JSONValue
     ) -> [String] {
+        let bound = SchemaCheck.bound
         switch keyword {
+        case "$ref":
+            guard let name = rule.text, name.hasPrefix("#/$defs/"), let found = schema["$defs"]?[String(name.dropFirst(8))]
+            else { return [": there is no definition \(rule)"] }
+            return violations(value, found, at: "")
+        case "oneOf":
+            let fitting = (rule.array ?? []).filter { violations(value, $0, at: "").isEmpty }
+            return fitting.count == 1 ? [] : [" fits \(fitting.count) of oneOf"]
         case "type":
             let names = rule.array?.compactMap(\.text) ?? [rule.text ?? ""]
-            return names.contains { isOf($0, value) } ? [] : [" is not of type \(names.joined(separator: " or "))"]
+            return names.contains { SchemaCheck.isOf($0, value) } ? [] : [" is not of type \(names.joined(separator: " or "))"]
         case "enum": return rule.array?.contains(value) == true ? [] : [" is none of the enum"]
         case "const": return rule == value ? [] : [" is not the constant"]
         case "minimum": return bound(value.number, rule.number) { $0 >= $1 } ? [] : [" is too small"]
@@ -78,8 +90,13 @@ struct SchemaCheck {
         case "minLength":
             return bound(value.text.map { Double($0.unicodeScalars.count) }, rule.number) { $0 >= $1 }
                 ? [] : [" is too short"]
+        case "pattern":
+            guard let text = value.text else { return [] }
+            return rule.text.map { SchemaCheck.has(text, $0) } == true ? [] : [" does not match the pattern"]
         case "minItems":
             return bound(value.array.map { Double($0.count) }, rule.number) { $0 >= $1 } ? [] : [" has too few items"]
+        case "maxItems":
+            return bound(value.array.map { Double($0.count) }, rule.number) { $0 <= $1 } ? [] : [" has too many items"]
         case "items":
             return (value.array ?? []).enumerated().flatMap { violations($1, rule, at: "[\($0)]") }
         case "required":
@@ -90,12 +107,25 @@ struct SchemaCheck {
             return known.sorted { $0.key < $1.key }.flatMap { name, schema in
                 members[name].map { violations($0, schema, at: ".\(name)") } ?? []
             }
+        case "patternProperties":
+            guard case .object(let members) = value, case .object(let patterns) = rule else { return [] }
+            return members.sorted { $0.key < $1.key }.flatMap { name, member in
+                patterns.filter { SchemaCheck.has(name, $0.key) }.flatMap { violations(member, $0.value, at: ".\(name)") }
+            }
         case "additionalProperties":
-            guard case .object(let members) = value, case .object(let known)? = rules["properties"] else { return [] }
+            guard case .object(let members) = value else { return [] }
             guard rule == .boolean(false) else { return [": only false is checked as additionalProperties"] }
-            return members.keys.filter { known[$0] == nil }.sorted().map { ".\($0) is not in the schema" }
+            let patterns = rules["patternProperties"]?.members.map(\.key) ?? []
+            let known = Set(rules["properties"]?.members.map(\.key) ?? [])
+            return members.keys.filter { name in !known.contains(name) && !patterns.contains { SchemaCheck.has(name, $0) } }
+                .sorted().map { ".\($0) is not in the schema" }
         default: return [": the keyword \(keyword) is not checked"]
         }
+    }
+
+    /// A pattern that is none matches nothing.
+    private static func has(_ text: String, _ pattern: String) -> Bool {
+        (try? Regex(pattern)).flatMap { try? $0.firstMatch(in: text) } != nil
     }
 
     private static func isOf(_ type: String, _ value: JSONValue) -> Bool {

@@ -42,10 +42,10 @@ extension Commands {
             }
             watch.signal(SIGINT)
             #expect(try watch.end() == 0)
-            let schema = try JSONSchema("stats-interval")
+            let schema = try SchemaCheck("docs/schemas/stats-interval.schema.json")
             var most: [String: Double] = [:]
             for line in watch.lines(of: .output) {
-                #expect(try schema.faults(in: line) == [], "\(line)")
+                #expect(try schema.violations(in: line) == [], "\(line)")
                 let object = try JSONSerialization.jsonObject(with: Data(line.utf8))
                 for (key, value) in try #require(object as? [String: Any]) {
                     most[key] = max(most[key] ?? 0, value as? Double ?? 0)
@@ -112,9 +112,9 @@ extension Commands {
             let outcome = try Outcome(of: arguments + options)
             #expect(outcome.status == 0 && outcome.errors == "", "\(outcome.errors)")
             #expect(outcome.outputLines.count >= 30)
-            let schema = try JSONSchema("stats-interval")
+            let schema = try SchemaCheck("docs/schemas/stats-interval.schema.json")
             if !options.isEmpty {
-                for line in outcome.outputLines { #expect(try schema.faults(in: line) == [], "\(line)") }
+                for line in outcome.outputLines { #expect(try schema.violations(in: line) == [], "\(line)") }
             }
         }
     }

@@ -356,6 +356,10 @@ void ledger_check_end(const ledger *ledger)
     const uint64_t passed_ns = iocp_sim_now_ns(ledger->sim) - ledger->opened_ns;
     LEDGER_REQUIRE(ledger, rate == 0 || stats.accepted <= rate + rate * passed_ns / 1000000000, "G6",
                    "more clients were accepted than the rate allows", 0);
+    const uint64_t reasons = stats.closed_here + stats.closed_by_peer + stats.reset + stats.aborted + stats.closed_by_stop +
+                             stats.idle_timeouts + stats.receive_timeouts + stats.send_timeouts + stats.overflows +
+                             stats.failed + stats.closed_by_layer;
+    LEDGER_REQUIRE(ledger, stats.closed == reasons, "G3", "the page has another number of closed than of reasons", 0);
     LEDGER_REQUIRE(ledger, stats.completions == ledger->completion_count, "G1", "the stats page misses a completion",
                    0);
     /* Listeners may be backing off. */
