@@ -104,7 +104,7 @@ def advice(setting, results):
                          f"{worst['cpu_ratio'][1]:.2f}, throughput {worst['rate_ratio'][1]:.2f}, p99 {worst['p99_ratio'][1]:.2f})")
         else:
             parts.append(f"{what}: no difference beyond the quartiles")
-    return f"{words.capitalize()}. " + "; ".join(parts) + "."
+    return f"{words[0].upper()}{words[1:]}. " + "; ".join(parts) + "."
 
 
 def draw(results, folder):
