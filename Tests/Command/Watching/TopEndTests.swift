@@ -59,6 +59,25 @@ extension Commands {
             #expect(try server.end() == 0)
         }
 
+        @Test("a terminal that is closed leaves no process behind")
+        func closed() throws {
+            let server = try Server()
+            /// The processes of a terminal that is gone when this returns.
+            func processes() throws -> [Int32] {
+                let (terminal, _) = try TopEnds.begin(server)
+                return [
+                    try TopEnds.child(of: terminal), try #require(Int32(try terminal.state("pane_pid"))),
+                    try #require(Int32(try terminal.state("pid"))),
+                ]
+            }
+            let left = try processes()
+            let deadline = ContinuousClock.now + .seconds(10)
+            while left.contains(where: { kill($0, 0) == 0 }) {
+                try #require(ContinuousClock.now < deadline, "\(left.filter { kill($0, 0) == 0 }) of \(left) go on")
+            }
+            #expect(try server.end() == 0)
+        }
+
         @Test("--count ends it, also after a resize and a stop of the server")
         func count() throws {
             let server = try Server()

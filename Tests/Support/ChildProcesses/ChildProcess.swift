@@ -56,6 +56,15 @@ package final class ChildProcess {
         unsafe posix_spawn_file_actions_adddup2(&actions, output.writing, 1)
         unsafe posix_spawn_file_actions_adddup2(&actions, errors.writing, 2)
 
+        // The pool's threads, on which tests run, block every signal. A child would inherit that: tmux's server could not be ended.
+        var attributes = unsafe posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        var blocked = sigset_t()
+        unsafe sigemptyset(&blocked)
+        unsafe posix_spawnattr_setsigmask(&attributes, &blocked)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+
         var words: [UnsafeMutablePointer<CChar>?] = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
         defer { unsafe words.forEach { unsafe free($0) } }
         var settings: [UnsafeMutablePointer<CChar>?] =
@@ -64,7 +73,7 @@ package final class ChildProcess {
             } + [nil]
         defer { unsafe settings.forEach { unsafe free($0) } }
         var child: pid_t = 0
-        let result = unsafe posix_spawn(&child, path, &actions, nil, &words, &settings)
+        let result = unsafe posix_spawn(&child, path, &actions, &attributes, &words, &settings)
         guard result == 0 else {
             close(output.reading)
             close(errors.reading)
