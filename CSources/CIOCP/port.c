@@ -226,6 +226,11 @@ void iocp_port_stop(iocp_port *port, uint64_t drain_ns)
     iocp_port_wake_all(port);
 }
 
+bool iocp_port_is_stopping(const iocp_port *port)
+{
+    return atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0;
+}
+
 const iocp_port_config *iocp_port_configuration(const iocp_port *port)
 {
     return &port->config;

@@ -48,6 +48,5 @@ uint64_t iocp_port_counted(const iocp_port *port, uint32_t row, uint32_t index)
 {
     if (row > port->config.worker_count || index >= IOCP_STATS_COUNTERS_MAX)
         return 0;
-    iocp_stats_page page = port->stats;
-    return iocp_stats_number_read(&page, row, index);
+    return iocp_stats_number_read(&port->stats, row, index);
 }

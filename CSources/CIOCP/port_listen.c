@@ -35,7 +35,7 @@ static int listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t c
         options = &none;
     pthread_mutex_lock(&port->lock);
     int result = -ESHUTDOWN;
-    if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
+    if (iocp_port_is_stopping(port))
         iocp_port_fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
     else if ((result = iocp_listener_set_add(&port->listeners, endpoints, count, options, inherited, bound,
                                              listener != NULL ? listener : &unwanted)) < 0)

@@ -24,7 +24,7 @@ int iocp_port_post_letter(iocp_port *port, uint32_t worker_index, const iocp_let
     if (result == 0 && iocp_mailbox_wake_due(&worker->mailbox))
         wake(worker);
     /* A worker that is not open yet will never be once the port has stopped. */
-    if (result == -ENXIO && atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
+    if (result == -ENXIO && iocp_port_is_stopping(port))
         return -ESHUTDOWN;
     return result;
 }

@@ -31,7 +31,7 @@ static void *thread_main(void *argument)
 /* Reserves a worker for one use. Called with the lock held. */
 static int claim(iocp_port *port, uint32_t index, worker_use use, iocp_failure *failure)
 {
-    if (atomic_load_explicit(&port->stop_at_ns, memory_order_relaxed) != 0)
+    if (iocp_port_is_stopping(port))
         return iocp_port_fail(failure, -ESHUTDOWN, IOCP_STAGE_STATE, "the port has stopped");
     if (port->threads[index].use != USE_NONE)
         return iocp_port_fail(failure, -EBUSY, IOCP_STAGE_STATE, "the worker was opened before");

@@ -212,4 +212,7 @@ void iocp_port_interrupt(iocp_port *port, uint32_t worker_index);
  * Calling again only shortens the drain; UINT64_MAX is no limit. Thread: any; async-signal-safe. */
 void iocp_port_stop(iocp_port *port, uint64_t drain_ns);
 
+/* Whether iocp_port_stop was called. Thread: any. */
+bool iocp_port_is_stopping(const iocp_port *port);
+
 #endif

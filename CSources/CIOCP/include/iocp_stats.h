@@ -87,7 +87,6 @@ uint32_t iocp_stats_view_histogram_known(const iocp_stats_view *view, uint32_t i
 /* A histogram of one worker as of the latest copy, by its index in the page; zeros where there is none. */
 iocp_stats_histogram iocp_stats_view_histogram_value(const iocp_stats_view *view, uint32_t worker_index, uint32_t index);
 
-
 /* The application's own counters, as of the latest copy: 0 to 64, each a row as of the fields. */
 uint32_t iocp_stats_view_counter_count(const iocp_stats_view *view);
 const iocp_stats_field *iocp_stats_view_counter(const iocp_stats_view *view, uint32_t index);

@@ -36,7 +36,7 @@
     FIELD(handler_errors, COUNTER, COUNT, SUM,                                                                         \
           "Errors of handlers that ended a connection or were told to the handler itself.")                            \
     FIELD(dropped_sends, COUNTER, COUNT, SUM,                                                                          \
-          "Sends from other threads that were dropped: the connection was gone or refused them.")                          \
+          "Sends from other threads that were dropped: the connection was gone or refused them.")                      \
     FIELD(jobs, COUNTER, COUNT, SUM, "Jobs of async code that were run.")                                              \
     FIELD(waiting_jobs, GAUGE, COUNT, SUM, "Jobs of async code that wait, as of the latest turn.")                     \
     FIELD(handshakes, COUNTER, COUNT, SUM, "TLS handshakes that opened a connection.")                                 \
@@ -48,35 +48,39 @@
           "Of these, those that the peer ended with an alert: it does not trust the certificate, for example.")        \
     FIELD(cut_layers, COUNTER, COUNT, SUM, "TLS connections whose peer sent FIN without close_notify.")                \
     FIELD(broken_layers, COUNTER, COUNT, SUM, "Open TLS connections that ended for a wrong record or message.")        \
-    FIELD(aborted_by_stop, COUNTER, COUNT, SUM, "Connections that a stop aborted because its drain had ended.")          \
-    FIELD(closed_here, COUNTER, COUNT, SUM, "Of the closed connections, those that this side closed.")                  \
-    FIELD(closed_by_peer, COUNTER, COUNT, SUM, "Those whose peer sent FIN first.")                                     \
-    FIELD(reset, COUNTER, COUNT, SUM, "Those whose peer sent RST, or vanished.")                                        \
-    FIELD(aborted, COUNTER, COUNT, SUM, "Those that this side aborted.")                                                \
-    FIELD(closed_by_stop, COUNTER, COUNT, SUM, "Those that a stop closed or aborted.")                                  \
-    FIELD(idle_timeouts, COUNTER, COUNT, SUM, "Those that were idle for too long.")                                     \
-    FIELD(receive_timeouts, COUNTER, COUNT, SUM, "Those that received nothing for too long.")                           \
-    FIELD(send_timeouts, COUNTER, COUNT, SUM, "Those whose peer took no bytes for too long.")                           \
+    FIELD(aborted_by_stop, COUNTER, COUNT, SUM, "Connections that a stop aborted because its drain had ended.")        \
+    FIELD(closed_here, COUNTER, COUNT, SUM, "Connections that this side closed.")                                      \
+    FIELD(closed_by_peer, COUNTER, COUNT, SUM, "Connections that closed because the peer sent FIN.")                   \
+    FIELD(reset, COUNTER, COUNT, SUM, "Connections that closed because the peer sent RST or vanished.")                \
+    FIELD(aborted, COUNTER, COUNT, SUM, "Connections that this side aborted.")                                         \
+    FIELD(closed_by_stop, COUNTER, COUNT, SUM, "Connections that a stop closed or aborted.")                           \
+    FIELD(idle_timeouts, COUNTER, COUNT, SUM, "Connections that were ended because they were idle for too long.")      \
+    FIELD(receive_timeouts, COUNTER, COUNT, SUM,                                                                       \
+          "Connections that were ended because they received nothing for too long.")                                   \
+    FIELD(send_timeouts, COUNTER, COUNT, SUM,                                                                          \
+          "Connections that were ended because the peer took no bytes for too long.")                                  \
     FIELD(overflows, COUNTER, COUNT, SUM,                                                                              \
-          "Those with more unsent bytes than their cap, or whose memory others needed.")                               \
-    FIELD(failed, COUNTER, COUNT, SUM, "Those that another error of the transport ended.")                              \
-    FIELD(closed_by_layer, COUNTER, COUNT, SUM, "Those that TLS refused.")                                              \
-    FIELD(silent_sends, COUNTER, COUNT, SUM, "Sends of io_uring whose success made no completion.")                     \
-    FIELD(refused_posts, COUNTER, COUNT, SUM, "Posts that a full mailbox refused, as of the latest wait.")              \
-    FIELD(timers, GAUGE, COUNT, SUM, "User timers that are started, as of the latest wait.")                            \
-    FIELD(receive_buffers, GAUGE, COUNT, SUM, "Large receive buffers of the worker.")                                   \
+          "Connections that were ended for unsent bytes: above their cap, or in memory that others needed.")           \
+    FIELD(failed, COUNTER, COUNT, SUM, "Connections that another error of the transport ended.")                       \
+    FIELD(closed_by_layer, COUNTER, COUNT, SUM, "Connections that TLS refused.")                                       \
+    FIELD(silent_sends, COUNTER, COUNT, SUM, "Sends of io_uring whose success made no completion.")                    \
+    FIELD(refused_posts, COUNTER, COUNT, SUM, "Posts that a full mailbox refused, as of the latest wait.")             \
+    FIELD(timers, GAUGE, COUNT, SUM, "User timers that are started, as of the latest wait.")                           \
+    FIELD(receive_buffers, GAUGE, COUNT, SUM, "Large receive buffers of the worker.")                                  \
     FIELD(free_receive_buffers, GAUGE, COUNT, SUM,                                                                     \
-          "Of these, those that neither the application nor the kernel has, as of the latest wait.")                   \
-    FIELD(leases, GAUGE, COUNT, SUM, "Received bytes that the application or a send keeps, as of the latest wait.")     \
-    FIELD(receive_memory_bytes, GAUGE, BYTES, SUM, "Address space of the receive buffers.")                             \
-    FIELD(send_memory_bytes, GAUGE, BYTES, SUM, "Address space of the memory that sends are copied into.")              \
-    FIELD(connection_memory_bytes, GAUGE, BYTES, SUM, "Address space of the tables of connections and their sends.")    \
-    FIELD(cpu_time_ns, COUNTER, NANOSECONDS, SUM,                                                                           \
+          "Large receive buffers that neither the application nor the kernel has, as of the latest wait.")             \
+    FIELD(leases, GAUGE, COUNT, SUM, "Receives whose bytes the application or a send keeps, as of the latest wait.")   \
+    FIELD(receive_memory_bytes, GAUGE, BYTES, SUM, "Address space of the receive buffers.")                            \
+    FIELD(send_memory_bytes, GAUGE, BYTES, SUM, "Address space of the memory that sends are copied into.")             \
+    FIELD(connection_memory_bytes, GAUGE, BYTES, SUM, "Address space of the tables of connections and their sends.")   \
+    FIELD(cpu_time_ns, COUNTER, NANOSECONDS, SUM,                                                                      \
           "CPU time of the worker's thread since it began, measured every 10 ms at most.")                             \
-    FIELD(longest_turn_ns, GAUGE, NANOSECONDS, NEWEST, "The longest that the application held the thread between two waits.") \
-    FIELD(longest_turn_at_ns, GAUGE, NANOSECONDS, NONE, "Time of the monotonic clock at which that ended.")             \
+    FIELD(longest_turn_ns, GAUGE, NANOSECONDS, NEWEST,                                                                 \
+          "The longest time for which the application held the thread between two waits.")                             \
+    FIELD(longest_turn_at_ns, GAUGE, NANOSECONDS, NONE,                                                                \
+          "Time of the monotonic clock at which the longest turn ended.")                                              \
     FIELD(longest_turn_in, GAUGE, COUNT, NONE,                                                                         \
-          "What took longest in it: a kind of completion by its number, 100 for jobs, 0 for unknown.")
+          "What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.")
 
 /* name, unit, one sentence. How often a value was in each range of powers of two. Names as above. */
 #define IOCP_STATS_HISTOGRAMS(HISTOGRAM)                                                                               \

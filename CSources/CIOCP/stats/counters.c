@@ -36,18 +36,18 @@ int iocp_stats_page_counter(iocp_stats_page *page, const char *name, iocp_stats_
     return -ENOSPC;
 }
 
-void iocp_stats_number_add(iocp_stats_page *page, uint32_t row, uint32_t index, uint64_t amount)
+void iocp_stats_number_add(const iocp_stats_page *page, uint32_t row, uint32_t index, uint64_t amount)
 {
     uint64_t *number = iocp_stats_number(page, row, index);
     __atomic_store_n(number, *number + amount, __ATOMIC_RELAXED);
 }
 
-void iocp_stats_number_add_shared(iocp_stats_page *page, uint32_t index, uint64_t amount)
+void iocp_stats_number_add_shared(const iocp_stats_page *page, uint32_t index, uint64_t amount)
 {
     __atomic_fetch_add(iocp_stats_number(page, page->header->worker_count, index), amount, __ATOMIC_RELAXED);
 }
 
-uint64_t iocp_stats_number_read(iocp_stats_page *page, uint32_t row, uint32_t index)
+uint64_t iocp_stats_number_read(const iocp_stats_page *page, uint32_t row, uint32_t index)
 {
     return __atomic_load_n(iocp_stats_number(page, row, index), __ATOMIC_RELAXED);
 }

@@ -2,7 +2,6 @@
 #include "directory.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,14 +69,17 @@ const iocp_stats_field *iocp_stats_find_none(const char *name, uint32_t *index)
     return NULL;
 }
 
-int iocp_stats_directory_fill(iocp_stats_directory *directory, int fd, const iocp_stats_header *header, uint32_t count,
-                              size_t offset, iocp_stats_find *find)
+int iocp_stats_directory_fill(iocp_stats_directory *directory, int fd, uint32_t entry_bytes, iocp_stats_place place,
+                              iocp_stats_find *find)
 {
-    for (uint32_t i = 0; i < count; i++, directory->count++) {
+    directory->count = 0;
+    for (uint32_t i = 0; i < place.count; i++, directory->count++) {
         iocp_stats_entry *entry = &directory->entries[i];
-        const int result = iocp_stats_copy_out(fd, entry, sizeof *entry, offset + (size_t)i * header->entry_bytes);
+        const int result = iocp_stats_copy_out(fd, entry, sizeof *entry, place.offset + (size_t)i * entry_bytes);
         if (result < 0)
             return result;
+        if (place.may_end_early && entry->kind == IOCP_STATS_KIND_UNKNOWN)
+            return 0;
         if (!iocp_stats_is_name(entry->name, sizeof entry->name, "_") || has_name(directory, entry->name))
             return -EPROTO;
         iocp_stats_field *row = &directory->rows[i];

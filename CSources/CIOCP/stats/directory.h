@@ -2,6 +2,8 @@
 #ifndef IOCP_STATS_DIRECTORY_H
 #define IOCP_STATS_DIRECTORY_H
 
+#include <stdbool.h>
+
 #include "page.h"
 
 typedef struct iocp_stats_directory {
@@ -24,10 +26,17 @@ iocp_stats_find iocp_stats_find_none; /* what the application named is never a f
 /* Copies `count` bytes of a page. -EPROTO for a page that ends before them, or is no file. */
 int iocp_stats_copy_out(int fd, void *bytes, size_t count, size_t offset);
 
-/* Copies `count` entries that begin at `offset`. A row whose name this build uses for another kind or unit is not this
- * build's. -EPROTO for a wrong name, or one that is there twice. */
-int iocp_stats_directory_fill(iocp_stats_directory *directory, int fd, const iocp_stats_header *header, uint32_t count,
-                              size_t offset, iocp_stats_find *find);
+/* Where a directory lies in its page. */
+typedef struct iocp_stats_place {
+    size_t offset;
+    uint32_t count;
+    bool may_end_early; /* the first entry without a kind is the first that is free */
+} iocp_stats_place;
+
+/* Copies a directory anew. A row whose name this build uses for another kind or unit is not this build's. -EPROTO for a wrong
+ * name, or one that is there twice. */
+int iocp_stats_directory_fill(iocp_stats_directory *directory, int fd, uint32_t entry_bytes, iocp_stats_place place,
+                              iocp_stats_find *find);
 
 static inline const iocp_stats_field *iocp_stats_directory_row(const iocp_stats_directory *directory, uint32_t index)
 {

@@ -73,34 +73,27 @@ static size_t numbers_bytes(const iocp_stats_header *header)
     return 8 * (size_t)header->counter_room * (1 + (size_t)header->worker_count);
 }
 
-/* The application may have named more since the latest copy: the first without a kind is the first that is free. */
+/* The application may have named more since the latest copy. */
 static int counters_refresh(iocp_stats_view *view)
 {
     const iocp_stats_header *header = &view->header;
-    const size_t offset = iocp_stats_counters_offset(header);
-    uint32_t count = 0;
-    for (; count < header->counter_room; count++) {
-        iocp_stats_entry entry;
-        const int result = iocp_stats_copy_out(view->fd, &entry, sizeof entry, offset + (size_t)count * header->entry_bytes);
-        if (result < 0)
-            return result;
-        if (entry.kind == IOCP_STATS_KIND_UNKNOWN)
-            break;
-    }
-    view->counters.count = 0;
-    const int result = iocp_stats_directory_fill(
-        &view->counters, view->fd, header, count, offset, iocp_stats_find_none);
-    return result < 0 ? result : iocp_stats_copy_out(view->fd, view->numbers, numbers_bytes(header), iocp_stats_numbers_offset(header));
+    const iocp_stats_place place = {iocp_stats_counters_offset(header), header->counter_room, .may_end_early = true};
+    const int result =
+        iocp_stats_directory_fill(&view->counters, view->fd, header->entry_bytes, place, iocp_stats_find_none);
+    if (result < 0)
+        return result;
+    return iocp_stats_copy_out(view->fd, view->numbers, numbers_bytes(header), iocp_stats_numbers_offset(header));
 }
 
 static int directories_fill(iocp_stats_view *view)
 {
     const iocp_stats_header *header = &view->header;
-    int result = iocp_stats_directory_fill(
-        &view->fields, view->fd, header, header->field_count, IOCP_CACHE_LINE_BYTES, iocp_stats_find_field);
+    const iocp_stats_place fields = {IOCP_CACHE_LINE_BYTES, header->field_count};
+    const iocp_stats_place histograms = {iocp_stats_histograms_offset(header), header->histogram_count};
+    int result = iocp_stats_directory_fill(&view->fields, view->fd, header->entry_bytes, fields, iocp_stats_find_field);
     if (result == 0)
-        result = iocp_stats_directory_fill(&view->histograms, view->fd, header, header->histogram_count,
-                                           iocp_stats_histograms_offset(header), iocp_stats_find_histogram);
+        result = iocp_stats_directory_fill(
+            &view->histograms, view->fd, header->entry_bytes, histograms, iocp_stats_find_histogram);
     for (uint32_t i = 0; i < view->fields.count; i++) {
         const uint32_t known = view->fields.known_index[i];
         if (known != IOCP_STATS_FIELD_NONE)

@@ -25,6 +25,8 @@ public struct PortStats: ~Copyable {
     /// The fields of the page, 1 to 128, in its order. A page of another build may lack some of ``WorkerStats/fields``
     /// and have others, whose ``StatsField/summary`` is empty.
     public let fields: [StatsField]
+    /// The histograms of the page, without values.
+    private let histograms: [StatsHistogram]
 
     /// Reads the page of a process' first port.
     /// - Throws: ENOENT when the process has no port, EACCES when it is another user's, ESRCH when it is gone, EPROTO
@@ -33,6 +35,7 @@ public struct PortStats: ~Copyable {
         unsafe view = try PortStats.open(processID)
         self.processID = processID
         unsafe fields = PortStats.fields(of: view)
+        unsafe histograms = PortStats.histograms(of: view)
     }
 
     deinit {
@@ -51,14 +54,18 @@ public struct PortStats: ~Copyable {
         for (place, field) in fields.enumerated() where field.index == nil {
             others[field] = unsafe iocp_stats_view_value(view, UInt32(worker), UInt32(place))
         }
-        let histograms = (0..<(unsafe iocp_stats_view_histogram_count(view))).map { place in
-            unsafe StatsHistogram(
-                iocp_stats_view_histogram(view, place).pointee,
-                iocp_stats_view_histogram_value(view, UInt32(worker), place))
+        let histograms = histograms.enumerated().map { place, histogram in
+            unsafe histogram.with(iocp_stats_view_histogram_value(view, UInt32(worker), UInt32(place)))
         }
         return unsafe WorkerStats(
             iocp_stats_view_worker(view, UInt32(worker)), present: .init(iocp_stats_view_known(view)), others: others,
             histograms: histograms)
+    }
+
+    private static func histograms(of view: OpaquePointer) -> [StatsHistogram] {
+        (0..<(unsafe iocp_stats_view_histogram_count(view))).map { place in
+            unsafe StatsHistogram(iocp_stats_view_histogram(view, place).pointee)
+        }
     }
 
     private static func fields(of view: OpaquePointer) -> [StatsField] {

@@ -2,9 +2,9 @@
 /// ``MetricsEndpoint`` serves.
 ///
 /// Every field is one metric: `iocp_` and the field's name. A counter ends in `_total`. A time is in seconds. Each worker is
-/// one sample, with the label `worker`; so a sum over workers is the reader's to make. Two metrics come from no field:
-/// `iocp_worker_info` tells a worker's driver, CPU and node by labels, and `iocp_since_wait_seconds` is
-/// ``WorkerStats/busy(at:)``.
+/// one sample, with the label `worker`; so a sum over workers is the reader's to make. A histogram is of all workers together. Two
+/// metrics come from no field: `iocp_worker_info` tells a worker's driver, CPU and node by labels, and `iocp_since_wait_seconds`
+/// is ``WorkerStats/busy(at:)``.
 ///
 /// A metric's samples have to stand together, so several processes are added to one value.
 ///
@@ -21,6 +21,8 @@ public struct PrometheusText: Sendable {
     }
     private var families: [(name: String, family: Family)] = []
     private var places: [String: Int] = [:]
+    /// Which metric a series' name belongs to.
+    private var owners: [String: String] = [:]
 
     /// Without metrics.
     public init() {}
@@ -37,7 +39,7 @@ public struct PrometheusText: Sendable {
         at now: Duration
     ) {
         let labels = workers.indices.map { index in
-            (processID.map { "pid=\"\($0)\"," } ?? "") + "worker=\"\(index)\""
+            (processID.map { Self.label($0) + "," } ?? "") + "worker=\"\(index)\""
         }
         let info = place(
             of: "iocp_worker_info", "gauge", "Always 1: the labels tell the worker's driver, CPU and node.")
@@ -50,51 +52,51 @@ public struct PrometheusText: Sendable {
         for (worker, labels) in zip(workers, labels) where worker[.heartbeat] != nil && worker[.asleep] != nil {
             append(to: wait, labels, Self.seconds(worker.busy(at: now).wholeNanoseconds))
         }
-        // Two fields of another build may have names that become one here. A metric has one type, so the first counts.
         var taken: Set<String> = ["iocp_worker_info", "iocp_since_wait_seconds"]
-        for field in fields where taken.insert(field.metricName).inserted {
-            add(field, of: workers, labels)
-        }
-        for (worker, labels) in zip(workers, labels) {
-            for histogram in worker.histograms { add(histogram, labels) }
-        }
+        for field in fields { add(field, of: workers, labels, &taken) }
+        for histogram in WorkerStats.total(of: workers).histograms { add(histogram, processID.map(Self.label), &taken) }
     }
 
-    /// The application's own counters of a process, each with the prefix `iocp_own_`.
+    /// Adds the application's own counters of one process, with the prefix `iocp_own_`. Of two names that become one metric, as
+    /// `orders` and `orders_total` of counters, the first counts.
     public mutating func add(_ counts: [OwnCount], processID: Int32? = nil) {
+        var taken: Set<String> = []
         for count in counts {
             let isCounter = count.kind == .counter
-            let suffix = isCounter && !count.name.hasSuffix("_total") ? "_total" : ""
-            let place = place(
-                of: "iocp_own_\(count.name)\(suffix)", isCounter ? "counter" : "gauge", "The application's own.")
-            append(to: place, processID.map { "pid=\"\($0)\"" } ?? "", isCounter ? "\(UInt64(bitPattern: count.value))" : "\(count.value)")
+            let name = Self.metricName("own_" + count.name, isCounter: isCounter)
+            guard let place = place(of: name, isCounter ? "counter" : "gauge", "The application's own.", &taken) else { continue }
+            let value = isCounter ? String(UInt64(bitPattern: count.value)) : String(count.value)
+            append(to: place, processID.map(Self.label) ?? "", value)
         }
     }
 
-    /// Cumulative, as the format asks for it: bucket by bucket up to what values may be at most.
-    private mutating func add(_ histogram: StatsHistogram, _ labels: String) {
+    private static func label(_ processID: Int32) -> String { "pid=\"\(processID)\"" }
+
+    /// Of all workers together: for each worker there would be 170 samples. Cumulative, as the format asks for it.
+    private mutating func add(_ histogram: StatsHistogram, _ label: String?, _ taken: inout Set<String>) {
         let isTime = histogram.unit == .nanoseconds
-        var name = "iocp_" + histogram.name
-        if isTime {
-            if name.hasSuffix("_ns") { name.removeLast(3) }
-            name += "_seconds"
-        }
+        let name = Self.metricName(histogram.name, isTime: isTime)
         let help = histogram.summary.isEmpty ? "A histogram that only the build of the process knows." : histogram.summary
-        let place = place(of: name, "histogram", help)
+        guard let place = place(of: name, "histogram", help, &taken, series: ["_bucket", "_sum", "_count"]) else { return }
+        let labels = label.map { $0 + "," } ?? ""
         var count: UInt64 = 0
         for (index, bucket) in histogram.buckets.enumerated() {
-            count &+= bucket
+            // A page has any numbers, and the samples must not fall.
+            let (sum, isTooLarge) = count.addingReportingOverflow(bucket)
+            count = isTooLarge ? .max : sum
             let bound = histogram.upperBound(ofBucket: index).map { isTime ? Self.seconds($0) : String($0) } ?? "+Inf"
-            append(to: place, suffix: "_bucket", "\(labels),le=\"\(bound)\"", String(count))
+            append(to: place, suffix: "_bucket", "\(labels)le=\"\(bound)\"", String(count))
         }
-        append(to: place, suffix: "_sum", labels, isTime ? Self.seconds(histogram.sum) : String(histogram.sum))
-        append(to: place, suffix: "_count", labels, String(count))
+        append(to: place, suffix: "_sum", label ?? "", isTime ? Self.seconds(histogram.sum) : String(histogram.sum))
+        append(to: place, suffix: "_count", label ?? "", String(count))
     }
 
-    /// The samples of one field. A field that is more than one number per worker has its own way here.
-    private mutating func add(_ field: StatsField, of workers: [WorkerStats], _ labels: [String]) {
+    /// The samples of one field.
+    private mutating func add(
+        _ field: StatsField, of workers: [WorkerStats], _ labels: [String], _ taken: inout Set<String>
+    ) {
         let help = field.summary.isEmpty ? "A field that only the build of the process knows." : field.summary
-        let place = place(of: field.metricName, field.metricType, help)
+        guard let place = place(of: field.metricName, field.metricType, help, &taken) else { return }
         for (worker, labels) in zip(workers, labels) {
             guard let value = worker[field] else { continue }
             append(to: place, labels, field.unit == .nanoseconds ? Self.seconds(value) : String(value))
@@ -104,6 +106,20 @@ public struct PrometheusText: Sendable {
     private mutating func append(to place: Int, suffix: String = "", _ labels: String, _ value: String) {
         let braces = labels.isEmpty ? "" : "{\(labels)}"
         families[place].family.samples += "\(families[place].name)\(suffix)\(braces) \(value)\n"
+    }
+
+    /// Where a metric's samples go; nil where its name, or that of one of its series, is another metric's. A page of another build
+    /// may have names that become one here, and a metric has one type, so the first counts.
+    /// - Parameter taken: the names that the process at hand has so far.
+    private mutating func place(
+        of name: String, _ type: String, _ help: String, _ taken: inout Set<String>, series: [String] = []
+    ) -> Int? {
+        let names = [name] + series.map { name + $0 }
+        guard taken.isDisjoint(with: names), names.allSatisfy({ owners[$0] ?? name == name }) else { return nil }
+        if let known = places[name], families[known].family.type != type { return nil }
+        taken.formUnion(names)
+        for each in names { owners[each] = name }
+        return place(of: name, type, help)
     }
 
     private mutating func place(of name: String, _ type: String, _ help: String) -> Int {
@@ -139,15 +155,21 @@ public struct PrometheusText: Sendable {
     }
 }
 
-extension StatsField {
-    /// The field's metric: "iocp_received_bytes_total", "iocp_heartbeat_seconds".
-    var metricName: String {
+extension PrometheusText {
+    /// "iocp_received_bytes_total" of "received_bytes", "iocp_heartbeat_seconds" of "heartbeat_ns".
+    fileprivate static func metricName(_ name: String, isCounter: Bool = false, isTime: Bool = false) -> String {
         var metric = "iocp_" + name
-        if unit == .nanoseconds {
+        if isTime {
             if metric.hasSuffix("_ns") { metric.removeLast(3) }
             metric += "_seconds"
         }
-        return kind == .counter && !metric.hasSuffix("_total") ? metric + "_total" : metric
+        return isCounter && !metric.hasSuffix("_total") ? metric + "_total" : metric
+    }
+}
+
+extension StatsField {
+    fileprivate var metricName: String {
+        PrometheusText.metricName(name, isCounter: kind == .counter, isTime: unit == .nanoseconds)
     }
 
     fileprivate var metricType: String {

@@ -72,27 +72,27 @@ extension StatsField {
     public static let brokenLayers = StatsField(IOCP_STATS_INDEX_broken_layers)
     /// Connections that a stop aborted because its drain had ended.
     public static let abortedByStop = StatsField(IOCP_STATS_INDEX_aborted_by_stop)
-    /// Of the closed connections, those that this side closed.
+    /// Connections that this side closed.
     public static let closedHere = StatsField(IOCP_STATS_INDEX_closed_here)
-    /// Those whose peer sent FIN first.
+    /// Connections that closed because the peer sent FIN.
     public static let closedByPeer = StatsField(IOCP_STATS_INDEX_closed_by_peer)
-    /// Those whose peer sent RST, or vanished.
+    /// Connections that closed because the peer sent RST or vanished.
     public static let reset = StatsField(IOCP_STATS_INDEX_reset)
-    /// Those that this side aborted.
+    /// Connections that this side aborted.
     public static let aborted = StatsField(IOCP_STATS_INDEX_aborted)
-    /// Those that a stop closed or aborted.
+    /// Connections that a stop closed or aborted.
     public static let closedByStop = StatsField(IOCP_STATS_INDEX_closed_by_stop)
-    /// Those that were idle for too long.
+    /// Connections that were ended because they were idle for too long.
     public static let idleTimeouts = StatsField(IOCP_STATS_INDEX_idle_timeouts)
-    /// Those that received nothing for too long.
+    /// Connections that were ended because they received nothing for too long.
     public static let receiveTimeouts = StatsField(IOCP_STATS_INDEX_receive_timeouts)
-    /// Those whose peer took no bytes for too long.
+    /// Connections that were ended because the peer took no bytes for too long.
     public static let sendTimeouts = StatsField(IOCP_STATS_INDEX_send_timeouts)
-    /// Those with more unsent bytes than their cap, or whose memory others needed.
+    /// Connections that were ended for unsent bytes: above their cap, or in memory that others needed.
     public static let overflows = StatsField(IOCP_STATS_INDEX_overflows)
-    /// Those that another error of the transport ended.
+    /// Connections that another error of the transport ended.
     public static let failed = StatsField(IOCP_STATS_INDEX_failed)
-    /// Those that TLS refused.
+    /// Connections that TLS refused.
     public static let closedByLayer = StatsField(IOCP_STATS_INDEX_closed_by_layer)
     /// Sends of io_uring whose success made no completion.
     public static let silentSends = StatsField(IOCP_STATS_INDEX_silent_sends)
@@ -102,9 +102,9 @@ extension StatsField {
     public static let timers = StatsField(IOCP_STATS_INDEX_timers)
     /// Large receive buffers of the worker.
     public static let receiveBuffers = StatsField(IOCP_STATS_INDEX_receive_buffers)
-    /// Of these, those that neither the application nor the kernel has, as of the latest wait.
+    /// Large receive buffers that neither the application nor the kernel has, as of the latest wait.
     public static let freeReceiveBuffers = StatsField(IOCP_STATS_INDEX_free_receive_buffers)
-    /// Received bytes that the application or a send keeps, as of the latest wait.
+    /// Receives whose bytes the application or a send keeps, as of the latest wait.
     public static let leases = StatsField(IOCP_STATS_INDEX_leases)
     /// Address space of the receive buffers.
     public static let receiveMemoryBytes = StatsField(IOCP_STATS_INDEX_receive_memory_bytes)
@@ -114,11 +114,11 @@ extension StatsField {
     public static let connectionMemoryBytes = StatsField(IOCP_STATS_INDEX_connection_memory_bytes)
     /// CPU time of the worker's thread since it began, measured every 10 ms at most.
     public static let cpuTime = StatsField(IOCP_STATS_INDEX_cpu_time_ns)
-    /// The longest that the application held the thread between two waits.
+    /// The longest time for which the application held the thread between two waits.
     public static let longestTurn = StatsField(IOCP_STATS_INDEX_longest_turn_ns)
-    /// Time of the monotonic clock at which that ended.
+    /// Time of the monotonic clock at which the longest turn ended.
     public static let longestTurnAt = StatsField(IOCP_STATS_INDEX_longest_turn_at_ns)
-    /// What took longest in it: a kind of completion by its number, 100 for jobs, 0 for unknown.
+    /// What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.
     public static let longestTurnIn = StatsField(IOCP_STATS_INDEX_longest_turn_in)
 }
 
@@ -193,27 +193,27 @@ extension WorkerStats {
     public var brokenLayers: UInt64 { raw.broken_layers }
     /// Connections that a stop aborted because its drain had ended.
     public var abortedByStop: UInt64 { raw.aborted_by_stop }
-    /// Of the closed connections, those that this side closed.
+    /// Connections that this side closed.
     public var closedHere: UInt64 { raw.closed_here }
-    /// Those whose peer sent FIN first.
+    /// Connections that closed because the peer sent FIN.
     public var closedByPeer: UInt64 { raw.closed_by_peer }
-    /// Those whose peer sent RST, or vanished.
+    /// Connections that closed because the peer sent RST or vanished.
     public var reset: UInt64 { raw.reset }
-    /// Those that this side aborted.
+    /// Connections that this side aborted.
     public var aborted: UInt64 { raw.aborted }
-    /// Those that a stop closed or aborted.
+    /// Connections that a stop closed or aborted.
     public var closedByStop: UInt64 { raw.closed_by_stop }
-    /// Those that were idle for too long.
+    /// Connections that were ended because they were idle for too long.
     public var idleTimeouts: UInt64 { raw.idle_timeouts }
-    /// Those that received nothing for too long.
+    /// Connections that were ended because they received nothing for too long.
     public var receiveTimeouts: UInt64 { raw.receive_timeouts }
-    /// Those whose peer took no bytes for too long.
+    /// Connections that were ended because the peer took no bytes for too long.
     public var sendTimeouts: UInt64 { raw.send_timeouts }
-    /// Those with more unsent bytes than their cap, or whose memory others needed.
+    /// Connections that were ended for unsent bytes: above their cap, or in memory that others needed.
     public var overflows: UInt64 { raw.overflows }
-    /// Those that another error of the transport ended.
+    /// Connections that another error of the transport ended.
     public var failed: UInt64 { raw.failed }
-    /// Those that TLS refused.
+    /// Connections that TLS refused.
     public var closedByLayer: UInt64 { raw.closed_by_layer }
     /// Sends of io_uring whose success made no completion.
     public var silentSends: UInt64 { raw.silent_sends }
@@ -223,9 +223,9 @@ extension WorkerStats {
     public var timers: UInt64 { raw.timers }
     /// Large receive buffers of the worker.
     public var receiveBuffers: UInt64 { raw.receive_buffers }
-    /// Of these, those that neither the application nor the kernel has, as of the latest wait.
+    /// Large receive buffers that neither the application nor the kernel has, as of the latest wait.
     public var freeReceiveBuffers: UInt64 { raw.free_receive_buffers }
-    /// Received bytes that the application or a send keeps, as of the latest wait.
+    /// Receives whose bytes the application or a send keeps, as of the latest wait.
     public var leases: UInt64 { raw.leases }
     /// Address space of the receive buffers.
     public var receiveMemoryBytes: UInt64 { raw.receive_memory_bytes }
@@ -235,10 +235,10 @@ extension WorkerStats {
     public var connectionMemoryBytes: UInt64 { raw.connection_memory_bytes }
     /// CPU time of the worker's thread since it began, measured every 10 ms at most.
     public var cpuTime: Duration { .nanoseconds(Int64(clamping: raw.cpu_time_ns)) }
-    /// The longest that the application held the thread between two waits.
+    /// The longest time for which the application held the thread between two waits.
     public var longestTurn: Duration { .nanoseconds(Int64(clamping: raw.longest_turn_ns)) }
-    /// Time of the monotonic clock at which that ended.
+    /// Time of the monotonic clock at which the longest turn ended.
     public var longestTurnAt: Duration { .nanoseconds(Int64(clamping: raw.longest_turn_at_ns)) }
-    /// What took longest in it: a kind of completion by its number, 100 for jobs, 0 for unknown.
+    /// What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.
     public var longestTurnIn: UInt64 { raw.longest_turn_in }
 }

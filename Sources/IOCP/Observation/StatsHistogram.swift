@@ -8,7 +8,7 @@ public struct StatsHistogram: Hashable, Sendable {
     /// This build's, in the order of the table, without values.
     public static let all: [StatsHistogram] = (0..<IOCP_STATS_HISTOGRAM_COUNT.rawValue).map { index in
         // There is a row for each index of the table.
-        unsafe StatsHistogram(iocp_stats_histogram_at(index).pointee, iocp_stats_histogram())
+        unsafe StatsHistogram(iocp_stats_histogram_at(index).pointee)
     }
 
     /// 1 to 31 lower-case letters, digits and '_'; the unit comes last in it.
@@ -22,11 +22,20 @@ public struct StatsHistogram: Hashable, Sendable {
     /// Of all values. It wraps.
     public private(set) var sum: UInt64
 
-    init(_ row: iocp_stats_field, _ raw: iocp_stats_histogram) {
+    /// A histogram without values.
+    /// - Parameter row: its strings are copied.
+    init(_ row: iocp_stats_field) {
         let field = unsafe StatsField(row, index: nil)
         (name, unit, summary) = (field.name, field.unit, field.summary)
-        sum = raw.sum
-        buckets = unsafe withUnsafeBytes(of: raw.buckets) { unsafe Array($0.bindMemory(to: UInt64.self)) }
+        (sum, buckets) = (0, [UInt64](repeating: 0, count: Int(IOCP_STATS_BUCKETS)))
+    }
+
+    /// The same histogram with values.
+    func with(_ raw: iocp_stats_histogram) -> StatsHistogram {
+        var filled = self
+        filled.sum = raw.sum
+        filled.buckets = unsafe withUnsafeBytes(of: raw.buckets) { unsafe Array($0.bindMemory(to: UInt64.self)) }
+        return filled
     }
 
     /// How many values there were.

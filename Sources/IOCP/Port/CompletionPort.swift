@@ -1,5 +1,4 @@
 import CIOCP
-import Synchronization
 
 /// A completion port: a fixed set of workers, each one thread with one driver queue on one core.
 ///
@@ -20,7 +19,6 @@ public final class CompletionPort: @unchecked Sendable {
     package let configuration: PortConfiguration
     let knownListeners = KnownListeners()
     let knownActors = KnownActors()
-    private let wasToldToStop = Atomic(false)
 
     /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
     /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.
@@ -122,20 +120,18 @@ public final class CompletionPort: @unchecked Sendable {
     /// Calling again only shortens the drain.
     /// - Parameter drain: of any length; a negative one is over already.
     public func stop(drainingFor drain: Duration = .zero) {
-        wasToldToStop.store(true, ordering: .relaxed)
         unsafe iocp_port_stop(raw, drain.wholeNanoseconds)
     }
 
     /// Whether ``stop(drainingFor:)`` was called.
-    var isStopping: Bool { wasToldToStop.load(ordering: .relaxed) }
+    var isStopping: Bool { unsafe iocp_port_is_stopping(raw) }
 
     /// The counters of a worker as of now.
     /// - Parameter worker: from 0 to ``workerCount`` - 1. Any other traps and names both, as an array's index does.
     public func stats(ofWorker worker: Int) -> WorkerStats {
         precondition(worker >= 0 && worker < workerCount, noSuchWorker(worker))
-        let histograms = (0..<IOCP_STATS_HISTOGRAM_COUNT.rawValue).map { index in
-            unsafe StatsHistogram(
-                iocp_stats_histogram_at(index).pointee, iocp_port_histogram(raw, UInt32(worker), index))
+        let histograms = StatsHistogram.all.enumerated().map { index, histogram in
+            unsafe histogram.with(iocp_port_histogram(raw, UInt32(worker), UInt32(index)))
         }
         return unsafe WorkerStats(iocp_port_stats(raw, UInt32(worker)), histograms: histograms)
     }
