@@ -86,6 +86,12 @@ def is_worse(row):
     return cpu[0] > 1 or rate[2] < 1
 
 
+def told(row):
+    """The ratios of a value to the default, with their quartiles."""
+    return ", ".join(f"{name} {row[key][1]:.2f} ({row[key][0]:.2f} to {row[key][2]:.2f})"
+                     for name, key in (("CPU", "cpu_ratio"), ("throughput", "rate_ratio"), ("p99", "p99_ratio")))
+
+
 def advice(setting, results):
     """One sentence or two for a setting, from the figures of both workloads."""
     _, _, default, words = SETTINGS[setting]
@@ -96,12 +102,10 @@ def advice(setting, results):
         what = WORKLOADS[workload].split(",")[0]
         if better:
             best = max(better, key=lambda row: row["rate_ratio"][1] / row["cpu_ratio"][1])
-            parts.append(f"{what}: {size(best['value'])} is better than {size(default)} (CPU {best['cpu_ratio'][1]:.2f}, "
-                         f"throughput {best['rate_ratio'][1]:.2f}, p99 {best['p99_ratio'][1]:.2f})")
+            parts.append(f"{what}: {size(best['value'])} is better than {size(default)} ({told(best)})")
         elif worse:
             worst = min(worse, key=lambda row: row["rate_ratio"][1] / row["cpu_ratio"][1])
-            parts.append(f"{what}: nothing is better than {size(default)}, and {size(worst['value'])} costs most (CPU "
-                         f"{worst['cpu_ratio'][1]:.2f}, throughput {worst['rate_ratio'][1]:.2f}, p99 {worst['p99_ratio'][1]:.2f})")
+            parts.append(f"{what}: nothing is better than {size(default)}, and {size(worst['value'])} costs most ({told(worst)})")
         else:
             parts.append(f"{what}: no difference beyond the quartiles")
     return f"{words[0].upper()}{words[1:]}. " + "; ".join(parts) + "."
