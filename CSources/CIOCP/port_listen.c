@@ -1,5 +1,6 @@
 /* What a port listens on. */
 #include <errno.h>
+#include <time.h>
 
 #include "port_state.h"
 
@@ -9,38 +10,81 @@ void iocp_port_wake_all(iocp_port *port)
         iocp_worker_wake(&port->workers[i]);
 }
 
-/* Why bind(2) refused: two families on one port may well be this port's own. Called with the lock held. */
+/* Two families on one port may well be this port's own. Called with the lock held. */
+static bool listens_itself(const iocp_port *port, const iocp_endpoint *endpoint)
+{
+    const uint32_t count = atomic_load_explicit(&port->listeners.count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++)
+        if (endpoint->kind == IOCP_ENDPOINT_TCP && port->listeners.listeners[i].bound.endpoint.kind == IOCP_ENDPOINT_TCP &&
+            port->listeners.listeners[i].bound.endpoint.address.port_be == endpoint->address.port_be)
+            return true;
+    return false;
+}
+
+/* Why bind(2) refused. Called with the lock held. */
 static const char *listening(const iocp_port *port, const iocp_endpoint *endpoint, int result)
 {
     if (result != -EADDRINUSE)
         return "listening";
     if (endpoint->kind == IOCP_ENDPOINT_UNIX)
         return "a server listens there, or it is a file and no socket";
-    const uint32_t count = atomic_load_explicit(&port->listeners.count, memory_order_relaxed);
-    for (uint32_t i = 0; i < count; i++)
-        if (port->listeners.listeners[i].bound.endpoint.kind == IOCP_ENDPOINT_TCP &&
-            port->listeners.listeners[i].bound.endpoint.address.port_be == endpoint->address.port_be)
-            return "this server listens there itself, and a listener on :: takes IPv4 clients, too";
+    if (listens_itself(port, endpoint))
+        return "this server listens there itself, and a listener on :: takes IPv4 clients, too";
     return "another socket holds it, most likely a server that listens there";
 }
 
-static int listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t count, const iocp_listen_options *options,
-                     int inherited, iocp_endpoint *bound, iocp_listener_id *listener, iocp_failure *failure)
+/* What is asked to be listened on. */
+typedef struct iocp_wanted {
+    const iocp_endpoint *endpoints;
+    uint32_t count;
+    const iocp_listen_options *options;
+    int inherited; /* -1: none */
+} iocp_wanted;
+
+static int try_to_listen(iocp_port *port, const iocp_wanted *wanted, iocp_endpoint *bound, iocp_listener_id *listener,
+                         iocp_failure *failure, bool *again)
 {
-    iocp_listener_id unwanted;
-    static const iocp_listen_options none;
-    const bool is_unix = inherited < 0 && endpoints[0].kind == IOCP_ENDPOINT_UNIX;
+    const bool is_unix = wanted->inherited < 0 && wanted->endpoints[0].kind == IOCP_ENDPOINT_UNIX;
     const iocp_stage stage = is_unix ? IOCP_STAGE_LISTEN_UNIX : IOCP_STAGE_LISTEN;
-    if (options == NULL)
-        options = &none;
     pthread_mutex_lock(&port->lock);
     int result = -ESHUTDOWN;
     if (iocp_port_is_stopping(port))
         iocp_port_fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
-    else if ((result = iocp_listener_set_add(&port->listeners, endpoints, count, options, inherited, bound,
-                                             listener != NULL ? listener : &unwanted)) < 0)
-        iocp_port_fail(failure, result, stage, listening(port, &endpoints[0], result));
+    else if ((result = iocp_listener_set_add(&port->listeners, wanted->endpoints, wanted->count, wanted->options,
+                                             wanted->inherited, bound, listener)) < 0)
+        iocp_port_fail(failure, result, stage, listening(port, &wanted->endpoints[0], result));
+    *again = result == -EADDRINUSE && !listens_itself(port, &wanted->endpoints[0]);
     pthread_mutex_unlock(&port->lock);
+    return result;
+}
+
+/* A server that is started again at once may find its address still held by the one that was killed. */
+static bool may_come_free(const iocp_port *port, const iocp_wanted *wanted)
+{
+    bool (*const may)(const iocp_endpoint *) = port->driver->listening->may_come_free;
+    for (uint32_t i = 0; may != NULL && i < wanted->count; i++)
+        if (may(&wanted->endpoints[i]))
+            return true;
+    return false;
+}
+
+static int listen_on(iocp_port *port, const iocp_wanted *wanted, iocp_endpoint *bound, iocp_listener_id *listener,
+                     iocp_failure *failure)
+{
+    enum { PATIENCE_MS = 500, PAUSE_MS = 2 };
+    static const iocp_listen_options none;
+    iocp_listener_id unwanted;
+    iocp_wanted wish = *wanted;
+    if (wish.options == NULL)
+        wish.options = &none;
+    if (listener == NULL)
+        listener = &unwanted;
+    bool again;
+    int result = try_to_listen(port, &wish, bound, listener, failure, &again);
+    for (int waited = 0; again && waited < PATIENCE_MS && may_come_free(port, &wish); waited += PAUSE_MS) {
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
+        result = try_to_listen(port, &wish, bound, listener, failure, &again);
+    }
     if (result == 0)
         iocp_port_wake_all(port);
     return result;
@@ -56,7 +100,8 @@ int iocp_port_listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_
         if (endpoints[i].kind == IOCP_ENDPOINT_UNIX &&
             (endpoints[i].name_bytes == 0 || endpoints[i].name_bytes > IOCP_UNIX_NAME_BYTES_MAX))
             return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN_UNIX, "the name of a Unix socket has 1 to 108 bytes");
-    return listen_on(port, endpoints, endpoint_count, options, -1, bound, listener, failure);
+    const iocp_wanted wanted = {endpoints, endpoint_count, options, -1};
+    return listen_on(port, &wanted, bound, listener, failure);
 }
 
 int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_options *options, iocp_endpoint *bound,
@@ -65,7 +110,8 @@ int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_option
     if (fd < 0)
         return iocp_port_fail(failure, -EBADF, IOCP_STAGE_LISTEN, "an inherited descriptor is 0 or more");
     const iocp_endpoint any = {.kind = IOCP_ENDPOINT_UNIX};
-    return listen_on(port, &any, 1, options, fd, bound, listener, failure);
+    const iocp_wanted wanted = {&any, 1, options, fd};
+    return listen_on(port, &wanted, bound, listener, failure);
 }
 
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure)

@@ -96,6 +96,9 @@ typedef struct iocp_listening_operations {
     void (*unbind)(int listener);
     /* Removes the path of a listener that ends, if it is still the file that was bound. Async-signal-safe. */
     void (*remove)(const iocp_bound *bound);
+    /* Whether the endpoint, which bind refused with -EADDRINUSE, may come free by itself in a moment: its holder has died,
+     * and the kernel is not done with it. NULL: never. */
+    bool (*may_come_free)(const iocp_endpoint *endpoint);
 } iocp_listening_operations;
 
 typedef struct iocp_driver iocp_driver;

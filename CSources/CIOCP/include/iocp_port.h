@@ -101,7 +101,8 @@ int iocp_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failur
 /* Listens on every open worker (one SO_REUSEPORT socket each). address->port_be = 0 picks a free port; `bound`
  * receives the address in force. Workers that open later join; a worker that leaves takes its sockets along. While none
  * is open the address is kept, and clients are refused. Refuses with -EADDRINUSE when another socket listens there
- * already, with -ENOSPC beyond 64 addresses.
+ * already, with -ENOSPC beyond 64 addresses. For up to half a second it tries an address again whose holder may be a
+ * process that was killed: its rings may outlive it by some 20 ms, and listen meanwhile.
  * Thread: any, before or after the workers opened, not after iocp_port_stop. */
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure);
 

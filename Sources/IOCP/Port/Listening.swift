@@ -10,6 +10,9 @@ extension CompletionPort {
     /// in that worker's backlog, and no other worker takes them.
     ///
     /// A name is listened on at every address it has, or at none: "localhost" may be `::1` and `127.0.0.1`.
+    ///
+    /// A port in use is tried again for half a second, which blocks: a killed server on io_uring may hold it for some 20 ms
+    /// after its process is gone, and be started again at once.
     /// - Parameters:
     ///   - host: a numeric address or a name (resolving may block).
     ///   - port: 0...65535; 0 takes one that is free at every address.
@@ -30,7 +33,8 @@ extension CompletionPort {
     /// without a word if the port stops before.
     ///
     /// A path that a server left behind is replaced if nobody listens there any more, and removed when listening ends,
-    /// unless another server took it over meanwhile.
+    /// unless another server took it over meanwhile. One whose server was killed a moment ago is waited for, half a second at
+    /// most.
     /// - Throws: EADDRINUSE when a server listens there, or the path is a file and no socket; ENOENT or EACCES for a folder
     ///   that is not there or may not be written; ERANGE for an option out of its bounds.
     @discardableResult

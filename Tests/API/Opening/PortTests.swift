@@ -1,4 +1,5 @@
 import CIOCPInternals
+import ChildProcesses
 import Glibc
 import IOCP
 import Testing
@@ -144,6 +145,31 @@ extension RealSockets {
                 try await eventually("an answer") { pages.count == 2 }
                 #expect(pages.values[0] > 16, "a megabyte went through them")
                 #expect(pages.values[0] == pages.values[1])
+            }
+        }
+
+        /// Its rings outlive a killed process for some milliseconds, and what listens in them.
+        @Test("what a killed server listened on can be listened on at once", arguments: testedDrivers)
+        func afterKill(driver: Driver) throws {
+            let folder = try TemporaryFolder()
+            let free = try CompletionPort().listen(host: "127.0.0.1", port: 0).address!.port
+            let endpoints: [Endpoint] = [
+                .tcp(try SocketAddress(host: "127.0.0.1", port: free)), .unix(try UnixAddress(path: folder.path + "/again.sock")),
+                .unix(try UnixAddress(abstract: "iocp-again-\(getpid())")),
+            ]
+            let places = [
+                ["--host", "127.0.0.1", "--port", "\(free)"], ["--unix", folder.path + "/again.sock"],
+                ["--unix", "@iocp-again-\(getpid())"],
+            ]
+            for (endpoint, place) in zip(endpoints, places) {
+                for _ in 0..<5 {
+                    let server = try ChildProcess("iocp", ["serve", "--workers", "1", "--driver", "\(driver)"] + place)
+                    _ = try server.line(of: .output, beginning: "listening on ")
+                    server.signal(SIGKILL)
+                    #expect(try server.end() == -SIGKILL)
+                    let port = try CompletionPort()
+                    try port.listen(on: endpoint)
+                }
             }
         }
     }
