@@ -173,13 +173,13 @@ _iocp() {
     unset 'unparsed_words[0]'
     unparsed_words=("${unparsed_words[@]}")
     case "${subcommand}" in
-    serve|stress|stats|top|doctor|help)
+    serve|stress|stats|top|connections|capture|doctor|help)
         # Offer subcommand argument completions
         "_iocp_${subcommand}"
         ;;
     *)
         # Offer subcommand completions
-        COMPREPLY+=($(compgen -W 'serve stress stats top doctor help' -- "${cur}"))
+        COMPREPLY+=($(compgen -W 'serve stress stats top connections capture doctor help' -- "${cur}"))
         ;;
     esac
 }
@@ -188,7 +188,7 @@ _iocp_serve() {
     repeating_flags=()
     non_repeating_flags=(--pin --no-pin --async --lockdown --version -h --help)
     repeating_options=()
-    non_repeating_options=(--host --port --unix --workers --driver --handler --fan-out --spin --receive-buffer --user --metrics --tls-certificate --tls-key --tls-client-ca)
+    non_repeating_options=(--host --port --unix --workers --driver --handler --fan-out --spin --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
@@ -226,6 +226,9 @@ _iocp_serve() {
         return
         ;;
     '--metrics')
+        return
+        ;;
+    '--admin')
         return
         ;;
     '--tls-certificate')
@@ -325,6 +328,76 @@ _iocp_top() {
         return
         ;;
     '--count')
+        return
+        ;;
+    esac
+}
+
+_iocp_connections() {
+    repeating_flags=()
+    non_repeating_flags=(--kill --json --version -h --help)
+    repeating_options=()
+    non_repeating_options=(--socket --peer --id --order --limit --interval)
+    __iocp_offer_flags_options 0
+
+    # Offer option value completions
+    case "${prev}" in
+    '--socket')
+        return
+        ;;
+    '--peer')
+        return
+        ;;
+    '--id')
+        return
+        ;;
+    '--order')
+        __iocp_add_completions -W 'busy'$'\n''unsent'$'\n''slow'$'\n''idle'$'\n''old'$'\n''rtt'$'\n''retransmits'
+        return
+        ;;
+    '--limit')
+        return
+        ;;
+    '--interval')
+        return
+        ;;
+    esac
+}
+
+_iocp_capture() {
+    repeating_flags=()
+    non_repeating_flags=(--force --version -h --help)
+    repeating_options=()
+    non_repeating_options=(--socket --peer --id --output --connections --seconds --bytes --rate --snap)
+    __iocp_offer_flags_options 0
+
+    # Offer option value completions
+    case "${prev}" in
+    '--socket')
+        return
+        ;;
+    '--peer')
+        return
+        ;;
+    '--id')
+        return
+        ;;
+    '--output')
+        return
+        ;;
+    '--connections')
+        return
+        ;;
+    '--seconds')
+        return
+        ;;
+    '--bytes')
+        return
+        ;;
+    '--rate')
+        return
+        ;;
+    '--snap')
         return
         ;;
     esac

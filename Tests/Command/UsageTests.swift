@@ -105,8 +105,8 @@ extension Commands {
                 ("sevre", "did you mean \"serve\"?"), ("Stress", "did you mean \"stress\"?"),
                 ("docter", "did you mean \"doctor\"?"),
                 ("stat", "did you mean \"stats\"?"), ("srve", "did you mean \"serve\"?"),
-                ("listen", "there are serve, stress, stats, top, doctor"),
-                ("s", "there are serve, stress, stats, top, doctor"),
+                ("listen", "there are serve, stress, stats, top, connections, capture, doctor"),
+                ("s", "there are serve, stress, stats, top, connections, capture, doctor"),
             ])
         func unknownSubcommand(word: String, answer: String) throws {
             let outcome = try Outcome(of: [word, "--port", "1"])

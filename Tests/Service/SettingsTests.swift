@@ -265,6 +265,7 @@ extension Setting {
         case .text: "text"
         case .list: "a.pem,b.pem"
         case .address: "127.0.0.1:80"
+        case .unixSocket: "unix:@admin"
         case .permissions: "640"
         }
     }

@@ -1,4 +1,5 @@
 #if Service
+import ChildProcesses
 import Foundation
 import IOCP
 @testable import IOCPService
@@ -114,6 +115,23 @@ extension Services {
                     try await probe(run, "/").hasSuffix(
                         isOn ? "/livez, /readyz and /metrics\n" : "/livez and /readyz\n"))
             }
+        }
+
+        @Test func theAdminSocketIsThereWhileTheServiceRuns() async throws {
+            let run = Run()
+            var settings = ServiceSettings.local
+            let name = "iocp-service-admin-\(getpid())"
+            settings.admin = try UnixAddress(abstract: name)
+            let service = PortService(try settings.echoServer(), settings, logger: run.logger)
+            try await run(service) {
+                #expect(run.line("answering the admin socket")?.metadata["listener"] == "@\(name)")
+                let command = try ChildProcess("iocp", ["connections", "--socket", "@\(name)", "--order", "old"])
+                #expect(try command.end() == 0, "\(command.text(of: .errors))")
+                #expect(command.text(of: .output) == "0 shown of 0 that are meant, of 0 connections\n")
+            }
+            let late = try ChildProcess("iocp", ["connections", "--socket", "@\(name)"])
+            #expect(try late.end() == 1)
+            #expect(late.text(of: .errors).hasPrefix("iocp: nobody listens on the admin socket @\(name): start the server"))
         }
 
         @Test func errorsAreLoggedAFewAtATime() throws {

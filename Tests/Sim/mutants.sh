@@ -166,9 +166,9 @@ layer-block-leaks|worker/opening.c|s/    if \(found->owned \|\| found->count_byt
 layer-block-mid|worker/opening.c|s/    memmove\(block, found->bytes, found->count_bytes\);\n    found->bytes = block;\n//|a block is handed out from its middle
 layer-block-as-lease|worker/outbox.c|s/opened->owned \? \(uint16_t\)IOCP_LEASE_NONE : buffer/buffer/|a block of a layer's is handed out as a lease
 layer-lease-missing|worker/outbox.c|s/    if \(!opened->owned\)\n        iocp_receive_buffers_lease\(&worker->buffers, buffer\);\n//|bytes that were opened in place are not leased
-layer-send-clear|worker/sends.c|s/    if \(slot->layer != IOCP_LAYER_NONE\)\n        return send_one_sealed\(worker, slot, bytes, count\);\n//|a copy leaves in the clear
-layer-parts-clear|worker/sends.c|s/    if \(slot->layer != IOCP_LAYER_NONE\)\n        return send_sealed\(worker, slot, parts[^\n]*\n//|a send in parts leaves in the clear
-layer-shared-clear|worker/sends.c|s/    if \(slot->layer != IOCP_LAYER_NONE\)\n        return send_one_sealed\(worker, slot, iocp_shared[^\n]*\n//|shared bytes leave in the clear
+layer-send-clear|worker/sends.c|s/slot->layer != IOCP_LAYER_NONE\n( *\? send_one_sealed\(worker, slot, bytes, count\)\n)/false\n\1/|a copy leaves in the clear
+layer-parts-clear|worker/sends.c|s/slot->layer != IOCP_LAYER_NONE\n( *\? send_sealed\(worker, slot, parts)/false\n\1/|a send in parts leaves in the clear
+layer-shared-clear|worker/sends.c|s/slot->layer != IOCP_LAYER_NONE\n( *\? send_one_sealed\(worker, slot, bytes, count_bytes\)\n)/false\n\1/|shared bytes leave in the clear
 layer-draft-clear|worker/sends.c|s/if \(result == 0 && slot->layer != IOCP_LAYER_NONE\) \{/if (result == 0 \&\& slot->layer == IOCP_LAYER_ENDED) {/|a draft leaves in the clear
 layer-lease-clear|worker/sends.c|s/if \(slot->layer != IOCP_LAYER_NONE && count_bytes > 0\) \{/if (slot->layer == IOCP_LAYER_ENDED \&\& count_bytes > 0) {/|a lease leaves in the clear
 layer-lease-kept|worker/sends.c|s/        if \(sealed == 0\)\n            iocp_receive_buffers_return\(&worker->buffers, lease\);\n//|a lease that was sealed never comes back

@@ -131,7 +131,8 @@ typedef struct iocp_slot {
     uint64_t received_ns; /* when bytes last arrived: the clock of the wait that brought them */
 
     _Alignas(IOCP_CACHE_LINE_BYTES) uint64_t opened_ns;
-    uint64_t sent_ns;         /* when a send last took bytes, or the peer was seen to have acknowledged some */
+    uint64_t sent_ns;         /* when a send last took bytes, or the peer was seen to have acknowledged some; without idle
+                               * timeouts, and not stalled, some time before */
     uint32_t sent_mark_bytes; /* acknowledged bytes, modulo 2^32, at the latest look of the send or linger deadline */
     uint32_t idle_mark_bytes; /* and of the idle deadline */
     uint64_t sent_mark_ns;    /* when the window of the send or linger deadline began */

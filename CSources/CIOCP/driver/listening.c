@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../include/iocp_admin.h"
 #include "../system/socket_address.h"
 
 static int closed(int fd, int result)
@@ -314,6 +315,54 @@ static bool kernel_may_come_free(const iocp_endpoint *endpoint)
         return true;
     }
     return false;
+}
+
+/* --- beside the workers ---------------------------------------------------------------------------------------- */
+
+int iocp_side_listen(const iocp_endpoint *endpoint, uint16_t permissions, iocp_side_listener *listener)
+{
+    const iocp_listen_options options = {.backlog = 16, .permissions = permissions};
+    iocp_bound bound = {.endpoint = *endpoint};
+    const int fd = claim(&bound, &options, -1);
+    if (fd < 0)
+        return fd;
+    *listener = (iocp_side_listener){.fd = fd,
+                                     .endpoint = bound.endpoint,
+                                     .file_device = bound.file_device,
+                                     .file_number = bound.file_number};
+    const int result = kernel_listen(fd, options.backlog);
+    if (result < 0)
+        iocp_side_close(listener);
+    return result;
+}
+
+void iocp_side_close(iocp_side_listener *listener)
+{
+    const iocp_bound bound = {.endpoint = listener->endpoint,
+                              .file_device = listener->file_device,
+                              .file_number = listener->file_number};
+    kernel_remove(&bound);
+    close(listener->fd);
+}
+
+int iocp_side_connect(const iocp_endpoint *endpoint)
+{
+    struct sockaddr_storage storage;
+    const socklen_t length = iocp_sockaddr_write(endpoint, &storage);
+    const int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    return connect(fd, (struct sockaddr *)&storage, length) < 0 ? closed(fd, -errno) : fd;
+}
+
+int iocp_side_peer_user(int fd, uint32_t *user)
+{
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
+        return -errno;
+    *user = credentials.uid;
+    return 0;
 }
 
 const iocp_listening_operations iocp_listening_kernel = {

@@ -9,6 +9,7 @@
 #ifndef CIOCP_H
 #define CIOCP_H
 
+#include "iocp_admin.h"
 #include "iocp_completion.h"
 #include "iocp_connection.h"
 #include "iocp_endpoint.h"

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "capture.h"
 #include "life.h"
 #include "opening.h"
 #include "outbox.h"
@@ -45,6 +46,10 @@ static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_even
         return;
     }
     iocp_worker_announce(worker, slot);
+    if (iocp_worker_captures(worker))
+        iocp_worker_write_received(worker, slot,
+                                   iocp_receive_buffers_start(&worker->buffers, event->buffer) + event->offset,
+                                   (uint32_t)event->result);
     iocp_worker_emit_received(worker, slot, event);
 }
 

@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 
 #include "../include/iocp_socket.h"
-#include "../system/socket_option.h"
+#include "asking.h"
 #include "lookup.h"
 
 /* NULL for a connection whose socket cannot be asked: while the driver closes it, the handle may be another one's. */
@@ -63,12 +63,6 @@ int iocp_connection_credentials(iocp_worker *worker, iocp_token connection, iocp
 
 int iocp_connection_info_get(iocp_worker *worker, iocp_token connection, iocp_connection_info *info)
 {
-    const iocp_socket_option option = iocp_tcp_info_option();
-    uint8_t bytes[IOCP_TCP_INFO_BYTES_MAX];
-    uint32_t count_bytes = sizeof bytes;
-    const int result = iocp_connection_get_option(worker, connection, &option, bytes, &count_bytes);
-    if (result < 0)
-        return result;
-    *info = iocp_tcp_info_read(bytes, count_bytes);
-    return 0;
+    const iocp_slot *slot = slot_with_socket(worker, connection);
+    return slot != NULL ? iocp_worker_ask_info(worker, slot, info) : iocp_worker_absent(worker, connection);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "capture.h"
 #include "layers.h"
 #include "outbox.h"
 #include "stalled.h"
@@ -165,6 +166,8 @@ void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
     if (slot->address != 0)
         iocp_address_counts_release(worker->setup.addresses, slot->address);
     iocp_worker_count_closed(worker, slot);
+    if (iocp_worker_captures(worker))
+        iocp_worker_write_closed(worker, slot);
     iocp_worker_emit_last(worker, slot);
     iocp_worker_layer_end(worker, slot);
     iocp_slot_release(&worker->table, index);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture.h"
 #include "layers.h"
 #include "life.h"
 #include "outbox.h"
@@ -91,6 +92,8 @@ static void open_bytes(iocp_worker *worker, iocp_slot *slot, uint8_t *bytes, uin
         hand_on(bytes, &found);
     if (found.count_bytes > 0) {
         iocp_worker_announce(worker, slot);
+        if (iocp_worker_captures(worker))
+            iocp_worker_write_received(worker, slot, found.bytes, found.count_bytes);
         iocp_worker_emit_opened(worker, slot, buffer, &found);
     }
     if (result < 0)

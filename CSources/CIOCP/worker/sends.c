@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "../connection/send_draft.h"
+#include "capture.h"
 #include "life.h"
 #include "lookup.h"
 #include "reserve.h"
@@ -115,9 +116,10 @@ int iocp_send(iocp_worker *worker, iocp_token connection, const void *bytes, siz
     if (result < 0 || count_bytes == 0)
         return result;
     const uint32_t count = (uint32_t)count_bytes; /* within the cap */
-    if (slot->layer != IOCP_LAYER_NONE)
-        return send_one_sealed(worker, slot, bytes, count);
-    return queued(worker, slot, queue_copy(worker, slot, bytes, count), count);
+    const int sent = slot->layer != IOCP_LAYER_NONE
+                         ? send_one_sealed(worker, slot, bytes, count)
+                         : queued(worker, slot, queue_copy(worker, slot, bytes, count), count);
+    return iocp_worker_captured(worker, slot, sent, bytes, count);
 }
 
 /* The sum of the parts, or UINT32_MAX, which is over every cap, for all that is as much or more. */
@@ -150,18 +152,16 @@ int iocp_send_parts(iocp_worker *worker, iocp_token connection, const iocp_send_
     const int result = sendable_slot(worker, connection, count_bytes, &slot);
     if (result < 0 || count_bytes == 0)
         return result;
-    if (slot->layer != IOCP_LAYER_NONE)
-        return send_sealed(worker, slot, parts, part_count, count_bytes);
-    return queued(worker, slot, queue_parts(worker, slot, parts, part_count, count_bytes), count_bytes);
+    const int sent = slot->layer != IOCP_LAYER_NONE
+                         ? send_sealed(worker, slot, parts, part_count, count_bytes)
+                         : queued(worker, slot, queue_parts(worker, slot, parts, part_count, count_bytes), count_bytes);
+    for (uint32_t i = 0; i < part_count && iocp_worker_captures(worker); i++)
+        (void)iocp_worker_captured(worker, slot, sent, parts[i].bytes, (uint32_t)parts[i].count_bytes);
+    return sent;
 }
 
-int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, const uint8_t *bytes,
-                    uint32_t count_bytes)
+static int take_lease(iocp_worker *worker, iocp_slot *slot, uint16_t lease, const uint8_t *bytes, uint32_t count_bytes)
 {
-    iocp_slot *slot;
-    const int result = sendable_slot(worker, connection, count_bytes, &slot);
-    if (result < 0)
-        return result;
     if (slot->layer != IOCP_LAYER_NONE && count_bytes > 0) {
         const int sealed = send_one_sealed(worker, slot, bytes, count_bytes);
         if (sealed == 0)
@@ -179,6 +179,19 @@ int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, 
                   count_bytes);
 }
 
+int iocp_send_lease(iocp_worker *worker, iocp_token connection, uint16_t lease, const uint8_t *bytes,
+                    uint32_t count_bytes)
+{
+    iocp_slot *slot;
+    const int result = sendable_slot(worker, connection, count_bytes, &slot);
+    if (result < 0)
+        return result;
+    /* Before, since it may enter the kernel, which might fill a buffer that was given back. */
+    const bool captures = iocp_worker_captures(worker) && iocp_worker_judge(worker, slot);
+    const int sent = take_lease(worker, slot, lease, bytes, count_bytes);
+    return captures ? iocp_worker_captured(worker, slot, sent, bytes, count_bytes) : sent;
+}
+
 int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_bytes *shared)
 {
     iocp_slot *slot;
@@ -186,9 +199,11 @@ int iocp_send_shared(iocp_worker *worker, iocp_token connection, iocp_shared_byt
     const int result = sendable_slot(worker, connection, count_bytes, &slot);
     if (result < 0 || count_bytes == 0)
         return result;
-    if (slot->layer != IOCP_LAYER_NONE)
-        return send_one_sealed(worker, slot, iocp_shared_bytes_start(shared), count_bytes);
-    return queued(worker, slot, iocp_send_queue_shared(&worker->pool, &slot->queue, shared), count_bytes);
+    const uint8_t *bytes = iocp_shared_bytes_start(shared);
+    const int sent = slot->layer != IOCP_LAYER_NONE
+                         ? send_one_sealed(worker, slot, bytes, count_bytes)
+                         : queued(worker, slot, iocp_send_queue_shared(&worker->pool, &slot->queue, shared), count_bytes);
+    return iocp_worker_captured(worker, slot, sent, bytes, count_bytes);
 }
 
 /* Half of the nodes that are not kept for those who keep up. Peers who do not read would otherwise take them all with small
@@ -353,6 +368,8 @@ int iocp_draft_send(iocp_worker *worker)
     int result = find_draft(worker);
     if (result == 0)
         result = may_leave(worker, &slot);
+    if (result == 0 && iocp_worker_captures(worker))
+        iocp_worker_write_draft(worker, slot);
     if (result == 0 && slot->layer != IOCP_LAYER_NONE) {
         result = worker->pool.draft.queue.unsent_bytes > 0 ? seal_draft(worker, slot) : 0;
         iocp_draft_discard(worker);

@@ -16,6 +16,8 @@ void iocp_worker_note_stalled(iocp_worker *worker, iocp_slot *slot)
     if (slot->flags & IOCP_SLOT_STALLED)
         return;
     iocp_slot_set(slot, IOCP_SLOT_STALLED);
+    if (!worker->counts_idle)
+        slot->sent_ns = worker->now_ns; /* otherwise every send that takes bytes says so */
     worker->stalled_bytes += slot->queue.unsent_bytes;
     iocp_slot_list_append(&worker->stalled, iocp_slot_index(&worker->table, slot));
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../system/task_pool.h"
+#include "capture.h"
 #include "layers.h"
 #include "life.h"
 #include "measuring.h"
@@ -229,6 +230,7 @@ void iocp_worker_close(iocp_worker *worker)
     iocp_lifetime *lifetime = worker->setup.lifetime;
     iocp_mailbox_discard(&worker->mailbox);
     iocp_worker_release_jobs(worker);
+    iocp_worker_end_capture(worker);
     /* The driver first: until it is gone the kernel may still read what is queued. */
     if (worker->failure == 0)
         worker->operations->close(worker->driver);

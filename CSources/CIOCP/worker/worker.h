@@ -12,6 +12,7 @@
  *   flush.c       which slots are serviced now, and which starved receives try again
  *   service.c     what a slot needs now: receive, send, FIN, cancel, close
  *   letters.c     what comes out of the mailbox;  jobs.c  work that other threads gave the worker to do itself
+ *   survey.c      an administrator's question as a job;  looking.c  which connections it is about
  *   events.c      one driver event: which slot, which change of state, which completion
  *   listeners.c   accepting, backing off, limits at the door
  *   opening.c     what arrives on connections with a layer
@@ -20,6 +21,7 @@
  *   expiry.c      a deadline is due: does its connection go on?
  *   pressure.c    what unsent bytes cause
  *   life.c        the life of a connection: take, open, begin to close, fail, release
+ *   capture.c     what is said on connections, for a reader;  asking.c  what an administrator's questions ask of sockets
  *   layers.c      the layer of a connection: it begins, writes, finishes and ends
  *   timers.c      user timers
  *   outbox.c      what is owed to the application
@@ -114,6 +116,7 @@ struct iocp_worker {
     uint64_t turn_began_ns;   /* 0: the latest wait handed out nothing */
     uint64_t cpu_time_due_ns; /* when CPU time is asked for again */
     iocp_turn_watch watch;
+    struct iocp_capture *capture; /* NULL: what is said is not written down */
     iocp_completion *out; /* the application's array, during a wait */
     uint32_t out_capacity;
     uint32_t out_count;

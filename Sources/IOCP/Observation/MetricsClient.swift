@@ -5,7 +5,7 @@ import Musl
 #endif
 
 /// One client of a ``MetricsEndpoint``: its request, its answer, its end.
-struct MetricsClient {
+struct MetricsClient: SideClient {
     private enum State {
         case reading([UInt8])
         case writing([UInt8], from: Int)
@@ -18,42 +18,42 @@ struct MetricsClient {
     private var state = State.reading([])
     /// When the client is cut, on the monotonic clock.
     private let deadline: UInt64
+    /// nil once there is nothing to tell any more.
+    private let metrics: () -> String?
 
     private static let patienceNanoseconds: UInt64 = 5_000_000_000
     /// As much is dropped at an end.
     private static let drainBytesMax: UInt64 = 2 << 20
 
-    init(_ descriptor: Int32, acceptedAt now: UInt64) {
+    init(_ descriptor: Int32, acceptedAt now: UInt64, metrics: @escaping () -> String?) {
         self.descriptor = descriptor
+        self.metrics = metrics
         deadline = now + Self.patienceNanoseconds
     }
 
     func end() { close(descriptor) }
 
-    /// What to wait for.
     var interest: pollfd {
         let events = if case .writing = state { POLLOUT } else { POLLIN }
         return pollfd(fd: descriptor, events: Int16(events), revents: 0)
     }
 
-    /// Goes on as far as it can without waiting.
-    /// - Returns: whether the client stays.
-    mutating func advance(isReady: Bool, at now: UInt64, _ source: MetricsSource) -> Bool {
+    mutating func advance(isReady: Bool, at now: UInt64) -> Bool {
         if now >= deadline { return false }
         guard isReady else { return true }
         switch state {
-        case .reading(let request): return read(onto: request, source)
+        case .reading(let request): return read(onto: request)
         case .writing(let answer, let offset): return write(answer, from: offset)
         case .draining(let count): return drain(count)
         }
     }
 
-    private mutating func read(onto request: [UInt8], _ source: MetricsSource) -> Bool {
+    private mutating func read(onto request: [UInt8]) -> Bool {
         var buffer = [UInt8](repeating: 0, count: MetricsRequest.bytesMax - request.count)
         let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
         if count <= 0 { return count < 0 && (errno == EAGAIN || errno == EINTR) }
         let request = request + buffer.prefix(count)
-        guard let answer = MetricsRequest.answer(to: request, metrics: source.text) else {
+        guard let answer = MetricsRequest.answer(to: request, metrics: metrics) else {
             state = .reading(request)
             return true
         }

@@ -71,10 +71,12 @@ public struct PortService: Service {
         let reloads = await UnixSignalsSequence(trapping: .sighup)
         let certificates: Certificates
         let health: HealthEndpoint?
+        let admin: AdminEndpoint?
         do throws(IOCPError) {
             certificates = try Certificates(settings)
             try listen(certificates)
             health = try settings.health.map { address throws(IOCPError) in try HealthEndpoint(address, of: self) }
+            admin = try settings.admin.map { address throws(IOCPError) in try server.port.serveAdmin(at: address) }
         } catch {
             logger.error("the service cannot listen", metadata: ["error": "\(error)"])
             server.stop(drainingFor: .zero)
@@ -82,7 +84,11 @@ public struct PortService: Service {
         }
         phases.enter(.ready)
         notifier.ready(status: status)
-        defer { health?.stop() }
+        if let admin { logger.notice("answering the admin socket", metadata: ["listener": "\(admin.address)"]) }
+        defer {
+            admin?.close()
+            health?.stop()
+        }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await watch() }
             group.addTask { for await _ in reloads { await reload(certificates) } }

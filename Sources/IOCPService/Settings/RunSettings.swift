@@ -11,6 +11,9 @@ extension Setting {
         .optional("health", .address, \.health, "none", "Where /livez and /readyz are answered by HTTP."),
         .flag(
             "healthMetrics", \.healthMetrics, "Whether the address of health answers /metrics for Prometheus, too."),
+        .optional(
+            "admin", .unixSocket, \.admin, "none",
+            "The admin socket of iocp connections and iocp capture, for this user and root: they read all that is said."),
         .time("stallLimit", \.stallLimit, "How long a handler may run before its worker counts as stalled."),
         .time("metricsInterval", \.metricsInterval, none: "never", "How often the counters go to swift-metrics."),
     ]

@@ -14,6 +14,7 @@ enum SettingForm: Equatable, Sendable {
     /// Separated by commas.
     case list
     case address
+    case unixSocket
     /// Octal, as chmod(1) has it.
     case permissions
 
@@ -37,6 +38,7 @@ enum SettingForm: Equatable, Sendable {
         case .text: "a text"
         case .list: "texts, separated by commas"
         case .address: "HOST:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME"
+        case .unixSocket: "unix:PATH or unix:@NAME"
         case .permissions: "octal permissions: 660"
         }
     }
@@ -144,5 +146,14 @@ extension ListenAddress: SettingValue {
     }
 
     var asSetting: String { description }
+}
+
+extension UnixAddress: SettingValue {
+    init(setting text: String) throws(NoSuchValue) {
+        guard case .unix(let address)? = ListenAddress(text) else { throw NoSuchValue() }
+        self = address
+    }
+
+    var asSetting: String { "unix:\(self)" }
 }
 #endif

@@ -26,6 +26,7 @@ struct Serve: ParsableCommand {
               iocp serve --port 7 --user nobody --lockdown
               iocp serve --unix /run/echo.sock   a Unix socket
               iocp serve --metrics 127.0.0.1:9464
+              iocp serve --admin /run/echo.admin
               iocp serve --tls-certificate server.pem --tls-key server.key
             """)
 
@@ -85,6 +86,14 @@ struct Serve: ParsableCommand {
             "Answer GET /metrics for Prometheus by HTTP at HOST:PORT, on a thread of its own; port 0 takes a free one.",
         transform: MetricsAddress.init)
     var metrics: MetricsAddress?
+
+    @Option(
+        help: """
+            Open an admin socket for iocp connections and iocp capture: a path, or @NAME for an abstract name. Only this user \
+            and root are served; they can read all that is said.
+            """,
+        transform: UnixAddress.option)
+    var admin: UnixAddress?
 
     @OptionGroup var tls: ServerTLSOptions
 
@@ -150,14 +159,26 @@ struct Serve: ParsableCommand {
             throw CommandFailure("cannot listen on \(unix.map(\.description) ?? "\(host):\(port)"): \(error)")
         }
         let endpoint = try metrics?.serve(server.port)
+        // It belongs to the user that the server becomes, so it is opened behind that.
         try user?.become()
+        let desk = try openAdmin(server.port)
         Console.say(
             "listening on \(listener) workers=\(server.port.workerCount) driver=\(server.port.driver)"
                 + (endpoint.map { " metrics=\($0.address)" } ?? ""))
         signals.wait()
         server.stop(drainingFor: .seconds(2))
         try server.wait()
+        desk?.close()
         endpoint?.close()
+    }
+
+    private func openAdmin(_ port: CompletionPort) throws -> AdminEndpoint? {
+        guard let admin else { return nil }
+        do throws(IOCPError) {
+            return try port.serveAdmin(at: admin)
+        } catch {
+            throw CommandFailure("cannot open the admin socket \(admin): \(error)")
+        }
     }
 }
 
