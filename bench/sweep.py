@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Varies one setting of `iocp serve` at a time, and says what it is good for: the number of workers, the size of the receive buffers,
-and how long a worker looks before it sleeps; for messages of 64 B and of 1 MiB.
+how much a worker takes at a time, and how long it looks before it sleeps; for messages of 64 B and of 1 MiB.
 
 The servers of all values of a setting are up at once, on one CPU, and their loads take turns (`turns.py`). A value is compared with the
 default by the ratios of neighbouring turns: a difference counts if both quartiles are on one side of 1. The table and the advice go to
@@ -25,6 +25,7 @@ SETTINGS = {
     "workers": ("--workers", [1, 2, 4, 8], 1, "workers on one CPU"),
     "buffer": ("--receive-buffer", [4 << 10, 16 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20], 128 << 10,
                "bytes of a receive buffer"),
+    "batch": ("--batch", [16, 64, 256, 1024, 4096], 256, "completions that a worker takes at a time, at most"),
     "spin": ("--spin", [0, 20, 50, 200], 0, "microseconds that a busy worker looks before it sleeps"),
 }
 WORKLOADS = {"echo-100": "64 B, 100 connections", "echo-1m": "1 MiB, 8 connections"}

@@ -188,7 +188,7 @@ _iocp_serve() {
     repeating_flags=()
     non_repeating_flags=(--pin --no-pin --async --lockdown --version -h --help)
     repeating_options=()
-    non_repeating_options=(--host --port --unix --workers --driver --handler --fan-out --spin --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
+    non_repeating_options=(--host --port --unix --workers --driver --handler --fan-out --spin --batch --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
@@ -217,6 +217,9 @@ _iocp_serve() {
         return
         ;;
     '--spin')
+        return
+        ;;
+    '--batch')
         return
         ;;
     '--receive-buffer')

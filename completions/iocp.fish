@@ -23,7 +23,7 @@ function __iocp_parse_tokens -S
         __iocp_parse_subcommand 0 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'serve'
-            __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'workers=' 'pin' 'no-pin' 'driver=' 'handler=' 'async' 'fan-out=' 'spin=' 'receive-buffer=' 'user=' 'lockdown' 'metrics=' 'admin=' 'tls-certificate=' 'tls-key=' 'tls-client-ca=' 'version' 'h/help'
+            __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'workers=' 'pin' 'no-pin' 'driver=' 'handler=' 'async' 'fan-out=' 'spin=' 'batch=' 'receive-buffer=' 'user=' 'lockdown' 'metrics=' 'admin=' 'tls-certificate=' 'tls-key=' 'tls-client-ca=' 'version' 'h/help'
         case 'stress'
             __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'connections=' 'active=' 'size=' 'depth=' 'rate=' 'churn' 'fan-out' 'duration=' 'workers=' 'connect-timeout=' 'pin' 'no-pin' 'json' 'tls' 'tls-ca=' 'tls-insecure' 'version' 'h/help'
         case 'stats'
@@ -112,6 +112,7 @@ complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "ioc
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" async' -l 'async' -d 'Serve each connection by an async task of its own, on its worker\'s thread.'
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" fan-out' -l 'fan-out' -d 'Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" spin' -l 'spin' -d 'Microseconds that a busy worker looks for more before it sleeps, 0 to 10000.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" batch' -l 'batch' -d 'Completions that a worker takes at a time, at most, 16 to 65536.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" receive-buffer' -l 'receive-buffer' -d 'Bytes of a receive buffer, 4096 to 1048576 (1 MiB), a power of two.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" user' -l 'user' -d 'Become this user once it listens and all memory is registered; takes root. (default: stay)' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" lockdown' -l 'lockdown' -d 'Let each ring do nothing but what this program needs (uring).'

@@ -17,6 +17,7 @@ public final class CompletionPort: @unchecked Sendable {
     @usableFromInline let lookups = HostLookups()
     /// As it was given: what was left to be chosen is 0 here.
     package let configuration: PortConfiguration
+    @usableFromInline var completionsPerWait: UInt32 { UInt32(configuration.completionsPerWait) }
     let knownListeners = KnownListeners()
     let knownActors = KnownActors()
 

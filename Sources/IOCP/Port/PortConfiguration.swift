@@ -92,6 +92,9 @@ public struct PortConfiguration: Sendable, Hashable {
     /// Saves the time of falling asleep and waking, for a core that is busy meanwhile. A worker at rest looks once in
     /// vain, and sleeps until something comes.
     public var spinBeforeSleep: Duration = .zero
+    /// How many completions a server's worker takes at a time, at most: 16 to 65,536. What they make it send leaves when the last
+    /// of them was handled. More is more per entry into the kernel under load, and a longer turn.
+    public var completionsPerWait: Int = 256
     /// How long a wait polls the network card's queues itself (NAPI busy polling): whole microseconds, at most 10 ms.
     ///
     /// For real network cards, on cores set aside; loopback has no queue to poll. Needs Linux 6.9.
@@ -128,6 +131,11 @@ public struct PortConfiguration: Sendable, Hashable {
 
     /// - Throws: EINVAL naming the property that does not fit, with its bounds. What fits is checked by the core.
     func raw() throws(IOCPError) -> iocp_port_config {
+        // The loop of this layer has it; the core is told at each wait.
+        guard (16...65_536).contains(completionsPerWait) else {
+            throw IOCPError(
+                code: 22 /* EINVAL */, operation: .configuration, detail: "completionsPerWait (16 to 65,536)")
+        }
         var raw = iocp_port_config_default()
         raw.driver = driver.raw
         try raw.set(\.worker_count, workers, "workers")

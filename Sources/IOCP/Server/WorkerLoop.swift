@@ -19,7 +19,7 @@ extension Worker {
     public func run<Handler: ConnectionHandler>(_ handler: inout Handler) throws(IOCPError) {
         try beginRun()
         defer { endRun() }
-        let batchCapacity: UInt32 = 256
+        let batchCapacity = port.completionsPerWait
         var pool = ConnectionPool<Handler.State>(worker: self)
         let batch = UnsafeMutablePointer<iocp_completion>.allocate(capacity: Int(batchCapacity))
         defer { unsafe batch.deallocate() }

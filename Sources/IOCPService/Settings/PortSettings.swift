@@ -56,6 +56,7 @@ extension Setting {
         .time(
             "spinBeforeSleep", \.port.spinBeforeSleep,
             "How long a worker that had work just now looks for more before it sleeps."),
+        .number("completionsPerWait", \.port.completionsPerWait, "Completions that a worker takes at a time, at most."),
         .time("busyPoll", \.port.busyPoll, "How long a wait polls the network card's queues itself."),
         .flag("lockdown", \.port.lockdown, "Restricts each ring to the operations that the library uses."),
         .flag(

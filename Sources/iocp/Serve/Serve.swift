@@ -69,6 +69,10 @@ struct Serve: ParsableCommand {
     var spin = 0
 
     @Option(
+        parsing: .unconditional, help: "Completions that a worker takes at a time, at most, 16 to 65536.")
+    var batch = PortConfiguration().completionsPerWait
+
+    @Option(
         parsing: .unconditional,
         help: "Bytes of a receive buffer, 4096 to 1048576 (1 MiB), a power of two.")
     var receiveBuffer = PortConfiguration().receiveBufferBytes
@@ -101,6 +105,7 @@ struct Serve: ParsableCommand {
         try Bounds.port(port, least: 0)
         try Bounds.workers(workers)
         try Bounds.check(spin, "--spin", 0...10_000, unit: " microseconds")
+        try Bounds.check(batch, "--batch", 16...65_536, unit: " completions")
         try Bounds.check(receiveBuffer, "--receive-buffer", 4096...1_048_576, unit: " bytes")
         guard receiveBuffer.nonzeroBitCount == 1 else {
             throw ValidationError("--receive-buffer takes a power of two, not \(receiveBuffer)")
@@ -121,6 +126,7 @@ struct Serve: ParsableCommand {
         configuration.pinsWorkers = pin
         configuration.lockdown = lockdown
         configuration.spinBeforeSleep = .microseconds(spin)
+        configuration.completionsPerWait = batch
         configuration.receiveBufferBytes = receiveBuffer
         if let fanOut {
             FanOutHandler.configure(&configuration, frameBytes: fanOut)

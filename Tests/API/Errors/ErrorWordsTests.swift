@@ -79,6 +79,8 @@ import Testing
         ("acceptsPerSecond", "at most 10,000,000", { $0.acceptsPerSecond = -1 }),
         ("spinBeforeSleep", "at most 10 ms", { $0.spinBeforeSleep = .milliseconds(11) }),
         ("spinBeforeSleep", "at most 10 ms", { $0.spinBeforeSleep = .microseconds(-1) }),
+        ("completionsPerWait", "16 to 65,536", { $0.completionsPerWait = 15 }),
+        ("completionsPerWait", "16 to 65,536", { $0.completionsPerWait = -1 }),
         ("busyPoll", "at most 10 ms", { $0.busyPoll = .milliseconds(11) }),
         ("busyPoll", "at most 10 ms", { $0.busyPoll = .microseconds(-1) }),
     ]
