@@ -248,9 +248,9 @@ _iocp_serve() {
 
 _iocp_stress() {
     repeating_flags=()
-    non_repeating_flags=(--churn --fan-out --pin --no-pin --json --tls --tls-insecure --version -h --help)
+    non_repeating_flags=(--churn --fan-out --by-turns --pin --no-pin --json --tls --tls-insecure --version -h --help)
     repeating_options=()
-    non_repeating_options=(--host --port --unix --connections --active --size --depth --rate --duration --workers --connect-timeout --tls-ca)
+    non_repeating_options=(--host --port --unix --connections --active --size --depth --rate --duration --server-pid --workers --connect-timeout --tls-ca)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
@@ -280,6 +280,9 @@ _iocp_stress() {
         return
         ;;
     '--duration')
+        return
+        ;;
+    '--server-pid')
         return
         ;;
     '--workers')

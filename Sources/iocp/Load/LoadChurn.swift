@@ -18,7 +18,10 @@ struct LoadChurn:
     private enum Stage {
         /// The first cycle of each lane, not measured.
         case connecting
-        case measuring, ceasing, over
+        case measuring
+        /// Between two turns: until every cycle has ended, and then until the next one.
+        case pausing, resting
+        case ceasing, over
     }
 
     private struct Lane {
@@ -125,12 +128,16 @@ struct LoadChurn:
         case .connecting:
             monitor.established()
             connector.arrived(on: worker)
-        case .measuring, .ceasing: ended(lane)
-        case .over: break
+        case .measuring, .pausing, .ceasing: ended(lane)
+        case .resting, .over: break
         }
     }
 
     private mutating func ended(_ lane: Int) {
+        guard stage != .pausing else {
+            if busyCount == 0 { rest() }
+            return
+        }
         result.latency.record(MonotonicClock.nanoseconds() - lanes[lane].began)
         guard stage == .measuring else {
             if busyCount == 0 { finish() }
@@ -163,6 +170,8 @@ struct LoadChurn:
     mutating func posted(_ value: UInt64, to connection: IocpContext<Void>?, on worker: Worker) {
         switch LoadOrder(rawValue: value) {
         case .begin: begin()
+        case .settled: settled()
+        case .pause: pause()
         case .cease: cease()
         case .finish: finish()
         default: break
@@ -171,8 +180,25 @@ struct LoadChurn:
 
     private mutating func begin() {
         stage = .measuring
-        result.began = MonotonicClock.nanoseconds()
+        result = LoadResult(plan, beganOn: worker)
         for lane in lanes.indices { connect(lane) }
+    }
+
+    private mutating func settled() {
+        if stage == .measuring { result = LoadResult(plan, beganOn: worker) }
+    }
+
+    private mutating func pause() {
+        guard stage == .measuring else { return }
+        result.end(plan, on: worker)
+        stage = .pausing
+        postponed = []
+        if busyCount == 0 { rest() }
+    }
+
+    private mutating func rest() {
+        stage = .resting
+        monitor.deliver(result)
     }
 
     private mutating func cease() {
@@ -185,7 +211,7 @@ struct LoadChurn:
     private mutating func finish() {
         guard stage != .over else { return }
         stage = .over
-        result.ended = MonotonicClock.nanoseconds()
+        result.end(plan, on: worker)
         result.unanswered = busyCount
         monitor.deliver(result)
     }

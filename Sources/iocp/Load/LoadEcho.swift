@@ -2,12 +2,17 @@
 import IOCP
 
 /// The closed loop: opens its worker's connections, has each echo a message, then keeps the active ones busy.
-struct LoadEcho: ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted {
+struct LoadEcho: ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles
+        .Posted
+{
     /// A connection's state is its index on this worker, in the order of opening.
     typealias State = Int
 
     private enum Stage {
-        case connecting, measuring, over
+        case connecting, measuring
+        /// Between two turns: until everything is answered, and then until the next one.
+        case pausing, resting
+        case over
     }
 
     private let plan: LoadPlan
@@ -20,13 +25,14 @@ struct LoadEcho: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
     private var stage = Stage.connecting
     private var connector: LoadConnector
     private var opened = 0
-    /// The active connections, until they begin.
-    private var waiting: [IocpContext<Int>] = []
+    private var active: [IocpContext<Int>] = []
     private var streams: [LoadStream]
     /// Of each active connection, which of its entries in `sentAt` is the due message's; the message that answers its
     /// echo takes it over.
     private var turns: [Int32]
     private var sentAt: [UInt64]
+    /// Answers that are due before the load rests; only while it is pausing.
+    private var outstanding = 0
     private var result = LoadResult()
 
     init(_ plan: LoadPlan, _ pattern: LoadPattern, depth: Int, _ monitor: LoadMonitor, _ worker: Worker) {
@@ -34,7 +40,7 @@ struct LoadEcho: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
         self.pattern = pattern
         connector = LoadConnector(plan, monitor, ofWorker: worker.index)
         activeCount = plan.active(ofWorker: worker.index)
-        waiting.reserveCapacity(activeCount)
+        active.reserveCapacity(activeCount)
         streams = plan.streams(pattern, ofWorker: worker.index)
         turns = Array(repeating: 0, count: activeCount)
         sentAt = Array(repeating: 0, count: activeCount * depth)
@@ -58,7 +64,7 @@ struct LoadEcho: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
 
     mutating func opened(_ connection: IocpContext<Int>) throws(IOCPError) {
         monitor.connected()
-        if connection.state < activeCount { waiting.append(connection) }
+        if connection.state < activeCount { active.append(connection) }
         try send(on: connection, connection.state)
     }
 
@@ -89,7 +95,10 @@ struct LoadEcho: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
             sentAt[entry] = now
             turns[index] += 1
             if turns[index] == depth { turns[index] = 0 }
-        case .over:
+        case .pausing:
+            outstanding -= 1
+            if outstanding == 0 { rest() }
+        case .resting, .over:
             break
         }
     }
@@ -128,16 +137,18 @@ struct LoadEcho: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
     mutating func posted(_ value: UInt64, to connection: IocpContext<Int>?, on worker: Worker) {
         switch LoadOrder(rawValue: value) {
         case .begin: begin()
+        case .settled: settled()
+        case .pause: pause()
         case .cease, .finish: finish()
         default: break
         }
     }
 
     private mutating func begin() {
-        let now = MonotonicClock.nanoseconds()
         stage = .measuring
-        result.began = now
-        for connection in waiting where connection.isOpen {
+        result = LoadResult(plan, beganOn: worker)
+        let now = result.began
+        for connection in active where connection.isOpen {
             let index = connection.state
             do throws(IOCPError) {
                 for turn in 0..<depth {
@@ -148,14 +159,30 @@ struct LoadEcho: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
                 connection.abort()
             }
         }
-        waiting = []
+    }
+
+    private mutating func settled() {
+        if stage == .measuring { result = LoadResult(plan, beganOn: worker) }
+    }
+
+    private mutating func pause() {
+        guard stage == .measuring else { return }
+        result.end(plan, on: worker)
+        stage = .pausing
+        outstanding = active.reduce(0) { $0 + Int(streams[$1.state].outstanding) }
+        if outstanding == 0 { rest() }
+    }
+
+    private mutating func rest() {
+        stage = .resting
+        monitor.deliver(result)
     }
 
     /// What is outstanding in a closed loop is as much as ever, and so says nothing: nobody waits for it.
     private mutating func finish() {
         guard stage != .over else { return }
         stage = .over
-        result.ended = MonotonicClock.nanoseconds()
+        result.end(plan, on: worker)
         monitor.deliver(result)
     }
 }

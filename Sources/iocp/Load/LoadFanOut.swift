@@ -11,7 +11,10 @@ struct LoadFanOut:
     private enum Stage {
         /// Until every subscriber got a greeting.
         case connecting
-        case measuring, ceasing, over
+        case measuring
+        /// Between two turns: until every frame has reached all, and then until the next one.
+        case pausing, resting
+        case ceasing, over
     }
 
     private struct Subscriber {
@@ -180,9 +183,9 @@ struct LoadFanOut:
 
     private mutating func delivered(_ sequence: LoadFrames.Sequence, at now: UInt64) {
         let latency = now - min(now, board.sentAt(sequence))
-        if stage != .over { result.latency.record(latency) }
+        if isMeasured { result.latency.record(latency) }
         guard board.delivered(sequence) else { return }
-        if stage != .over { result.besides.record(latency) }
+        if isMeasured { result.besides.record(latency) }
         if publishes {
             frameCompleted()
         } else {
@@ -194,10 +197,17 @@ struct LoadFanOut:
         }
     }
 
+    private var isMeasured: Bool { stage == .measuring || stage == .ceasing }
+
     private mutating func frameCompleted() {
         completed += 1
         publishMore()
-        if stage == .ceasing, completed == published { finishEverywhere() }
+        guard completed == published else { return }
+        switch stage {
+        case .pausing: restEverywhere()
+        case .ceasing: finishEverywhere()
+        case .connecting, .measuring, .resting, .over: break
+        }
     }
 
     // MARK: Faults
@@ -224,6 +234,9 @@ struct LoadFanOut:
     mutating func posted(_ value: UInt64, to connection: IocpContext<Void>?, on worker: Worker) {
         switch LoadOrder(rawValue: value) {
         case .begin: begin()
+        case .settled: settled()
+        case .pause: pause()
+        case .rest: rest()
         case .cease: cease()
         case .finish: finish()
         case .delivered: frameCompleted()
@@ -233,8 +246,31 @@ struct LoadFanOut:
 
     private mutating func begin() {
         stage = .measuring
-        result.began = MonotonicClock.nanoseconds()
+        result = LoadResult(plan, beganOn: worker)
         if publishes { publishMore() }
+    }
+
+    private mutating func settled() {
+        if stage == .measuring { result = LoadResult(plan, beganOn: worker) }
+    }
+
+    private mutating func pause() {
+        guard stage == .measuring else { return }
+        result.end(plan, on: worker)
+        stage = .pausing
+        if publishes, completed == published { restEverywhere() }
+    }
+
+    /// The publisher may say so before the order to pause is here.
+    private mutating func rest() {
+        if stage == .measuring { result.end(plan, on: worker) }
+        stage = .resting
+        monitor.deliver(result)
+    }
+
+    private mutating func restEverywhere() {
+        rest()
+        tellOthers(.rest)
     }
 
     private mutating func cease() {
@@ -246,9 +282,13 @@ struct LoadFanOut:
     /// The publisher alone knows when the last frame is complete.
     private mutating func finishEverywhere() {
         finish()
+        tellOthers(.finish)
+    }
+
+    private func tellOthers(_ order: LoadOrder) {
         for other in 1..<max(1, plan.workers) {
             do throws(IOCPError) {
-                try worker.port.post(LoadOrder.finish.rawValue, toWorker: other)
+                try worker.port.post(order.rawValue, toWorker: other)
             } catch {
                 monitor.postFailed(error)
             }
@@ -257,7 +297,7 @@ struct LoadFanOut:
 
     private mutating func finish() {
         guard stage != .over else { return }
-        result.ended = MonotonicClock.nanoseconds()
+        result.end(plan, on: worker)
         if publishes {
             var sequence = completed
             while sequence < published {

@@ -37,6 +37,20 @@ struct LoadLatency: Sendable {
 }
 
 extension LoadLatency {
+    /// Pairs of a percentile and its latency in microseconds, the closer together the nearer to 100; none when nothing
+    /// was recorded.
+    var distribution: [[Double]] {
+        guard count > 0 else { return [] }
+        var percentiles: [Double] = [1, 5, 10, 20, 30, 40, 50, 60, 70, 80]
+        var rest = 10.0
+        // Beyond one in `count` there is nothing to tell.
+        while rest > 100 / Double(count), rest > 0.000_5 {
+            percentiles += [100 - rest, 100 - rest / 2, 100 - rest / 4]
+            rest /= 10
+        }
+        return (percentiles + [100]).map { [$0, Double(percentile($0)) / 1_000] }
+    }
+
     /// In microseconds, for JSON.
     struct Document: Encodable {
         let p50, p99, p999, max: Double

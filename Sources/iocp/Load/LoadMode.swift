@@ -43,8 +43,12 @@ enum LoadMode: Sendable, Equatable {
 
 /// What the main thread posts to the workers of a load.
 enum LoadOrder: UInt64 {
-    /// Every connection is up: measure.
+    /// Every connection is up, and nothing is outstanding: measure.
     case begin
+    /// What was measured since ``begin`` does not count: begin anew, in the midst of it.
+    case settled
+    /// Send nothing new; deliver the figures once everything outstanding is answered, and wait for the next ``begin``.
+    case pause
     /// Send nothing new; deliver the figures once everything outstanding is answered.
     case cease
     /// Deliver them now.
@@ -53,5 +57,7 @@ enum LoadOrder: UInt64 {
     case tick
     /// Of another worker: a frame reached its last subscriber.
     case delivered
+    /// Of another worker: the last frame of a turn reached its last subscriber.
+    case rest
 }
 #endif

@@ -108,7 +108,10 @@ final class LoadMonitor: Sendable {
         changed.signal()
     }
 
-    // MARK: From the thread that waits for signals
+    // MARK: From the threads that wait for signals and for orders
+
+    /// Something came that the main thread waits for.
+    func wake() { changed.signal() }
 
     func interrupt(by signal: Int32) {
         self.signal.store(signal, ordering: .relaxed)
@@ -150,6 +153,14 @@ final class LoadMonitor: Sendable {
     }
     var faults: LoadFaults { reports.withLock { $0.faults } }
     var results: [LoadResult] { reports.withLock { $0.results } }
+
+    /// The results so far, which are no longer here then.
+    func takeResults() -> [LoadResult] {
+        reports.withLock { reports in
+            defer { reports.results = [] }
+            return reports.results
+        }
+    }
 
     /// Waits until the condition holds or the time is over; returns whether it holds. A change wakes it.
     func wait(until deadline: ContinuousClock.Instant, for condition: () -> Bool) -> Bool {

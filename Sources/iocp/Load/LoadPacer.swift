@@ -1,4 +1,5 @@
 #if Command
+import Dispatch
 import IOCP
 import Synchronization
 
@@ -14,6 +15,8 @@ import Musl
 final class LoadPacer: Sendable {
     private let next: [Next]
     private let ended = Atomic(false)
+    /// Wakes the thread where no worker has a message that is due, ever.
+    private let changed = DispatchSemaphore(value: 0)
 
     private final class Next: Sendable {
         let time = Atomic(LoadPacer.idle)
@@ -25,7 +28,7 @@ final class LoadPacer: Sendable {
     private static let ticking = UInt64.max - 1
     /// Between two rounds of ticks: many messages a second are sent a few at a time, and the load keeps its core.
     private static let intervalNanoseconds: UInt64 = 50_000
-    /// How soon it notices that something changed: a first message, or its end.
+    /// How soon it notices that something changed: an earlier message of another worker, or its end.
     static let noticesWithinNanoseconds: UInt64 = 1_000_000
 
     init(workers: Int) {
@@ -34,7 +37,12 @@ final class LoadPacer: Sendable {
 
     /// From the worker's thread.
     func setNext(_ time: UInt64, ofWorker worker: Int) {
-        next[worker].time.store(time, ordering: .relaxed)
+        if next[worker].time.exchange(time, ordering: .relaxed) == LoadPacer.idle { changed.signal() }
+    }
+
+    /// From the worker's thread, which has nothing to send until it sets a time again.
+    func rest(worker: Int) {
+        next[worker].time.store(LoadPacer.idle, ordering: .relaxed)
     }
 
     // MARK: The thread
@@ -51,6 +59,7 @@ final class LoadPacer: Sendable {
         }
         defer {
             ended.store(true, ordering: .relaxed)
+            changed.signal()
             pthread_join(thread, nil)
         }
         return try body()
@@ -84,7 +93,7 @@ final class LoadPacer: Sendable {
     private func tick(_ port: CompletionPort) {
         while !ended.load(ordering: .relaxed) {
             let now = MonotonicClock.nanoseconds()
-            var wake = now + LoadPacer.noticesWithinNanoseconds
+            var wake = LoadPacer.idle
             for (worker, entry) in next.enumerated() {
                 let time = entry.time.load(ordering: .relaxed)
                 if time <= now {
@@ -102,7 +111,12 @@ final class LoadPacer: Sendable {
                     wake = min(wake, time)
                 }
             }
-            sleep(until: max(wake, now + LoadPacer.intervalNanoseconds))
+            if wake == LoadPacer.idle {
+                changed.wait()
+            } else {
+                let noticed = min(wake, now + LoadPacer.noticesWithinNanoseconds)
+                sleep(until: max(noticed, now + LoadPacer.intervalNanoseconds))
+            }
         }
     }
 

@@ -13,6 +13,8 @@ struct LoadPlan: Sendable {
     let mode: LoadMode
     let workers: Int
     private let pinsWorkers: Bool
+    /// The server's process, if its CPU time is to be told.
+    var serverProcess: Int32?
     let connectionsPerWorkerMax: Int
     /// Local addresses to connect from, in turn; none leaves the choice to the kernel.
     private let sources: [Endpoint]
@@ -31,7 +33,8 @@ struct LoadPlan: Sendable {
 
     /// - Throws: `CommandFailure` when no number of workers can hold the connections, `IOCPError` when no port opens.
     init(
-        target: Endpoint, security: ConnectionSecurity? = nil, connections: Int, active: Int, messageBytes: Int, mode: LoadMode, workers: Int,
+        target: Endpoint, security: ConnectionSecurity? = nil, connections: Int, active: Int, messageBytes: Int,
+        mode: LoadMode, workers: Int,
         pinsWorkers: Bool = false
     ) throws {
         (self.target, self.connections, self.active, self.pinsWorkers) = (target, connections, active, pinsWorkers)

@@ -2,12 +2,17 @@
 import IOCP
 
 /// The open loop: sends what the schedule says when it says so, and takes each latency from the scheduled time.
-struct LoadRate: ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted {
+struct LoadRate: ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles
+        .Posted
+{
     /// A connection's state is its index on this worker, in the order of opening.
     typealias State = Int
 
     private enum Stage {
-        case connecting, measuring, ceasing, over
+        case connecting, measuring
+        /// Between two turns: until everything is answered, and then until the next one.
+        case pausing, resting
+        case ceasing, over
     }
 
     private let plan: LoadPlan
@@ -28,6 +33,8 @@ struct LoadRate: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
     /// The next message in the schedule that is this worker's.
     private var next = (message: 0, index: 0)
     private var outstanding = 0
+    /// A message that was due earlier, while the load settled, is not measured.
+    private var measuredFrom: UInt64 = 0
     private var result = LoadResult()
 
     /// Messages sent in one go when the load has fallen behind; then it reads what came.
@@ -91,9 +98,15 @@ struct LoadRate: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
             return
         }
         outstanding -= 1
-        if stage != .over { result.latency.record(now - time(ofMessage: answered[index], on: index)) }
+        let due = time(ofMessage: answered[index], on: index)
+        if stage != .over, due >= measuredFrom { result.latency.record(now - due) }
         answered[index] += 1
-        if stage == .ceasing, outstanding == 0 { finish() }
+        guard outstanding == 0 else { return }
+        switch stage {
+        case .pausing: rest()
+        case .ceasing: finish()
+        case .connecting, .measuring, .resting, .over: break
+        }
     }
 
     private func time(ofMessage message: Int, on index: Int) -> UInt64 {
@@ -108,13 +121,13 @@ struct LoadRate: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
         for _ in 0..<LoadRate.burstMax {
             let now = MonotonicClock.nanoseconds()
             guard due <= now else { break }
-            sendNext(late: now - due)
+            sendNext(due: due, at: now)
             due = time(ofMessage: next.message, on: next.index)
         }
         pacer.setNext(due, ofWorker: worker.index)
     }
 
-    private mutating func sendNext(late: UInt64) {
+    private mutating func sendNext(due: UInt64, at now: UInt64) {
         let index = next.index
         next = index + 1 == activeCount ? (next.message + 1, 0) : (next.message, index + 1)
         // A connection that is gone was counted as a fault.
@@ -122,7 +135,7 @@ struct LoadRate: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
         do throws(IOCPError) {
             try send(on: active[index], index)
             outstanding += 1
-            result.besides.record(late)
+            if due >= measuredFrom { result.besides.record(now - due) }
         } catch {
             active[index].abort()
         }
@@ -164,6 +177,8 @@ struct LoadRate: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
     mutating func posted(_ value: UInt64, to connection: IocpContext<Int>?, on worker: Worker) {
         switch LoadOrder(rawValue: value) {
         case .begin: begin()
+        case .settled: settled()
+        case .pause: pause()
         case .tick: sendDue()
         case .cease: cease()
         case .finish: finish()
@@ -173,29 +188,57 @@ struct LoadRate: ConnectionHandler, Handles.Started, Handles.Opened, Handles.Con
 
     private mutating func begin() {
         stage = .measuring
-        result.began = MonotonicClock.nanoseconds()
+        result = LoadResult(plan, beganOn: worker)
+        measuredFrom = 0
+        next = (0, 0)
+        for index in answered.indices { answered[index] = 0 }
         // Later by what the pacer takes to notice the first message.
         schedule.began = result.began + 2 * LoadPacer.noticesWithinNanoseconds
         sendDue()
     }
 
-    /// What was due until now still leaves: a load that fell behind must not drop its latest messages.
+    private mutating func settled() {
+        guard stage == .measuring else { return }
+        result = LoadResult(plan, beganOn: worker)
+        measuredFrom = result.began
+    }
+
+    private mutating func pause() {
+        guard stage == .measuring else { return }
+        sendRest()
+        stage = .pausing
+        if outstanding == 0 { rest() }
+    }
+
+    /// The last answers are measured as well: a stall at the end must show.
+    private mutating func rest() {
+        stage = .resting
+        pacer.rest(worker: worker.index)
+        result.end(plan, on: worker)
+        monitor.deliver(result)
+    }
+
     private mutating func cease() {
         guard stage == .measuring else { return }
+        sendRest()
+        stage = .ceasing
+        if outstanding == 0 { finish() }
+    }
+
+    /// What was due until now still leaves: a load that fell behind must not drop its latest messages.
+    private mutating func sendRest() {
         let now = MonotonicClock.nanoseconds()
         while activeCount > 0 {
             let due = time(ofMessage: next.message, on: next.index)
             guard due <= now else { break }
-            sendNext(late: now - due)
+            sendNext(due: due, at: now)
         }
-        stage = .ceasing
-        if outstanding == 0 { finish() }
     }
 
     private mutating func finish() {
         guard stage != .over else { return }
         stage = .over
-        result.ended = MonotonicClock.nanoseconds()
+        result.end(plan, on: worker)
         result.unanswered = outstanding
         monitor.deliver(result)
     }

@@ -9,11 +9,13 @@ struct LoadReport {
     let interruption: Int32?
     /// Why the load failed, in one line; nil when it did not.
     let failure: String?
+    private let goesByTurns: Bool
 
     init(
-        _ plan: LoadPlan, established: Int, _ result: LoadResult, _ faults: LoadFaults, interruption: Int32?,
-        failure: String?
+        _ plan: LoadPlan, established: Int, _ result: LoadResult, _ faults: LoadFaults, interruption: Int32? = nil,
+        failure: String? = nil, goesByTurns: Bool = false
     ) {
+        self.goesByTurns = goesByTurns
         (self.plan, self.established, self.result, self.faults) = (plan, established, result, faults)
         self.interruption = interruption
         // What an interrupted load did not wait for was not lost.
@@ -109,6 +111,12 @@ struct LoadReport {
             document.frameLatency = besides
         }
         if plan.mode.waitsForAnswers { document.unanswered = result.unanswered }
+        if goesByTurns {
+            document.seconds = result.seconds
+            document.loadCPU = Double(result.cpu.load) / 1_000
+            if plan.serverProcess != nil { document.serverCPU = Double(result.cpu.server) / 1_000 }
+            document.distribution = result.latency.distribution
+        }
         if interruption != nil { document.interrupted = true }
         return try JSONText.encode(document)
     }
@@ -122,6 +130,9 @@ struct LoadReport {
         var unanswered, rateAsked, frames: Int?
         var behindSchedule, connectLatency, frameLatency: LoadLatency.Document?
         var isGeneratorBound, interrupted: Bool?
+        /// By turns only: what they took together, CPU time in microseconds, and the latencies of some percentiles.
+        var seconds, loadCPU, serverCPU: Double?
+        var distribution: [[Double]]?
 
         enum CodingKeys: String, CodingKey {
             case connections, established, messages, errors, mismatches, unanswered, frames, interrupted
@@ -133,6 +144,10 @@ struct LoadReport {
             case isGeneratorBound = "generator_bound"
             case connectLatency = "connect_us"
             case frameLatency = "frame_us"
+            case seconds
+            case loadCPU = "load_cpu_us"
+            case serverCPU = "server_cpu_us"
+            case distribution = "latency_percentiles_us"
         }
     }
 }

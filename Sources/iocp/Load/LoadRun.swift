@@ -8,12 +8,18 @@ struct LoadRun {
     let duration: Duration
     /// Where the lines go that tell when measuring begins and ends.
     let announce: (String) -> Void
+    /// Where the figures of each turn go.
+    let announceTurn: (LoadReport) -> Void
     let signals: TerminationSignals
+    /// Whether it measures when stdin says so, in place of once for its duration.
+    let goesByTurns: Bool
 
     private static let progressInterval: Duration = .seconds(1)
     /// How long what is outstanding at the end may take to be answered, and then how long a worker to notice that it
     /// is over: both far longer than anything that works.
     private static let drainWithin: Duration = .seconds(5)
+    /// The same thing is waited for again after it.
+    private static let restMax: Duration = .seconds(3_600)
     private static let deliverWithin: Duration = .seconds(10)
     /// The same for a load that was interrupted: somebody waits at the terminal.
     private static let drainWithinInterrupted: Duration = .seconds(1)
@@ -76,6 +82,7 @@ struct LoadRun {
                 interruption: monitor.interruption, failure: late)
         }
         announce("connections established: \(plan.connections)")
+        if goesByTurns { return try takeTurns(on: port, monitor) }
         try order(.begin, on: port)
         watch(port, monitor)
         if monitor.isPointless { monitor.settle(plan.connectionsOfAll, within: LoadRun.settleWithin) }
@@ -93,6 +100,55 @@ struct LoadRun {
             failure: delivered ? nil : "a worker of the load does not answer; its figures are missing")
         announce(report.throughputLine)
         return report
+    }
+
+    /// Takes a turn for each line of stdin, and rests in between: nothing is sent then, and no thread wakes up.
+    /// - Returns: the figures of all turns together.
+    private func takeTurns(on port: CompletionPort, _ monitor: LoadMonitor) throws(IOCPError) -> LoadReport {
+        let lines = LoadTurnLines(waking: monitor)
+        var total = LoadResult()
+        var failure: String?
+        while failure == nil {
+            _ = monitor.wait(until: .now + LoadRun.restMax) { lines.hasNews || ends(monitor) }
+            guard !ends(monitor), let line = lines.next() else { break }
+            guard let turn = LoadTurn(line: line) else {
+                failure =
+                    "stdin: '\(line.prefix(40))' is no turn: write two numbers, milliseconds to settle and to measure"
+                break
+            }
+            guard let result = try take(turn, on: port, monitor) else {
+                failure = "what was outstanding at the end of a turn did not come back within \(LoadRun.drainWithin)"
+                break
+            }
+            if turn.measured > .zero { total.append(result) }
+            guard !ends(monitor) else { break }
+            announceTurn(LoadReport(plan, established: plan.connections, result, monitor.faults, goesByTurns: true))
+        }
+        return LoadReport(
+            plan, established: plan.connections, total, monitor.faults, interruption: monitor.interruption,
+            failure: failure, goesByTurns: true)
+    }
+
+    private func ends(_ monitor: LoadMonitor) -> Bool { !monitor.faults.isEmpty || monitor.interruption != nil }
+
+    /// Returns `nil` where the turn does not come to its end, though nothing is known to be wrong.
+    private func take(_ turn: LoadTurn, on port: CompletionPort, _ monitor: LoadMonitor) throws(IOCPError)
+        -> LoadResult?
+    {
+        try order(.begin, on: port)
+        _ = monitor.wait(until: .now + turn.settling) { ends(monitor) }
+        if turn.measured > .zero {
+            try order(.settled, on: port)
+            _ = monitor.wait(until: .now + turn.measured) { ends(monitor) }
+        }
+        try order(.pause, on: port)
+        let hasPaused = monitor.wait(until: .now + LoadRun.drainWithin) {
+            monitor.results.count == plan.workers || ends(monitor)
+        }
+        guard hasPaused else { return nil }
+        var result = LoadResult()
+        for part in monitor.takeResults() { result += part }
+        return result
     }
 
     /// Waits while the load is measured, and shows how far it is.

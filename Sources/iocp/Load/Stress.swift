@@ -25,6 +25,11 @@ struct Stress: ParsableCommand {
             connections receive each of them, in order. For a server that sends what it receives to all others: \
             iocp serve --fan-out. Latency is that of a delivery.
 
+            With --by-turns it measures whenever a line comes on stdin, with two numbers: for how many milliseconds to \
+            settle, and for how many to measure. Then it answers what is outstanding, prints the figures of the turn as \
+            a line of JSON, and sends nothing until the next line. So several loads can take turns on one machine. At \
+            the end of stdin it prints the figures of all turns together. --duration does not count.
+
             Ctrl-C ends it early, with the figures so far; "interrupted": true is in the JSON then. On a terminal it \
             shows meanwhile how far it is.
 
@@ -46,7 +51,8 @@ struct Stress: ParsableCommand {
     var port = 4666
 
     @Option(
-        help: "Unix socket of the server instead: a path, or @NAME for an abstract name.", transform: UnixAddress.option)
+        help: "Unix socket of the server instead: a path, or @NAME for an abstract name.", transform: UnixAddress.option
+    )
     var unix: UnixAddress?
 
     @Option(parsing: .unconditional, help: "Connections to hold, 1 to 1000000.")
@@ -74,12 +80,19 @@ struct Stress: ParsableCommand {
     @Option(parsing: .unconditional, help: "Seconds to measure, more than 0 and at most 3600.")
     var duration = 5.0
 
+    @Flag(help: "Measure in turns, as lines of stdin say. Needs --json.")
+    var byTurns = false
+
+    @Option(parsing: .unconditional, help: "Process of the server, whose CPU time is told too. Needs --by-turns.")
+    var serverPID: Int?
+
     @Option(
         parsing: .unconditional, help: "Threads that make the load, 1 to 1024; raised to what the connections need.")
     var workers = 1
 
     @Option(
-        parsing: .unconditional, help: "Seconds within which every connection must be up, more than 0 and at most 3600.")
+        parsing: .unconditional, help: "Seconds within which every connection must be up, more than 0 and at most 3600."
+    )
     var connectTimeout = 30.0
 
     @Flag(inversion: .prefixedNo, help: "Bind each of these threads to one CPU, or none. (default: none)")
@@ -107,6 +120,11 @@ struct Stress: ParsableCommand {
         try Bounds.seconds(connectTimeout, "--connect-timeout")
         if let rate { try Bounds.check(rate, "--rate", 1...10_000_000) }
         try validateMode()
+        if byTurns, !json { throw ValidationError("--by-turns prints JSON: add --json") }
+        if let serverPID {
+            guard byTurns else { throw ValidationError("--server-pid goes with --by-turns only") }
+            try Bounds.check(serverPID, "--server-pid", 1...Int(Int32.max))
+        }
         guard depth * size <= Stress.connectionOutstandingBytesMax else {
             throw ValidationError("--depth x --size must stay within 1 GiB: lower one of them")
         }
@@ -140,14 +158,21 @@ struct Stress: ParsableCommand {
         return fanOut ? .fanOut(depth: depth) : .echo(depth: depth)
     }
 
+    /// A figure that is no number would be a fault of the load's own: nothing is said of that turn then, and its reader ends.
+    private func announce(turn report: LoadReport) {
+        if let text = try? report.json() { Console.say(text) }
+    }
+
     func run() throws {
         OpenFileLimit.raise()
         let signals = TerminationSignals()
-        let plan = try LoadPlan(
+        var plan = try LoadPlan(
             target: try LoadTarget.find(
                 unix.map(ServerOption.unix) ?? .tcp(host: host, port: port), within: .seconds(connectTimeout)),
             security: try tls.security(for: host),
-            connections: connections, active: active ?? connections, messageBytes: size, mode: mode, workers: workers, pinsWorkers: pin ?? false)
+            connections: connections, active: active ?? connections, messageBytes: size, mode: mode, workers: workers,
+            pinsWorkers: pin ?? false)
+        plan.serverProcess = serverPID.map(Int32.init)
         if plan.workers > workers {
             Console.complain(
                 "note: \(connections) connections need \(plan.workers) workers, which hold "
@@ -155,7 +180,8 @@ struct Stress: ParsableCommand {
         }
         let run = LoadRun(
             plan: plan, connectTimeout: .seconds(connectTimeout), duration: .seconds(duration),
-            announce: json ? { Console.note($0) } : { Console.say($0) }, signals: signals)
+            announce: json ? { Console.note($0) } : { Console.say($0) }, announceTurn: { announce(turn: $0) },
+            signals: signals, goesByTurns: byTurns)
         let report = try run.perform()
         if json {
             Console.say(try report.json())
