@@ -9,6 +9,8 @@ TRAITS     := --enable-all-traits
 # their own.
 APART      := ServiceTests|AsyncSimTests|IOCPNIOTests
 tests       = $(SWIFT) test $(TRAITS) $(1) --skip '$(APART)' && $(SWIFT) test $(TRAITS) $(1) --skip-build --filter '$(APART)'
+# Without what draws its page the bench does all else, and says so.
+plots       = @.ci/deps plots || echo "bench: no HTML report will be drawn" >&2
 RUN_FLAGS  ?=
 BENCH_FLAGS ?=
 SEEDS      ?= 2000
@@ -93,10 +95,12 @@ soak: deps ## proves the guarantees on real sockets, for minutes: SCENARIO=echo-
 bench-build: build
 	$(SWIFT) build -c release --package-path bench
 
-bench: bench-build ## measures against select, poll, threads, epoll and bare io_uring; results in bench/results
+bench: bench-build ## measures against select, poll, threads, epoll and bare io_uring; report and page in bench/results
+	$(plots)
 	bench/.build/release/bench --iocp $(IOCP) $(BENCH_FLAGS)
 
 bench-peers: bench-build ## the same with SwiftNIO, libuv, Boost.Asio, Go and tokio, every workload: about an hour
+	$(plots)
 	SWIFT=$(SWIFT) bench/baselines/build-peers.sh
 	bench/.build/release/bench --iocp $(IOCP) --all $(BENCH_FLAGS)
 
@@ -112,7 +116,7 @@ bench-apps: build ## services of Examples/ beside redis-server, nginx, HAProxy a
 	bench/apps.py $(BENCH_FLAGS)
 
 bench-sweep: build ## varies workers, receive buffers and spinning of `iocp serve`: a picture in bench/results, and advice
-	@.ci/deps sweep
+	@.ci/deps plots
 	bench/sweep.py $(BENCH_FLAGS)
 
 run: build ## serves echo on port 4666 until Ctrl-C

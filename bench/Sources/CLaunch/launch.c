@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Pipes of one launch: the child's two outputs, and the word about its exec. The last closes
- * without a word when exec succeeds. */
-enum { OUTPUT, ERRORS, VERDICT, PIPES };
+/* Pipes of one launch: the child's input and two outputs, and the word about its exec. The last
+ * closes without a word when exec succeeds. */
+enum { INPUT, OUTPUT, ERRORS, VERDICT, PIPES };
 
 static void close_pipes(int pipes[PIPES][2])
 {
@@ -44,8 +44,10 @@ static _Noreturn void become(char *const arguments[], int cpu, pid_t parent, int
     if (getppid() != parent)
         _exit(126); /* the parent ended before the line above could see it */
 
-    int null = open("/dev/null", O_RDONLY);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(pipes[OUTPUT][1], STDOUT_FILENO) < 0 ||
+    /* A handler or an ignored signal of the parent's is none of the child's. */
+    if (signal(SIGPIPE, SIG_DFL) == SIG_ERR)
+        give_up(verdict);
+    if (dup2(pipes[INPUT][0], STDIN_FILENO) < 0 || dup2(pipes[OUTPUT][1], STDOUT_FILENO) < 0 ||
         dup2(pipes[ERRORS][1], STDERR_FILENO) < 0)
         give_up(verdict);
     execv(arguments[0], arguments);
@@ -54,7 +56,7 @@ static _Noreturn void become(char *const arguments[], int cpu, pid_t parent, int
 
 int launch_on_cpu(char *const arguments[], int cpu, launch_child *child)
 {
-    int pipes[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+    int pipes[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
     for (int index = 0; index < PIPES; index++) {
         if (pipe2(pipes[index], O_CLOEXEC) != 0) {
             int error = errno;
@@ -74,8 +76,9 @@ int launch_on_cpu(char *const arguments[], int cpu, launch_child *child)
         become(arguments, cpu, parent, pipes);
 
     for (int index = 0; index < PIPES; index++) {
-        close(pipes[index][1]);
-        pipes[index][1] = -1;
+        int theirs = index == INPUT ? 0 : 1;
+        close(pipes[index][theirs]);
+        pipes[index][theirs] = -1;
     }
     int error = 0;
     ssize_t count;
@@ -90,7 +93,8 @@ int launch_on_cpu(char *const arguments[], int cpu, launch_child *child)
     close(pipes[VERDICT][0]);
     fcntl(pipes[OUTPUT][0], F_SETFL, O_NONBLOCK);
     fcntl(pipes[ERRORS][0], F_SETFL, O_NONBLOCK);
-    *child = (launch_child){.pid = pid, .output = pipes[OUTPUT][0], .errors = pipes[ERRORS][0]};
+    *child = (launch_child){
+        .pid = pid, .input = pipes[INPUT][1], .output = pipes[OUTPUT][0], .errors = pipes[ERRORS][0]};
     return 0;
 }
 

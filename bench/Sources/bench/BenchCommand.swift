@@ -7,7 +7,7 @@ struct BenchCommand: ParsableCommand {
         commandName: "bench",
         abstract: "Compares iocp with the traditional server models on this machine.",
         discussion: """
-            Every server gets one CPU and the load another; all traffic stays on the loopback \
+            The servers share one CPU and take turns, the loads another; all traffic stays on the loopback \
             network. Exits with 1 if iocp itself failed or echoed a wrong byte.
             """)
 
@@ -23,13 +23,13 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Folder for the reports. (default: results, in this package)")
     var output: String?
 
-    @Option(help: "Rounds; the report gives their medians.")
-    var rounds = 3
+    @Option(help: "Pairs of slices, of iocp and each other server: the load turns from one to the other.")
+    var slices = 20
 
-    @Option(help: "Seconds of load in each measurement.")
-    var seconds = 3
+    @Option(help: "Milliseconds of a slice. Its first fifth does not count; some workloads take fewer and longer ones.")
+    var sliceMs = 250
 
-    @Option(help: "Seconds after which no further measurement is started. (default: 285; none with --all or --only)")
+    @Option(help: "Seconds after which no further slice is taken. (default: 285; none with --all or --only)")
     var timeLimit: Int?
 
     @Option(help: "Run this workload alone; may be given several times.")
@@ -48,11 +48,11 @@ struct BenchCommand: ParsableCommand {
     var list = false
 
     func validate() throws {
-        guard (1...100).contains(rounds) else {
-            throw ValidationError("--rounds must be between 1 and 100")
+        guard (1...10_000).contains(slices) else {
+            throw ValidationError("--slices must be between 1 and 10000")
         }
-        guard (1...600).contains(seconds) else {
-            throw ValidationError("--seconds must be between 1 and 600")
+        guard (20...60_000).contains(sliceMs) else {
+            throw ValidationError("--slice-ms must be between 20 and 60000")
         }
         if let timeLimit, timeLimit < 1 {
             throw ValidationError("--time-limit must be above 0")
@@ -89,8 +89,9 @@ struct BenchCommand: ParsableCommand {
         let folder =
             output.map { URL(fileURLWithPath: $0) }
             ?? Folders.ofPackage().appendingPathComponent("results")
-        let files = try ReportFiles(folder: folder).write(report)
-        print("\nreports: \(files.joined(separator: ", "))")
+        let files = try ReportFiles(folder: folder, placement: try Placement.choose()).write(report)
+        print("\nreports: \(files.paths.joined(separator: ", "))")
+        if let lack = files.lack { print("no HTML report: \(lack)") }
         if !report.subjectPassed { throw ExitCode.failure }
     }
 
@@ -100,8 +101,8 @@ struct BenchCommand: ParsableCommand {
         let started = ContinuousClock.now
         let (entries, peaks) = try schedule.run(progress: Progress())
         return Report(
-            entries: entries, peaks: peaks, workloads: schedule.workloads, machine: machine, rounds: rounds,
-            seconds: seconds, wall: .now - started)
+            entries: entries, peaks: peaks, workloads: schedule.workloads, machine: machine, slices: slices,
+            sliceMilliseconds: sliceMs, wall: .now - started)
     }
 
     private func schedule() throws -> Schedule {
@@ -114,7 +115,7 @@ struct BenchCommand: ParsableCommand {
         let isShort = !all && only.isEmpty
         return Schedule(
             workloads: isShort ? Workload.short : Workload.all.filter { all || only.contains($0.name) },
-            rounds: rounds, seconds: seconds,
+            slices: slices, slice: .milliseconds(sliceMs),
             timeLimit: timeLimit.map { .seconds($0) } ?? (isShort ? .seconds(285) : .seconds(86_400)),
             placement: try Placement.choose(), limits: Limits.current(),
             programs: Contender.Programs(

@@ -30,6 +30,8 @@ final class ChildProcess {
     /// What it said last on stderr: the likely reason when it fails.
     private(set) var lastError: String?
 
+    /// -1 once it is closed.
+    private var input: Int32
     private var output: LineReader
     private var errors: LineReader
     private var closedReported = false
@@ -48,8 +50,25 @@ final class ChildProcess {
         }
         self.command = command
         pid = child.pid
+        input = child.input
         output = LineReader(descriptor: child.output)
         errors = LineReader(descriptor: child.errors)
+    }
+
+    deinit {
+        endInput()
+    }
+
+    /// Writes a line to its stdin. A child that has ended does not get it; what follows tells so.
+    func say(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        _ = write(input, bytes, bytes.count)
+    }
+
+    /// It finds the end of its stdin.
+    func endInput() {
+        if input >= 0 { close(input) }
+        input = -1
     }
 
     /// The next line of any of `children`, the closing of one, or `.deadline`.

@@ -38,7 +38,17 @@ enum Figure {
         String(format: "%.0f %%", value * 100)
     }
 
-    static func ratio(_ value: Double?) -> String {
-        value.map { String(format: "%.2fx", $0) } ?? "-"
+    static func ratio(_ value: Double) -> String {
+        String(format: "%.2fx", value)
+    }
+
+    /// The median, and the quartiles in parentheses.
+    static func spread(_ spread: Spread, _ text: (Double) -> String) -> String {
+        "\(text(spread.median)) (\(text(spread.lower)) - \(text(spread.upper)))"
+    }
+
+    /// A ratio with its quartiles; "none" where they lie on both sides of 1.
+    static func difference(_ ratio: Spread) -> String {
+        ratio.saysNothing ? "none (\(Self.ratio(ratio.lower)) - \(Self.ratio(ratio.upper)))" : spread(ratio, Self.ratio)
     }
 }

@@ -118,7 +118,7 @@ extension Schedule {
             progress.step("instructions  " + name)
             let count = InstructionCount(placement: placement, entry: entry) { address, connections, seconds in
                 LoadGenerator(program: programs.iocp).command(
-                    for: entry.workload, connections: connections, rate: nil, at: address, seconds: seconds)
+                    for: entry.workload, connections: connections, rate: nil, at: address, .once(seconds: seconds))
             }
             do {
                 guard entry.isBuilt else { throw Failure(Contender.notBuilt) }

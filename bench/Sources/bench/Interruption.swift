@@ -10,6 +10,8 @@ enum Interruption {
     static func listen() {
         // Touched here first, because a lazily made global must not be made by a signal handler.
         received.store(false, ordering: .relaxed)
+        // A child that has ended is noticed by what it no longer says.
+        signal(SIGPIPE, SIG_IGN)
         for number in [SIGINT, SIGTERM] {
             signal(number) { _ in Interruption.received.store(true, ordering: .relaxed) }
         }

@@ -6,14 +6,21 @@ struct LoadGenerator {
     /// One of its rings can hold fewer connections than RLIMIT_NOFILE commonly allows.
     private static let connectionsPerRing = 15_000
 
+    enum Time {
+        case once(seconds: Int)
+        /// When its stdin says so; with the CPU time of that process, which is `nil` in a report.
+        case byTurns(server: Int32?)
+    }
+
     /// Seconds within which all connections must be up.
     static let connectSeconds = 20
 
     /// - Parameters:
     ///   - rate: messages a second, for an open loop.
     ///   - address: the server's; `nil` in a report.
+    ///   - time: when it measures.
     func command(
-        for workload: Workload, connections: Int, rate: Int?, at address: ServerAddress?, seconds: Int
+        for workload: Workload, connections: Int, rate: Int?, at address: ServerAddress?, _ time: Time
     ) -> [String] {
         let rings = (connections + Self.connectionsPerRing - 1) / Self.connectionsPerRing
         var command = [
@@ -22,9 +29,12 @@ struct LoadGenerator {
         command += ServerAddress.loading(address, workload.transport)
         command += [
             "--connections", "\(connections)", "--size", "\(workload.messageBytes)",
-            "--duration", "\(seconds)", "--workers", "\(rings)",
-            "--connect-timeout", "\(Self.connectSeconds)",
+            "--workers", "\(rings)", "--connect-timeout", "\(Self.connectSeconds)",
         ]
+        switch time {
+        case .once(let seconds): command += ["--duration", "\(seconds)"]
+        case .byTurns(let server): command += ["--by-turns", "--server-pid", server.map { "\($0)" } ?? "PID"]
+        }
         switch workload.kind {
         case .echo(let depth): command += ["--depth", "\(depth)"]
         case .rate: command += ["--rate", rate.map(String.init) ?? "RATE"]

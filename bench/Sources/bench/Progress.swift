@@ -16,11 +16,22 @@ final class Progress {
         write("[\(step)/\(steps)] \(elapsed) s  \(text): ")
     }
 
-    func measured(_ measurement: Measurement, _ kind: Workload.Kind) {
-        let connections = Figure.count(measurement.connectionsAccepted)
-        let throughput = Figure.rate(measurement.messagesPerSecond, kind.unit)
-        let cpu = Figure.microseconds(measurement.serverCPUMicrosecondsPerMessage)
-        write("\(connections) connections, \(throughput), \(cpu) CPU/\(kind.noun)\n")
+    /// A line for each server that took turns.
+    func measured(_ entries: [Schedule.Entry]) {
+        write("\n")
+        for entry in entries {
+            let name = entry.contender.name.padding(toLength: 14, withPad: " ", startingAt: 0)
+            if let failure = entry.failure {
+                write("    \(name)  FAILED: \(failure)\n")
+            } else if let cpu = Spread(of: entry.slices.map(\.serverCPUMicrosecondsPerMessage)),
+                let rate = Spread(of: entry.slices.map(\.messagesPerSecond))
+            {
+                let kind = entry.workload.kind
+                write(
+                    "    \(name)  \(Figure.spread(cpu, Figure.microseconds)) CPU/\(kind.noun), "
+                        + "\(Figure.rate(rate.median, kind.unit)), \(cpu.count) slices\n")
+            }
+        }
     }
 
     func note(_ words: String) {

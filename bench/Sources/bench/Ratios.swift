@@ -1,30 +1,21 @@
 /// The contender that the bench is about, over another one: below 1 it is cheaper, faster to answer, or has less
-/// throughput. Each figure is the median of the ratios of single rounds.
+/// throughput. Each figure is of the ratios of neighbouring slices.
 struct Ratios: Codable {
-    /// Rounds in which both succeeded.
-    var rounds: Int
-    var throughput: Double?
-    var cpu: Double?
-    var cpuLowest: Double?
-    var cpuHighest: Double?
-    var latencyP50: Double?
-    var latencyP99: Double?
-    var latencyP999: Double?
+    var throughput: Spread
+    var cpu: Spread
+    var latencyP50: Spread
+    var latencyP99: Spread
+    var latencyP999: Spread
 
-    /// `nil` when there is no round in which both succeeded. Keys are rounds.
-    init?(of subject: [Int: Measurement], over other: [Int: Measurement]) {
-        rounds = subject.keys.count { other[$0] != nil }
-        guard rounds > 0 else { return nil }
-        func spread(_ figure: KeyPath<Measurement, Double>) -> Spread? {
-            Spread(of: figure, in: subject, over: other)
-        }
-        let cpu = spread(\.serverCPUMicrosecondsPerMessage)
-        self.cpu = cpu?.median
-        cpuLowest = cpu?.lowest
-        cpuHighest = cpu?.highest
-        throughput = spread(\.messagesPerSecond)?.median
-        latencyP50 = spread(\.latencyP50Microseconds)?.median
-        latencyP99 = spread(\.latencyP99Microseconds)?.median
-        latencyP999 = spread(\.latencyP999Microseconds)?.median
+    /// `nil` when there is no pair.
+    init?(_ pairs: [Slice.Pair]) {
+        guard let throughput = Spread(ofRatios: \.messagesPerSecond, in: pairs),
+            let cpu = Spread(ofRatios: \.serverCPUMicrosecondsPerMessage, in: pairs),
+            let latencyP50 = Spread(ofRatios: \.latencyP50Microseconds, in: pairs),
+            let latencyP99 = Spread(ofRatios: \.latencyP99Microseconds, in: pairs),
+            let latencyP999 = Spread(ofRatios: \.latencyP999Microseconds, in: pairs)
+        else { return nil }
+        (self.throughput, self.cpu) = (throughput, cpu)
+        (self.latencyP50, self.latencyP99, self.latencyP999) = (latencyP50, latencyP99, latencyP999)
     }
 }

@@ -8,17 +8,36 @@ struct Report: Codable {
         var serverCommand: String
         var loadCommand: String
         var connectionsAsked: Int
-        /// `nil` when no round succeeded.
-        var median: Measurement?
-        var rounds: [Measurement]
-        var failures: [String]
-        var roundsSkipped: Int
         /// Whether there was an executable to start.
         var isBuilt: Bool
+        /// Why there are no figures, or no more of them.
+        var failure: String?
+        var roundsSkipped: Int
+        var slices: [Slice]
+        /// Of all slices; `nil` where there are none.
+        var figures: Figures?
+        var holding: Holding?
         /// Of iocp over this contender; `nil` for iocp itself.
         var subjectOverThis: Ratios?
         /// Of iocp, on either driver.
         var counts: Counts?
+    }
+
+    /// What a server did in all its slices: medians with quartiles, and latencies of all messages together.
+    struct Figures: Codable {
+        var messagesPerSecond: Spread
+        var serverCPUMicrosecondsPerMessage: Spread
+        var serverCoreBusy: Spread
+        var loadCoreBusy: Spread
+        var latencyMicroseconds: StressReport.Latency
+        /// Of the times that the kind of load has besides: connects, whole frames, or how late the load was.
+        var besidesMicroseconds: StressReport.Latency?
+        /// Pairs of a percentile and its latency.
+        var latencyPercentilesMicroseconds: [[Double]]
+        /// Whether the load's own lateness is half of a latency or more.
+        var isGeneratorBound: Bool
+        /// The share of the cores of server and load that neither of them used in its turns and that was not idle.
+        var otherWorkBusy: Double
     }
 
     struct Section: Codable {
@@ -37,13 +56,17 @@ struct Report: Codable {
     }
 
     var machine: Machine
-    var rounds: Int
-    var secondsPerMeasurement: Int
+    /// How the bench was called, and how the figures came about.
+    var command: String
+    var method: String
+    /// Pairs of slices of iocp and each other server.
+    var slices: Int
+    var sliceMilliseconds: Int
     var wallSeconds: Double
     /// Those of the project's targets that were measured.
     var targets: [TargetOutcome]
     var sections: [Section]
-    /// Whether every round of iocp succeeded.
+    /// Whether iocp was measured everywhere and never failed.
     var subjectPassed: Bool
 
     /// A core at or above this share is taken as the bottleneck.
@@ -52,12 +75,14 @@ struct Report: Codable {
     static let disturbedShare = 0.05
 
     init(
-        entries: [Schedule.Entry], peaks: [String: Schedule.Peak], workloads: [Workload], machine: Machine, rounds: Int,
-        seconds: Int, wall: Duration
+        entries: [Schedule.Entry], peaks: [String: Schedule.Peak], workloads: [Workload], machine: Machine, slices: Int,
+        sliceMilliseconds: Int, wall: Duration
     ) {
         self.machine = machine
-        self.rounds = rounds
-        secondsPerMeasurement = seconds
+        command = (["bench"] + CommandLine.arguments.dropFirst()).joined(separator: " ")
+        method = Self.method(slices: slices, sliceMilliseconds: sliceMilliseconds)
+        self.slices = slices
+        self.sliceMilliseconds = sliceMilliseconds
         wallSeconds = wall.seconds
         sections = workloads.map { workload in
             Self.section(
@@ -66,14 +91,13 @@ struct Report: Codable {
         }
         targets = TargetOutcome.all(of: Target.all, in: entries)
         let subjects = entries.filter { $0.contender.name == Contender.subject }
-        subjectPassed = subjects.allSatisfy { $0.failures.isEmpty && !$0.measurements.isEmpty }
+        subjectPassed = subjects.allSatisfy { $0.failure == nil && !$0.slices.isEmpty }
     }
 
     private static func section(
         of workload: Workload, entries: [Schedule.Entry], peak: Schedule.Peak?
     ) -> Section {
-        let subject = entries.first { $0.contender.name == Contender.subject }
-        let rows = entries.map { row($0, subject: subject) }
+        let rows = entries.map(row)
         return Section(
             workload: workload.name, summary: workload.summary, connections: workload.connections,
             noun: workload.kind.noun, unit: workload.kind.unit, besides: workload.kind.besides,
@@ -82,19 +106,29 @@ struct Report: Codable {
                 + notes(on: rows, workload: workload))
     }
 
-    private static func row(_ entry: Schedule.Entry, subject: Schedule.Entry?) -> Row {
-        var row = Row(
+    private static func row(_ entry: Schedule.Entry) -> Row {
+        Row(
             contender: entry.contender.name, summary: entry.contender.summary,
             serverCommand: entry.serverCommand.joined(separator: " "),
             loadCommand: entry.loadCommand.joined(separator: " "),
-            connectionsAsked: entry.connectionsAsked, median: entry.medians,
-            rounds: entry.measurements.sorted { $0.key < $1.key }.map(\.value),
-            failures: entry.failures.map(\.description), roundsSkipped: entry.skipped, isBuilt: entry.isBuilt)
-        row.counts = entry.counts
-        if let subject, subject.contender.name != entry.contender.name {
-            row.subjectOverThis = Ratios(of: subject.measurements, over: entry.measurements)
+            connectionsAsked: entry.connectionsAsked, isBuilt: entry.isBuilt, failure: entry.failure?.description,
+            roundsSkipped: entry.roundsSkipped, slices: entry.slices, figures: figures(entry), holding: entry.holding,
+            subjectOverThis: Ratios(entry.pairs), counts: entry.counts)
+    }
+
+    private static func figures(_ entry: Schedule.Entry) -> Figures? {
+        func spread(_ figure: KeyPath<Slice, Double>) -> Spread? {
+            Spread(of: entry.slices.map { $0[keyPath: figure] })
         }
-        return row
+        guard let total = entry.total, let rate = spread(\.messagesPerSecond),
+            let cpu = spread(\.serverCPUMicrosecondsPerMessage), let serverBusy = spread(\.serverCoreBusy),
+            let loadBusy = spread(\.loadCoreBusy)
+        else { return nil }
+        return Figures(
+            messagesPerSecond: rate, serverCPUMicrosecondsPerMessage: cpu, serverCoreBusy: serverBusy,
+            loadCoreBusy: loadBusy, latencyMicroseconds: total.latencyMicroseconds, besidesMicroseconds: total.besides,
+            latencyPercentilesMicroseconds: total.percentiles ?? [], isGeneratorBound: total.isGeneratorBound ?? false,
+            otherWorkBusy: entry.otherWorkBusy)
     }
 
     private static func countNotes(_ entry: Schedule.Entry, _ workload: Workload) -> [String] {
@@ -106,7 +140,7 @@ struct Report: Codable {
     }
 
     private static func rateNotes(_ rows: [Row], workload: Workload, peak: Schedule.Peak?) -> [String] {
-        guard case .rate(let share) = workload.kind, case .success(let peak)? = peak?.measurement else { return [] }
+        guard case .rate(let share) = workload.kind, case .success(let peak)? = peak else { return [] }
         var notes = [
             "The rate is \(Figure.percent(share)) of \(Figure.rate(peak.messagesPerSecond, "msg/s")), what "
                 + "\(Contender.reference) reached in a closed loop just before."
@@ -114,7 +148,7 @@ struct Report: Codable {
         if peak.loadCoreBusy >= busyShare {
             notes.append("The load generator was the bottleneck there: the servers' own peaks are higher.")
         }
-        let late = rows.filter { ($0.median?.generatorBound ?? 0) >= 0.5 }
+        let late = rows.filter { $0.figures?.isGeneratorBound ?? false }
         if !late.isEmpty {
             notes.append(
                 "The load's own lateness was half of a latency or more against "
@@ -136,36 +170,32 @@ struct Report: Codable {
                     "\(row.contender): asked for \(Figure.count(Double(row.connectionsAsked))) "
                         + "connections, the most its descriptors or threads allow here.")
             }
-            if workload.kind != .churn, let median = row.median, Int(median.connectionsAccepted) < row.connectionsAsked
+            if workload.kind != .churn, let holding = row.holding,
+                Int(holding.connectionsAccepted) < row.connectionsAsked
             {
                 notes.append(
                     "\(row.contender): of \(Figure.count(Double(row.connectionsAsked))) connections "
-                        + "\(Figure.count(median.connectionsEstablished)) came up and "
-                        + "\(Figure.count(median.connectionsAccepted)) were accepted three quarters "
-                        + "into the measurement.")
+                        + "\(Figure.count(holding.connectionsEstablished)) came up and "
+                        + "\(Figure.count(holding.connectionsAccepted)) had been accepted before the slices.")
             }
-            let rounds = row.rounds.count + row.failures.count + row.roundsSkipped
-            if let reason = row.failures.first {
-                notes.append(
-                    "\(row.contender): \(row.failures.count) of \(rounds) rounds failed: \(reason)")
+            if let reason = row.failure {
+                notes.append("\(row.contender): failed after \(row.slices.count) slices: \(reason)")
             }
             if row.roundsSkipped > 0 {
-                notes.append(
-                    "\(row.contender): \(row.roundsSkipped) of \(rounds) rounds skipped, "
-                        + "out of time.")
+                notes.append("\(row.contender): \(row.roundsSkipped) rounds of slices skipped, out of time.")
             }
         }
-        let loadBound = rows.filter { ($0.median?.loadCoreBusy ?? 0) >= busyShare }
+        let loadBound = rows.filter { ($0.figures?.loadCoreBusy.median ?? 0) >= busyShare }
         if !loadBound.isEmpty {
             notes.append(
                 "The load generator was the bottleneck (its core at least 95 % busy) against "
                     + loadBound.map(\.contender).joined(separator: ", ")
                     + ": there, compare CPU per message rather than throughput.")
         }
-        let disturbed = rows.filter { ($0.median?.otherWorkBusy ?? 0) > disturbedShare }
+        let disturbed = rows.filter { ($0.figures?.otherWorkBusy ?? 0) > disturbedShare }
         if !disturbed.isEmpty {
             let shares = disturbed.map { row in
-                "\(row.contender) \(Figure.percent(row.median?.otherWorkBusy ?? 0))"
+                "\(row.contender) \(Figure.percent(row.figures?.otherWorkBusy ?? 0))"
             }
             notes.append(
                 "Work outside the bench disturbed these figures; it took of the two cores' time: "

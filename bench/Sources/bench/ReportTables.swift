@@ -2,53 +2,44 @@
 extension Report.Section {
     var speed: Table {
         var headers = [
-            "server", "connections", "throughput", "CPU/\(noun)", "lowest-highest",
+            "server", "connections", "throughput", "quartiles", "CPU/\(noun)", "quartiles",
             "p50", "p99", "p99.9", "max",
         ]
         if let besides { headers += ["p50", "p99", "p99.9"].map { "\(besides) \($0)" } }
         var table = Table(headers: headers + ["server core", "load core"])
         for row in rows {
-            guard let median = row.median else {
+            guard let figures = row.figures, let holding = row.holding else {
                 table.append(failedCells(row, columns: table.headers.count))
                 continue
             }
+            let (cpu, rate) = (figures.serverCPUMicrosecondsPerMessage, figures.messagesPerSecond)
             var cells = [
                 row.contender,
-                Figure.count(holds ? median.connectionsAccepted : median.connectionsEstablished),
-                Figure.rate(median.messagesPerSecond, unit),
-                Figure.microseconds(median.serverCPUMicrosecondsPerMessage),
-                cpuRange(row.rounds),
-                Figure.latency(median.latencyP50Microseconds),
-                Figure.latency(median.latencyP99Microseconds),
-                Figure.latency(median.latencyP999Microseconds),
-                Figure.latency(median.latencyMaxMicroseconds),
+                Figure.count(holds ? holding.connectionsAccepted : holding.connectionsEstablished),
+                Figure.rate(rate.median, unit), "\(Figure.count(rate.lower)) - \(Figure.count(rate.upper))",
+                Figure.microseconds(cpu.median),
+                "\(Figure.microseconds(cpu.lower)) - \(Figure.microseconds(cpu.upper))",
             ]
-            if besides != nil {
-                cells += [
-                    Figure.latency(median.besidesP50Microseconds),
-                    Figure.latency(median.besidesP99Microseconds),
-                    Figure.latency(median.besidesP999Microseconds),
-                ]
+            let latency = figures.latencyMicroseconds
+            cells += [latency.p50, latency.p99, latency.p999, latency.max].map(Figure.latency)
+            if let besides = figures.besidesMicroseconds {
+                cells += [besides.p50, besides.p99, besides.p999].map(Figure.latency)
             }
             table.append(
-                cells + [Figure.percent(median.serverCoreBusy), Figure.percent(median.loadCoreBusy)])
+                cells + [Figure.percent(figures.serverCoreBusy.median), Figure.percent(figures.loadCoreBusy.median)])
         }
         return table
     }
 
-    /// `nil` when there is nobody to compare with.
+    /// Medians with quartiles; `nil` when there is nobody to compare with.
     var comparison: Table? {
-        var table = Table(headers: [
-            "iocp over", "rounds", "CPU/\(noun)", "lowest-highest", "throughput", "p50", "p99", "p99.9",
-        ])
+        var table = Table(headers: ["iocp over", "pairs", "CPU/\(noun)", "throughput", "p50", "p99", "p99.9"])
         for row in rows {
             guard let ratios = row.subjectOverThis else { continue }
-            table.append([
-                row.contender, "\(ratios.rounds)", Figure.ratio(ratios.cpu),
-                "\(Figure.ratio(ratios.cpuLowest)) - \(Figure.ratio(ratios.cpuHighest))",
-                Figure.ratio(ratios.throughput), Figure.ratio(ratios.latencyP50),
-                Figure.ratio(ratios.latencyP99), Figure.ratio(ratios.latencyP999),
-            ])
+            table.append(
+                [row.contender, "\(ratios.cpu.count)"]
+                    + [ratios.cpu, ratios.throughput, ratios.latencyP50, ratios.latencyP99, ratios.latencyP999]
+                    .map(Figure.difference))
         }
         return table.rows.isEmpty ? nil : table
     }
@@ -62,17 +53,17 @@ extension Report.Section {
             "kernel memory/connection, both ends", "open descriptors", "threads",
         ])
         for row in rows {
-            guard let median = row.median else {
+            guard let holding = row.holding else {
                 table.append(failedCells(row, columns: table.headers.count))
                 continue
             }
             table.append([
                 row.contender,
-                Figure.count(median.connectionsAccepted),
-                Figure.bytes(median.userBytesPerConnection),
-                Figure.bytes(median.kernelBytesPerConnection),
-                Figure.count(median.serverOpenDescriptors),
-                Figure.count(median.serverThreads),
+                Figure.count(holding.connectionsAccepted),
+                Figure.bytes(holding.userBytesPerConnection),
+                Figure.bytes(holding.kernelBytesPerConnection),
+                Figure.count(holding.openDescriptors),
+                Figure.count(holding.threads),
             ])
         }
         return table
@@ -80,13 +71,7 @@ extension Report.Section {
 
     /// The reason stands in the notes below the table.
     private func failedCells(_ row: Report.Row, columns: Int) -> [String] {
-        let state = !row.isBuilt ? "not built" : row.failures.isEmpty ? "not run" : "failed"
+        let state = !row.isBuilt ? "not built" : row.failure == nil ? "not run" : "failed"
         return [row.contender, state] + Array(repeating: "-", count: columns - 2)
-    }
-
-    private func cpuRange(_ rounds: [Measurement]) -> String {
-        let figures = rounds.map(\.serverCPUMicrosecondsPerMessage)
-        guard let lowest = figures.min(), let highest = figures.max() else { return "-" }
-        return "\(Figure.microseconds(lowest)) - \(Figure.microseconds(highest))"
     }
 }

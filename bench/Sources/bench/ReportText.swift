@@ -1,7 +1,7 @@
 /// The report as it is printed.
 extension Report {
     var text: String {
-        var parts = [machine.lines.map { "\($0.name): \($0.value)" }.joined(separator: "\n")]
+        var parts = [lines.map { "\($0.name): \($0.value)" }.joined(separator: "\n")]
         parts.append(method)
         if let targetTable { parts.append("Targets\n\n" + targetTable.text) }
         for section in sections {
@@ -15,12 +15,17 @@ extension Report {
         return parts.joined(separator: "\n\n") + "\n"
     }
 
+    /// What heads it: the machine, and how the bench was called.
+    var lines: [(name: String, value: String)] { machine.lines + [("command", command)] }
+
     /// How the figures came about, in a sentence each.
-    var method: String {
-        "Medians of \(rounds) rounds, \(secondsPerMeasurement) s each, servers taking turns, a fresh "
-            + "process for each measurement.\n"
-            + "iocp over: the median of each round's own ratio; CPU and latencies below 1 are iocp's "
-            + "gain, throughput above 1."
+    static func method(slices: Int, sliceMilliseconds: Int) -> String {
+        "All servers of a workload are up at once, and the load turns from one to the next: slices of "
+            + "\(sliceMilliseconds) ms, of which the first fifth does not count, \(slices) pairs of iocp and each other server; "
+            + "fewer and longer ones where a round of messages takes long. Medians, with quartiles in parentheses or beside; "
+            + "latencies are of all slices together.\n"
+            + "iocp over: the ratio of two neighbouring slices; CPU and latencies below 1 are iocp's gain, throughput "
+            + "above 1. \"none\": the quartiles lie on both sides of 1."
     }
 }
 

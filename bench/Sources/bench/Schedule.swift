@@ -1,10 +1,11 @@
 import Foundation
 
-/// Runs every contender of every workload, round after round, and collects what came of it.
+/// Runs every workload, one contest after another, and collects what came of it.
 struct Schedule {
     let workloads: [Workload]
-    let rounds: Int
-    let seconds: Int
+    /// Pairs of slices of iocp and each other server.
+    let slices: Int
+    let slice: Duration
     let timeLimit: Duration
     let placement: Placement
     let limits: Limits
@@ -24,78 +25,74 @@ struct Schedule {
         /// Of an open loop: messages a second, once the peak is known.
         var rate: Int?
         var loadCommand: [String]
-        /// By round.
-        var measurements: [Int: Measurement] = [:]
-        var failures: [Failure] = []
-        var skipped = 0
+        var holding: Holding?
+        var slices: [Slice] = []
+        /// With iocp, of every other contender.
+        var pairs: [Slice.Pair] = []
+        /// Of all slices together.
+        var total: StressReport?
+        var otherWorkBusy = 0.0
+        var failure: Failure?
+        /// Rounds that there was no time for.
+        var roundsSkipped = 0
         /// Of a contender that counts.
         var counts: Counts?
         /// Why there are none.
         var countsFailure: Failure?
-
-        var medians: Measurement? {
-            measurements.isEmpty ? nil : Measurement(mediansOf: Array(measurements.values))
-        }
     }
 
     /// The closed-loop peak of the reference contender: what rates are shares of.
-    struct Peak {
-        let measurement: Result<Measurement, Failure>
+    typealias Peak = Result<Figures, Failure>
+
+    struct Figures {
+        var messagesPerSecond: Double
+        var loadCoreBusy: Double
     }
 
-    /// Rounds are the outer loop: a change of the machine's mood then touches every contender
-    /// alike, and a bench that runs into its time limit has at least its first rounds whole.
     func run(progress: Progress) throws -> (entries: [Entry], peaks: [String: Peak]) {
-        var entries = entries()
-        let built = entries.indices.filter { entries[$0].isBuilt }
         let deadline = ContinuousClock.now + timeLimit
-        let counted = built.filter { entries[$0].contender.countedEntries != nil }
-        let peaksWanted = Set(workloads.filter(\.isRate).map(\.closedLoop.name)).count
-        progress.begin(steps: peaksWanted + built.count * rounds + counted.count)
-        let peaks = try findPeaks(progress: progress)
-        for index in entries.indices { setRate(&entries[index], peaks) }
+        var left = entries()
+        let loops = Set(workloads.filter(\.isRate).map(\.closedLoop.name))
+        progress.begin(
+            steps: 2 * loops.count + left.count { $0.isBuilt } + left.count { $0.isCounted } + workloads.count)
+        let peaks = try findPeaks(deadline: deadline, progress: progress)
+        for index in left.indices { setRate(&left[index], peaks) }
 
-        // First, so that a bench that runs out of time has them.
-        for index in counted {
-            progress.step("counting  \(entries[index].workload.name)  \(entries[index].contender.name)")
-            guard ContinuousClock.now < deadline else {
-                progress.skipped("the time limit of \(timeLimit) is reached")
-                continue
+        var done: [Entry] = []
+        for workload in workloads {
+            let entries = left.filter { $0.workload.name == workload.name }
+            // A workload may take its share of the time that is left, by the number of its servers.
+            let share = (deadline - .now) * entries.count / max(1, left.count)
+            left.removeAll { $0.workload.name == workload.name }
+            done += try contest(entries, of: workload, deadline: .now + share, progress: progress)
+        }
+        return (done, peaks)
+    }
+
+    private func contest(
+        _ entries: [Entry], of workload: Workload, deadline: ContinuousClock.Instant, progress: Progress
+    ) throws -> [Entry] {
+        var entries = entries
+        for index in entries.indices where entries[index].isCounted { try count(&entries[index], deadline, progress) }
+
+        let socketsBefore = try ProcessSample.socketsInUse()
+        defer { settle(to: socketsBefore) }
+        var contest = Contest(entries, of: workload, slices: slices, slice: slice, deadline: deadline)
+        try contest.begin(progress: progress) { entry in
+            if workload.isRate, entry.rate == nil {
+                throw Failure("\(Contender.reference) has no peak to take a share of")
             }
-            do {
-                let counts = try count(entries[index])
-                entries[index].counts = counts
-                progress.note(counts.words(entries[index].contender, per: entries[index].workload.kind.noun))
-            } catch let failure as Failure {
-                entries[index].countsFailure = failure
-                progress.failed(failure)
+            return try Side(entry, placement: placement) { server, address in
+                LoadGenerator(program: programs.iocp).command(
+                    for: workload, connections: entry.connectionsAsked, rate: entry.rate, at: address,
+                    .byTurns(server: server))
             }
         }
-        for round in 1...rounds {
-            for index in built {
-                let entry = entries[index]
-                progress.step(
-                    "round \(round)/\(rounds)  \(entry.workload.name)  "
-                        + entry.contender.name)
-                guard ContinuousClock.now < deadline else {
-                    entries[index].skipped += 1
-                    progress.skipped("the time limit of \(timeLimit) is reached")
-                    continue
-                }
-                do {
-                    if entry.workload.isRate, entry.rate == nil {
-                        throw Failure("\(Contender.reference) has no peak to take a share of")
-                    }
-                    let measurement = try measure(entry)
-                    entries[index].measurements[round] = measurement
-                    progress.measured(measurement, entry.workload.kind)
-                } catch let failure as Failure {
-                    entries[index].failures.append(failure)
-                    progress.failed(failure)
-                }
-            }
-        }
-        return (entries, peaks)
+        progress.step("taking turns  \(workload.name)")
+        try contest.run()
+        try contest.end()
+        progress.measured(contest.entries)
+        return contest.entries
     }
 
     /// Each contender of each workload, before anything was run.
@@ -114,31 +111,27 @@ struct Schedule {
         return Entry(
             workload: workload, contender: contender, connectionsAsked: asked, serverCommand: command,
             isBuilt: FileManager.default.isExecutableFile(atPath: command[0]),
-            loadCommand: loadCommand(workload, connections: asked, rate: nil, at: nil))
+            loadCommand: reportedLoad(workload, connections: asked, rate: nil))
     }
 
-    /// - Parameter seconds: `nil` for a timed run's.
-    private func loadCommand(
-        _ workload: Workload, connections: Int, rate: Int?, at address: ServerAddress?, seconds: Int? = nil
-    ) -> [String] {
+    private func reportedLoad(_ workload: Workload, connections: Int, rate: Int?) -> [String] {
         LoadGenerator(program: programs.iocp).command(
-            for: workload, connections: connections, rate: rate, at: address,
-            seconds: seconds ?? self.seconds)
+            for: workload, connections: connections, rate: rate, at: nil, .byTurns(server: nil))
     }
 
     // MARK: Rates
 
-    private func findPeaks(progress: Progress) throws -> [String: Peak] {
+    private func findPeaks(deadline: ContinuousClock.Instant, progress: Progress) throws -> [String: Peak] {
         var peaks: [String: Peak] = [:]
         for loop in workloads.filter(\.isRate).map(\.closedLoop) where peaks[loop.name] == nil {
-            progress.step("peak of \(Contender.reference)  \(loop.name)")
-            do {
-                let measurement = try measure(entry(of: loop, contender: .named(Contender.reference)))
-                peaks[loop.name] = Peak(measurement: .success(measurement))
-                progress.measured(measurement, loop.kind)
-            } catch let failure as Failure {
-                peaks[loop.name] = Peak(measurement: .failure(failure))
-                progress.failed(failure)
+            var reference = entry(of: loop, contender: .named(Contender.reference))
+            reference = try contest([reference], of: loop, deadline: deadline, progress: progress)[0]
+            if let rate = Spread(of: reference.slices.map(\.messagesPerSecond)),
+                let busy = Spread(of: reference.slices.map(\.loadCoreBusy))
+            {
+                peaks[loop.name] = .success(Figures(messagesPerSecond: rate.median, loadCoreBusy: busy.median))
+            } else {
+                peaks[loop.name] = .failure(reference.failure ?? Failure("out of time"))
             }
         }
         return peaks
@@ -146,47 +139,42 @@ struct Schedule {
 
     private func setRate(_ entry: inout Entry, _ peaks: [String: Peak]) {
         guard case .rate(let share) = entry.workload.kind,
-            case .success(let peak)? = peaks[entry.workload.closedLoop.name]?.measurement
+            case .success(let peak)? = peaks[entry.workload.closedLoop.name]
         else { return }
         let rate = max(1, Int(peak.messagesPerSecond * share))
         entry.rate = rate
-        entry.loadCommand = loadCommand(
-            entry.workload, connections: entry.connectionsAsked, rate: rate, at: nil)
+        entry.loadCommand = reportedLoad(entry.workload, connections: entry.connectionsAsked, rate: rate)
     }
 
-    // MARK: One run
+    // MARK: Counting
 
-    private func measure(_ entry: Entry) throws -> Measurement {
+    /// In a run of its own, before the slices: a bench that runs out of time has the counts.
+    private func count(_ entry: inout Entry, _ deadline: ContinuousClock.Instant, _ progress: Progress) throws {
+        progress.step("counting  \(entry.workload.name)  \(entry.contender.name)")
+        guard ContinuousClock.now < deadline else {
+            progress.skipped("out of time")
+            return
+        }
         let socketsBefore = try ProcessSample.socketsInUse()
         defer { settle(to: socketsBefore) }
-
-        let server = try ServerProcess(command: ServerAddress.fresh(entry.serverCommand), cpu: placement.server)
-        let residentBefore = try ProcessSample.residentBytes(of: server.child.pid)
-        let kernelBefore = try ProcessSample.kernelBytes()
-        let run = try LoadRun.perform(
-            command: loadCommand(
-                entry.workload, connections: entry.connectionsAsked, rate: entry.rate,
-                at: server.address),
-            placement: placement, server: server, seconds: seconds)
-        try server.stop()
-        return Measurement(
-            run: run, cpus: placement.cpus.count, residentBytesBefore: residentBefore,
-            kernelBytesBefore: kernelBefore)
-    }
-
-    private func count(_ entry: Entry) throws -> Counts {
-        let socketsBefore = try ProcessSample.socketsInUse()
-        defer { settle(to: socketsBefore) }
-        return try CountingRun(
-            iocp: programs.iocp, placement: placement, workload: entry.workload,
-            serverCommand: ServerAddress.fresh(entry.serverCommand),
-            loadCommand: { address in
-                loadCommand(
-                    entry.workload, connections: entry.connectionsAsked, rate: entry.rate, at: address,
-                    seconds: min(seconds, Self.countedSecondsMax))
-            },
-            seconds: min(seconds, Self.countedSecondsMax)
-        ).perform()
+        do {
+            let (workload, connections, rate) = (entry.workload, entry.connectionsAsked, entry.rate)
+            let counts = try CountingRun(
+                iocp: programs.iocp, placement: placement, workload: workload,
+                serverCommand: ServerAddress.fresh(entry.serverCommand),
+                loadCommand: { address in
+                    LoadGenerator(program: programs.iocp).command(
+                        for: workload, connections: connections, rate: rate, at: address,
+                        .once(seconds: Self.countedSeconds))
+                },
+                seconds: Self.countedSeconds
+            ).perform()
+            entry.counts = counts
+            progress.note(counts.words(entry.contender, per: workload.kind.noun))
+        } catch let failure as Failure {
+            entry.countsFailure = failure
+            progress.failed(failure)
+        }
     }
 
     /// Waits until the last run is gone from the kernel: a ring is taken down after its process has
@@ -206,8 +194,13 @@ struct Schedule {
     }
 
     /// A count needs no more to be steady.
-    private static let countedSecondsMax = 2
+    private static let countedSeconds = 2
     /// Below these, what the kernel still gives back is lost in the noise.
     private static let settledSockets = 50
     private static let settledBytes = 256 * 1024
+}
+
+extension Schedule.Entry {
+    /// Whether its kernel entries and allocations are counted.
+    var isCounted: Bool { isBuilt && contender.countedEntries != nil }
 }

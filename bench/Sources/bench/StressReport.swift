@@ -2,7 +2,7 @@ import Foundation
 
 /// What `iocp stress --json` prints.
 struct StressReport: Decodable {
-    struct Latency: Decodable {
+    struct Latency: Codable {
         var p50: Double
         var p99: Double
         var p999: Double
@@ -17,6 +17,12 @@ struct StressReport: Decodable {
     var latencyMicroseconds: Latency
     var errors: Int
     var mismatches: Int
+    /// By turns only: how long it measured, and CPU time in microseconds.
+    var seconds: Double?
+    var loadCPU: Double?
+    var serverCPU: Double?
+    /// By turns only: pairs of a percentile and its latency in microseconds.
+    var percentiles: [[Double]]?
     /// Of an open loop: how late the load itself was, and whether that is much of its latencies.
     var behindScheduleMicroseconds: Latency?
     var isGeneratorBound: Bool?
@@ -31,7 +37,10 @@ struct StressReport: Decodable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case connections, established, messages, errors, mismatches
+        case connections, established, messages, errors, mismatches, seconds
+        case loadCPU = "load_cpu_us"
+        case serverCPU = "server_cpu_us"
+        case percentiles = "latency_percentiles_us"
         case messagesPerSecond = "messages_per_second"
         case bytesPerSecond = "bytes_per_second"
         case latencyMicroseconds = "latency_us"

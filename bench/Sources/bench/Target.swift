@@ -38,22 +38,23 @@ struct Target {
 }
 
 extension Target.Figure {
-    /// The figure of one run; `nil` for what is counted in a run of its own.
-    var ofMeasurement: KeyPath<Measurement, Double>? {
+    /// The figure of a slice; `nil` for what there is one of only.
+    var ofSlice: KeyPath<Slice, Double>? {
         switch self {
         case .cpu: \.serverCPUMicrosecondsPerMessage
         case .latencyP99: \.latencyP99Microseconds
         case .latencyP999: \.latencyP999Microseconds
-        case .userBytesPerConnection: \.userBytesPerConnection
-        case .kernelEntriesPerMessage, .allocationsPerMessage: nil
+        case .userBytesPerConnection, .kernelEntriesPerMessage, .allocationsPerMessage: nil
         }
     }
 
-    func value(in counts: Counts) -> Double? {
+    /// The figure there is one of; `nil` where it was not found.
+    func value(in entry: Schedule.Entry) -> Double? {
         switch self {
-        case .kernelEntriesPerMessage: counts.kernelEntriesPerMessage
-        case .allocationsPerMessage: counts.allocationsPerMessage
-        case .cpu, .latencyP99, .latencyP999, .userBytesPerConnection: nil
+        case .userBytesPerConnection: entry.holding?.userBytesPerConnection
+        case .kernelEntriesPerMessage: entry.counts?.kernelEntriesPerMessage
+        case .allocationsPerMessage: entry.counts?.allocationsPerMessage
+        case .cpu, .latencyP99, .latencyP999: nil
         }
     }
 }

@@ -29,14 +29,11 @@ struct TargetOutcome: Codable {
     }
 
     private static func spread(of target: Target, _ subject: Schedule.Entry, in entries: [Schedule.Entry]) -> Spread? {
-        guard let figure = target.figure.ofMeasurement else {
-            return Spread(of: subject.counts.flatMap { target.figure.value(in: $0) }.map { [$0] } ?? [])
+        guard let figure = target.figure.ofSlice else {
+            return Spread(of: target.figure.value(in: subject).map { [$0] } ?? [])
         }
-        guard let over = target.over else {
-            return Spread(of: subject.measurements.values.map { $0[keyPath: figure] })
-        }
-        return entries.first { $0.contender.name == over }
-            .flatMap { Spread(of: figure, in: subject.measurements, over: $0.measurements) }
+        guard let over = target.over else { return Spread(of: subject.slices.map { $0[keyPath: figure] }) }
+        return entries.first { $0.contender.name == over }.flatMap { Spread(ofRatios: figure, in: $0.pairs) }
     }
 }
 
@@ -44,15 +41,15 @@ extension Report {
     /// `nil` when no target was measured.
     var targetTable: Table? {
         var table = Table(
-            headers: ["workload", "target", "at most", "measured", "lowest-highest", "rounds", "outcome"], leading: 2)
+            headers: ["workload", "target", "at most", "measured", "quartiles", "outcome"], leading: 2)
         for outcome in targets {
             let (measured, figure) = (outcome.measured, outcome.figureText)
             table.append([
                 outcome.workload,
                 outcome.figure.rawValue + (outcome.over.map { " over \($0)" } ?? ""),
                 figure(outcome.atMost), figure(measured.median),
-                "\(figure(measured.lowest)) - \(figure(measured.highest))",
-                "\(measured.rounds)", outcome.isMet ? "met" : "missed",
+                measured.count == 1 ? "-" : "\(figure(measured.lower)) - \(figure(measured.upper))",
+                outcome.isMet ? "met" : "missed",
             ])
         }
         return table.rows.isEmpty ? nil : table

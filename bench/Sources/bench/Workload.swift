@@ -30,6 +30,8 @@ struct Workload {
     var messageBytes = 64
     var kind = Kind.echo(depth: 1)
     var transport = Transport.tcp
+    /// How many times longer its slices are: one that is not far longer than a round of messages shows its beginning only.
+    var sliceScale = 1
     /// Names of contenders, in the order in which they take turns.
     var contenders = scalable
     /// Those of them in the short selection, which is what runs unless more is asked for; `nil` where the workload is
@@ -65,7 +67,7 @@ struct Workload {
         Workload(
             name: "held-40000",
             summary: "40,000 connections in one process, each of them echoing",
-            connections: 40_000, contenders: ["iocp"], shortContenders: ["iocp"]),
+            connections: 40_000, sliceScale: 8, contenders: ["iocp"], shortContenders: ["iocp"]),
 
         Workload(name: "echo-1", summary: "1 connection, 64-byte echo", connections: 1),
         Workload(
@@ -73,7 +75,7 @@ struct Workload {
             contenders: everyone),
         Workload(
             name: "echo-18000", summary: "18,000 connections, all busy, 64-byte echo",
-            connections: 18_000),
+            connections: 18_000, sliceScale: 4),
         Workload(
             name: "pipelined-16", summary: "100 connections, each 16 messages of 64 bytes ahead",
             connections: 100, kind: .echo(depth: 16)),
@@ -99,7 +101,7 @@ struct Workload {
         Workload(
             name: "fan-out-10000",
             summary: "a publisher and 10,000 subscribers, frames of 1 KiB to each of them",
-            connections: 10_000, messageBytes: 1 << 10, kind: .fanOut(depth: 1),
+            connections: 10_000, messageBytes: 1 << 10, kind: .fanOut(depth: 1), sliceScale: 4,
             contenders: names(where: \.fansOut)),
         Workload(
             name: "churn",

@@ -1,4 +1,4 @@
-/* Starting a child on one CPU, with its two outputs as pipes. In C because it is fork and exec:
+/* Starting a child on one CPU, with its input and its two outputs as pipes. In C because it is fork and exec:
  * between the two only async-signal-safe calls are allowed. */
 #ifndef LAUNCH_H
 #define LAUNCH_H
@@ -7,6 +7,7 @@
 
 typedef struct launch_child {
     pid_t pid;
+    int input;  /* writing end of its stdin */
     int output; /* reading end of its stdout, non-blocking */
     int errors; /* reading end of its stderr, non-blocking */
 } launch_child;
