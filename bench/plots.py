@@ -6,6 +6,7 @@ a PNG gets the light ones.
 import io
 import math
 import re
+import textwrap
 
 import matplotlib
 
@@ -27,6 +28,8 @@ COLOURS = {
 SUBJECT = "iocp"
 # Of an SVG, in inches: so that its text is as large as the page's where a phone shows it over its whole width.
 WIDTH = 4.1
+# A PNG has so many plots beside each other, each narrower.
+PNG_COLUMNS, PNG_WIDTH = 3, 3.45
 STYLE = {
     "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9,
     "xtick.labelsize": 8.5, "ytick.labelsize": 9, "legend.fontsize": 8.5, "axes.spines.top": False,
@@ -118,7 +121,7 @@ def throughput(axis, colour, section):
 def cpu(axis, colour, section):
     rows = measured(section)
     bars(axis, colour, rows, [row["figures"]["serverCPUMicrosecondsPerMessage"] for row in rows], time_text)
-    axis.set_xlabel(f"us of the server's CPU for a {section['noun']}; less is better")
+    axis.set_xlabel(f"us of CPU a {section['noun']}; less is better")
 
 
 def memory(axis, colour, section):
@@ -135,7 +138,7 @@ def memory(axis, colour, section):
     axis.set_xlim(0, max(ends) * 1.25)
     axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-    axis.set_xlabel("bytes a connection: kernel (pale), and the server's own")
+    axis.set_xlabel("bytes: kernel (pale), the server's own")
     set_up(axis, colour, "x")
     axis.spines["bottom"].set_visible(False)
 
@@ -158,7 +161,9 @@ def ratios(axis, colour, section):
     ends = [row["subjectOverThis"][key][end] for row in rows for key, _, _ in kinds for end in ("lower", "upper")]
     low, high = min([0.8] + ends) * 0.92, max([1.25] + ends) * 1.08
     axis.set_xlim(low, high)
-    steps = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20] if high / low > 4 else [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.4, 1.6]
+    steps = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.4, 1.6, 2]
+    if high / low > 4:
+        steps = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20] if high / low < 100 else [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100]
     axis.xaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -181,7 +186,7 @@ def latency(axis, colour, section):
     axis.set_xlim(0, 4)
     axis.set_xticks([0.301, 1, 2, 3, 4], ["50 %", "90 %", "99 %", "99.9 %", "99.99 %"])
     lowest, highest = axis.get_ylim()
-    subs = (1, 2, 5) if highest / lowest < 300 else (1,)
+    subs = (1, 2, 5) if highest / lowest < 300 else (1, 3) if highest / lowest < 30_000 else (1,)
     axis.yaxis.set_major_locator(LogLocator(subs=subs))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, time_text)))
     axis.yaxis.set_minor_formatter(NullFormatter())
@@ -227,18 +232,24 @@ def svg(draw, section, label):
 
 
 def png(draw, sections, path, title):
-    """The same plot of several workloads side by side, two in a row."""
-    rows = [sections[at:at + 2] for at in range(0, len(sections), 2)]
-    heights = [max(height(draw, section) + 0.25 for section in row) for row in rows]
+    """The same plot of several workloads side by side."""
+    rows = [sections[at:at + PNG_COLUMNS] for at in range(0, len(sections), PNG_COLUMNS)]
+    heights = [max(height(draw, section) + 0.4 for section in row) for row in rows]
+    columns = min(PNG_COLUMNS, len(sections))
     with matplotlib.rc_context(STYLE):
-        figure, axes = pyplot.subplots(len(rows), 2, figsize=(2 * WIDTH, sum(heights) + 0.3), squeeze=False,
+        figure, axes = pyplot.subplots(len(rows), columns, figsize=(columns * PNG_WIDTH, sum(heights) + 0.3), squeeze=False,
                                        height_ratios=heights, layout="constrained")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, color=light("ink"))
         for line, row in zip(axes, rows):
+            # Titles stand above the legends, which are part of the plots.
+            legend_lines = 1 if draw is ratios else 0
+            if draw is latency:
+                legend_lines = max(1 + (len(measured(section)) - 1) // 4 for section in row)
             for axis, section in zip(line, row):
                 draw(axis, light, section)
-                axis.set_title(f"{section['workload']}: {section['summary']}", loc="left", color=light("ink"), fontsize=8.5,
-                               pad=38 if draw is latency else 22 if draw is ratios else 6)
+                summary = textwrap.fill(section["summary"], 42)
+                axis.set_title(f"{section['workload']}\n{summary}", loc="left", color=light("ink"), fontsize=7.5,
+                               pad=6 + 15 * legend_lines)
             for axis in line[len(row):]:
                 axis.axis("off")
         figure.savefig(path, dpi=120, facecolor="white")

@@ -157,6 +157,8 @@ def pictures(report, plots, folder):
     about = report["machine"]
     where = f"{about['cpuModel']}, Linux {about['kernel'].split('-')[0]}, {about['date'][:10]}"
     for name, title in PLOTS:
+        if name in ("throughput", "memory"):
+            continue
         plots.png(getattr(plots, name), sections, os.path.join(folder, f"bench-{name}.png"), f"{title}. {where}")
 
 
