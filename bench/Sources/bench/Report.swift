@@ -198,7 +198,8 @@ struct Report: Codable {
                 "\(row.contender) \(Figure.percent(row.figures?.otherWorkBusy ?? 0))"
             }
             notes.append(
-                "Work outside the bench disturbed these figures; it took of the two cores' time: "
+                "Work outside the bench, or of the kernel's own threads (ksoftirqd), is not in these figures; it took of the two "
+                    + "cores' time: "
                     + shares.joined(separator: ", ") + ".")
         }
         return notes
