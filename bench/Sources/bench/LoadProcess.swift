@@ -55,6 +55,10 @@ final class LoadProcess {
             json: try line(of: .output, beginning: "{", within: limit) {
                 Failure("the load did not end its turn in time" + self.words)
             })
+        // A server's crash is the cause of whatever errors the load then reports.
+        if report.errors > 0, server.child.awaitEnding(patience: .milliseconds(100)) != nil {
+            throw server.unexpectedEnd()
+        }
         if report.mismatches > 0 {
             throw Failure("\(report.mismatches) mismatches: echoed bytes differ from those sent")
         }
@@ -76,7 +80,6 @@ final class LoadProcess {
             case .line: continue
             case .deadline: throw late()
             case .closed(let closed):
-                // A server's crash is the cause of whatever errors the load then reports.
                 guard closed === child, server.child.awaitEnding(patience: .zero) == nil else {
                     throw server.unexpectedEnd()
                 }
