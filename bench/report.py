@@ -38,10 +38,11 @@ dd {{ margin: 0; overflow-wrap: anywhere; }}
 figure {{ margin: 0; padding: .75rem; background: var(--card); border-radius: .5rem; min-width: 0; }}
 figure svg {{ display: block; width: 100%; max-width: 34rem; height: auto; font-family: inherit; }}
 .wide {{ overflow-x: auto; margin: 1rem 0; }}
-table {{ border-collapse: collapse; font-size: .85rem; white-space: nowrap; font-variant-numeric: tabular-nums; }}
+table {{ border-collapse: separate; border-spacing: 0; font-size: .85rem; white-space: nowrap; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .25rem .75rem .25rem 0; text-align: right; border-bottom: 1px solid var(--grid); }}
 th {{ font-weight: 600; color: var(--muted); }}
-th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0; background: var(--page); }}
+th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0; background: var(--page);
+                                white-space: normal; min-width: 6.5rem; }}
 tr.subject td {{ font-weight: 600; }}
 ul {{ padding-left: 1.2rem; font-size: .9rem; color: var(--muted); max-width: 60rem; }}
 details {{ margin: .5rem 0; font-size: .85rem; }}
