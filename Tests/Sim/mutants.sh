@@ -166,6 +166,11 @@ layer-block-leaks|worker/opening.c|s/    if \(found->owned \|\| found->count_byt
 layer-block-mid|worker/opening.c|s/    memmove\(block, found->bytes, found->count_bytes\);\n    found->bytes = block;\n//|a block is handed out from its middle
 layer-block-as-lease|worker/outbox.c|s/opened->owned \? \(uint16_t\)IOCP_LEASE_NONE : buffer/buffer/|a block of a layer's is handed out as a lease
 layer-lease-missing|worker/outbox.c|s/    if \(!opened->owned\)\n        iocp_receive_buffers_lease\(&worker->buffers, buffer\);\n//|bytes that were opened in place are not leased
+survey-ends-others|worker/asking.c|s/filter->connection != 0 && filter->connection != iocp_slot_connection\(&worker->table, slot\)/false/|a survey ends connections that are not meant
+survey-never-answered|worker/survey.c|s/    answer\(\(\(iocp_job \*\)job\)->context, -ESHUTDOWN\);/    (void)job;/|nobody hears that a worker closed with a survey
+survey-out-of-order|worker/looking.c|s/        qsort\([^;]*;\n//|the first of a survey is the last
+capture-outlives-worker|worker/worker.c|s/    iocp_worker_end_capture\(worker\);\n//|a worker closes with a capture that nobody ends
+capture-record-cut|worker/capture.c|s/return record_bytes > left \? left : 0;/return left < 64 ? left : 0;/|a record runs over the end of its ring
 layer-send-clear|worker/sends.c|s/slot->layer != IOCP_LAYER_NONE\n( *\? send_one_sealed\(worker, slot, bytes, count\)\n)/false\n\1/|a copy leaves in the clear
 layer-parts-clear|worker/sends.c|s/slot->layer != IOCP_LAYER_NONE\n( *\? send_sealed\(worker, slot, parts)/false\n\1/|a send in parts leaves in the clear
 layer-shared-clear|worker/sends.c|s/slot->layer != IOCP_LAYER_NONE\n( *\? send_one_sealed\(worker, slot, bytes, count_bytes\)\n)/false\n\1/|shared bytes leave in the clear

@@ -330,7 +330,10 @@ int iocp_side_listen(const iocp_endpoint *endpoint, uint16_t permissions, iocp_s
                                      .endpoint = bound.endpoint,
                                      .file_device = bound.file_device,
                                      .file_number = bound.file_number};
-    const int result = kernel_listen(fd, options.backlog);
+    int result = kernel_listen(fd, options.backlog);
+    /* Nobody is to share it, as workers do. */
+    if (result == 0 && bound.endpoint.kind == IOCP_ENDPOINT_TCP)
+        result = set(fd, SOL_SOCKET, SO_REUSEPORT, 0);
     if (result < 0)
         iocp_side_close(listener);
     return result;

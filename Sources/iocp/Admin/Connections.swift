@@ -60,7 +60,11 @@ struct Connections: ParsableCommand {
             for line in list.lines(killed: kill) { Console.say(line) }
         }
         for worker in list.workers where worker.result != "ok" {
-            Console.complain("worker \(worker.index) did not answer (\(worker.result)): its handler stalls, or it has ended")
+            let why =
+                worker.result == "ETIME"
+                ? "within 2 s: its handler stalls, or it has too many connections to ask each one's socket"
+                : "(\(worker.result)): it has ended, or is not attached"
+            Console.complain("worker \(worker.index) did not answer \(why)")
         }
         if list.workers.contains(where: { $0.result != "ok" }) { throw ExitCode.failure }
     }

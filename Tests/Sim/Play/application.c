@@ -302,7 +302,9 @@ static void act_once(application *application)
         use_timer(application);
         return;
     case 4:
-        if (random_below(random, 64) < habits->listen)
+        if (random_one_in(random, 4))
+            application_administer(application);
+        else if (random_below(random, 64) < habits->listen)
             application_use_listeners(application);
         else
             application_post_job(application);

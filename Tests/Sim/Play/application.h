@@ -41,6 +41,8 @@ typedef struct application {
     iocp_job job;
     uint32_t job_slices;  /* that it still has */
     bool has_job;         /* the worker has it */
+    iocp_survey *survey;   /* NULL: none is under way */
+    iocp_capture *capture; /* likewise */
     bool posts_no_more;
     bool replies_no_more;    /* what it sends is chosen by the scenario alone */
     uint32_t next_stream; /* of bytes it makes up */
@@ -131,6 +133,13 @@ void application_check_whole(const application *application, const ledger_life *
 
 /* Gives the worker its job, unless it has it. */
 void application_post_job(application *application);
+
+/* --- administering.c ------------------------------------------------------------------------------------------ */
+
+/* Asks, or hears what was asked. */
+void application_administer(application *application);
+/* The worker is closed: every question has its answer. */
+void application_ends_administering(application *application);
 
 /* --- writing.c ---------------------------------------------------------------------------------------------- */
 

@@ -150,7 +150,7 @@ static bool abort_is_justified(const ledger *ledger, const ledger_life *life)
 {
     const uint64_t now_ns = iocp_worker_now_ns(ledger->worker);
     const uint64_t linger_ns = ledger->config->linger_timeout_ns;
-    if (life->aborted || life->broken || ledger->failure != 0)
+    if (life->aborted || life->doomed || life->broken || ledger->failure != 0)
         return true;
     if (ledger->said_stopping && now_ns >= ledger->drained_ns)
         return true;
@@ -208,7 +208,7 @@ static void check_reason(ledger *ledger, const ledger_life *life, const iocp_com
             abort_is_justified(ledger, life) || (life->layer.state != NULL && life->layer.state->broke_sealing);
         break;
     case IOCP_CLOSE_ABORTED:
-        justified = life->aborted;
+        justified = life->aborted || life->doomed;
         break;
     case IOCP_CLOSE_IDLE_TIMEOUT:
         justified = life->timeouts.idle_ns > 0;

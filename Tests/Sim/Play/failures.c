@@ -24,6 +24,8 @@ static const struct {
     {"close", {EINTR}},
     {"unacknowledged", {EBUSY, EAGAIN, EOPNOTSUPP}},
     {"peer", {EBUSY, EAGAIN, ENOBUFS, ENOTCONN}},
+    {"local", {EBUSY, EAGAIN, ENOBUFS, ENOTCONN}},
+    {"option", {EBUSY, EAGAIN, ENOBUFS, ENOTCONN, EOPNOTSUPP}},
     {"wait", {EINTR, EBADR, ENOMEM}},
     {"late", {ECANCELED, ECONNRESET, EPIPE, ENOBUFS}},
 };

@@ -134,7 +134,7 @@ static void *grown(void *entries, uint32_t *capacity, size_t size)
 bool ledger_may_end(const ledger *ledger, const ledger_life *life)
 {
     const iocp_port_config *config = ledger->config;
-    if (life->closing || life->aborted || life->broken || life->overflowed || life->squeezed ||
+    if (life->closing || life->aborted || life->doomed || life->broken || life->overflowed || life->squeezed ||
         life->ending > IOCP_SIM_FIN || ledger->failure != 0)
         return true;
     if (life->taken_bytes < life->lent_bytes || ledger_layer_may_end(ledger, life))

@@ -75,6 +75,7 @@ typedef struct ledger_life {
     bool over;        /* CLOSED or CONNECT_FAILED was handed out */
     bool closing;     /* iocp_close was accepted */
     bool aborted;     /* iocp_abort was accepted */
+    bool doomed;      /* a survey was asked that aborts it */
     bool finishing;   /* iocp_finish_sending was accepted */
     bool overflowed;  /* a send went over the cap, under the policy that closes */
     bool squeezed;    /* had unsent bytes while all of them together touched the reserve: it may have to make room */

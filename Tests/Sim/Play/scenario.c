@@ -185,6 +185,7 @@ static void scenario_close(scenario *scenario)
 {
     iocp_worker_close(scenario->worker);
     LEDGER_REQUIRE(scenario->ledger, !scenario->application.has_job, "G5", "a job was lost", 0);
+    application_ends_administering(&scenario->application);
     application_after_close(&scenario->application);
     if (random_one_in(&scenario->application.random, 2))
         application_return_leases(&scenario->application);
