@@ -246,10 +246,11 @@ uint32_t iocp_port_worker_count(const iocp_port *port)
     return port->config.worker_count;
 }
 
-iocp_worker_stats iocp_port_stats(const iocp_port *port, uint32_t worker_index)
+iocp_worker_stats iocp_port_stats(iocp_port *port, uint32_t worker_index)
 {
     if (worker_index >= port->config.worker_count)
         return (iocp_worker_stats){0};
+    iocp_listener_set_tell_backlogs(&port->listeners, worker_index, &port->stats.cells[worker_index]);
     return iocp_stats_cell_read(&port->stats.cells[worker_index]);
 }
 

@@ -51,6 +51,8 @@ extension Commands {
             #expect(rows.contains(["at", "most", "count", "p50", "p99", "p99.9", "all"]), "\(outcome.output)")
             #expect(rows.contains { $0.starts(with: ["wait", "completions"]) && $0.count == 7 }, "\(outcome.output)")
             #expect(rows.contains { $0.first == "turn" }, "\(outcome.output)")
+            #expect(lines.contains { $0.hasPrefix("time: application ") && $0.contains("%, idle ") })
+            #expect(lines.last?.hasPrefix("features: multishot accept, ") == true, "\(outcome.output)")
             #expect(try server.end() == 0)
         }
 

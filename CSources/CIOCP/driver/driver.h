@@ -23,6 +23,7 @@
 #include "../base/token.h"
 #include "../include/iocp_endpoint.h"
 #include "../include/iocp_socket.h"
+#include "../include/iocp_stats_fields.h"
 #include "../include/iocp_system.h"
 #include "../memory/range.h"
 #include "../memory/receive_buffers.h"
@@ -84,6 +85,13 @@ typedef enum iocp_bind_role : uint8_t {
     IOCP_BIND_SHARE, /* a worker's; does not listen yet */
 } iocp_bind_role;
 
+/* What waits to be accepted from a listening socket. */
+typedef struct iocp_backlog {
+    uint32_t waiting_count;
+    uint32_t limit_count;   /* of those that wait; one more is let in */
+    uint32_t dropped_count; /* attempts to connect that were dropped since it was bound; wraps */
+} iocp_backlog;
+
 /* Listeners belong to the port, not to a worker: they are named by a descriptor of the process. Thread: any. */
 typedef struct iocp_listening_operations {
     /* CLAIM: binds what bound->endpoint wants, and fills `bound` with what is in force. If `sibling` is not -1, it is a
@@ -99,9 +107,16 @@ typedef struct iocp_listening_operations {
     /* Whether the endpoint, which bind refused with -EADDRINUSE, may come free by itself in a moment: its holder has died,
      * and the kernel is not done with it. NULL: never. */
     bool (*may_come_free)(const iocp_endpoint *endpoint);
+    /* Two system calls. Returns 0 or -errno; -EOPNOTSUPP of a Unix socket. NULL: cannot be asked. */
+    int (*backlog)(int listener, iocp_backlog *backlog);
 } iocp_listening_operations;
 
 typedef struct iocp_driver iocp_driver;
+
+static inline uint64_t iocp_feature_bit(iocp_feature feature, bool is_used)
+{
+    return (uint64_t)is_used << feature;
+}
 
 typedef struct iocp_driver_operations {
     const char *name;
@@ -163,6 +178,9 @@ typedef struct iocp_driver_operations {
 
     /* The time that deadlines follow, in ns; NULL: the monotonic clock. Asked with NULL before a driver opens. */
     uint64_t (*now_ns)(const iocp_driver *driver);
+
+    /* A bit for each iocp_feature that is in use. NULL: none. */
+    uint64_t (*features)(const iocp_driver *driver);
 
     /* Sockets held, listeners not counted. */
     uint32_t (*handles_held)(const iocp_driver *driver);

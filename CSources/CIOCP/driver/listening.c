@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -317,6 +318,26 @@ static bool kernel_may_come_free(const iocp_endpoint *endpoint)
     return false;
 }
 
+/* Of a listening socket TCP_INFO tells its backlog. SO_MEMINFO counts what it dropped: of clients that came to a full
+ * backlog each SYN, which a client repeats. Measured on Linux 6.18 with a limit of 3: 4 wait, the fifth client is dropped. */
+static int kernel_backlog(int listener, iocp_backlog *backlog)
+{
+    struct tcp_info info = {0};
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t info_bytes = sizeof info;
+    socklen_t memory_bytes = sizeof memory;
+    if (getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &info_bytes) < 0)
+        return -errno;
+    if (info.tcpi_state != TCP_LISTEN)
+        return -EINVAL;
+    if (getsockopt(listener, SOL_SOCKET, SO_MEMINFO, memory, &memory_bytes) < 0)
+        return -errno;
+    *backlog = (iocp_backlog){.waiting_count = info.tcpi_unacked,
+                              .limit_count = info.tcpi_sacked,
+                              .dropped_count = memory[SK_MEMINFO_DROPS]};
+    return 0;
+}
+
 /* --- beside the workers ---------------------------------------------------------------------------------------- */
 
 int iocp_side_listen(const iocp_endpoint *endpoint, uint16_t permissions, iocp_side_listener *listener)
@@ -375,4 +396,5 @@ const iocp_listening_operations iocp_listening_kernel = {
     .unbind = kernel_unbind,
     .remove = kernel_remove,
     .may_come_free = kernel_may_come_free,
+    .backlog = kernel_backlog,
 };

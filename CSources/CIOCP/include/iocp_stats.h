@@ -13,8 +13,9 @@
 #include "iocp_port.h"
 #include "iocp_stats_fields.h"
 
-/* One worker's counters as of now. Thread: any. */
-iocp_worker_stats iocp_port_stats(const iocp_port *port, uint32_t worker_index);
+/* One worker's counters as of now. Asks the kernel what waits in its listeners' backlogs, with two system calls each; the worker
+ * itself looks every 100 ms at most, between two waits. Thread: any. */
+iocp_worker_stats iocp_port_stats(iocp_port *port, uint32_t worker_index);
 
 /* One worker's histogram as of now, by its index in the table; zeros from IOCP_STATS_HISTOGRAM_COUNT on. Thread: any. */
 iocp_stats_histogram iocp_port_histogram(const iocp_port *port, uint32_t worker_index, uint32_t index);

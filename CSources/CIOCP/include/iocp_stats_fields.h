@@ -80,7 +80,38 @@
     FIELD(longest_turn_at_ns, GAUGE, NANOSECONDS, NONE,                                                                \
           "Time of the monotonic clock at which the longest turn ended.")                                              \
     FIELD(longest_turn_in, GAUGE, COUNT, NONE,                                                                         \
-          "What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.")
+          "What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.")        \
+    FIELD(waiting_clients, GAUGE, COUNT, SUM,                                                                          \
+          "Clients in the backlogs of TCP listeners that wait to be accepted, as of a look every 100 ms.")             \
+    FIELD(backlog_limit, GAUGE, COUNT, SUM, "Clients that these backlogs let wait; each lets in one more.")            \
+    FIELD(dropped_clients, COUNTER, COUNT, SUM,                                                                        \
+          "Attempts to connect that the kernel dropped, mostly at a full backlog; a client's next one counts again.")  \
+    FIELD(refused_over_address_limit, COUNTER, COUNT, SUM,                                                             \
+          "Of refused_addresses, those whose address has as many connections as it may.")                              \
+    FIELD(refused_unknown_address, COUNTER, COUNT, SUM,                                                                \
+          "Of refused_addresses, those that had no address: the client had gone, or the kernel did not tell in time.") \
+    FIELD(refused_by_stop, COUNTER, COUNT, SUM, "Of refused_addresses, those whose address was not told before a stop.") \
+    FIELD(accepts_out_of_descriptors, COUNTER, COUNT, SUM,                                                             \
+          "Of accept_failures, those that found no descriptor: EMFILE or ENFILE.")                                     \
+    FIELD(accepts_out_of_memory, COUNTER, COUNT, SUM,                                                                  \
+          "Of accept_failures, those that found no memory in the kernel: ENOBUFS or ENOMEM.")                          \
+    FIELD(accepts_out_of_slots, COUNTER, COUNT, SUM,                                                                   \
+          "Of accept_failures, clients that were accepted and let go because the table was full.")                     \
+    FIELD(accepts_failed_otherwise, COUNTER, COUNT, SUM, "Of accept_failures, those with another error.")              \
+    FIELD(delays_by_rate, COUNTER, COUNT, SUM, "Of delayed_accepts, pauses because of the accept rate.")               \
+    FIELD(delays_by_full_table, COUNTER, COUNT, SUM, "Of delayed_accepts, pauses because every slot was taken.")       \
+    FIELD(sends_over_cap, COUNTER, COUNT, SUM,                                                                         \
+          "Of refused_sends, those for which the connection had too many unsent bytes.")                               \
+    FIELD(sends_over_worker_cap, COUNTER, COUNT, SUM,                                                                  \
+          "Of refused_sends, those for which the worker had too many unsent bytes.")                                   \
+    FIELD(sends_out_of_memory, COUNTER, COUNT, SUM,                                                                    \
+          "Of refused_sends, those that found no send memory.")                                                        \
+    FIELD(sends_squeezed_out, COUNTER, COUNT, SUM,                                                                     \
+          "Of refused_sends, connections that ended because others needed the memory of their unsent bytes.")          \
+    FIELD(features, GAUGE, SET, NONE, "Features of the kernel that the worker's driver uses.")                         \
+    FIELD(opened_at_ns, GAUGE, NANOSECONDS, NONE, "Time of the monotonic clock at which the worker opened.")           \
+    FIELD(library_time_ns, COUNTER, NANOSECONDS, SUM,                                                                  \
+          "Time of the library's own in waits, outside of the kernel, estimated from one wait of sixteen.")
 
 /* name, unit, one sentence. How often a value was in each range of powers of two. Names as above. */
 #define IOCP_STATS_HISTOGRAMS(HISTOGRAM)                                                                               \
@@ -102,12 +133,34 @@
     UNIT(COUNT, "count")                                                                                               \
     UNIT(BYTES, "bytes")                                                                                               \
     UNIT(NANOSECONDS, "ns")                                                                                            \
-    UNIT(FLAG, "flag") /* 0 or 1 */
+    UNIT(FLAG, "flag") /* 0 or 1 */                                                                                    \
+    UNIT(SET, "set")   /* bit i: whether there is what the table below names i-th */
 
 #define IOCP_STATS_TOTALS(TOTAL)                                                                                       \
     TOTAL(NONE, "none") /* has no total */                                                                             \
     TOTAL(SUM, "sum")                                                                                                  \
     TOTAL(NEWEST, "newest") /* the largest */
+
+/* name, one sentence: what the bits of the field `features` stand for. At most 64, and append only: they stand in pages. */
+#define IOCP_FEATURES(FEATURE)                                                                                         \
+    FEATURE(multishot_accept, "One submission accepts clients until it is cancelled.")                                 \
+    FEATURE(multishot_receive, "One submission receives until it is cancelled.")                                       \
+    FEATURE(direct_descriptors, "Connections stand in the ring's own table, without a file descriptor.")               \
+    FEATURE(buffer_rings, "The kernel takes receive buffers from a ring that is shared with it.")                      \
+    FEATURE(incremental_buffers, "Receives fill a buffer one behind the other.")                                       \
+    FEATURE(deferred_task_work, "The kernel completes operations on the worker's thread, within its waits.")           \
+    FEATURE(no_index_array, "Submissions go without an array of indices.")                                             \
+    FEATURE(registered_ring, "Entries name the ring without a lookup of its file descriptor.")                         \
+    FEATURE(silent_sends, "Sends that succeed have no completion.")                                                    \
+    FEATURE(minimum_waits, "A busy worker's wait gathers completions for a while.")                                    \
+    FEATURE(waits_are_idle, "A worker that sleeps is idle in the kernel's figures.")                                   \
+    FEATURE(busy_poll, "Waits poll the queues of the network card.")                                                   \
+    FEATURE(lockdown, "The ring refuses all operations that are not needed.")                                          \
+    FEATURE(nanosecond_waits, "Waits of epoll end at the nanosecond, not at the millisecond.")
+
+#define IOCP_FEATURE(name, summary) IOCP_FEATURE_##name,
+typedef enum iocp_feature : uint32_t { IOCP_FEATURES(IOCP_FEATURE) IOCP_FEATURE_COUNT } iocp_feature;
+#undef IOCP_FEATURE
 
 #define IOCP_STATS_CODE(code, word) IOCP_STATS_KIND_##code,
 typedef enum iocp_stats_kind : uint8_t { IOCP_STATS_KINDS(IOCP_STATS_CODE) } iocp_stats_kind;
@@ -177,6 +230,10 @@ uint32_t iocp_stats_field_index(const char *name);
 const char *iocp_stats_kind_name(iocp_stats_kind kind);
 const char *iocp_stats_unit_name(iocp_stats_unit unit);
 const char *iocp_stats_total_name(iocp_stats_total total);
+
+/* The name of a feature, lower-case letters and '_', and its sentence; NULL from IOCP_FEATURE_COUNT on. Thread: any. */
+const char *iocp_feature_name(uint32_t feature);
+const char *iocp_feature_summary(uint32_t feature);
 
 /* The value of a field by its index; 0 from IOCP_STATS_FIELD_COUNT on, where setting does nothing. */
 uint64_t iocp_worker_stats_value(const iocp_worker_stats *stats, uint32_t index);

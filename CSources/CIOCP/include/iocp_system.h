@@ -59,10 +59,15 @@ typedef struct iocp_capabilities {
     bool no_iowait;             /* since 6.15 */
     bool silent_sends;          /* a send's success needs no completion, and a short one has one */
     bool fd_install;            /* an fd for a direct descriptor (FIXED_FD_INSTALL), since 6.8 */
+    int busy_poll_result;       /* 0, or the -errno with which busy polling of a ring was refused (NAPI); since 6.9 */
 } iocp_capabilities;
 
 /* Probes once per process and remembers. Thread: any. */
 const iocp_capabilities *iocp_capabilities_get(void);
+
+/* Whether waits of the epoll driver end by the nanosecond (epoll_pwait2(2), since Linux 5.11 and glibc 2.35), and otherwise by the
+ * millisecond. 0, or the -errno with which a trial was refused. A few system calls. Thread: any. */
+int iocp_epoll_try_nanoseconds(void);
 
 /* CPUs this process may run on (affinity and cpuset respected), in ascending order.
  * Writes at most `capacity` CPU numbers; returns how many there are, or -errno. Thread: any. */

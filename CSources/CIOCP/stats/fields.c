@@ -72,6 +72,23 @@ const char *iocp_stats_total_name(iocp_stats_total total)
     return WORD_OF(words, total);
 }
 
+_Static_assert(IOCP_FEATURE_COUNT <= 64, "a field has a bit for each");
+
+#define FEATURE_NAME(name, summary) #name,
+#define FEATURE_SUMMARY(name, summary) summary,
+
+const char *iocp_feature_name(uint32_t feature)
+{
+    static const char *const names[] = {IOCP_FEATURES(FEATURE_NAME)};
+    return feature < IOCP_FEATURE_COUNT ? names[feature] : NULL;
+}
+
+const char *iocp_feature_summary(uint32_t feature)
+{
+    static const char *const summaries[] = {IOCP_FEATURES(FEATURE_SUMMARY)};
+    return feature < IOCP_FEATURE_COUNT ? summaries[feature] : NULL;
+}
+
 uint64_t iocp_worker_stats_value(const iocp_worker_stats *stats, uint32_t index)
 {
     uint64_t value = 0;

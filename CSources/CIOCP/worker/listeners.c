@@ -125,6 +125,7 @@ static bool pay_for_accept(iocp_worker *worker, uint32_t listener)
         return true;
     }
     IOCP_STATS_ADD(worker->stats, delayed_accepts, 1);
+    IOCP_STATS_ADD(worker->stats, delays_by_rate, 1);
     back_off(worker, listener, (cost - worker->accepting.credit) / worker->setup.config->accepts_per_second + 1);
     return false;
 }
@@ -133,8 +134,10 @@ static bool pay_for_accept(iocp_worker *worker, uint32_t listener)
 static bool has_slot(iocp_worker *worker, iocp_accept_state *state)
 {
     const bool room = has_room(worker);
-    if (!room && !state->full)
+    if (!room && !state->full) {
         IOCP_STATS_ADD(worker->stats, delayed_accepts, 1);
+        IOCP_STATS_ADD(worker->stats, delays_by_full_table, 1);
+    }
     state->full = !room;
     return room;
 }
@@ -202,7 +205,7 @@ void iocp_worker_service_listeners(iocp_worker *worker)
 typedef enum admission { ADMITTED, REFUSED, UNKNOWN } admission;
 
 /* Counts a new connection by its peer's address. Nobody gets past the limit because that address cannot be asked:
- * UNKNOWN is for now, and REFUSED for good, as for a client that has gone already. */
+ * UNKNOWN is for now, and REFUSED for good, as for a client that has gone already. Counts why it is refused. */
 static admission admit(iocp_worker *worker, uint32_t handle, iocp_address_key *key)
 {
     *key = 0;
@@ -215,6 +218,9 @@ static admission admit(iocp_worker *worker, uint32_t handle, iocp_address_key *k
         if (iocp_address_counts_take(worker->setup.addresses, *key))
             return ADMITTED;
         *key = 0;
+        IOCP_STATS_ADD(worker->stats, refused_over_address_limit, 1);
+    } else {
+        IOCP_STATS_ADD(worker->stats, refused_unknown_address, 1);
     }
     return REFUSED;
 }
@@ -241,10 +247,16 @@ static void let_in(iocp_worker *worker, iocp_slot *slot, iocp_address_key key)
 /* A held client waits in its slot, so as many can be held as there are slots for. */
 static void hold(iocp_worker *worker, iocp_slot *slot)
 {
-    if (worker->stop != IOCP_STOP_NONE || worker->now_ns - slot->opened_ns >= IOCP_ADMISSION_HOLD_NS)
-        refuse(worker, slot);
-    else
+    const bool stops = worker->stop != IOCP_STOP_NONE;
+    if (!stops && worker->now_ns - slot->opened_ns < IOCP_ADMISSION_HOLD_NS) {
         iocp_slot_fifo_push(&worker->accepting.held, &worker->table, slot);
+        return;
+    }
+    if (stops)
+        IOCP_STATS_ADD(worker->stats, refused_by_stop, 1);
+    else
+        IOCP_STATS_ADD(worker->stats, refused_unknown_address, 1);
+    refuse(worker, slot);
 }
 
 static void admit_or_hold(iocp_worker *worker, iocp_slot *slot)
@@ -278,6 +290,7 @@ static void arrived(iocp_worker *worker, uint32_t listener, uint32_t handle)
     iocp_slot *slot = iocp_worker_slot_take(worker, handle, IOCP_SLOT_HELD);
     if (slot == NULL) {
         IOCP_STATS_ADD(worker->stats, accept_failures, 1);
+        IOCP_STATS_ADD(worker->stats, accepts_out_of_slots, 1);
         worker->operations->close_handle(worker->driver, 0, handle, false);
         return;
     }
@@ -291,6 +304,24 @@ static void arrived(iocp_worker *worker, uint32_t listener, uint32_t handle)
     }
     slot->opened_ns = worker->now_ns;
     iocp_slot_fifo_push(&worker->accepting.held, &worker->table, slot);
+}
+
+static void count_failure(iocp_worker *worker, int error)
+{
+    IOCP_STATS_ADD(worker->stats, accept_failures, 1);
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+        IOCP_STATS_ADD(worker->stats, accepts_out_of_descriptors, 1);
+        return;
+    case ENOBUFS:
+    case ENOMEM:
+        IOCP_STATS_ADD(worker->stats, accepts_out_of_memory, 1);
+        return;
+    default:
+        IOCP_STATS_ADD(worker->stats, accepts_failed_otherwise, 1);
+        return;
+    }
 }
 
 void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, bool more)
@@ -316,7 +347,7 @@ void iocp_worker_accepted(iocp_worker *worker, uint64_t token, int32_t result, b
             return;
         /* EMFILE, ENFILE, ENOBUFS, ENOMEM and what the network passes on (accept(2)): the clients stay in the
          * backlog, and asking again at once would spin. */
-        IOCP_STATS_ADD(worker->stats, accept_failures, 1);
+        count_failure(worker, -result);
         if (state->armed)
             return;
         back_off(worker, index, IOCP_ACCEPT_RETRY_MS * UINT64_C(1000000));

@@ -7,6 +7,7 @@
 
 #include "../base/limits.h"
 #include "../connection/slot.h"
+#include "listener_backlogs.h"
 #include "listener_set.h"
 
 typedef struct iocp_accept_state {
@@ -24,6 +25,9 @@ typedef struct iocp_worker_listeners {
     uint64_t reserved_count; /* slots that armed accepts may fill before the next flush */
     uint64_t credit;         /* for accepts, where their rate is limited */
     uint64_t refilled_ns;
+    uint32_t socket_count;   /* listening sockets of this worker, as of the latest look at their backlogs */
+    uint64_t look_due_ns;    /* when they are looked at again */
+    iocp_drops drops[IOCP_LISTENERS_MAX];
     iocp_slot_fifo held;     /* accepted clients whose addresses could not be asked yet; the oldest first */
 } iocp_worker_listeners;
 

@@ -61,6 +61,7 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
         return 0;
     uint64_t sleep = least(iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns),
                            iocp_deadlines_wait_ns(&worker->timers.wheel, worker->now_ns));
+    sleep = least(sleep, iocp_worker_measure_backlogs_in_ns(worker));
     if (until_ns != UINT64_MAX)
         sleep = least(sleep, until_ns > worker->now_ns ? until_ns - worker->now_ns : 0);
     if (worker->accepting.held.count > 0)
@@ -124,6 +125,7 @@ static int sleep_or_poll(iocp_worker *worker, uint64_t timeout_ns)
 /* One wait of the driver's, asleep only when nothing is pending. Returns 0 or -errno. */
 static int wait_once(iocp_worker *worker, uint64_t until_ns)
 {
+    iocp_worker_measure_backlogs(worker);
     iocp_worker_flush(worker);
     iocp_worker_layers_begin_turn(worker);
     IOCP_STATS_SET(worker->stats, unsent_bytes, worker->unsent_bytes);
@@ -131,6 +133,7 @@ static int wait_once(iocp_worker *worker, uint64_t until_ns)
     const uint64_t before_ns = worker->now_ns;
     const uint64_t timeout_ns = sleep_ns(worker, until_ns);
     const bool spins = worker->spins && timeout_ns > 0;
+    iocp_worker_measure_library(worker);
     const int count = spins ? spin(worker, least(spin_ns, timeout_ns)) : sleep_or_poll(worker, timeout_ns);
     worker->now_ns = iocp_worker_clock_ns(worker);
     IOCP_STATS_SET(worker->stats, heartbeat_ns, worker->now_ns);

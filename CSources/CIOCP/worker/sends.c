@@ -13,12 +13,31 @@
 /* --- whether a send is allowed ------------------------------------------------------------------------------ */
 
 /* A refused sender is told when to try again: with unsent bytes, WRITABLE follows their fall to the low mark. */
-static int refuse(iocp_worker *worker, iocp_slot *slot, int result)
+static int refused(iocp_worker *worker, iocp_slot *slot, int result)
 {
     IOCP_STATS_ADD(worker->stats, refused_sends, 1);
     if (slot->queue.unsent_bytes > 0)
         iocp_slot_set(slot, IOCP_SLOT_PRESSED);
     return result;
+}
+
+static int refuse_over_cap(iocp_worker *worker, iocp_slot *slot, int result)
+{
+    IOCP_STATS_ADD(worker->stats, sends_over_cap, 1);
+    return refused(worker, slot, result);
+}
+
+static int refuse_over_worker_cap(iocp_worker *worker, iocp_slot *slot)
+{
+    IOCP_STATS_ADD(worker->stats, sends_over_worker_cap, 1);
+    return refused(worker, slot, -ENOBUFS);
+}
+
+/* For want of send memory: of nodes, of chunks or of the heap. */
+static int refuse(iocp_worker *worker, iocp_slot *slot, int result)
+{
+    IOCP_STATS_ADD(worker->stats, sends_out_of_memory, 1);
+    return refused(worker, slot, result);
 }
 
 /* Finds a connection that takes sends. */
@@ -40,12 +59,12 @@ static int check_caps(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes
         if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
             iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
         /* Alone it is over the cap: trying again would never end. */
-        return refuse(worker, slot, count_bytes > cap_bytes ? -EMSGSIZE : -EAGAIN);
+        return refuse_over_cap(worker, slot, count_bytes > cap_bytes ? -EMSGSIZE : -EAGAIN);
     }
     const uint64_t reserve_bytes =
         iocp_worker_keeps_up(slot, count_bytes) ? 0 : config->worker_unsent_bytes / IOCP_SEND_RESERVE_SHARE;
     if (worker->unsent_bytes + count_bytes > config->worker_unsent_bytes - reserve_bytes)
-        return refuse(worker, slot, -ENOBUFS);
+        return refuse_over_worker_cap(worker, slot);
     return 0;
 }
 
@@ -232,7 +251,7 @@ int iocp_send_shared_within(iocp_worker *worker, iocp_token connection, iocp_sha
         return result;
     result = refusal_within(worker, slot, iocp_shared_bytes_count(shared), limit_bytes);
     if (result < 0)
-        return refuse(worker, slot, result);
+        return refuse_over_cap(worker, slot, result);
     result = iocp_send_shared(worker, connection, shared);
     return result == -ENOBUFS && slot->flags & IOCP_SLOT_STALLED ? -EAGAIN : result;
 }

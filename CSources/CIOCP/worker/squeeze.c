@@ -17,6 +17,7 @@
 static void end(iocp_worker *worker, iocp_slot *slot)
 {
     IOCP_STATS_ADD(worker->stats, refused_sends, 1);
+    IOCP_STATS_ADD(worker->stats, sends_squeezed_out, 1);
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
     if (!iocp_slot_is_sending(slot))
         worker->unsent_bytes -= iocp_send_queue_drop_bytes(&worker->pool, &slot->queue);

@@ -172,7 +172,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
         return fail(failure, result, IOCP_STAGE_LISTEN, "joining an address that the port listens on");
     }
     iocp_mailbox_open(&worker->mailbox);
-    iocp_worker_measure_memory(worker);
+    iocp_worker_measure_opening(worker);
     IOCP_STATS_SET(worker->stats, cpu, setup->cpu);
     IOCP_STATS_SET(worker->stats, node, setup->node);
     worker->open = true;
@@ -214,6 +214,8 @@ static void drop_connections(iocp_worker *worker)
         iocp_worker_count_closed(worker, slot);
     }
     IOCP_STATS_SET(worker->stats, unsent_bytes, 0);
+    IOCP_STATS_SET(worker->stats, waiting_clients, 0);
+    IOCP_STATS_SET(worker->stats, backlog_limit, 0);
     /* Who has ended stalls nobody: an old heartbeat would say that a handler does not return. */
     IOCP_STATS_SET(worker->stats, heartbeat_ns, 0);
 }

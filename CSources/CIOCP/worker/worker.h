@@ -30,6 +30,7 @@
  *   windows.c     when a connection's deadline is due
  *   mailbox.c     posts
  *   listener_members.c, listener_set.c, listener_sockets.c  the port's listening sockets, which workers join and leave
+ *   listener_backlogs.c  what waits in their backlogs
  *   owner.c       which thread may call;  lifetime.h  who keeps the port's memory */
 #ifndef IOCP_WORKER_WORKER_H
 #define IOCP_WORKER_WORKER_H
@@ -115,6 +116,8 @@ struct iocp_worker {
     uint64_t entered_ns;      /* when the application called the wait at hand */
     uint64_t turn_began_ns;   /* 0: the latest wait handed out nothing */
     uint64_t cpu_time_due_ns; /* when CPU time is asked for again */
+    uint64_t library_from_ns; /* since when the library has the thread, within a wait */
+    uint32_t wait_count;      /* of waits that the application called; wraps */
     iocp_turn_watch watch;
     struct iocp_capture *capture; /* NULL: what is said is not written down */
     iocp_completion *out; /* the application's array, during a wait */

@@ -47,13 +47,18 @@ public struct PrometheusText: Sendable {
             let core = worker.core.map(String.init) ?? ""
             append(to: info, "\(labels),driver=\"\(driver)\",core=\"\(core)\",node=\"\(worker.node)\"", "1")
         }
+        let features = place(
+            of: "iocp_feature_info", "gauge", "Always 1: the label feature names one that the worker's driver uses.")
+        for (worker, labels) in zip(workers, labels) {
+            for feature in worker.driverFeatures { append(to: features, "\(labels),feature=\"\(feature.name)\"", "1") }
+        }
         let wait = place(
             of: "iocp_since_wait_seconds", "gauge", "Time that handlers run since the latest wait; 0 while it sleeps.")
         for (worker, labels) in zip(workers, labels) where worker[.heartbeat] != nil && worker[.asleep] != nil {
             append(to: wait, labels, Self.seconds(worker.busy(at: now).wholeNanoseconds))
         }
-        var taken: Set<String> = ["iocp_worker_info", "iocp_since_wait_seconds"]
-        for field in fields { add(field, of: workers, labels, &taken) }
+        var taken: Set<String> = ["iocp_worker_info", "iocp_feature_info", "iocp_since_wait_seconds"]
+        for field in fields where field.unit != .set { add(field, of: workers, labels, &taken) }
         for histogram in WorkerStats.total(of: workers).histograms { add(histogram, processID.map(Self.label), &taken) }
     }
 

@@ -23,6 +23,8 @@ public struct StatsField: Hashable, Sendable {
         case nanoseconds = "ns"
         /// 0 or 1.
         case flag
+        /// Bits, which ``WorkerStats/driverFeatures`` names.
+        case set
         /// Another build's, which this one does not know.
         case unknown
     }

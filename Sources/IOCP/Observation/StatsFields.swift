@@ -120,6 +120,44 @@ extension StatsField {
     public static let longestTurnAt = StatsField(IOCP_STATS_INDEX_longest_turn_at_ns)
     /// What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.
     public static let longestTurnIn = StatsField(IOCP_STATS_INDEX_longest_turn_in)
+    /// Clients in the backlogs of TCP listeners that wait to be accepted, as of a look every 100 ms.
+    public static let waitingClients = StatsField(IOCP_STATS_INDEX_waiting_clients)
+    /// Clients that these backlogs let wait; each lets in one more.
+    public static let backlogLimit = StatsField(IOCP_STATS_INDEX_backlog_limit)
+    /// Attempts to connect that the kernel dropped, mostly at a full backlog; a client's next one counts again.
+    public static let droppedClients = StatsField(IOCP_STATS_INDEX_dropped_clients)
+    /// Of refused_addresses, those whose address has as many connections as it may.
+    public static let refusedOverAddressLimit = StatsField(IOCP_STATS_INDEX_refused_over_address_limit)
+    /// Of refused_addresses, those that had no address: the client had gone, or the kernel did not tell in time.
+    public static let refusedUnknownAddress = StatsField(IOCP_STATS_INDEX_refused_unknown_address)
+    /// Of refused_addresses, those whose address was not told before a stop.
+    public static let refusedByStop = StatsField(IOCP_STATS_INDEX_refused_by_stop)
+    /// Of accept_failures, those that found no descriptor: EMFILE or ENFILE.
+    public static let acceptsOutOfDescriptors = StatsField(IOCP_STATS_INDEX_accepts_out_of_descriptors)
+    /// Of accept_failures, those that found no memory in the kernel: ENOBUFS or ENOMEM.
+    public static let acceptsOutOfMemory = StatsField(IOCP_STATS_INDEX_accepts_out_of_memory)
+    /// Of accept_failures, clients that were accepted and let go because the table was full.
+    public static let acceptsOutOfSlots = StatsField(IOCP_STATS_INDEX_accepts_out_of_slots)
+    /// Of accept_failures, those with another error.
+    public static let acceptsFailedOtherwise = StatsField(IOCP_STATS_INDEX_accepts_failed_otherwise)
+    /// Of delayed_accepts, pauses because of the accept rate.
+    public static let delaysByRate = StatsField(IOCP_STATS_INDEX_delays_by_rate)
+    /// Of delayed_accepts, pauses because every slot was taken.
+    public static let delaysByFullTable = StatsField(IOCP_STATS_INDEX_delays_by_full_table)
+    /// Of refused_sends, those for which the connection had too many unsent bytes.
+    public static let sendsOverCap = StatsField(IOCP_STATS_INDEX_sends_over_cap)
+    /// Of refused_sends, those for which the worker had too many unsent bytes.
+    public static let sendsOverWorkerCap = StatsField(IOCP_STATS_INDEX_sends_over_worker_cap)
+    /// Of refused_sends, those that found no send memory.
+    public static let sendsOutOfMemory = StatsField(IOCP_STATS_INDEX_sends_out_of_memory)
+    /// Of refused_sends, connections that ended because others needed the memory of their unsent bytes.
+    public static let sendsSqueezedOut = StatsField(IOCP_STATS_INDEX_sends_squeezed_out)
+    /// Features of the kernel that the worker's driver uses.
+    public static let features = StatsField(IOCP_STATS_INDEX_features)
+    /// Time of the monotonic clock at which the worker opened.
+    public static let openedAt = StatsField(IOCP_STATS_INDEX_opened_at_ns)
+    /// Time of the library's own in waits, outside of the kernel, estimated from one wait of sixteen.
+    public static let libraryTime = StatsField(IOCP_STATS_INDEX_library_time_ns)
 }
 
 extension WorkerStats {
@@ -241,4 +279,42 @@ extension WorkerStats {
     public var longestTurnAt: Duration { .nanoseconds(Int64(clamping: raw.longest_turn_at_ns)) }
     /// What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.
     public var longestTurnIn: UInt64 { raw.longest_turn_in }
+    /// Clients in the backlogs of TCP listeners that wait to be accepted, as of a look every 100 ms.
+    public var waitingClients: UInt64 { raw.waiting_clients }
+    /// Clients that these backlogs let wait; each lets in one more.
+    public var backlogLimit: UInt64 { raw.backlog_limit }
+    /// Attempts to connect that the kernel dropped, mostly at a full backlog; a client's next one counts again.
+    public var droppedClients: UInt64 { raw.dropped_clients }
+    /// Of refused_addresses, those whose address has as many connections as it may.
+    public var refusedOverAddressLimit: UInt64 { raw.refused_over_address_limit }
+    /// Of refused_addresses, those that had no address: the client had gone, or the kernel did not tell in time.
+    public var refusedUnknownAddress: UInt64 { raw.refused_unknown_address }
+    /// Of refused_addresses, those whose address was not told before a stop.
+    public var refusedByStop: UInt64 { raw.refused_by_stop }
+    /// Of accept_failures, those that found no descriptor: EMFILE or ENFILE.
+    public var acceptsOutOfDescriptors: UInt64 { raw.accepts_out_of_descriptors }
+    /// Of accept_failures, those that found no memory in the kernel: ENOBUFS or ENOMEM.
+    public var acceptsOutOfMemory: UInt64 { raw.accepts_out_of_memory }
+    /// Of accept_failures, clients that were accepted and let go because the table was full.
+    public var acceptsOutOfSlots: UInt64 { raw.accepts_out_of_slots }
+    /// Of accept_failures, those with another error.
+    public var acceptsFailedOtherwise: UInt64 { raw.accepts_failed_otherwise }
+    /// Of delayed_accepts, pauses because of the accept rate.
+    public var delaysByRate: UInt64 { raw.delays_by_rate }
+    /// Of delayed_accepts, pauses because every slot was taken.
+    public var delaysByFullTable: UInt64 { raw.delays_by_full_table }
+    /// Of refused_sends, those for which the connection had too many unsent bytes.
+    public var sendsOverCap: UInt64 { raw.sends_over_cap }
+    /// Of refused_sends, those for which the worker had too many unsent bytes.
+    public var sendsOverWorkerCap: UInt64 { raw.sends_over_worker_cap }
+    /// Of refused_sends, those that found no send memory.
+    public var sendsOutOfMemory: UInt64 { raw.sends_out_of_memory }
+    /// Of refused_sends, connections that ended because others needed the memory of their unsent bytes.
+    public var sendsSqueezedOut: UInt64 { raw.sends_squeezed_out }
+    /// Features of the kernel that the worker's driver uses.
+    public var features: UInt64 { raw.features }
+    /// Time of the monotonic clock at which the worker opened.
+    public var openedAt: Duration { .nanoseconds(Int64(clamping: raw.opened_at_ns)) }
+    /// Time of the library's own in waits, outside of the kernel, estimated from one wait of sixteen.
+    public var libraryTime: Duration { .nanoseconds(Int64(clamping: raw.library_time_ns)) }
 }

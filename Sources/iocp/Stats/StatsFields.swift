@@ -14,7 +14,7 @@ extension StatsField {
     func text(_ value: UInt64?) -> String {
         guard let value else { return "-" }
         return switch unit {
-        case .count, .unknown: Figure.count(value)
+        case .count, .unknown, .set: Figure.count(value)
         case .bytes: Figure.bytes(value)
         case .nanoseconds: Figure.nanoseconds(value)
         case .flag: value == 0 ? "no" : "yes"

@@ -10,6 +10,7 @@ struct StatsLine: Encodable {
     private let state: ProcessWatch.State
     private let elapsed: UInt64
     private let stalled: [Int]
+    private let shares: StatsTime?
     private let time = Date()
 
     init(
@@ -18,6 +19,7 @@ struct StatsLine: Encodable {
     ) {
         elapsed = now.time - before.time
         rates = StatsRates(from: before.total, to: now.total, nanoseconds: elapsed)
+        shares = StatsTime(from: before.total, to: now.total, workers: now.workers.count, nanoseconds: elapsed)
         stalled = now.workers.indices.filter { now.isStalled(now.workers[$0]) }
         (self.processID, self.driver, self.state) = (processID, driver, state)
     }
@@ -61,6 +63,10 @@ struct StatsLine: Encodable {
 
     enum CodingKeys: String, CodingKey {
         case pid, driver, state, connections, troubles
+        case waiting = "waiting_clients"
+        case application = "application_share"
+        case library = "library_share"
+        case kernel = "kernel_share"
         case time = "unix_ms"
         case elapsed = "elapsed_ns"
         case accepted = "accepted_per_second"
@@ -89,6 +95,10 @@ struct StatsLine: Encodable {
         try container.encode(rates.perSecond(.sentBytes), forKey: .sent)
         try container.encode(rates.perSecond(.receivedOperations), forKey: .messages)
         try container.encode(rates.ratio(.completions, per: .enters), forKey: .batch)
+        try container.encode(rates.now[.waitingClients], forKey: .waiting)
+        try container.encode(shares?.application, forKey: .application)
+        try container.encode(shares?.library, forKey: .library)
+        try container.encode(shares?.kernel, forKey: .kernel)
         try container.encode(stalled, forKey: .stalled)
         let grown = rates.grown(among: StatsReport.troubles).map { ($0.field.name, $0.growth) }
         try container.encode(Dictionary(uniqueKeysWithValues: grown), forKey: .troubles)

@@ -33,7 +33,17 @@ struct StatsReport {
     /// What is zero on a good day, and named where it is not.
     static let troubles: [StatsField] = [
         .starvedReceives, .shortSends, .refusedSends, .acceptFailures, .delayedAccepts, .refusedAddresses, .timeouts,
-        .queueOverflows, .handlerErrors,
+        .queueOverflows, .handlerErrors, .refusedPosts, .droppedClients,
+    ]
+
+    /// What troubles are sums of.
+    private static let reasons: [StatsField: [StatsField]] = [
+        .acceptFailures: [
+            .acceptsOutOfDescriptors, .acceptsOutOfMemory, .acceptsOutOfSlots, .acceptsFailedOtherwise,
+        ],
+        .delayedAccepts: [.delaysByRate, .delaysByFullTable],
+        .refusedAddresses: [.refusedOverAddressLimit, .refusedUnknownAddress, .refusedByStop],
+        .refusedSends: [.sendsOverCap, .sendsOverWorkerCap, .sendsOutOfMemory, .sendsSqueezedOut],
     ]
 
     // MARK: Text
@@ -50,11 +60,42 @@ struct StatsReport {
             } + [["total", "", ""] + StatsReport.cells(total)]
         let count = workers.count == 1 ? "1 worker" : "\(workers.count) workers"
         let troubles = StatsReport.troubles.compactMap { field in
-            total[field].flatMap { $0 > 0 ? "\(field.heading) \(field.text($0))" : nil }
+            said(field).map { trouble in
+                let reasons = (StatsReport.reasons[field] ?? []).compactMap(said)
+                return trouble + (reasons.isEmpty ? "" : " (\(reasons.joined(separator: ", ")))")
+            }
         }
         return ["process \(processID), driver \(driver), \(count)"] + TextTable(StatsReport.header, rows).lines
-            + (troubles.isEmpty ? [] : [troubles.joined(separator: ", ")]) + longestTurn(at: now) + histogramLines
+            + (troubles.isEmpty ? [] : [troubles.joined(separator: ", ")]) + waitingClients + longestTurn(at: now)
+            + (StatsTime(since: workers, at: now).map { [$0.text] } ?? []) + histogramLines + features
             + (ownCounts.isEmpty ? [] : [ownCounts.map { "\($0.name) \($0.value)" }.joined(separator: ", ")])
+    }
+
+    /// A counter that is not zero.
+    private func said(_ field: StatsField) -> String? {
+        total[field].flatMap { $0 > 0 ? "\(field.heading) \(field.text($0))" : nil }
+    }
+
+    /// Where some wait.
+    private var waitingClients: [String] {
+        guard let waiting = total[.waitingClients], waiting > 0, let limit = total[.backlogLimit] else { return [] }
+        let clients = waiting == 1 ? "1 client waits" : "\(Figure.count(waiting)) clients wait"
+        return ["\(clients) to be accepted, of \(Figure.count(limit)) that may"]
+    }
+
+    /// A line for each set of features, of which there is mostly one.
+    private var features: [String] {
+        var lines: [(names: String, workers: [String])] = []
+        for (index, worker) in workers.enumerated() where !worker.driverFeatures.isEmpty {
+            let names = worker.driverFeatures.map { $0.name.replacing("_", with: " ") }.joined(separator: ", ")
+            if let place = lines.firstIndex(where: { $0.names == names }) {
+                lines[place].workers.append("\(index)")
+            } else {
+                lines.append((names, ["\(index)"]))
+            }
+        }
+        if lines.count == 1 { return ["features: \(lines[0].names)"] }
+        return lines.map { "features of \($0.workers.joined(separator: ", ")): \($0.names)" }
     }
 
     /// The longest that an application held a worker's thread, if that was a millisecond or more.
@@ -167,7 +208,9 @@ struct StatsReport {
             for field in fields {
                 guard let value = stats[field] else { continue }
                 let name = Name(stringValue: field.name)
-                if field.unit == .flag {
+                if field == .features {
+                    try container.encode(stats.driverFeatures.map(\.name), forKey: name)
+                } else if field.unit == .flag {
                     try container.encode(value != 0, forKey: name)
                 } else {
                     try container.encode(value, forKey: name)

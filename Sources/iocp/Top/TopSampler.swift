@@ -58,7 +58,9 @@ final class TopSampler {
         let rows = now.workers.indices.map { index in
             let rates = StatsRates(from: before.workers[index], to: now.workers[index], nanoseconds: elapsed)
             return TopWorker(
-                index: index, rates: rates, busy: busy(index, rates), state: self.state(of: index, now, state),
+                index: index, rates: rates, busy: busy(index, rates),
+                time: StatsTime(
+                    from: before.workers[index], to: now.workers[index], workers: 1, nanoseconds: elapsed), state: self.state(of: index, now, state),
                 wait: now.workers[index].busy(at: .nanoseconds(Int64(clamping: now.time))))
         }
         let total = StatsRates(from: before.total, to: now.total, nanoseconds: elapsed)
@@ -105,6 +107,8 @@ struct TopWorker {
     let rates: StatsRates
     /// 0 to 1, or nil where the page does not tell.
     let busy: Double?
+    /// What its time went to, or nil where the page does not tell.
+    let time: StatsTime?
     let state: State
     /// Since its latest wait ended.
     let wait: Duration
@@ -123,6 +127,8 @@ struct TopFrame {
 
     /// What went short in this interval, summed over workers.
     static let starved: [StatsField] = [.starvedReceives]
-    static let refused: [StatsField] = [.refusedSends, .refusedAddresses, .acceptFailures, .droppedSends]
+    static let refused: [StatsField] = [
+        .refusedSends, .refusedAddresses, .acceptFailures, .droppedSends, .droppedClients, .refusedPosts,
+    ]
 }
 #endif

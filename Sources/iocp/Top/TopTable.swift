@@ -85,6 +85,10 @@ struct TopTable {
         gauge("received", .receivedBytes, terminal: 150),
         gauge("sent", .sentBytes, terminal: 150),
         rate("jobs/s", .jobs, terminal: 150),
+        gauge("waiting", .waitingClients, terminal: 165),
+        share("app", { $0.application }),
+        share("lib", { $0.library }),
+        share("kern", { $0.kernel }),
     ]
 
     private static func state(_ worker: TopWorker) -> Cell {
@@ -134,6 +138,16 @@ struct TopTable {
         }
         return Column(
             title: title, terminal: terminal, cell: { cell($0.rates) }, total: { cell($0.total) })
+    }
+
+    /// Of what the worker spent its time on in the interval; below the rows the mean.
+    private static func share(_ title: String, _ part: @escaping @Sendable (StatsTime) -> Double) -> Column {
+        Column(
+            title: title, terminal: 185, width: 4, cell: { Cell(text: percent($0.time.map(part))) },
+            total: { frame in
+                let shares = frame.workers.compactMap { $0.time.map(part) }
+                return Cell(text: percent(shares.isEmpty ? nil : shares.reduce(0, +) / Double(shares.count)))
+            })
     }
 
     private static func short(_ value: UInt64?, _ field: StatsField) -> String {

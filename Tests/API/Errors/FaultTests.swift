@@ -36,6 +36,16 @@ extension RealSockets.Faults {
             #expect(worker.holdings.deadlines == 1 && worker.opened.isEmpty)
             worker.pass(milliseconds: 120)
         }
+        let stats = worker.stats
+        let reasons = [
+            stats.accepts_out_of_descriptors, stats.accepts_out_of_memory, stats.accepts_out_of_slots,
+            stats.accepts_failed_otherwise,
+        ]
+        switch error.code {
+        case EMFILE, ENFILE: #expect(reasons == [2, 0, 0, 0])
+        case ENOBUFS, ENOMEM: #expect(reasons == [0, 2, 0, 0])
+        default: #expect(reasons == [0, 0, 0, 2])
+        }
         try worker.until("opened") { worker.opened.count == 1 }
         try worker.expectAlive(worker.opened[0], peer)
         try worker.expectNothingHeld()
@@ -397,6 +407,7 @@ extension RealSockets.Faults {
         let unasked = try Peer.connect(port: worker.listeningPort)
         try worker.until("refused") { worker.stats.refused_addresses == 1 }
         #expect(unasked.end() == .reset && worker.opened.isEmpty)
+        #expect(worker.stats.refused_unknown_address == 1)
         let (peer, connection) = try worker.open()
         try worker.expectAlive(connection, peer)
         try worker.expectNothingHeld()
@@ -411,6 +422,7 @@ extension RealSockets.Faults {
         let refused = try Peer.connect(port: worker.listeningPort)
         try worker.until("refused") { worker.stats.refused_addresses == 1 }
         #expect(refused.end() == .reset, "the first one was not counted")
+        #expect(worker.stats.refused_over_address_limit == 1 && worker.stats.refused_unknown_address == 0)
         try worker.expectAlive(connection, peer)
         try worker.expectNothingHeld()
     }
@@ -425,6 +437,7 @@ extension RealSockets.Faults {
         worker.pass(milliseconds: 10_100)
         try worker.until("refused") { worker.stats.refused_addresses == 1 }
         #expect(peer.end() == .reset && worker.opened.isEmpty)
+        #expect(worker.stats.refused_unknown_address == 1)
         try worker.expectNothingHeld()
     }
 

@@ -53,11 +53,13 @@ import Testing
             #expect(Set(total.keys) == Set(WorkerStats.fields.filter { $0.total != .absent }.map(\.name)))
             for (worker, row) in workers.enumerated() {
                 #expect(Set(row.keys) == names.union(["core", "node", "busy_ns"]))
-                for field in WorkerStats.fields where field.unit != .flag {
+                for field in WorkerStats.fields where field.unit != .flag && field.unit != .set {
                     let due = UInt64(worker * 1000) + OtherBuildsTests.index(field) + 1
                     #expect(row[field.name] as? UInt64 == due, "\(field.name)")
                 }
                 #expect(row["asleep"] as? Bool == true)
+                let bits = UInt64(worker * 1000) + OtherBuildsTests.index(.features) + 1
+                #expect((row["features"] as? [String])?.count == bits.nonzeroBitCount)
             }
         }
     }

@@ -34,7 +34,7 @@ import Testing
     func codes() {
         let kinds = (0..<3).map { String(cString: iocp_stats_kind_name(iocp_stats_kind(rawValue: $0))) }
         #expect(Set(StatsField.Kind.allCases.map(\.rawValue)) == Set(kinds))
-        let units = (0..<5).map { String(cString: iocp_stats_unit_name(iocp_stats_unit(rawValue: $0))) }
+        let units = (0..<6).map { String(cString: iocp_stats_unit_name(iocp_stats_unit(rawValue: $0))) }
         #expect(Set(StatsField.Unit.allCases.map(\.rawValue)) == Set(units))
         let totals = (0..<3).map { String(cString: iocp_stats_total_name(iocp_stats_total(rawValue: $0))) }
         #expect(Set(StatsField.Total.allCases.map(\.rawValue)) == Set(totals))
@@ -44,7 +44,11 @@ import Testing
     func documented() throws {
         let text = try String(contentsOf: Self.root.appending(path: "docs/STATS.md"), encoding: .utf8)
         let all = text.split(separator: "\n").filter { $0.hasPrefix("| `") }
-        let (rows, histograms) = (all.prefix(WorkerStats.fields.count), all.dropFirst(WorkerStats.fields.count))
+        let (rows, others) = (all.prefix(WorkerStats.fields.count), all.dropFirst(WorkerStats.fields.count))
+        let histograms = others.prefix(StatsHistogram.all.count)
+        #expect(
+            others.dropFirst(histograms.count).map(String.init)
+                == DriverFeature.all.map { "| `\($0.name)` | \($0.summary) |" })
         #expect(
             histograms.map(String.init)
                 == StatsHistogram.all.map { "| `\($0.name)` | \($0.unit.rawValue) | \($0.summary) |" })

@@ -16,7 +16,7 @@ import Testing
         for (index, field) in WorkerStats.fields.enumerated() { worker[field] = UInt64(index) + 1 }
         for (index, field) in WorkerStats.fields.enumerated() { #expect(worker[field] == UInt64(index) + 1) }
         #expect(worker.connections == worker[.connections] && worker.receivedBytes == worker[.receivedBytes])
-        #expect(worker.unsentBytes == worker[.unsentBytes] && worker.longestTurnIn == UInt64(WorkerStats.fields.count))
+        #expect(worker.unsentBytes == worker[.unsentBytes] && worker.backlogLimit == worker[.backlogLimit])
         #expect(worker.heartbeat == .nanoseconds(Int64(worker[.heartbeat]!)) && worker.isAsleep)
     }
 
@@ -30,6 +30,17 @@ import Testing
         worker[.accepted] = nil
         #expect(worker[.accepted] == nil && worker.accepted == 0 && worker == WorkerStats())
         #expect(Set([worker, WorkerStats()]).count == 1)
+    }
+
+    @Test func featuresAreNamedAndThoseOfAnotherBuildNumbered() {
+        var worker = WorkerStats()
+        #expect(worker.driverFeatures == [])
+        worker[.features] = 0b101 | 1 << 63
+        #expect(worker.driverFeatures.map(\.name) == ["multishot_accept", "direct_descriptors", "unknown_63"])
+        #expect(worker.driverFeatures.last?.summary == "" && DriverFeature.all.first?.summary != "")
+        worker[.features] = .max
+        #expect(worker.driverFeatures.count == 64 && Array(worker.driverFeatures.prefix(DriverFeature.all.count)) == DriverFeature.all)
+        #expect(WorkerStats.total(of: [worker]).driverFeatures == [])
     }
 
     @Test func aTotalIsMadeFieldByField() {

@@ -78,6 +78,7 @@ final class StagedMachine {
         "proc/sys/fs/file-nr": "1000\t0\t9223372036854775807\n",
         "proc/sys/vm/max_map_count": "65530\n",
         "proc/sys/net/core/somaxconn": "4096\n",
+        "proc/sys/net/core/busy_poll": "0\n",
         "proc/sys/net/core/default_qdisc": "fq\n",
         "proc/sys/net/ipv4/tcp_max_syn_backlog": "4096\n",
         "proc/sys/net/ipv4/tcp_syncookies": "1\n",

@@ -11,7 +11,7 @@ struct HostilePage {
         names = sys.argv[1].split(",")
         workers = int(sys.argv[2])
         kinds = {"gauge": 2, "counter": 1}
-        units = {"count": 1, "bytes": 2, "ns": 3, "flag": 4}
+        units = {"count": 1, "bytes": 2, "ns": 3, "flag": 4, "set": 5}
         totals = {"none": 0, "sum": 1, "newest": 2}
         fd = os.memfd_create("iocp-stats")
         cell = (8 + 8 * len(names) + 63) // 64 * 64

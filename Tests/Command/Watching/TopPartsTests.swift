@@ -113,7 +113,7 @@ import Testing
             for field in WorkerStats.fields { (before[field], now[field]) = (0, UInt64(index * 7 % count)) }
             return TopWorker(
                 index: index, rates: StatsRates(from: before, to: now, nanoseconds: 1_000_000_000),
-                busy: Double(index) / Double(count), state: .asleep, wait: .zero)
+                busy: Double(index) / Double(count), time: nil, state: .asleep, wait: .zero)
         }
         return TopFrame(
             processID: 1, command: "iocp", driver: "uring", state: .running, fault: nil, workers: workers,

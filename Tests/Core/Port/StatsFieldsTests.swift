@@ -66,6 +66,19 @@ import Testing
         }
     }
 
+    @Test func featuresHaveNamesAndSentences() {
+        let names = (0..<IOCP_FEATURE_COUNT.rawValue).map { String(cString: iocp_feature_name($0)) }
+        #expect(Set(names).count == names.count && names.contains("incremental_buffers"))
+        for (bit, name) in names.enumerated() {
+            let summary = String(cString: iocp_feature_summary(UInt32(bit)))
+            #expect(name.allSatisfy { $0 == "_" || ("a"..."z").contains($0) } && name.utf8.count <= 31, "\(name)")
+            #expect(summary.first?.isUppercase == true && summary.last == "." && !summary.contains("|"), "\(name)")
+        }
+        for bit in [IOCP_FEATURE_COUNT.rawValue, .max] {
+            #expect(iocp_feature_name(bit) == nil && iocp_feature_summary(bit) == nil)
+        }
+    }
+
     @Test func valuesAreReadAndWrittenByIndex() {
         var stats = iocp_worker_stats()
         for field in Self.table { iocp_worker_stats_set_value(&stats, field.index, UInt64(field.index) + 100) }
@@ -75,7 +88,7 @@ import Testing
             iocp_worker_stats_set_value(&stats, index, 7)
             #expect(iocp_worker_stats_value(&stats, index) == 0)
         }
-        #expect(stats.longest_turn_in == UInt64(IOCP_STATS_FIELD_COUNT.rawValue) + 99)
+        #expect(stats.library_time_ns == UInt64(IOCP_STATS_FIELD_COUNT.rawValue) + 99)
     }
 
     @Test func codesHaveWords() {
@@ -84,8 +97,8 @@ import Testing
         }
         let kinds = words(5) { iocp_stats_kind_name(iocp_stats_kind(rawValue: $0)) }
         #expect(kinds == ["unknown", "counter", "gauge", "histogram", "unknown"])
-        let units = words(6) { iocp_stats_unit_name(iocp_stats_unit(rawValue: $0)) }
-        #expect(units == ["unknown", "count", "bytes", "ns", "flag", "unknown"])
+        let units = words(7) { iocp_stats_unit_name(iocp_stats_unit(rawValue: $0)) }
+        #expect(units == ["unknown", "count", "bytes", "ns", "flag", "set", "unknown"])
         let totals = words(4) { iocp_stats_total_name(iocp_stats_total(rawValue: $0)) }
         #expect(totals == ["none", "sum", "newest", "none"])
     }

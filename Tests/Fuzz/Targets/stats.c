@@ -26,7 +26,7 @@ static void read_directory(const iocp_stats_view *view)
         require_name(field->name, IOCP_STATS_NAME_BYTES, "_");
         for (uint32_t k = 0; k < i; k++)
             FUZZ_REQUIRE(strcmp(field->name, iocp_stats_view_field(view, k)->name) != 0, "two fields of one name");
-        FUZZ_REQUIRE(field->kind <= IOCP_STATS_KIND_HISTOGRAM && field->unit <= IOCP_STATS_UNIT_FLAG &&
+        FUZZ_REQUIRE(field->kind <= IOCP_STATS_KIND_HISTOGRAM && field->unit <= IOCP_STATS_UNIT_SET &&
                          field->total <= IOCP_STATS_TOTAL_NEWEST,
                      "a code that has no meaning");
         const uint32_t index = iocp_stats_view_field_known(view, i);

@@ -296,6 +296,26 @@ void ledger_check_step(const ledger *ledger)
     ledger_layer_check_step(ledger);
 }
 
+/* What ended or was refused has one reason. */
+static void require_reasons(const ledger *ledger, const iocp_worker_stats *stats)
+{
+    const uint64_t closed = stats->closed_here + stats->closed_by_peer + stats->reset + stats->aborted +
+                            stats->closed_by_stop + stats->idle_timeouts + stats->receive_timeouts +
+                            stats->send_timeouts + stats->overflows + stats->failed + stats->closed_by_layer;
+    LEDGER_REQUIRE(ledger, stats->closed == closed, "G3", "the page has another number of closed than of reasons", 0);
+    const uint64_t refused =
+        stats->refused_over_address_limit + stats->refused_unknown_address + stats->refused_by_stop;
+    LEDGER_REQUIRE(ledger, stats->refused_addresses == refused, "G6", "a client was refused without a reason", 0);
+    const uint64_t failed = stats->accepts_out_of_descriptors + stats->accepts_out_of_memory +
+                            stats->accepts_out_of_slots + stats->accepts_failed_otherwise;
+    LEDGER_REQUIRE(ledger, stats->accept_failures == failed, "G6", "an accept failed without a reason", 0);
+    LEDGER_REQUIRE(ledger, stats->delayed_accepts == stats->delays_by_rate + stats->delays_by_full_table, "G6",
+                   "accepting paused without a reason", 0);
+    const uint64_t sends = stats->sends_over_cap + stats->sends_over_worker_cap + stats->sends_out_of_memory +
+                           stats->sends_squeezed_out;
+    LEDGER_REQUIRE(ledger, stats->refused_sends == sends, "G6", "a send was refused without a reason", 0);
+}
+
 const char *ledger_owed(const ledger *ledger, iocp_token *connection)
 {
     for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
@@ -356,10 +376,7 @@ void ledger_check_end(const ledger *ledger)
     const uint64_t passed_ns = iocp_sim_now_ns(ledger->sim) - ledger->opened_ns;
     LEDGER_REQUIRE(ledger, rate == 0 || stats.accepted <= rate + rate * passed_ns / 1000000000, "G6",
                    "more clients were accepted than the rate allows", 0);
-    const uint64_t reasons = stats.closed_here + stats.closed_by_peer + stats.reset + stats.aborted + stats.closed_by_stop +
-                             stats.idle_timeouts + stats.receive_timeouts + stats.send_timeouts + stats.overflows +
-                             stats.failed + stats.closed_by_layer;
-    LEDGER_REQUIRE(ledger, stats.closed == reasons, "G3", "the page has another number of closed than of reasons", 0);
+    require_reasons(ledger, &stats);
     LEDGER_REQUIRE(ledger, stats.completions == ledger->completion_count, "G1", "the stats page misses a completion",
                    0);
     /* Listeners may be backing off. */

@@ -11,8 +11,10 @@ enum FieldTable {
     /// The document with the tables anew, and the rest as it is.
     static func document(_ present: String) throws -> String {
         let fields = try put(table, into: present, between: "<!-- the table: make generate -->", "<!-- end of the table -->")
-        return try put(
+        let both = try put(
             histograms, into: fields, between: "<!-- the histograms: make generate -->", "<!-- end of the histograms -->")
+        return try put(
+            features, into: both, between: "<!-- the features: make generate -->", "<!-- end of the features -->")
     }
 
     private static func put(
@@ -29,6 +31,13 @@ enum FieldTable {
         ["| histogram | unit | meaning |", "|---|---|---|"]
             + Row.histograms.map { row in
                 "| `\(row.name)` | \(String(cString: iocp_stats_unit_name(row.unit)!)) | \(row.summary) |"
+            }
+    }
+
+    private static var features: [String] {
+        ["| feature | meaning |", "|---|---|"]
+            + (0..<IOCP_FEATURE_COUNT.rawValue).map { bit in
+                "| `\(String(cString: iocp_feature_name(bit)!))` | \(String(cString: iocp_feature_summary(bit)!)) |"
             }
     }
 

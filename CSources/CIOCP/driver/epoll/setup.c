@@ -67,11 +67,24 @@ static int busy_poll(iocp_epoll *epoll, iocp_failure *failure)
     return 0;
 }
 
-/* By trial: a kernel may lack the call (ENOSYS), and a seccomp profile refuse it. */
-static bool can_wait_for_nanoseconds(iocp_epoll *epoll)
+/* By trial: a kernel may lack the call (ENOSYS), and a seccomp profile refuse it. 0 or -errno. */
+static int try_nanoseconds(int fd)
 {
     const struct timespec none = {0};
-    return epoll_pwait2 != NULL && epoll_pwait2(epoll->fd, epoll->ready, IOCP_EPOLL_READY_MAX, &none, NULL) == 0;
+    struct epoll_event unused;
+    if (epoll_pwait2 == NULL)
+        return -ENOSYS;
+    return epoll_pwait2(fd, &unused, 1, &none, NULL) < 0 ? -errno : 0;
+}
+
+int iocp_epoll_try_nanoseconds(void)
+{
+    const int fd = epoll_create1(EPOLL_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    const int result = try_nanoseconds(fd);
+    close(fd);
+    return result;
 }
 
 static int epoll_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
@@ -90,7 +103,7 @@ static int epoll_open(iocp_driver **driver, const iocp_driver_config *config, io
     } else if ((result = open_memory(epoll)) < 0) {
         fail(failure, result, IOCP_STAGE_MEMORY, "the epoll driver's tables");
     } else {
-        epoll->waits_for_nanoseconds = can_wait_for_nanoseconds(epoll);
+        epoll->waits_for_nanoseconds = try_nanoseconds(epoll->fd) == 0;
         struct epoll_event wake = {.events = EPOLLIN, .data.u64 = iocp_epoll_about(IOCP_EPOLL_ABOUT_WAKE, 0)};
         if (epoll_ctl(epoll->fd, EPOLL_CTL_ADD, config->wake_fd, &wake) < 0)
             result = fail(failure, -errno, IOCP_STAGE_EPOLL, "epoll_ctl");
@@ -103,6 +116,13 @@ static int epoll_open(iocp_driver **driver, const iocp_driver_config *config, io
     }
     *driver = (iocp_driver *)epoll;
     return 0;
+}
+
+static uint64_t epoll_features(const iocp_driver *driver)
+{
+    const iocp_epoll *epoll = (const iocp_epoll *)driver;
+    return iocp_feature_bit(IOCP_FEATURE_nanosecond_waits, epoll->waits_for_nanoseconds) |
+           iocp_feature_bit(IOCP_FEATURE_busy_poll, epoll->config.busy_poll_us > 0);
 }
 
 static uint32_t epoll_handles_held(const iocp_driver *driver)
@@ -135,6 +155,7 @@ const iocp_driver_operations *iocp_driver_epoll(void)
         .unacknowledged = iocp_epoll_unacknowledged,
         .provide = iocp_epoll_provide,
         .wait = iocp_epoll_wait,
+        .features = epoll_features,
         .handles_held = epoll_handles_held,
     };
     return &operations;

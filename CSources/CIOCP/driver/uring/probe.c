@@ -223,6 +223,8 @@ static void probe(void)
     capabilities.incremental_buffers = incremental_buffers_work(&ring);
     capabilities.silent_sends = silent_sends_work(&ring);
     capabilities.fd_install = knows_operation(&ring, IOCP_URING_OP_FIXED_FD_INSTALL);
+    /* Last: the ring polls from here on. */
+    capabilities.busy_poll_result = iocp_uring_busy_poll(&ring, 1);
     iocp_uring_ring_close(&ring);
 }
 

@@ -100,6 +100,16 @@ int iocp_uring_buffer_ring_open(struct io_uring *ring, iocp_uring_buffer_ring *b
     return result;
 }
 
+int iocp_uring_busy_poll(const struct io_uring *ring, uint32_t timeout_us)
+{
+    const struct { /* struct io_uring_napi; liburing 2.3 lacks it */
+        uint32_t timeout_us;
+        uint8_t prefer;
+        uint8_t reserved[11];
+    } napi = {.timeout_us = timeout_us, .prefer = true};
+    return syscall(__NR_io_uring_register, ring->ring_fd, IOCP_URING_REGISTER_NAPI, &napi, 1) < 0 ? -errno : 0;
+}
+
 bool iocp_uring_wait_for_memory(uint64_t until_ns)
 {
     const struct timespec pause = {.tv_nsec = IOCP_URING_MEMORY_AGAIN_NS};

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../../system/topology.h"
@@ -49,17 +48,10 @@ static int open_buffer_rings(iocp_uring *uring, iocp_failure *failure)
     return 0;
 }
 
-/* io_uring_register_napi(3): a wait polls the queues from which this ring's sockets last received. */
 static int busy_poll(iocp_uring *uring, iocp_failure *failure)
 {
-    const struct { /* struct io_uring_napi; liburing 2.3 lacks it */
-        uint32_t timeout_us;
-        uint8_t prefer;
-        uint8_t reserved[11];
-    } napi = {.timeout_us = uring->config.busy_poll_us, .prefer = true};
-    if (syscall(__NR_io_uring_register, uring->ring.ring_fd, IOCP_URING_REGISTER_NAPI, &napi, 1) < 0)
-        return fail(failure, -errno, IOCP_STAGE_BUSY_POLL, "io_uring_register_napi");
-    return 0;
+    const int result = iocp_uring_busy_poll(&uring->ring, uring->config.busy_poll_us);
+    return result < 0 ? fail(failure, result, IOCP_STAGE_BUSY_POLL, "io_uring_register_napi") : 0;
 }
 
 /* A FIN leaves by a kernel thread of this thread's own (IORING_OP_SHUTDOWN never runs inline). Such threads would run on any
@@ -130,6 +122,26 @@ static void uring_close(iocp_driver *driver)
     release(iocp_uring_of(driver));
 }
 
+/* Those that every ring has stand first: there is no ring without them. */
+static uint64_t uring_features(const iocp_driver *driver)
+{
+    const iocp_uring *uring = (const iocp_uring *)driver;
+    const iocp_capabilities *capabilities = iocp_capabilities_get();
+    return iocp_feature_bit(IOCP_FEATURE_multishot_accept, true) |
+           iocp_feature_bit(IOCP_FEATURE_multishot_receive, true) |
+           iocp_feature_bit(IOCP_FEATURE_direct_descriptors, true) |
+           iocp_feature_bit(IOCP_FEATURE_buffer_rings, true) |
+           iocp_feature_bit(IOCP_FEATURE_deferred_task_work, true) |
+           iocp_feature_bit(IOCP_FEATURE_incremental_buffers, uring->incremental) |
+           iocp_feature_bit(IOCP_FEATURE_no_index_array, capabilities->no_sqarray) |
+           iocp_feature_bit(IOCP_FEATURE_registered_ring, uring->enter_flags & IORING_ENTER_REGISTERED_RING) |
+           iocp_feature_bit(IOCP_FEATURE_silent_sends, uring->silents.work) |
+           iocp_feature_bit(IOCP_FEATURE_minimum_waits, uring->min_wait) |
+           iocp_feature_bit(IOCP_FEATURE_waits_are_idle, uring->enter_flags & IOCP_URING_ENTER_NO_IOWAIT) |
+           iocp_feature_bit(IOCP_FEATURE_busy_poll, uring->config.busy_poll_us > 0) |
+           iocp_feature_bit(IOCP_FEATURE_lockdown, uring->config.lockdown);
+}
+
 static uint32_t uring_handles_held(const iocp_driver *driver)
 {
     return ((const iocp_uring *)driver)->handles_held;
@@ -145,7 +157,8 @@ static uint32_t uring_handles_held(const iocp_driver *driver)
         .shutdown = iocp_uring_shutdown, .cancel = iocp_uring_cancel, .close_handle = iocp_uring_close_handle,     \
         .peer = iocp_uring_peer, .get_option = iocp_uring_get_option, .set_option = iocp_uring_set_option, .local = iocp_uring_local,                           \
         .unacknowledged = iocp_uring_unacknowledged,                                                               \
-        .provide = iocp_uring_provide, .wait = iocp_uring_wait, .handles_held = uring_handles_held,                \
+        .provide = iocp_uring_provide, .wait = iocp_uring_wait, .features = uring_features,                        \
+        .handles_held = uring_handles_held,                                                                        \
     }
 
 const iocp_driver_operations *iocp_driver_uring(void)

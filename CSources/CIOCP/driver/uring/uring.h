@@ -142,6 +142,9 @@ void iocp_uring_ring_close(struct io_uring *ring);
 int iocp_uring_buffer_ring_open(struct io_uring *ring, iocp_uring_buffer_ring *buffers, uint16_t group,
                                 uint32_t entry_count, uint32_t flags, uint32_t node);
 
+/* io_uring_register_napi(3): a wait polls the queues from which this ring's sockets last received. Returns 0 or -errno. */
+int iocp_uring_busy_poll(const struct io_uring *ring, uint32_t timeout_us);
+
 /* The kernel gives the memory of a closed ring back to its user later, by a thread of its own: 20 to 30 ms were measured,
  * after the end of a process, too. Sleeps a little; false once it is `until_ns`. */
 bool iocp_uring_wait_for_memory(uint64_t until_ns);

@@ -91,7 +91,8 @@ enum FuzzPage {
             var before = worker
             for field in WorkerStats.fields where worker[field] != nil { before[field] = 0 }
             return TopWorker(
-                index: index, rates: StatsRates(from: before, to: worker, nanoseconds: 1), busy: 1, state: .awake,
+                index: index, rates: StatsRates(from: before, to: worker, nanoseconds: 1), busy: 1,
+                time: StatsTime(from: before, to: worker, workers: 1, nanoseconds: 1), state: .awake,
                 wait: worker.busy(at: .seconds(1)))
         }
         let line = StatsLine(from: reading, to: reading, 1, driver, .running)
