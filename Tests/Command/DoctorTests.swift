@@ -97,6 +97,43 @@ extension Commands {
             #expect(check.verdict == "warning" && check.found == "5.15.0-91-generic" && check.cost.contains("6.1"))
         }
 
+        // MARK: Waiting
+
+        @Test("epoll_pwait2 refused: by whom", Diagnosis.works(Diagnosis.refusing("ENOSYS", call: "epoll_pwait2")))
+        func preciseWaits() throws {
+            let wrapper = Diagnosis.refusing("ENOSYS", call: "epoll_pwait2")
+            let old = try StagedMachine(["proc/sys/kernel/osrelease": "5.10.0-30-amd64\n"])
+            let check = try Diagnosis(of: old, within: wrapper).check("kernel", "epoll_pwait2")
+            #expect(check.verdict == "note" && check.cost.contains("by the millisecond"))
+            #expect(check.found == "off (ENOSYS): it comes with Linux 5.11, and this is 5.10")
+            let filtered = try StagedMachine(["proc/self/status": StagedMachine.status(seccomp: 2)])
+            let hidden = try Diagnosis(of: filtered, within: wrapper).check("kernel", "epoll_pwait2")
+            #expect(hidden.found == "off (ENOSYS): a seccomp filter forbids it" && hidden.remedy.count == 2)
+            let unseen = try Diagnosis(of: StagedMachine(), within: wrapper).check("kernel", "epoll_pwait2")
+            #expect(unseen.found.contains("the C library lacks it") && unseen.remedy.isEmpty)
+        }
+
+        @Test(
+            "busy polling refused: since when there is some", needsRing,
+            Diagnosis.works(Diagnosis.refusing("EINVAL", call: "io_uring_register")))
+        func busyPolling() throws {
+            let wrapper = Diagnosis.refusing("EINVAL", call: "io_uring_register")
+            let old = try StagedMachine(["proc/sys/kernel/osrelease": "6.8.0-31-generic\n"])
+            let check = try Diagnosis(of: old, within: wrapper).check("kernel", "busy poll")
+            #expect(check.verdict == "note" && check.cost.contains("does not open"))
+            #expect(check.found == "refused (EINVAL): it comes with Linux 6.9, and this is 6.8")
+            let new = try Diagnosis(of: StagedMachine(), within: wrapper).check("kernel", "busy poll")
+            #expect(new.found.contains("CONFIG_NET_RX_BUSY_POLL"))
+        }
+
+        @Test("net.core.busy_poll")
+        func everybodyPolls() throws {
+            let machine = try StagedMachine(["proc/sys/net/core/busy_poll": "50\n"])
+            let check = try Diagnosis(of: machine).check("kernel", "net.core.busy_poll")
+            #expect(check.verdict == "note" && check.found == "50 us" && check.remedy == ["sysctl -w net.core.busy_poll=0"])
+            #expect(try Diagnosis(of: StagedMachine()).check("kernel", "net.core.busy_poll").verdict == "ok")
+        }
+
         // MARK: Limits
 
         @Test("memlock", Diagnosis.works(Diagnosis.unprivileged), Diagnosis.needs("prlimit"))

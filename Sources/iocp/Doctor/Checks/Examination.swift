@@ -5,6 +5,7 @@ enum Examination {
         let container = facts.confinement.container
         var checks = KernelChecks.all(facts.kernel)
         checks += RingChecks.all(facts.kernel, facts.process)
+        checks += WaitingChecks.all(facts.kernel, facts.process)
         checks += LimitChecks.all(facts)
         checks += NetworkChecks.all(facts.network, facts.memory)
         checks += ProcessorChecks.all(facts.processors, container: container)

@@ -12,6 +12,10 @@ struct KernelFacts {
     let ringGroup: Reading<Int?>
     /// Found by trial on the kernel that runs, whatever the root of the files.
     let ring: iocp_capabilities
+    /// 0, or the errno with which epoll_pwait2(2) was refused; found by trial, too.
+    let preciseWaits: Int32
+    /// net.core.busy_poll: microseconds for which poll, select and epoll look at a card's queue; 0 for not at all.
+    let busyPolling: Reading<Int>
 
     init(_ files: SystemFiles) {
         release = files.word("/proc/sys/kernel/osrelease")
@@ -26,6 +30,8 @@ struct KernelFacts {
         ringsDisabled = files.number("/proc/sys/kernel/io_uring_disabled")
         ringGroup = files.word("/proc/sys/kernel/io_uring_group").map { Number.parse($0) }
         ring = unsafe iocp_capabilities_get().pointee
+        preciseWaits = -iocp_epoll_try_nanoseconds()
+        busyPolling = files.number("/proc/sys/net/core/busy_poll")
     }
 }
 
