@@ -15,6 +15,11 @@ options that stand beside it in quotes.
   bench/paired.py --before "bench/.build/peers/echo-nio-tls --tls-certificate C --tls-key K" \\
                   --after ".build/release/iocp --tls-certificate C --tls-key K" --load=--tls-insecure --only echo-1k
 
+With --reader-hz the counters of the `after` server are read that often in its slices, by `iocp stats --interval`. So with the
+same build on both sides, the ratio is what a reader costs the server:
+
+  bench/paired.py --before .build/release/iocp --after .build/release/iocp --reader-hz 10
+
 Bytes are counted as the load's socket sees them: sealing adds to those of TLS, to both sides alike.
 
 Needs two CPUs. Exit status: 0, 1 when a server or a load failed, 2 for bad usage.
@@ -23,6 +28,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
@@ -73,6 +79,31 @@ class Build(turns.Side):
         self.load = subprocess.Popen(
             self.command + ["--duration", "3600"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.settled = False
+        self.reader = None
+
+    def read(self, seconds, cpu):
+        """From here on the server's counters are read every so many seconds while it has its turn."""
+        self.reader = subprocess.Popen(
+            ["taskset", "-c", cpu, self.iocp, "stats", "--interval", str(seconds), "--json", "--pid", str(self.server.pid)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.reader.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        if self.reader is not None:
+            if self.reader.poll() is not None:
+                raise turns.Failure(f"the reader ended: {self.reader.stderr.read().strip()}")
+            self.reader.send_signal(signal.SIGCONT)
+        super().go_on()
+
+    def pause(self):
+        super().pause()
+        if self.reader is not None:
+            self.reader.send_signal(signal.SIGSTOP)
+
+    def end(self):
+        if self.reader is not None:
+            turns.end(self.reader)
+        super().end()
 
     def settle(self):
         super().settle()
@@ -115,6 +146,8 @@ def compare(workload, arguments):
             sides.append(Build(name, server, arguments.iocp, arguments.load, workload, arguments.driver,
                                arguments.cpus.split(",")))
             sides[-1].settle()
+        if arguments.reader_hz:
+            sides[-1].read(1 / arguments.reader_hz, arguments.cpus.split(",")[1])
         if arguments.latency:
             return compare_latencies(workload, arguments, sides)
         taken = turns.take_turns(sides, arguments.pairs, arguments.slice_ms / 1000)
@@ -142,6 +175,7 @@ def main():
     parser.add_argument("--slice-ms", type=int, default=250)
     parser.add_argument("--latency", action="store_true",
                         help="p50 and p99, in place of CPU: loads of a second take turns")
+    parser.add_argument("--reader-hz", type=float, help="read the counters of the after server so often, 10 at most")
     parser.add_argument("--cpus", default="0,1", help="of the servers, and of the loads")
     arguments = parser.parse_args()
     servers = ["".join(arguments.after[:1]), "".join(arguments.before[:1])]
@@ -151,6 +185,10 @@ def main():
             parser.error(f"{path} is no program: build it with swift build -c release --product iocp")
     if arguments.pairs < 4 or arguments.slice_ms < 20:
         parser.error("--pairs takes 4 or more, --slice-ms 20 or more")
+    if arguments.reader_hz is not None and not 0.1 <= arguments.reader_hz <= 10:
+        parser.error("--reader-hz takes 0.1 to 10")
+    if arguments.reader_hz and os.path.basename(arguments.after[0]) != "iocp":
+        parser.error("--reader-hz reads the counters of an iocp server")
     if arguments.latency:
         print("workload          driver  after/before p50 (quartiles), before after   the same of p99")
     else:
