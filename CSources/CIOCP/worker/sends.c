@@ -6,39 +6,12 @@
 #include "capture.h"
 #include "life.h"
 #include "lookup.h"
+#include "refusing.h"
 #include "reserve.h"
 #include "sealing.h"
 #include "sent.h"
 
 /* --- whether a send is allowed ------------------------------------------------------------------------------ */
-
-/* A refused sender is told when to try again: with unsent bytes, WRITABLE follows their fall to the low mark. */
-static int refused(iocp_worker *worker, iocp_slot *slot, int result)
-{
-    IOCP_STATS_ADD(worker->stats, refused_sends, 1);
-    if (slot->queue.unsent_bytes > 0)
-        iocp_slot_set(slot, IOCP_SLOT_PRESSED);
-    return result;
-}
-
-static int refuse_over_cap(iocp_worker *worker, iocp_slot *slot, int result)
-{
-    IOCP_STATS_ADD(worker->stats, sends_over_cap, 1);
-    return refused(worker, slot, result);
-}
-
-static int refuse_over_worker_cap(iocp_worker *worker, iocp_slot *slot)
-{
-    IOCP_STATS_ADD(worker->stats, sends_over_worker_cap, 1);
-    return refused(worker, slot, -ENOBUFS);
-}
-
-/* For want of send memory: of nodes, of chunks or of the heap. */
-static int refuse(iocp_worker *worker, iocp_slot *slot, int result)
-{
-    IOCP_STATS_ADD(worker->stats, sends_out_of_memory, 1);
-    return refused(worker, slot, result);
-}
 
 /* Finds a connection that takes sends. */
 static int find_sender(const iocp_worker *worker, iocp_token connection, iocp_slot **found)
@@ -59,12 +32,12 @@ static int check_caps(iocp_worker *worker, iocp_slot *slot, uint64_t count_bytes
         if (config->overflow_policy == IOCP_OVERFLOW_CLOSE)
             iocp_worker_begin_close(worker, slot, IOCP_CLOSE_SEND_OVERFLOW, 0, true);
         /* Alone it is over the cap: trying again would never end. */
-        return refuse_over_cap(worker, slot, count_bytes > cap_bytes ? -EMSGSIZE : -EAGAIN);
+        return iocp_worker_refuse_over_cap(worker, slot, count_bytes > cap_bytes ? -EMSGSIZE : -EAGAIN);
     }
     const uint64_t reserve_bytes =
         iocp_worker_keeps_up(slot, count_bytes) ? 0 : config->worker_unsent_bytes / IOCP_SEND_RESERVE_SHARE;
     if (worker->unsent_bytes + count_bytes > config->worker_unsent_bytes - reserve_bytes)
-        return refuse_over_worker_cap(worker, slot);
+        return iocp_worker_refuse_over_worker_cap(worker, slot);
     return 0;
 }
 
@@ -81,7 +54,7 @@ static int sendable_slot(iocp_worker *worker, iocp_token connection, uint64_t co
         return 0;
     result = check_caps(worker, *found, count_bytes);
     if (result == 0 && !iocp_worker_may_take_node(worker, *found, count_bytes))
-        result = refuse(worker, *found, -ENOBUFS);
+        result = iocp_worker_refuse(worker, *found, -ENOBUFS);
     return result;
 }
 
@@ -89,7 +62,7 @@ static int sendable_slot(iocp_worker *worker, iocp_token connection, uint64_t co
 static int queued(iocp_worker *worker, iocp_slot *slot, int result, uint32_t count_bytes)
 {
     if (result < 0)
-        return refuse(worker, slot, result);
+        return iocp_worker_refuse(worker, slot, result);
     iocp_worker_count_queued(worker, slot, count_bytes);
     return 0;
 }
@@ -103,7 +76,7 @@ static int send_sealed(iocp_worker *worker, iocp_slot *slot, const iocp_send_par
     const uint64_t sealed_bytes = iocp_worker_sealed_bytes(worker, slot, count_bytes);
     if (!iocp_worker_may_take_chunks(worker, slot, sealed_bytes, (uint32_t)sealed_bytes) ||
         !iocp_worker_seals(worker, slot, sealed_bytes))
-        return refuse(worker, slot, -ENOBUFS);
+        return iocp_worker_refuse(worker, slot, -ENOBUFS);
     return iocp_worker_seal(worker, slot, parts, part_count);
 }
 
@@ -193,7 +166,7 @@ static int take_lease(iocp_worker *worker, iocp_slot *slot, uint16_t lease, cons
         return queued(worker, slot, 0, count_bytes);
     }
     if (slot->flags & IOCP_SLOT_STALLED)
-        return refuse(worker, slot, -ENOBUFS);
+        return iocp_worker_refuse(worker, slot, -ENOBUFS);
     return queued(worker, slot, iocp_send_queue_lease(&worker->pool, &slot->queue, lease, bytes, count_bytes),
                   count_bytes);
 }
@@ -251,7 +224,7 @@ int iocp_send_shared_within(iocp_worker *worker, iocp_token connection, iocp_sha
         return result;
     result = refusal_within(worker, slot, iocp_shared_bytes_count(shared), limit_bytes);
     if (result < 0)
-        return refuse_over_cap(worker, slot, result);
+        return iocp_worker_refuse_over_cap(worker, slot, result);
     result = iocp_send_shared(worker, connection, shared);
     return result == -ENOBUFS && slot->flags & IOCP_SLOT_STALLED ? -EAGAIN : result;
 }
@@ -263,10 +236,10 @@ int iocp_send_notify(iocp_worker *worker, iocp_token connection, uint64_t key)
     if (result < 0)
         return result;
     if (!iocp_worker_may_take_node(worker, slot, 0))
-        return refuse(worker, slot, -ENOBUFS);
+        return iocp_worker_refuse(worker, slot, -ENOBUFS);
     result = iocp_send_queue_mark(&worker->pool, &slot->queue, key);
     if (result < 0)
-        return refuse(worker, slot, result);
+        return iocp_worker_refuse(worker, slot, result);
     iocp_worker_touch(worker, slot);
     return 0;
 }
@@ -306,7 +279,7 @@ static int may_grow(iocp_worker *worker, size_t more_bytes, iocp_slot **slot)
         return result;
     if ((draft->queue.head == IOCP_NODE_NONE && !iocp_worker_may_take_node(worker, *slot, count_bytes)) ||
         !iocp_worker_may_take_chunks(worker, *slot, count_bytes, (uint32_t)more_bytes))
-        return refuse(worker, *slot, -ENOBUFS);
+        return iocp_worker_refuse(worker, *slot, -ENOBUFS);
     return 0;
 }
 
@@ -327,7 +300,7 @@ int iocp_draft_append(iocp_worker *worker, const void *bytes, size_t count_bytes
     if (result < 0 || count_bytes == 0)
         return grown(worker, result);
     result = iocp_send_draft_append(&worker->pool, bytes, (uint32_t)count_bytes);
-    return grown(worker, result < 0 ? refuse(worker, slot, result) : 0);
+    return grown(worker, result < 0 ? iocp_worker_refuse(worker, slot, result) : 0);
 }
 
 int iocp_draft_reserve(iocp_worker *worker, size_t capacity_bytes, uint8_t **start)
@@ -344,7 +317,7 @@ int iocp_draft_reserve(iocp_worker *worker, size_t capacity_bytes, uint8_t **sta
         return grown(worker, result);
     result = iocp_send_draft_reserve(&worker->pool, (uint32_t)capacity_bytes);
     if (result < 0)
-        return grown(worker, refuse(worker, slot, result));
+        return grown(worker, iocp_worker_refuse(worker, slot, result));
     *start = worker->pool.draft.room_start;
     return 0;
 }
@@ -367,7 +340,7 @@ static int may_leave(iocp_worker *worker, iocp_slot **slot)
         return result;
     result = check_caps(worker, *slot, draft->queue.unsent_bytes);
     if (result == 0 && !draft->own && ((*slot)->flags & IOCP_SLOT_STALLED))
-        result = refuse(worker, *slot, -ENOBUFS);
+        result = iocp_worker_refuse(worker, *slot, -ENOBUFS);
     return result;
 }
 
@@ -377,7 +350,7 @@ static int seal_draft(iocp_worker *worker, iocp_slot *slot)
     const uint64_t sealed_bytes = iocp_worker_sealed_bytes(worker, slot, count_bytes);
     if (!iocp_worker_may_take_chunks(worker, slot, sealed_bytes, (uint32_t)sealed_bytes) ||
         !iocp_worker_seals(worker, slot, sealed_bytes))
-        return refuse(worker, slot, -ENOBUFS);
+        return iocp_worker_refuse(worker, slot, -ENOBUFS);
     return iocp_worker_seal_draft(worker, slot);
 }
 

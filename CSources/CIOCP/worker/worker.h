@@ -26,6 +26,7 @@
  *   timers.c      user timers
  *   outbox.c      what is owed to the application
  *   sent.c        what a send counts for;  reserve.h  who may use the reserve of send memory
+ *   refusing.h    a send is refused: why, and when its sender may try again
  *   stalled.c     the list of connections behind full sockets
  *   windows.c     when a connection's deadline is due
  *   mailbox.c     posts
