@@ -18,6 +18,11 @@ bool iocp_worker_may_ask(const iocp_slot *slot)
     return iocp_slot_receives(slot) && slot->handle != IOCP_HANDLE_NONE && iocp_slot_is_connection(slot);
 }
 
+bool iocp_worker_asks_later(int result)
+{
+    return result == -EBUSY || result == -EAGAIN;
+}
+
 int iocp_worker_ask_addresses(iocp_worker *worker, const iocp_slot *slot, iocp_address *peer, iocp_address *local)
 {
     const int result = worker->operations->peer(worker->driver, slot->handle, peer);
@@ -70,7 +75,7 @@ int iocp_worker_is_meant(iocp_worker *worker, const iocp_slot *slot, const iocp_
         return 1;
     iocp_address address;
     const int result = worker->operations->peer(worker->driver, slot->handle, &address);
-    if (result == -EBUSY || result == -EAGAIN)
+    if (iocp_worker_asks_later(result))
         return result;
     return result == 0 && matches(&address, filter);
 }

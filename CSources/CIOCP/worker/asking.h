@@ -8,6 +8,9 @@
 /* Whether a connection's socket may be asked: it is open, or its end has begun and its socket is still its own. */
 bool iocp_worker_may_ask(const iocp_slot *slot);
 
+/* Whether a socket that answered so is to be asked again after a wait. */
+bool iocp_worker_asks_later(int result);
+
 /* Both ends' addresses. Returns 0 or -errno: -EBUSY, -EAGAIN: after a wait perhaps. */
 int iocp_worker_ask_addresses(iocp_worker *worker, const iocp_slot *slot, iocp_address *peer, iocp_address *local);
 

@@ -1,7 +1,6 @@
 /* Writes down what is said on the connections that are meant, in a ring that one other thread reads. */
 #include "capture.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,7 +167,7 @@ static void judge(iocp_worker *worker, const iocp_slot *slot, iocp_mark *mark)
     }
     iocp_capture_ends ends = {0};
     ends.result = iocp_worker_ask_addresses(worker, slot, &ends.peer, &ends.local);
-    if (ends.result == -EBUSY || ends.result == -EAGAIN)
+    if (iocp_worker_asks_later(ends.result))
         return;
     iocp_capture_record record = record_of(worker, slot, IOCP_CAPTURE_OPENED);
     record.detail = slot->listener;

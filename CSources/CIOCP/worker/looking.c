@@ -82,14 +82,15 @@ static bool asks_info(iocp_survey_order order)
     return order == IOCP_SURVEY_ROUND_TRIP || order == IOCP_SURVEY_RETRANSMITS;
 }
 
-/* Times count from the end of time, so that workers that answer at different times agree. Returns 1 with a rank, 0 for a connection that has none in this order; or -EBUSY, -EAGAIN. */
+/* Times count from the end of time, so that workers that answer at different times agree. Returns 1 with a rank, 0 for a
+ * connection that has none in this order; or -EBUSY, -EAGAIN. */
 static int rank_of(const iocp_survey *survey, iocp_worker *worker, const iocp_slot *slot, uint64_t *rank)
 {
     iocp_connection_info info = {0};
     if (asks_info(survey->query.order)) {
         const int result = iocp_worker_ask_info(worker, slot, &info);
         if (result < 0)
-            return result == -EBUSY || result == -EAGAIN ? result : 0;
+            return iocp_worker_asks_later(result) ? result : 0;
     }
     switch (survey->query.order) {
     case IOCP_SURVEY_BUSY:
@@ -142,8 +143,7 @@ static int tell(iocp_survey *survey, iocp_worker *worker, const iocp_slot *slot,
     };
     entry->address_result = (int16_t)iocp_worker_ask_addresses(worker, slot, &entry->peer, &entry->local);
     entry->info_result = (int16_t)iocp_worker_ask_info(worker, slot, &entry->info);
-    const bool later = entry->address_result == -EBUSY || entry->address_result == -EAGAIN ||
-                       entry->info_result == -EBUSY || entry->info_result == -EAGAIN;
+    const bool later = iocp_worker_asks_later(entry->address_result) || iocp_worker_asks_later(entry->info_result);
     if (later && survey->tries < TRIES_MAX)
         return -EAGAIN;
     survey->entry_count++;

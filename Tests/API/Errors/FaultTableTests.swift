@@ -18,6 +18,8 @@ import Testing
         "enter": Errors.enterAgain + Errors.waitInterrupted + Errors.enterFatal + Errors.foreignThread,
         "run": [Errno(EBUSY)], // an entry that is refused while a command is submitted
         "admit": Errors.peerLater,
+        "iocp_worker_asks_later": Errors.askAgain,
+        "count_failure": Errors.acceptLater,
         "iocp_worker_wait": Errors.waitInterrupted,
         "iocp_uring_wait": Errors.waitInterrupted,
         "iocp_uring_ring_open": Errors.ring,

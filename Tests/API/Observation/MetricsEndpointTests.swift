@@ -84,7 +84,7 @@ extension RealSockets {
             #expect(parts[0].hasPrefix("HTTP/1.1 200 OK\r\n"))
             #expect(parts[0].contains("Content-Length: \(parts[1].utf8.count)"))
             #expect(parts[1] == port.prometheusText())
-            for field in WorkerStats.fields {
+            for field in WorkerStats.fields where field.unit != .set {
                 let counter = field.kind == .counter ? "_total" : ""
                 let name =
                     "iocp_" + (field.unit == .nanoseconds ? field.name.dropLast(3) + "_seconds" : field.name) + counter

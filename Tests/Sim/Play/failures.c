@@ -24,7 +24,7 @@ static const struct {
     {"close", {EINTR}},
     {"unacknowledged", {EBUSY, EAGAIN, EOPNOTSUPP}},
     {"peer", {EBUSY, EAGAIN, ENOBUFS, ENOTCONN}},
-    {"local", {EBUSY, EAGAIN, ENOBUFS, ENOTCONN}},
+    {"local", {EBUSY, EAGAIN, ENOBUFS}},
     {"option", {EBUSY, EAGAIN, ENOBUFS, ENOTCONN, EOPNOTSUPP}},
     {"wait", {EINTR, EBADR, ENOMEM}},
     {"late", {ECANCELED, ECONNRESET, EPIPE, ENOBUFS}},
