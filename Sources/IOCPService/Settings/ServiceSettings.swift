@@ -31,7 +31,7 @@ public struct ServiceSettings: Sendable {
     /// Whether ``health`` answers `/metrics`, too: the counters of the port as Prometheus reads them. What answers has no
     /// password, so that address should be open to the collector alone.
     public var healthMetrics = false
-    /// The admin socket: see ``IOCP/AdminEndpoint``. nil: there is none.
+    /// The admin socket: see `AdminEndpoint` of IOCP. nil: there is none.
     public var admin: UnixAddress?
     /// How long a handler may run before its worker counts as stalled: it is logged, and neither alive nor fed to systemd's
     /// watchdog. More than zero.
