@@ -115,7 +115,7 @@ bench-apps: build ## services of Examples/ beside redis-server, nginx, HAProxy a
 		echo "bench-apps: Hummingbird cannot be built, and is left out" >&2
 	bench/apps.py $(BENCH_FLAGS)
 
-bench-sweep: build ## varies workers, receive buffers and spinning of `iocp serve`: a picture in bench/results, and advice
+bench-sweep: build ## varies workers, receive buffers, batch and spinning of `iocp serve`: a picture in bench/results, and advice
 	@.ci/deps plots
 	bench/sweep.py $(BENCH_FLAGS)
 

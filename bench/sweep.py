@@ -25,7 +25,7 @@ SETTINGS = {
     "workers": ("--workers", [1, 2, 4, 8], 1, "workers on one CPU"),
     "buffer": ("--receive-buffer", [4 << 10, 16 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20], 128 << 10,
                "bytes of a receive buffer"),
-    "batch": ("--batch", [16, 64, 256, 1024, 4096], 256, "completions that a worker takes at a time, at most"),
+    "batch": ("--batch", [16, 64, 256, 1000, 4000], 256, "completions that a worker takes at a time, at most"),
     "spin": ("--spin", [0, 20, 50, 200], 0, "microseconds that a busy worker looks before it sleeps"),
 }
 WORKLOADS = {"echo-100": "64 B, 100 connections", "echo-1m": "1 MiB, 8 connections"}
