@@ -33,61 +33,56 @@ static const char *listening(const iocp_port *port, const iocp_endpoint *endpoin
     return "another socket holds it, most likely a server that listens there";
 }
 
-/* What is asked to be listened on. */
-typedef struct iocp_wanted {
-    const iocp_endpoint *endpoints;
-    uint32_t count;
-    const iocp_listen_options *options;
-    int inherited; /* -1: none */
-} iocp_wanted;
-
-static int try_to_listen(iocp_port *port, const iocp_wanted *wanted, iocp_endpoint *bound, iocp_listener_id *listener,
+static int try_to_listen(iocp_port *port, const iocp_wish *wish, iocp_endpoint *bound, iocp_listener_id *listener,
                          iocp_failure *failure, bool *again)
 {
-    const bool is_unix = wanted->inherited < 0 && wanted->endpoints[0].kind == IOCP_ENDPOINT_UNIX;
+    const bool is_unix = wish->inherited < 0 && wish->endpoints[0].kind == IOCP_ENDPOINT_UNIX;
     const iocp_stage stage = is_unix ? IOCP_STAGE_LISTEN_UNIX : IOCP_STAGE_LISTEN;
     pthread_mutex_lock(&port->lock);
     int result = -ESHUTDOWN;
     if (iocp_port_is_stopping(port))
         iocp_port_fail(failure, result, IOCP_STAGE_STATE, "the port has stopped");
-    else if ((result = iocp_listener_set_add(&port->listeners, wanted->endpoints, wanted->count, wanted->options,
-                                             wanted->inherited, bound, listener)) < 0)
-        iocp_port_fail(failure, result, stage, listening(port, &wanted->endpoints[0], result));
-    *again = result == -EADDRINUSE && !listens_itself(port, &wanted->endpoints[0]);
+    else if ((result = iocp_listener_set_add(&port->listeners, wish, bound, listener)) < 0)
+        iocp_port_fail(failure, result, stage, listening(port, &wish->endpoints[0], result));
+    *again = result == -EADDRINUSE && !listens_itself(port, &wish->endpoints[0]);
     pthread_mutex_unlock(&port->lock);
     return result;
 }
 
 /* A server that is started again at once may find its address still held by the one that was killed. */
-static bool may_come_free(const iocp_port *port, const iocp_wanted *wanted)
+static bool may_come_free(const iocp_port *port, const iocp_wish *wish)
 {
     bool (*const may)(const iocp_endpoint *) = port->driver->listening->may_come_free;
-    for (uint32_t i = 0; may != NULL && i < wanted->count; i++)
-        if (may(&wanted->endpoints[i]))
+    for (uint32_t i = 0; may != NULL && i < wish->count; i++)
+        if (may(&wish->endpoints[i]))
             return true;
     return false;
 }
 
-static int listen_on(iocp_port *port, const iocp_wanted *wanted, iocp_endpoint *bound, iocp_listener_id *listener,
+static int listen_on(iocp_port *port, const iocp_wish *wish, iocp_endpoint *bound, iocp_listener_id *listener,
                      iocp_failure *failure)
 {
     enum { PATIENCE_MS = 500, PAUSE_MS = 2 };
-    static const iocp_listen_options none;
     iocp_listener_id unwanted;
-    iocp_wanted wish = *wanted;
-    if (wish.options == NULL)
-        wish.options = &none;
     if (listener == NULL)
         listener = &unwanted;
     bool again;
-    int result = try_to_listen(port, &wish, bound, listener, failure, &again);
-    for (int waited = 0; again && waited < PATIENCE_MS && may_come_free(port, &wish); waited += PAUSE_MS) {
+    int result = try_to_listen(port, wish, bound, listener, failure, &again);
+    for (int waited = 0; again && waited < PATIENCE_MS && may_come_free(port, wish); waited += PAUSE_MS) {
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
-        result = try_to_listen(port, &wish, bound, listener, failure, &again);
+        result = try_to_listen(port, wish, bound, listener, failure, &again);
     }
     if (result == 0)
         iocp_port_wake_all(port);
     return result;
+}
+
+static iocp_wish wish_of(const iocp_endpoint *endpoints, uint32_t count, const iocp_listen_options *options, int inherited)
+{
+    iocp_wish wish = {.endpoints = endpoints, .count = count, .inherited = inherited};
+    if (options != NULL)
+        wish.options = *options;
+    return wish;
 }
 
 int iocp_port_listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_t endpoint_count,
@@ -100,8 +95,8 @@ int iocp_port_listen_on(iocp_port *port, const iocp_endpoint *endpoints, uint32_
         if (endpoints[i].kind == IOCP_ENDPOINT_UNIX &&
             (endpoints[i].name_bytes == 0 || endpoints[i].name_bytes > IOCP_UNIX_NAME_BYTES_MAX))
             return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_LISTEN_UNIX, "the name of a Unix socket has 1 to 108 bytes");
-    const iocp_wanted wanted = {endpoints, endpoint_count, options, -1};
-    return listen_on(port, &wanted, bound, listener, failure);
+    const iocp_wish wish = wish_of(endpoints, endpoint_count, options, -1);
+    return listen_on(port, &wish, bound, listener, failure);
 }
 
 int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_options *options, iocp_endpoint *bound,
@@ -110,8 +105,8 @@ int iocp_port_listen_inherited(iocp_port *port, int fd, const iocp_listen_option
     if (fd < 0)
         return iocp_port_fail(failure, -EBADF, IOCP_STAGE_LISTEN, "an inherited descriptor is 0 or more");
     const iocp_endpoint any = {.kind = IOCP_ENDPOINT_UNIX};
-    const iocp_wanted wanted = {&any, 1, options, fd};
-    return listen_on(port, &wanted, bound, listener, failure);
+    const iocp_wish wish = wish_of(&any, 1, options, fd);
+    return listen_on(port, &wish, bound, listener, failure);
 }
 
 int iocp_port_listen(iocp_port *port, const iocp_address *address, iocp_address *bound, iocp_failure *failure)

@@ -29,7 +29,6 @@ struct iocp_capture {
 
     /* The worker's. */
     iocp_mark *marks;
-    uint32_t mark_count;
     uint64_t allowance_bytes;
     uint64_t allowed_ns; /* when it was last raised */
 
@@ -263,8 +262,7 @@ static uint32_t run(iocp_job *job, iocp_worker *worker, uint32_t most, bool *mor
     *more = false;
     iocp_capture *capture = job->context;
     iocp_worker_end_capture(worker);
-    capture->mark_count = worker->table.slot_count;
-    capture->marks = calloc(capture->mark_count, sizeof *capture->marks);
+    capture->marks = calloc(worker->table.slot_count, sizeof *capture->marks);
     worker->capture = capture;
     if (capture->marks == NULL)
         iocp_worker_end_capture(worker);

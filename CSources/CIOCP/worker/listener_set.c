@@ -66,14 +66,6 @@ static bool has_v4(const iocp_endpoint *endpoints, uint32_t count)
     return false;
 }
 
-/* What one call listens on. */
-typedef struct iocp_wish {
-    const iocp_endpoint *endpoints;
-    uint32_t count;
-    iocp_listen_options options;
-    int inherited;
-} iocp_wish;
-
 /* All on the port that the first one gets. Listening starts when all are bound: a client must not reach a group that
  * may still be given up. */
 static int open_listeners(iocp_listener_set *set, iocp_listener **places, const iocp_wish *wish)
@@ -158,11 +150,10 @@ static int add_listeners(iocp_listener_set *set, const iocp_wish *wish, iocp_end
     return 0;
 }
 
-int iocp_listener_set_add(iocp_listener_set *set, const iocp_endpoint *endpoints, uint32_t endpoint_count,
-                          const iocp_listen_options *options, int inherited, iocp_endpoint *bound, iocp_listener_id *id)
+int iocp_listener_set_add(iocp_listener_set *set, const iocp_wish *wanted, iocp_endpoint *bound, iocp_listener_id *id)
 {
-    iocp_wish wish = {.endpoints = endpoints, .count = endpoint_count, .options = *options, .inherited = inherited};
-    wish.options.v6_only |= has_v4(endpoints, endpoint_count);
+    iocp_wish wish = *wanted;
+    wish.options.v6_only |= has_v4(wish.endpoints, wish.count);
     if (wish.options.backlog == 0)
         wish.options.backlog = set->backlog;
     pthread_mutex_lock(&set->lock);

@@ -49,12 +49,18 @@ void iocp_listener_set_open(iocp_listener_set *set, const iocp_listening_operati
                             uint32_t backlog);
 void iocp_listener_set_close(iocp_listener_set *set);
 
+/* What one call listens on. */
+typedef struct iocp_wish {
+    const iocp_endpoint *endpoints;
+    uint32_t count;
+    iocp_listen_options options;
+    int inherited; /* a descriptor that was bound already, taken as the one endpoint; -1: none */
+} iocp_wish;
+
 /* Listens on each endpoint, or on none, with a socket of every worker that joined, and keeps the endpoints for those still
  * to come; until the first one joins, clients are refused. Port 0 is one free port for all. At most IOCP_ADDRESSES_MAX.
- * `inherited`: a descriptor that was bound already, taken as the one endpoint; -1: none. `bound` receives what is in force,
- * `id` the name. Returns 0 or -errno; -ESHUTDOWN when all have left. Thread: any. */
-int iocp_listener_set_add(iocp_listener_set *set, const iocp_endpoint *endpoints, uint32_t endpoint_count,
-                          const iocp_listen_options *options, int inherited, iocp_endpoint *bound, iocp_listener_id *id);
+ * `bound` receives what is in force, `id` the name. Returns 0 or -errno; -ESHUTDOWN when all have left. Thread: any. */
+int iocp_listener_set_add(iocp_listener_set *set, const iocp_wish *wanted, iocp_endpoint *bound, iocp_listener_id *id);
 
 /* As iocp_port_listening. Thread: any. */
 int iocp_listener_set_endpoint(iocp_listener_set *set, uint32_t place, iocp_endpoint *endpoint, iocp_listener_id *id);

@@ -24,7 +24,7 @@ typedef struct iocp_listener {
 } iocp_listener;
 
 /* Binds a socket for every worker that joined, and a holder while others are still to come; none of them listens yet.
- * `inherited`: as of iocp_listener_set_add. Returns 0, or -errno with no socket left. */
+ * `inherited`: as of iocp_wish. Returns 0, or -errno with no socket left. */
 int iocp_listener_bind(iocp_listener_set *set, const iocp_endpoint *endpoint, const iocp_listen_options *options,
                        int inherited, iocp_listener *listener);
 

@@ -155,10 +155,9 @@ static int tell(iocp_survey *survey, iocp_worker *worker, const iocp_slot *slot,
 /* Whether the next slice is to try the same again: a socket could not be asked now. */
 static bool tries_again(iocp_survey *survey, int result)
 {
-    if (result >= 0 || survey->tries == TRIES_MAX)
-        return survey->tries = 0, false;
-    survey->tries++;
-    return true;
+    const bool again = result < 0 && survey->tries < TRIES_MAX;
+    survey->tries = again ? survey->tries + 1 : 0;
+    return again;
 }
 
 int iocp_survey_make_samples(iocp_survey *survey, const iocp_worker *worker)

@@ -18,7 +18,10 @@ final class AdminChannel {
     deinit { close(descriptor) }
 
     /// - Returns: false once the client is gone, or has not read for 5 s.
-    func say(_ text: String) -> Bool { say(Array(text.utf8), Array(text.utf8).count) }
+    func say(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        return say(bytes, bytes.count)
+    }
 
     /// The first `count` bytes.
     func say(_ bytes: [UInt8], _ count: Int) -> Bool {

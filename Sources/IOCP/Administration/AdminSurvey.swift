@@ -12,10 +12,6 @@ struct AdminSurvey {
     /// Between sample and question; 0: there is no sample.
     private let intervalMilliseconds: UInt32
 
-    static let orders: [Substring: iocp_survey_order] = [
-        "busy": IOCP_SURVEY_BUSY, "unsent": IOCP_SURVEY_UNSENT, "slow": IOCP_SURVEY_SLOW, "idle": IOCP_SURVEY_IDLE,
-        "old": IOCP_SURVEY_OLD, "rtt": IOCP_SURVEY_ROUND_TRIP, "retransmits": IOCP_SURVEY_RETRANSMITS,
-    ]
     /// For the answers of all workers together; one whose handler stalls gives none.
     private static let patienceNanoseconds: UInt64 = 2_000_000_000
 
@@ -28,13 +24,13 @@ struct AdminSurvey {
             throw AdminRequest.Refusal(words: "kill takes id or peer, so that nobody ends every connection by a slip")
         }
         let name = request.text("order") ?? "busy"
-        guard let order = AdminSurvey.orders[name] else {
-            let all = AdminSurvey.orders.keys.sorted().joined(separator: ", ")
+        guard let order = ConnectionOrder(rawValue: String(name)) else {
+            let all = ConnectionOrder.allCases.map(\.rawValue).joined(separator: ", ")
             throw AdminRequest.Refusal(words: "'\(String(name).printable)' is no order: there are \(all)")
         }
-        query.order = order
+        query.order = order.raw
         self.query = query
-        let samples = order == IOCP_SURVEY_BUSY && !query.aborts
+        let samples = order == .busy && !query.aborts
         intervalMilliseconds = samples ? try request.number("interval", 0...60_000, otherwise: 1_000) : 0
     }
 
@@ -75,6 +71,23 @@ struct AdminSurvey {
             guard channel.say(AdminEntry(entry, port, now: now).line) else { return }
         }
         _ = channel.say("end\n")
+    }
+}
+
+/// By which connections come first: the names of the request, and of the command's option.
+package enum ConnectionOrder: String, CaseIterable, Sendable {
+    case busy, unsent, slow, idle, old, rtt, retransmits
+
+    fileprivate var raw: iocp_survey_order {
+        switch self {
+        case .busy: IOCP_SURVEY_BUSY
+        case .unsent: IOCP_SURVEY_UNSENT
+        case .slow: IOCP_SURVEY_SLOW
+        case .idle: IOCP_SURVEY_IDLE
+        case .old: IOCP_SURVEY_OLD
+        case .rtt: IOCP_SURVEY_ROUND_TRIP
+        case .retransmits: IOCP_SURVEY_RETRANSMITS
+        }
     }
 }
 

@@ -70,7 +70,5 @@ struct Connections: ParsableCommand {
     }
 }
 
-enum ConnectionOrder: String, ExpressibleByArgument, CaseIterable {
-    case busy, unsent, slow, idle, old, rtt, retransmits
-}
+extension ConnectionOrder: ExpressibleByArgument {}
 #endif

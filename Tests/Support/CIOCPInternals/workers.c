@@ -281,9 +281,9 @@ const iocp_port_config *internals_worker_config(const internals_worker *self)
 int internals_worker_listen(internals_worker *self)
 {
     const iocp_endpoint loopback = {.kind = IOCP_ENDPOINT_TCP, .address = {.bytes = {127, 0, 0, 1}}};
-    const iocp_listen_options options = {0};
+    const iocp_wish wish = {.endpoints = &loopback, .count = 1, .inherited = -1};
     iocp_endpoint bound;
-    return iocp_listener_set_add(&self->listeners, &loopback, 1, &options, -1, &bound, &self->listener);
+    return iocp_listener_set_add(&self->listeners, &wish, &bound, &self->listener);
 }
 
 int internals_worker_change_listener(internals_worker *self, iocp_listener_state state)
