@@ -22,7 +22,7 @@ _Static_assert(IOCP_STATS_FIELD_COUNT <= 128, "iocp_stats_fields has a bit for e
 _Static_assert(IOCP_STATS_HISTOGRAM_COUNT <= IOCP_STATS_HISTOGRAMS_MAX, "readers have room for every histogram");
 _Static_assert(offsetof(iocp_stats_cell, histograms) == VALUES_OFFSET_BYTES + 8 * IOCP_STATS_FIELD_COUNT,
                "the histograms lie behind the fields, without a gap");
-_Static_assert(sizeof(iocp_stats_cell) <= 2048, "readers without histograms take the cell, whose bound is that");
+_Static_assert(sizeof(iocp_stats_cell) <= IOCP_STATS_CELL_BYTES_MAX, "readers take the cell");
 
 #define ROW(name, kind, unit, total, summary)                                                                          \
     {#name, IOCP_STATS_KIND_##kind, IOCP_STATS_UNIT_##unit, IOCP_STATS_TOTAL_##total, summary},
