@@ -132,7 +132,7 @@ let package = Package(
             ],
             path: "Tests/NIO"),
         .testTarget(
-            name: "CommandTests", dependencies: ["iocp", "iocp-soak", "iocp-docs", "FaultyServer", "ChildProcesses"],
+            name: "CommandTests", dependencies: ["iocp", "iocp-soak", "iocp-docs", "FaultyServer", "TimedServer", "ChildProcesses"],
             path: "Tests/Command", swiftSettings: swiftSettings),
         .testTarget(
             name: "PackageTests", dependencies: ["iocp", "ChildProcesses"], path: "Tests/Packages",
@@ -176,6 +176,7 @@ let package = Package(
         .executableTarget(name: "GuideAsync", dependencies: ["IOCP"], path: "Tests/Support/GuideAsync"),
         .executableTarget(name: "GuideEcho", dependencies: ["IOCP"], path: "Tests/Support/GuideEcho"),
         .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/Support/TroubledServer"),
+        .executableTarget(name: "TimedServer", dependencies: ["IOCP"], path: "Tests/Support/TimedServer"),
         .executableTarget(name: "FaultyServer", path: "Tests/Support/FaultyServer", swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu11

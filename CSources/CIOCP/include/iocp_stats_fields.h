@@ -119,7 +119,8 @@
     HISTOGRAM(wake_ns, NANOSECONDS, "How long another thread's wake-up took, until the worker ran.")                   \
     HISTOGRAM(timer_lateness_ns, NANOSECONDS, "How late user timers fired.")                                           \
     HISTOGRAM(wait_events, COUNT, "Events that one wait in the kernel brought.")                                       \
-    HISTOGRAM(wait_completions, COUNT, "Completion records that one wait handed to the application.")
+    HISTOGRAM(wait_completions, COUNT, "Completion records that one wait handed to the application.")                  \
+    HISTOGRAM(library_ns, NANOSECONDS, "Time of the library's own before an entry into the kernel, one wait of sixteen.")
 
 /* The codes stand in pages: append only. 0 is what a reader makes of a code that it does not know. */
 #define IOCP_STATS_KINDS(KIND)                                                                                         \

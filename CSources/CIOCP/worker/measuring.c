@@ -71,8 +71,9 @@ void iocp_worker_measure_library(iocp_worker *worker)
     if (!is_sample(worker))
         return;
     const uint64_t now_ns = iocp_worker_clock_ns(worker);
-    if (now_ns > worker->library_from_ns)
-        IOCP_STATS_ADD(worker->stats, library_time_ns, (now_ns - worker->library_from_ns) * LIBRARY_TIME_SHARE);
+    const uint64_t library_ns = now_ns > worker->library_from_ns ? now_ns - worker->library_from_ns : 0;
+    iocp_stats_record(worker->stats, IOCP_STATS_HISTOGRAM_library_ns, library_ns);
+    IOCP_STATS_ADD(worker->stats, library_time_ns, library_ns * LIBRARY_TIME_SHARE);
 }
 
 static uint64_t latest_ns(const iocp_worker *worker)
