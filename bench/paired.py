@@ -68,6 +68,7 @@ class Build(turns.Side):
         if os.path.basename(server[0]) == "iocp":
             command += ["serve", "--workers", "1", "--driver", driver]
         command += server[1:] + address
+        self.reader = None
         super().__init__(name, subprocess.Popen(command, stdout=subprocess.PIPE, text=True), None)
         line = self.server.stdout.readline()
         if not line.startswith("listening on "):
@@ -79,7 +80,6 @@ class Build(turns.Side):
         self.load = subprocess.Popen(
             self.command + ["--duration", "3600"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.settled = False
-        self.reader = None
 
     def read(self, seconds, cpu):
         """From here on the server's counters are read every so many seconds while it has its turn."""

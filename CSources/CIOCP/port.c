@@ -25,13 +25,24 @@ static iocp_failure ring_refusal(const iocp_port_config *config)
     return refusal;
 }
 
+/* A ring's table has room for as many connections as RLIMIT_NOFILE says. */
+static const iocp_driver_operations *ring_driver(const iocp_port_config *config)
+{
+    return config->connections_per_worker > iocp_limit_files() ? iocp_driver_uring_set() : iocp_driver_uring();
+}
+
+static uint32_t queue_count(const iocp_driver_operations *driver, const iocp_port_config *config)
+{
+    return driver->queues != NULL ? driver->queues(config->connections_per_worker) : 1;
+}
+
 /* Why not all workers can open their rings; code 0 if they can. Asked for `auto` alone: it takes 0.1 to 0.2 ms for each ring,
  * and where `uring` was chosen the opening says as much. */
 static iocp_failure ring_shortage(const iocp_port_config *config)
 {
-    const iocp_driver_operations *uring = iocp_driver_find(IOCP_DRIVER_URING);
+    const iocp_driver_operations *uring = ring_driver(config);
     const iocp_driver_rehearsal rehearsal = {
-        .instance_count = config->worker_count,
+        .instance_count = config->worker_count * queue_count(uring, config),
         .completion_queue_entries = config->completion_queue_entries,
         .buffer_counts = {[IOCP_BUFFER_LARGE] = config->receive_buffers_per_worker,
                           [IOCP_BUFFER_SMALL] = iocp_worker_small_buffer_count(config, uring)},
@@ -61,7 +72,7 @@ static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failu
         port->rehearsed = port->fallback.code == 0;
         config->driver = port->rehearsed ? IOCP_DRIVER_URING : IOCP_DRIVER_EPOLL;
     }
-    port->driver = iocp_driver_find(config->driver);
+    port->driver = config->driver == IOCP_DRIVER_URING ? ring_driver(config) : iocp_driver_find(config->driver);
     if (port->driver == NULL) {
         if (port->fallback.code < 0)
             return iocp_port_fail(failure, port->fallback.code, port->fallback.stage, port->fallback.detail);
@@ -71,9 +82,13 @@ static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failu
         const iocp_failure refusal = ring_refusal(config);
         if (refusal.code < 0)
             return iocp_port_fail(failure, refusal.code, refusal.stage, refusal.detail);
-        if (config->connections_per_worker > files)
+        if (queue_count(port->driver, config) > IOCP_QUEUES_MAX)
             return iocp_port_fail(failure, -EMFILE, IOCP_STAGE_CONFIGURATION,
-                        "connections_per_worker (a ring's direct descriptors are bounded by RLIMIT_NOFILE)");
+                        "connections_per_worker (more than 1,024 rings of RLIMIT_NOFILE descriptors)");
+        /* One that fills up, and one for what comes meanwhile. */
+        if (config->receive_buffers_per_worker < 2 * queue_count(port->driver, config))
+            return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_CONFIGURATION,
+                        "receive_buffers_per_worker (at least 2 for each ring: connections_per_worker over RLIMIT_NOFILE)");
     }
     return 0;
 }

@@ -34,6 +34,7 @@ enum {
     IOCP_MAILBOX_MAX = 1 << 20,
     IOCP_LISTEN_BACKLOG_MAX = 64 * 1024,
 
+    IOCP_QUEUES_MAX = 1024,              /* of the kernel's, that a worker's driver has */
     IOCP_DRIVER_EVENTS_MAX = 512,        /* events one driver wait may hand over */
     IOCP_COMPLETIONS_PER_EVENT_MAX = 4,  /* completions one event or deadline may become */
     IOCP_SHUTDOWNS_MAX = 64,             /* shutdowns a worker has with its driver at a time */

@@ -49,6 +49,7 @@ typedef struct iocp_driver_config {
     uint64_t *enters;                  /* counts kernel entries; the stats page's own counter */
     uint64_t *queue_overflows;
     bool lockdown;                     /* refuse every operation of the kernel interface that is not needed */
+    bool tells_wake_fd;                /* of its completions, where that is asked for; wakes do not end its waits */
     uint32_t busy_poll_us;             /* 0: none; else a wait polls the network card's queues for this time */
     bool rehearsed;                    /* so the kernel may still owe what the rehearsal gave back (see rehearse) */
     int wake_fd;                       /* an eventfd: while readable, a wait ends at once and empties it */
@@ -124,6 +125,8 @@ typedef struct iocp_driver_operations {
     const iocp_listening_operations *listening;
     bool whole_buffers; /* spends a whole buffer on each receive, so it wants small ones too */
 
+    /* How many queues of the kernel's so many handles take, each of which needs receive buffers of its own. NULL: one. */
+    uint32_t (*queues)(uint32_t handle_count);
     /* Opens all memory that this number of instances will hold and that the kernel bounds, at once, and closes it again.
      * Returns 0 or -errno and fills failure. Thread: any. NULL: it needs no such memory. */
     int (*rehearse)(const iocp_driver_rehearsal *rehearsal, iocp_failure *failure);
@@ -171,6 +174,9 @@ typedef struct iocp_driver_operations {
     /* Hands a buffer to receives. Takes effect at the next wait at the latest. */
     void (*provide)(iocp_driver *driver, uint16_t buffer);
 
+    /* Whether a receive of this handle would find a buffer. NULL: it does if the driver holds any. */
+    bool (*feeds)(const iocp_driver *driver, uint32_t handle, iocp_buffer_class class);
+
     /* Submits everything and waits until an event, a wake or the timeout. timeout_ns 0 polls.
      * Returns how many events were written (0 after a wake or timeout), or -EINTR; any other -errno: the driver failed,
      * events are lost, and nothing but close may be called any more. */
@@ -187,6 +193,8 @@ typedef struct iocp_driver_operations {
 } iocp_driver_operations;
 
 const iocp_driver_operations *iocp_driver_uring(void);
+/* With as many rings as the handles of one worker need. */
+const iocp_driver_operations *iocp_driver_uring_set(void);
 const iocp_driver_operations *iocp_driver_epoll(void);
 /* NULL on a thread that uses no sim (include/iocp_sim.h). */
 const iocp_driver_operations *iocp_driver_sim(void);

@@ -157,7 +157,8 @@
     FEATURE(waits_are_idle, "A worker that sleeps is idle in the kernel's figures.")                                   \
     FEATURE(busy_poll, "Waits poll the queues of the network card.")                                                   \
     FEATURE(lockdown, "The ring refuses all operations that are not needed.")                                          \
-    FEATURE(nanosecond_waits, "Waits of epoll end at the nanosecond, not at the millisecond.")
+    FEATURE(nanosecond_waits, "Waits of epoll end at the nanosecond, not at the millisecond.")                         \
+    FEATURE(several_rings, "The worker has several rings, since RLIMIT_NOFILE bounds the table of each.")
 
 #define IOCP_FEATURE(name, summary) IOCP_FEATURE_##name,
 typedef enum iocp_feature : uint32_t { IOCP_FEATURES(IOCP_FEATURE) IOCP_FEATURE_COUNT } iocp_feature;

@@ -52,6 +52,15 @@ int iocp_receive_buffers_open(iocp_receive_buffers *buffers, uint32_t node, uint
                       large_count, small_count);
 }
 
+void iocp_receive_buffers_serve(iocp_receive_buffers *buffers, uint32_t queue_count)
+{
+    for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++) {
+        iocp_buffer_range *range = &buffers->classes[class];
+        const uint64_t target = (uint64_t)range->provided_target * queue_count;
+        range->provided_target = target < range->buffer_count ? (uint32_t)target : range->buffer_count;
+    }
+}
+
 void iocp_receive_buffers_close(iocp_receive_buffers *buffers)
 {
     IOCP_CHECK(buffers->lease_count == 0, "received bytes are still lent at the port's end: return every lease first");

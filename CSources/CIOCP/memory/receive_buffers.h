@@ -42,6 +42,8 @@ typedef struct iocp_receive_buffers {
  * Returns 0 or -errno; close after a failure is harmless. */
 int iocp_receive_buffers_open(iocp_receive_buffers *buffers, uint32_t node, uint32_t large_bytes, uint32_t large_count,
                               uint32_t small_bytes, uint32_t small_count);
+/* Lets the driver hold as many for each of so many queues as it holds for one. Before any is provided. */
+void iocp_receive_buffers_serve(iocp_receive_buffers *buffers, uint32_t queue_count);
 void iocp_receive_buffers_close(iocp_receive_buffers *buffers);
 
 uint8_t *iocp_receive_buffers_start(const iocp_receive_buffers *buffers, uint16_t id);

@@ -15,6 +15,12 @@ static uint32_t receives_served(const iocp_worker *worker, const iocp_buffer_ran
     return served < range->provided_count ? range->provided_count : (uint32_t)served;
 }
 
+/* Whether the driver holds a buffer where the slot's receive looks for one. */
+static bool would_be_fed(const iocp_worker *worker, const iocp_slot *slot, iocp_buffer_class class)
+{
+    return worker->operations->feeds == NULL || worker->operations->feeds(worker->driver, slot->handle, class);
+}
+
 static iocp_slot *next_starved(iocp_worker *worker, iocp_buffer_class class)
 {
     iocp_slot_fifo *passed_over = &worker->passed_over[class];
@@ -46,9 +52,15 @@ static uint32_t feed_receives(iocp_worker *worker, iocp_buffer_class class, uint
     const uint32_t served = receives_served(worker, &worker->buffers.classes[class]);
     const uint32_t most = served < attempts ? served : attempts;
     uint32_t made = 0;
-    while (made < most && iocp_worker_has_starved(worker, class))
-        made += try_again(worker, next_starved(worker, class));
-    worker->starved_remain |= made < served && iocp_worker_has_starved(worker, class);
+    uint32_t left = worker->starved[class].count + worker->passed_over[class].count;
+    for (; made < most && left > 0; left--) {
+        iocp_slot *slot = next_starved(worker, class);
+        if (would_be_fed(worker, slot, class))
+            made += try_again(worker, slot);
+        else
+            iocp_slot_fifo_push(&worker->starved[class], &worker->table, slot);
+    }
+    worker->starved_remain |= made < served && left > 0;
     return made;
 }
 

@@ -38,8 +38,12 @@ static int open_buffers(iocp_worker *worker)
 {
     const iocp_port_config *config = worker->setup.config;
     const uint32_t small_count = iocp_worker_small_buffer_count(config, worker->operations);
-    return iocp_receive_buffers_open(&worker->buffers, worker->setup.node, config->receive_buffer_bytes,
-                                     config->receive_buffers_per_worker, SMALL_BUFFER_BYTES, small_count);
+    const int result =
+        iocp_receive_buffers_open(&worker->buffers, worker->setup.node, config->receive_buffer_bytes,
+                                  config->receive_buffers_per_worker, SMALL_BUFFER_BYTES, small_count);
+    if (result == 0 && worker->operations->queues != NULL)
+        iocp_receive_buffers_serve(&worker->buffers, worker->operations->queues(config->connections_per_worker));
+    return result;
 }
 
 /* Room for every slot. */

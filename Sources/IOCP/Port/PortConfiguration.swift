@@ -34,8 +34,8 @@ public struct PortConfiguration: Sendable, Hashable {
     /// Worker threads; 0 is one per allowed CPU, at most as many as the quota of a cgroup pays for. At most 1,024. More
     /// workers than CPUs share them.
     public var workers: Int = 0
-    /// Connections each worker can hold; 0 is what RLIMIT_NOFILE allows. With io_uring a connection uses no file
-    /// descriptor, but each ring's table is bounded by that limit.
+    /// Connections each worker can hold: at most 1,048,576; 0 is what RLIMIT_NOFILE allows. With io_uring a connection uses no
+    /// file descriptor, but each ring's table is bounded by that limit: a worker with more connections has several rings.
     public var connectionsPerWorker: Int = 0
     /// Size of a receive buffer: a power of two from 4 KiB to 1 MiB.
     public var receiveBufferBytes: Int = 128 * 1024

@@ -18,6 +18,9 @@ final class FaultyWorker {
     private(set) var sent: [iocp_completion] = []
     private(set) var fired: [iocp_completion] = []
     private(set) var received: [UInt8] = []
+    /// Whether leases are kept, until they are returned.
+    var keepsLeases = false
+    private var kept: [UInt16] = []
 
     init(_ kind: Driver, _ configure: (inout iocp_port_config) -> Void = { _ in }) throws {
         self.kind = kind
@@ -108,9 +111,15 @@ final class FaultyWorker {
         case IOCP_COMPLETION_TIMER: fired.append(completion)
         case IOCP_COMPLETION_RECEIVED:
             received += UnsafeBufferPointer(start: completion.bytes, count: Int(completion.result))
-            iocp_lease_return(worker, completion.detail)
+            kept.append(completion.detail)
+            if !keepsLeases { returnLeases() }
         default: break
         }
+    }
+
+    func returnLeases() {
+        for lease in kept { iocp_lease_return(worker, lease) }
+        kept = []
     }
 
     /// Takes turns until a condition holds; fails the test after 10 s.

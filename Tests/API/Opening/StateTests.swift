@@ -126,7 +126,9 @@ extension RealSockets {
                 iocp_port_destroy(port)
 
                 var configuration = FaultyWorker.configuration(.uring)
-                configuration.connections_per_worker = 257
+                limit.rlim_cur = 1  // 1,024 rings of one connection each are a worker's most
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                configuration.connections_per_worker = 1025
                 var none: OpaquePointer?
                 try #require(iocp_port_create(&configuration, &none, &failure) == -EMFILE)
                 try #require(failure.stage == IOCP_STAGE_CONFIGURATION)

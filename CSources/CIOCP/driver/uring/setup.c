@@ -94,6 +94,11 @@ static int open_once(iocp_driver **driver, const iocp_driver_config *config, ioc
         fail(failure, result, IOCP_STAGE_RING_FILES, "io_uring_register_files_sparse");
     else
         result = open_buffer_rings(uring, failure);
+    if (result == 0 && config->tells_wake_fd) {
+        result = io_uring_register_eventfd(&uring->ring, config->wake_fd);
+        if (result < 0)
+            fail(failure, result, IOCP_STAGE_RING, "io_uring_register_eventfd");
+    }
     if (result == 0 && config->busy_poll_us > 0)
         result = busy_poll(uring, failure);
     if (result == 0 && config->lockdown)
@@ -102,13 +107,14 @@ static int open_once(iocp_driver **driver, const iocp_driver_config *config, ioc
         release(uring);
         return result;
     }
-    iocp_uring_arm_wake(uring);
+    if (!config->tells_wake_fd)
+        iocp_uring_arm_wake(uring);
     *driver = (iocp_driver *)uring;
     return 0;
 }
 
 /* A port that rehearsed knows that there is enough, once its rehearsal is given back. */
-static int uring_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
+int iocp_uring_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure)
 {
     const uint64_t until_ns = iocp_clock_ns() + IOCP_URING_REHEARSED_NS;
     int result = open_once(driver, config, failure);
@@ -117,13 +123,13 @@ static int uring_open(iocp_driver **driver, const iocp_driver_config *config, io
     return result;
 }
 
-static void uring_close(iocp_driver *driver)
+void iocp_uring_close(iocp_driver *driver)
 {
     release(iocp_uring_of(driver));
 }
 
 /* Those that every ring has stand first: there is no ring without them. */
-static uint64_t uring_features(const iocp_driver *driver)
+uint64_t iocp_uring_features(const iocp_driver *driver)
 {
     const iocp_uring *uring = (const iocp_uring *)driver;
     const iocp_capabilities *capabilities = iocp_capabilities_get();
@@ -150,14 +156,14 @@ static uint32_t uring_handles_held(const iocp_driver *driver)
 #define OPERATIONS(whole)                                                                                          \
     {                                                                                                              \
         .name = "uring", .kind = IOCP_DRIVER_URING, .listening = &iocp_listening_kernel, .whole_buffers = whole,   \
-        .rehearse = iocp_uring_rehearse, .open = uring_open,                                                       \
-        .close = uring_close, .accept = iocp_uring_accept, .connect = iocp_uring_connect,                          \
+        .rehearse = iocp_uring_rehearse, .open = iocp_uring_open,                                                       \
+        .close = iocp_uring_close, .accept = iocp_uring_accept, .connect = iocp_uring_connect,                          \
         .adopt = iocp_uring_adopt,                                                                              \
         .receive = iocp_uring_receive, .watch = iocp_uring_watch, .send = iocp_uring_send,                         \
         .shutdown = iocp_uring_shutdown, .cancel = iocp_uring_cancel, .close_handle = iocp_uring_close_handle,     \
         .peer = iocp_uring_peer, .get_option = iocp_uring_get_option, .set_option = iocp_uring_set_option, .local = iocp_uring_local,                           \
         .unacknowledged = iocp_uring_unacknowledged,                                                               \
-        .provide = iocp_uring_provide, .wait = iocp_uring_wait, .features = uring_features,                        \
+        .provide = iocp_uring_provide, .wait = iocp_uring_wait, .features = iocp_uring_features,                        \
         .handles_held = uring_handles_held,                                                                        \
     }
 

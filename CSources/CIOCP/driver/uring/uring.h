@@ -11,7 +11,8 @@
  *   command.c   ring commands: their memory, their answers
  *   asking.c    what a socket is asked and told
  *   lockdown.c  restricting the ring to what is used
- *   probe.c     what this kernel can do, by trial */
+ *   probe.c     what this kernel can do, by trial
+ *   set.h       several rings of one worker */
 #ifndef IOCP_DRIVER_URING_URING_H
 #define IOCP_DRIVER_URING_URING_H
 
@@ -133,6 +134,12 @@ static inline iocp_uring *iocp_uring_of(iocp_driver *driver)
 {
     return (iocp_uring *)driver;
 }
+
+/* setup.c */
+
+int iocp_uring_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure);
+void iocp_uring_close(iocp_driver *driver);
+uint64_t iocp_uring_features(const iocp_driver *driver);
 
 /* ring.c */
 

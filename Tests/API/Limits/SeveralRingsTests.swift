@@ -1,0 +1,183 @@
+import CIOCPInternals
+import Glibc
+import IOCP
+import Testing
+
+extension RealSockets {
+    /// A worker with more connections than RLIMIT_NOFILE lets one ring hold. In processes of their own, as the limit is the
+    /// process'.
+    @Suite(.enabled(if: testedDrivers.contains(.uring), "io_uring is refused here")) struct SeveralRings {
+        /// What both sides count.
+        private struct Tally {
+            var echoes = 0
+            var mismatches = 0
+            var closed = 0
+            var failures: [String] = []
+        }
+
+        /// Sends messages of many sizes, one after the other, and compares each byte of what comes back.
+        private struct Asking:
+            ConnectionHandler, Handles.Opened, Handles.ConnectFailed, Handles.Closed
+        {
+            final class State {
+                var round = 0
+                var left = 0
+                var next: UInt8 = 0
+            }
+            static let rounds = 8
+            let tally: Locked<Tally>
+
+            func makeState() -> State { State() }
+
+            func opened(_ connection: IocpContext<State>) throws(IOCPError) { try ask(connection) }
+
+            /// From 1 to 70,000 bytes.
+            private func ask(_ connection: IocpContext<State>) throws(IOCPError) {
+                let state = connection.state
+                let size = state.round == 7 && connection.key % 20 == 0 ? 70_000 : 1 + (state.round * 977 + Int(connection.key) * 31) % 3000
+                state.left = size
+                try connection.send((0..<size).map { UInt8(truncatingIfNeeded: $0 &+ Int(connection.key)) })
+                state.next = UInt8(truncatingIfNeeded: connection.key)
+            }
+
+            func received(_ bytes: consuming ReceivedBytes, on connection: IocpContext<State>) throws(IOCPError) {
+                let state = connection.state
+                let span = bytes.bytes
+                for index in 0..<span.byteCount {
+                    if span.unsafeLoad(fromByteOffset: index, as: UInt8.self) != state.next {
+                        tally.withLock { $0.mismatches += 1 }
+                    }
+                    state.next &+= 1
+                }
+                state.left -= span.byteCount
+                guard state.left == 0 else { return }
+                tally.withLock { $0.echoes += 1 }
+                state.round += 1
+                if state.round < Asking.rounds { try ask(connection) } else { connection.close() }
+            }
+
+            func connectFailed(_ error: IOCPError, key: UInt64, on worker: Worker) {
+                tally.withLock { $0.failures.append("\(key): \(error)") }
+            }
+
+            func closed(_ connection: IocpContext<State>, reason: CloseReason) { tally.withLock { $0.closed += 1 } }
+        }
+
+        @Test("a worker holds, serves and closes four times as many as a ring does, and so does a client")
+        func beyondTheTable() async {
+            await #expect(processExitsWith: .success) {
+                var limit = rlimit(rlim_cur: 160, rlim_max: 4096)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                let count = 620
+                try await withServer(.uring) {
+                    $0.workers = 1
+                    $0.connectionsPerWorker = 640
+                } body: { server, port, ledger in
+                    var configuration = oneWorker(.uring)
+                    configuration.connectionsPerWorker = 640
+                    let tally = Locked(Tally())
+                    let client = try IOCPClient(configuration) { _ in Asking(tally: tally) }
+                    let address = try SocketAddress(host: "127.0.0.1", port: port)
+                    for key in 0..<count { try client.connect(to: address, key: UInt64(key)) }
+                    try await eventually("everything is echoed and closed", within: .seconds(60)) {
+                        let seen = tally.withLock { $0 }
+                        try #require(seen.failures.isEmpty && seen.mismatches == 0)
+                        return seen.closed == count
+                    }
+                    #expect(tally.withLock { $0.echoes } == count * Asking.rounds)
+                    try await eventually("closed on both sides") { ledger.snapshot.closed.count == count }
+                    let stats = server.port.stats(ofWorker: 0)
+                    #expect(stats.accepted == UInt64(count) && stats.acceptFailures == 0)
+                    #expect(stats.driverFeatures.contains { $0.name == "several_rings" })
+                    client.stop()
+                    try await onThreads(1) { _ in try client.wait() }
+                }
+            }
+        }
+
+        @Test("a full table of all rings delays the next client, who is served once there is room")
+        func fullTables() async {
+            await #expect(processExitsWith: .success) {
+                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                let worker = try FaultyWorker(.uring) { $0.connections_per_worker = 61 }
+                var connected = 0
+                while worker.connect(key: 1) == 0 && connected < 31 {
+                    connected += 1
+                    try worker.until("open on both sides") { worker.opened.count >= min(61, 2 * connected) }
+                }
+                // 61 places: 31 connects, 30 clients; one more waits in the backlog.
+                #expect(connected == 31 && worker.opened.count == 61)
+                for _ in 0..<20 { worker.turn() }
+                #expect(worker.stats.accepted == 30 && worker.stats.accept_failures == 0)
+                #expect(worker.abort(worker.opened[0]) == 0)
+                try worker.until("the one that waited is served") { worker.stats.accepted == 31 }
+                try worker.expectNothingHeld()
+            }
+        }
+
+        @Test("a ring whose buffers are all lent waits for one, while others hold some")
+        func lentBuffers() async {
+            await #expect(processExitsWith: .success) {
+                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                let worker = try FaultyWorker(.uring) {
+                    $0.connections_per_worker = 61
+                    $0.receive_buffers_per_worker = 4
+                    $0.receive_buffer_bytes = 4096
+                }
+                // 30 places in the first ring; those beyond are in the second.
+                let open = try (0..<32).map { _ in try worker.open() }
+                worker.keepsLeases = true
+                for (peer, _) in open.prefix(4) { try peer.send([UInt8](repeating: 7, count: 20_000)) }
+                try worker.until("the first ring's receives find no buffer") { worker.stats.starved_receives >= 4 }
+                for _ in 0..<5 { worker.turn() }
+                let before = worker.stats
+                for _ in 0..<50 { worker.turn() }
+                #expect(worker.stats.starved_receives == before.starved_receives, "nobody tries in vain")
+                // Those of the other ring are served meanwhile.
+                let bytes = worker.received.count
+                try open[31].peer.send([1, 2, 3])
+                try worker.until("served") { worker.received.count == bytes + 3 }
+                worker.keepsLeases = false
+                worker.returnLeases()
+                try worker.until("everything") { worker.received.count == 4 * 20_000 + 3 }
+                try worker.expectNothingHeld()
+            }
+        }
+
+        @Test("several rings: an interrupted wait says so, and the next goes on")
+        func interrupted() async {
+            await #expect(processExitsWith: .success) {
+                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                let worker = try FaultyWorker(.uring) { $0.connections_per_worker = 61 }
+                let (peer, connection) = try worker.open()
+                for _ in 0..<3 { worker.turn() }
+                for error in Errors.waitInterrupted {
+                    worker.fail(INTERNALS_FAULT_WAIT, with: error)
+                    #expect(worker.turn() == -EINTR)
+                }
+                try worker.expectAlive(connection, peer)
+                try worker.expectNothingHeld()
+            }
+        }
+
+        @Test("fewer buffers than two for each ring are refused by name")
+        func tooFewBuffers() async {
+            await #expect(processExitsWith: .success) {
+                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                var configuration = oneWorker(.uring)
+                configuration.connectionsPerWorker = 241
+                configuration.receiveBuffersPerWorker = 8
+                #expect {
+                    _ = try CompletionPort(configuration)
+                } throws: { error in
+                    let error = error as? IOCPError
+                    return error?.name == "EINVAL" && error?.detail?.hasPrefix("receiveBuffersPerWorker") == true
+                }
+            }
+        }
+    }
+}
