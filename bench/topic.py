@@ -26,7 +26,7 @@ class FanOut(turns.Side):
 
     def __init__(self, name, iocp, load, workers, arguments, stalled=0):
         self.iocp, self.unit = iocp, arguments.size
-        command = [iocp, "serve", "--port", "0", "--workers", str(workers), "--no-pin", "--driver", arguments.driver,
+        command = [iocp, "serve", "--port", "0", "--workers", str(workers), "--cpus", "unbound", "--driver", arguments.driver,
                    "--fan-out", str(arguments.size)]
         super().__init__(name, subprocess.Popen(command, stdout=subprocess.PIPE, text=True), None)
         line = self.server.stdout.readline()

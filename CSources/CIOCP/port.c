@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -11,6 +12,22 @@
 #include "port_state.h"
 
 /* --- configuration ------------------------------------------------------------------------------------------ */
+
+static bool has_cpu(const uint32_t *cpus, uint32_t count, uint32_t cpu)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (cpus[i] == cpu)
+            return true;
+    return false;
+}
+
+static bool are_allowed_once(const uint32_t *listed, uint32_t count, const uint32_t *allowed, uint32_t allowed_count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!has_cpu(allowed, allowed_count, listed[i]) || has_cpu(listed, i, listed[i]))
+            return false;
+    return true;
+}
 
 /* Why the ring cannot serve this configuration here; code 0 if it can. */
 static iocp_failure ring_refusal(const iocp_port_config *config)
@@ -51,14 +68,33 @@ static iocp_failure ring_shortage(const iocp_port_config *config)
     return uring->rehearse(&rehearsal, &shortage) < 0 ? shortage : (iocp_failure){0};
 }
 
+/* The CPUs that workers are placed on. Returns how many there are, or -errno. */
+static int find_cpus(const iocp_port_config *config, uint32_t *cpus, iocp_failure *failure)
+{
+    const int result = iocp_cpus_allowed(cpus, IOCP_WORKERS_MAX);
+    if (result <= 0)
+        return iocp_port_fail(failure, result < 0 ? result : -EINVAL, IOCP_STAGE_THREAD, "reading the allowed CPUs");
+    const uint32_t count = (uint32_t)result < IOCP_WORKERS_MAX ? (uint32_t)result : IOCP_WORKERS_MAX;
+    if (config->worker_placement == IOCP_PLACE_CORES)
+        return (int)iocp_cpus_one_per_core("", cpus, count);
+    if (config->worker_placement != IOCP_PLACE_LISTED)
+        return (int)count;
+    if (!are_allowed_once(config->worker_cpus, config->worker_cpu_count, cpus, count))
+        return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_CONFIGURATION,
+                              "worker_cpus (CPUs that the process may run on, each once)");
+    memcpy(cpus, config->worker_cpus, config->worker_cpu_count * sizeof *cpus);
+    return (int)config->worker_cpu_count;
+}
+
 /* Replaces zeros and AUTO by what this machine gives. */
-static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failure *failure)
+static int settle_config(iocp_port *port, uint32_t cpu_count, iocp_failure *failure)
 {
     iocp_port_config *config = &port->config;
+    config->worker_cpus = NULL; /* the caller's */
     if (config->worker_count == 0) {
         /* More workers than a cgroup's quota pays for would all be stopped together once it is used up. */
         const uint32_t granted = iocp_cpus_granted("");
-        config->worker_count = granted > 0 && granted < allowed_cpu_count ? granted : allowed_cpu_count;
+        config->worker_count = granted > 0 && granted < cpu_count ? granted : cpu_count;
     }
     const uint32_t files = iocp_limit_files();
     if (config->connections_per_worker == 0)
@@ -95,10 +131,20 @@ static int settle_config(iocp_port *port, uint32_t allowed_cpu_count, iocp_failu
 
 /* --- lifetime ----------------------------------------------------------------------------------------------- */
 
-/* Fewer workers than CPUs are not bound by their index: the one worker of every port of a machine would share CPU 0. */
 static bool pins(const iocp_port_config *config, uint32_t cpu_count)
 {
-    return config->pin_workers && (config->pin_any_count || config->worker_count == cpu_count);
+    switch (config->worker_placement) {
+    case IOCP_PLACE_AUTOMATIC:
+        /* Fewer are not bound by their index: the one worker of every port of a machine would share CPU 0. */
+        return config->worker_count == cpu_count;
+    case IOCP_PLACE_EVERY_CPU:
+    case IOCP_PLACE_CORES:
+    case IOCP_PLACE_LISTED:
+        return true;
+    case IOCP_PLACE_UNBOUND:
+        return false;
+    }
+    return false;
 }
 
 static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_count)
@@ -170,10 +216,9 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
     if (broken != NULL)
         return iocp_port_fail(failure, -EINVAL, IOCP_STAGE_CONFIGURATION, broken);
     uint32_t cpus[IOCP_WORKERS_MAX];
-    const int cpu_count = iocp_cpus_allowed(cpus, IOCP_WORKERS_MAX);
-    if (cpu_count <= 0)
-        return iocp_port_fail(failure, cpu_count < 0 ? cpu_count : -EINVAL, IOCP_STAGE_THREAD, "reading the allowed CPUs");
-    const uint32_t known_cpu_count = (uint32_t)cpu_count < IOCP_WORKERS_MAX ? (uint32_t)cpu_count : IOCP_WORKERS_MAX;
+    const int cpu_count = find_cpus(config, cpus, failure);
+    if (cpu_count < 0)
+        return cpu_count;
 
     iocp_port *created = calloc(1, sizeof *created);
     if (created == NULL)
@@ -183,7 +228,7 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
     created->stats.fd = -1;
     pthread_mutex_init(&created->lock, NULL);
     pthread_cond_init(&created->changed, NULL);
-    int result = settle_config(created, known_cpu_count, failure);
+    int result = settle_config(created, (uint32_t)cpu_count, failure);
     const iocp_listening_operations *operations = created->driver != NULL ? created->driver->listening : NULL;
     iocp_listener_set_open(&created->listeners, operations, created->config.worker_count, created->config.listen_backlog);
     if (result == 0) {
@@ -198,7 +243,7 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
             iocp_port_fail(failure, result, IOCP_STAGE_MEMORY, "counts of connections by address");
     }
     if (result == 0) {
-        result = open_workers(created, cpus, known_cpu_count);
+        result = open_workers(created, cpus, (uint32_t)cpu_count);
         if (result < 0)
             iocp_port_fail(failure, result, IOCP_STAGE_MEMORY, "mailboxes and wake-ups");
     }

@@ -22,7 +22,6 @@ iocp_port_config iocp_port_config_default(void)
         .receive_progress_bytes = 1,
         .timers_per_worker = 16 * 1024,
         .holds_back_receive = true,
-        .pin_workers = true,
     };
 }
 
@@ -87,5 +86,10 @@ const char *iocp_port_config_broken_field(const iocp_port_config *config)
         return "busy_poll_us (at most 10 ms)";
     if (config->overflow_policy > IOCP_OVERFLOW_REFUSE)
         return "overflow_policy";
+    if (config->worker_placement > IOCP_PLACE_UNBOUND)
+        return "worker_placement";
+    if ((config->worker_placement == IOCP_PLACE_LISTED) != (config->worker_cpu_count > 0) ||
+        (config->worker_cpu_count > 0 && config->worker_cpus == NULL) || config->worker_cpu_count > IOCP_WORKERS_MAX)
+        return "worker_cpus (1 to 1,024 where they are listed, otherwise none)";
     return NULL;
 }

@@ -93,7 +93,7 @@ final class Play: PlayedKernel.Audience, @unchecked Sendable {
         if dice.happens(oneIn: 8) { configuration.idleTimeout = .milliseconds(dice.magnitude(upTo: 4000)) }
         if dice.happens(oneIn: 8) { configuration.receiveTimeout = .milliseconds(dice.magnitude(upTo: 4000)) }
         if dice.happens(oneIn: 8) { configuration.sendTimeout = .milliseconds(dice.magnitude(upTo: 4000)) }
-        configuration.pinsWorkers = false
+        configuration.workerPlacement = .unbound
         return configuration
     }
 
@@ -176,7 +176,8 @@ final class Play: PlayedKernel.Audience, @unchecked Sendable {
         ledger.expect(ledger.bodies.begun == ledger.bodies.ended, "bodies ended otherwise than once: \(ledger.bodies)")
         ledger.expect(ledger.tasks.begun == ledger.tasks.ended, "tasks have not ended: \(ledger.tasks)")
         ledger.expect(ledger.awaits.begun == ledger.awaits.ended, "awaits have not ended: \(ledger.awaits)")
-        ledger.expect(ledger.connections.begun == ledger.connections.ended, "closed is not told once: \(ledger.connections)")
+        ledger.expect(
+            ledger.connections.begun == ledger.connections.ended, "closed is not told once: \(ledger.connections)")
         ledger.expect(worker.holdings.isEmpty, "something is held: \(worker.holdings)")
         ledger.digest = digest ^ UInt64(ledger.awaits.begun) ^ iocp_sim_event_count(kernel.sim) << 20
     }

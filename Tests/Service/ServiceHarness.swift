@@ -96,7 +96,7 @@ extension ServiceSettings {
         var settings = ServiceSettings()
         settings.addresses = [.tcp(host: "127.0.0.1", port: 0)]
         settings.port.workers = 1
-        settings.port.pinsWorkers = false
+        settings.port.workerPlacement = .unbound
         settings.drain = .seconds(2)
         return settings
     }

@@ -250,6 +250,7 @@ extension Setting {
     /// A value that is not the one at first.
     var sample: String {
         switch form {
+        case .cpus: "0"
         case .number: key == "sendChunksPerWorker" || key.hasPrefix("listen.") ? "5" : "64"
         case .size:
             switch key {

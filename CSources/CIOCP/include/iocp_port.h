@@ -18,11 +18,23 @@ typedef enum iocp_overflow_policy : uint8_t {
     IOCP_OVERFLOW_REFUSE = 1, /* the send is refused whole (-EAGAIN): a broadcast drops it for this peer */
 } iocp_overflow_policy;
 
+/* Which CPU each worker's thread is bound to. Worker i has the i-th CPU of those that count; more workers than that share them in
+ * turn. Append only. */
+typedef enum iocp_worker_placement : uint8_t {
+    IOCP_PLACE_AUTOMATIC = 0, /* the allowed CPUs, if there are as many workers; otherwise none is bound */
+    IOCP_PLACE_EVERY_CPU = 1, /* the allowed CPUs, whatever the number of workers */
+    IOCP_PLACE_CORES = 2,     /* one allowed CPU of each core */
+    IOCP_PLACE_LISTED = 3,    /* those of worker_cpus */
+    IOCP_PLACE_UNBOUND = 4,   /* the scheduler's choice */
+} iocp_worker_placement;
+
 /* Everything a port may use; every field is bounded (base/limits.h) and checked by iocp_port_create.
  * Start from iocp_port_config_default. */
 typedef struct iocp_port_config {
     iocp_driver_kind driver;
-    uint32_t worker_count;                 /* 0: one per allowed CPU, at most as many as a cgroup's quota pays for */
+    uint32_t worker_count;                 /* 0: one per CPU that counts, at most as many as a cgroup's quota pays for */
+    uint32_t worker_cpu_count;             /* of worker_cpus; 0 unless LISTED */
+    const uint32_t *worker_cpus;           /* LISTED: allowed CPUs, each once; read while the port is created */
     uint32_t connections_per_worker;       /* 0: what the process may have (RLIMIT_NOFILE) */
     uint32_t receive_buffer_bytes;         /* power of two, 4 KiB..1 MiB */
     uint32_t receive_buffers_per_worker;   /* power of two, 2..16,384 */
@@ -46,12 +58,11 @@ typedef struct iocp_port_config {
     uint64_t spin_ns;                      /* 0: none; else a busy worker looks for this time before it sleeps; <= 10 ms */
     uint32_t busy_poll_us;                 /* 0: none; else a wait polls the network card's queue for this time (NAPI) */
     iocp_overflow_policy overflow_policy;
+    iocp_worker_placement worker_placement;
     bool lockdown;                         /* the ring refuses every operation that this library does not use */
     bool holds_back_receive;               /* at the high mark a connection's receive pauses; see iocp_connection_hold_back */
     bool half_close;                       /* deliver PEER_FINISHED instead of closing after the peer's FIN */
     bool deliver_after_first_bytes;        /* OPENED is held back until the first bytes arrived */
-    bool pin_workers;                      /* bind each worker's thread to a CPU, if there are as many as allowed CPUs */
-    bool pin_any_count;                    /* with pin_workers: whatever the count; worker i to the i-th allowed CPU */
 } iocp_port_config;
 
 /* The defaults: one worker per allowed CPU, each pinned to its own, 256 receive buffers of 128 KiB. Thread: any. */

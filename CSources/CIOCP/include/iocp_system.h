@@ -73,6 +73,10 @@ int iocp_epoll_try_nanoseconds(void);
  * Writes at most `capacity` CPU numbers; returns how many there are, or -errno. Thread: any. */
 int iocp_cpus_allowed(uint32_t *cpus, uint32_t capacity);
 
+/* Leaves of CPUs, in ascending order, the first of each core: of those that are threads of one core (SMT) the others go. Returns
+ * how many are left. `root` is put before "/sys/devices/system/cpu": "" for this system. O(count^2). Thread: any. */
+uint32_t iocp_cpus_one_per_core(const char *root, uint32_t *cpus, uint32_t count);
+
 /* How many CPUs' worth of time this process' cgroups grant (cpu.max of version 2, cpu.cfs_quota_us of version 1, the
  * least along the path to the root), rounded up and at least 1; 0 where nothing limits it. `root` is put before
  * "/proc/self/cgroup" and "/sys/fs/cgroup": "" for this system. Thread: any. */

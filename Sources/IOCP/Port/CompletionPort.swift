@@ -24,26 +24,25 @@ public final class CompletionPort: @unchecked Sendable {
     /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
     /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.
     public convenience init(_ configuration: PortConfiguration = PortConfiguration()) throws(IOCPError) {
-        try self.init(configuration.raw(), configuration)
+        try self.init(configuration, simulated: false)
     }
 
     /// A port on the simulated kernel that the calling thread uses; for tests.
     package convenience init(simulated configuration: PortConfiguration) throws(IOCPError) {
-        var config = try configuration.raw()
-        config.driver = IOCP_DRIVER_SIM
-        try self.init(config, configuration)
+        try self.init(configuration, simulated: true)
     }
 
-    private init(_ raw: iocp_port_config, _ configuration: PortConfiguration) throws(IOCPError) {
+    private init(_ configuration: PortConfiguration, simulated: Bool) throws(IOCPError) {
         self.configuration = configuration
-        var config = raw
-        var failure = unsafe iocp_failure()
         var created: OpaquePointer?
-        let result = unsafe iocp_port_create(&config, &created, &failure)
-        guard result >= 0, let created = unsafe created else {
-            throw unsafe IOCPError(failure, .configuration)
+        try configuration.withRaw { (config) throws(IOCPError) in
+            if simulated { config.driver = IOCP_DRIVER_SIM }
+            var failure = unsafe iocp_failure()
+            guard unsafe iocp_port_create(&config, &created, &failure) >= 0 else {
+                throw unsafe IOCPError(failure, .configuration)
+            }
         }
-        unsafe self.raw = created
+        unsafe raw = created!  // a port that was created is there
     }
 
     /// The core's port goes with the last of what needs it: worker threads that have not ended, bytes that are lent.

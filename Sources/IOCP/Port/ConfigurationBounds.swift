@@ -16,7 +16,8 @@ enum ConfigurationBounds {
         "connections_per_address": "connectionsPerAddress", "accepts_per_second": "acceptsPerSecond",
         "spin_ns": "spinBeforeSleep", "busy_poll_us": "busyPoll", "overflow_policy": "overflowPolicy",
         "lockdown": "lockdown", "holds_back_receive": "holdsBackReceive", "half_close": "deliversHalfClose",
-        "deliver_after_first_bytes": "opensAfterFirstBytes", "pin_workers": "pinsWorkers",
+        "deliver_after_first_bytes": "opensAfterFirstBytes", "worker_placement": "workerPlacement",
+        "worker_cpus": "workerPlacement",
     ]
 
     /// A sentence of the core's with each field's name replaced: "worker_count (at most 1,024)" becomes

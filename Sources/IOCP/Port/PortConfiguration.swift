@@ -31,8 +31,8 @@ public enum OverflowPolicy: UInt8, Sendable, Hashable {
 public struct PortConfiguration: Sendable, Hashable {
     /// What moves the bytes. ``CompletionPort/driver`` tells what was chosen.
     public var driver: Driver = .auto
-    /// Worker threads; 0 is one per allowed CPU, at most as many as the quota of a cgroup pays for. At most 1,024. More
-    /// workers than CPUs share them.
+    /// Worker threads; 0 is one for each CPU of ``workerPlacement``, at most as many as the quota of a cgroup pays for. At most
+    /// 1,024. More workers than CPUs share them.
     public var workers: Int = 0
     /// Connections each worker can hold: at most 1,048,576; 0 is what RLIMIT_NOFILE allows. With io_uring a connection uses no
     /// file descriptor, but each ring's table is bounded by that limit: a worker with more connections has several rings.
@@ -105,15 +105,8 @@ public struct PortConfiguration: Sendable, Hashable {
     public var deliversHalfClose = false
     /// Announces a connection only when its first bytes arrived (AcceptEx with a receive buffer).
     public var opensAfterFirstBytes = false
-    /// Whether each worker's thread is bound to one CPU: worker 0 to the first allowed one, and so on.
-    ///
-    /// nil binds them if there are as many workers as allowed CPUs. Fewer would be bound to the same CPUs as the workers of
-    /// every other port on the machine, so the scheduler places those. `true` binds any number: choose the CPUs then
-    /// (`taskset(1)`).
-    ///
-    /// A thread that a bound worker's thread creates inherits its one CPU (sched_setaffinity(2)). Tasks that a handler or a body
-    /// starts are spared that: such a start unbinds the thread until its next wait. For all else there is ``Worker/unbindThread()``.
-    public var pinsWorkers: Bool?
+    /// Which CPU each worker's thread is bound to.
+    public var workerPlacement: WorkerPlacement = .automatic
 
     /// The defaults, which every property names.
     public init() {}
@@ -121,16 +114,37 @@ public struct PortConfiguration: Sendable, Hashable {
     /// Checks every bound, as ``CompletionPort/init(_:)`` does, and opens nothing.
     /// - Throws: EINVAL naming the property that is out of its bounds, with them.
     public func validate() throws(IOCPError) {
-        var raw = try raw()
-        if let field = unsafe iocp_port_config_broken_field(&raw) {
-            throw IOCPError(
-                code: 22 /* EINVAL */, operation: .configuration,
-                detail: unsafe ConfigurationBounds.translated(String(cString: field)))
+        try withRaw { (raw) throws(IOCPError) in
+            if let field = unsafe iocp_port_config_broken_field(&raw) {
+                throw IOCPError(
+                    code: 22 /* EINVAL */, operation: .configuration,
+                    detail: unsafe ConfigurationBounds.translated(String(cString: field)))
+            }
         }
     }
 
+    /// Lends it as the core has it, with the CPUs that it points to.
+    /// - Throws: what `raw()` throws, and what the body throws.
+    func withRaw(_ body: (inout iocp_port_config) throws(IOCPError) -> Void) throws(IOCPError) {
+        var raw = try raw()
+        guard case .cpus(let cpus) = workerPlacement else { return try body(&raw) }
+        // -1 for what fits no CPU's number: no process may run there.
+        let numbers = cpus.map { UInt32(exactly: $0) ?? .max }
+        raw.worker_cpu_count = UInt32(clamping: numbers.count)
+        var result: Result<Void, IOCPError> = .success(())
+        unsafe numbers.withUnsafeBufferPointer { numbers in
+            unsafe raw.worker_cpus = numbers.baseAddress
+            do throws(IOCPError) {
+                try body(&raw)
+            } catch {
+                result = .failure(error)
+            }
+        }
+        try result.get()
+    }
+
     /// - Throws: EINVAL naming the property that does not fit, with its bounds. What fits is checked by the core.
-    func raw() throws(IOCPError) -> iocp_port_config {
+    private func raw() throws(IOCPError) -> iocp_port_config {
         // The loop of this layer has it; the core is told at each wait.
         guard (16...65_536).contains(completionsPerWait) else {
             throw IOCPError(
@@ -165,8 +179,7 @@ public struct PortConfiguration: Sendable, Hashable {
         raw.holds_back_receive = holdsBackReceive
         raw.half_close = deliversHalfClose
         raw.deliver_after_first_bytes = opensAfterFirstBytes
-        raw.pin_workers = pinsWorkers != false
-        raw.pin_any_count = pinsWorkers == true
+        raw.worker_placement = workerPlacement.raw
         return raw
     }
 
@@ -191,5 +204,17 @@ extension Duration {
         let (whole, isTooLong) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
         let (sum, isLonger) = whole.addingReportingOverflow((UInt64(attoseconds) + 999_999_999) / 1_000_000_000)
         return isTooLong || isLonger ? .max : sum
+    }
+}
+
+extension WorkerPlacement {
+    fileprivate var raw: iocp_worker_placement {
+        switch self {
+        case .automatic: IOCP_PLACE_AUTOMATIC
+        case .everyCPU: IOCP_PLACE_EVERY_CPU
+        case .physicalCores: IOCP_PLACE_CORES
+        case .cpus: IOCP_PLACE_LISTED
+        case .unbound: IOCP_PLACE_UNBOUND
+        }
     }
 }

@@ -7,7 +7,7 @@ extension Worker {
     /// in a handler of a bound worker, would leave them on the worker's CPU for good. Call this before `DispatchQueue.async`, a
     /// thread of your own or a child process. Tasks need no such care: what starts one does it by itself.
     ///
-    /// On a thread that is not bound it does nothing. See ``PortConfiguration/pinsWorkers``.
+    /// On a thread that is not bound it does nothing. See ``PortConfiguration/workerPlacement``.
     ///
     /// - Complexity: a system call, and one more with the next wait; 1.5 us together, however often it is called before that.
     ///

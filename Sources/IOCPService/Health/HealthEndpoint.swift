@@ -11,7 +11,7 @@ struct HealthEndpoint: Sendable {
         var configuration = PortConfiguration()
         configuration.driver = .epoll  // small, and allowed everywhere
         configuration.workers = 1
-        configuration.pinsWorkers = false
+        configuration.workerPlacement = .unbound
         configuration.connectionsPerWorker = 64
         configuration.receiveBufferBytes = 4_096
         configuration.receiveBuffersPerWorker = 64

@@ -7,10 +7,12 @@ extension Setting {
         .word(
             "driver", \.port.driver, Driver.allCases.map { ($0.description, $0) },
             "What moves the bytes: auto is uring where the kernel allows it, otherwise epoll."),
-        .number("workers", \.port.workers, "Worker threads; 0: one per CPU, at most what a cgroup's quota pays for."),
-        .word(
-            "pinsWorkers", \.port.pinsWorkers, [("automatic", nil), ("true", true), ("false", false)],
-            "Whether each worker is bound to one CPU; automatic: if there are as many as CPUs."),
+        .number(
+            "workers", \.port.workers,
+            "Worker threads; 0: one per CPU that counts, at most what a cgroup's quota pays for."),
+        .value(
+            "workerPlacement", .cpus, \.port.workerPlacement,
+            "Which CPU each worker is bound to; automatic: one each, if there are as many workers as CPUs."),
         .number(
             "connectionsPerWorker", \.port.connectionsPerWorker,
             "Connections that each worker can hold; 0: what RLIMIT_NOFILE allows."),

@@ -17,6 +17,8 @@ enum SettingForm: Equatable, Sendable {
     case unixSocket
     /// Octal, as chmod(1) has it.
     case permissions
+    /// As `taskset -c` has them: "0,2,8-11"; or words.
+    case cpus
 
     /// Whether true and false may be values.
     var takesFlags: Bool {
@@ -40,6 +42,7 @@ enum SettingForm: Equatable, Sendable {
         case .address: "HOST:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME"
         case .unixSocket: "unix:PATH or unix:@NAME"
         case .permissions: "octal permissions: 660"
+        case .cpus: "automatic, every-cpu, cores, unbound, or CPUs: 0,2,8-11"
         }
     }
 }
@@ -137,6 +140,15 @@ extension Notation<Int> {
             guard let unit = units.last(where: { bytes != 0 && bytes % $0.1 == 0 }) else { return String(bytes) }
             return "\(bytes / unit.1)\(unit.0)"
         })
+}
+
+extension WorkerPlacement: SettingValue {
+    init(setting text: String) throws(NoSuchValue) {
+        guard let placement = WorkerPlacement(text) else { throw NoSuchValue() }
+        self = placement
+    }
+
+    var asSetting: String { description }
 }
 
 extension ListenAddress: SettingValue {

@@ -12,7 +12,7 @@ struct LoadPlan: Sendable {
     let messageBytes: Int
     let mode: LoadMode
     let workers: Int
-    private let pinsWorkers: Bool
+    private let placement: WorkerPlacement
     /// The server's process, if its CPU time is to be told.
     var serverProcess: Int32?
     let connectionsPerWorkerMax: Int
@@ -35,9 +35,9 @@ struct LoadPlan: Sendable {
     init(
         target: Endpoint, security: ConnectionSecurity? = nil, connections: Int, active: Int, messageBytes: Int,
         mode: LoadMode, workers: Int,
-        pinsWorkers: Bool = false
+        placement: WorkerPlacement = .unbound
     ) throws {
-        (self.target, self.connections, self.active, self.pinsWorkers) = (target, connections, active, pinsWorkers)
+        (self.target, self.connections, self.active, self.placement) = (target, connections, active, placement)
         (self.messageBytes, self.mode, self.security) = (messageBytes, mode, security)
         connectionsPerWorkerMax = try LoadPlan.connectionsPerWorkerMax()
         let needed = (connections + connectionsPerWorkerMax - 1) / connectionsPerWorkerMax
@@ -98,7 +98,7 @@ struct LoadPlan: Sendable {
         var configuration = PortConfiguration()
         configuration.workers = workers
         // By default not: a server's workers may be bound to these CPUs, in the same order; the scheduler finds idle ones.
-        configuration.pinsWorkers = pinsWorkers
+        configuration.workerPlacement = placement
         configuration.sendChunksPerWorker = min(max(4_096, chunks), 1 << 20)
         configuration.completionQueueEntries = min(max(4_096, (busiest * 2).nextPowerOfTwo), 64 << 10)
         // Twice what can be unsent, and so never reached: a load always reads. Held back by its own unsent bytes, it and

@@ -95,8 +95,10 @@ struct Stress: ParsableCommand {
     )
     var connectTimeout = 30.0
 
-    @Flag(inversion: .prefixedNo, help: "Bind each of these threads to one CPU, or none. (default: none)")
-    var pin: Bool?
+    @Option(
+        help: "CPUs that these threads are bound to: unbound, automatic, every-cpu, cores, or a list as 0,2,8-11.",
+        transform: WorkerPlacement.option)
+    var cpus: WorkerPlacement = .unbound
 
     @Flag(help: "Print one JSON object to stdout and everything else to stderr.")
     var json = false
@@ -171,7 +173,7 @@ struct Stress: ParsableCommand {
                 unix.map(ServerOption.unix) ?? .tcp(host: host, port: port), within: .seconds(connectTimeout)),
             security: try tls.security(for: host),
             connections: connections, active: active ?? connections, messageBytes: size, mode: mode, workers: workers,
-            pinsWorkers: pin ?? false)
+            placement: cpus)
         plan.serverProcess = serverPID.map(Int32.init)
         if plan.workers > workers {
             Console.complain(

@@ -45,10 +45,11 @@ struct Serve: ParsableCommand {
         help: "Worker threads, 1 to 1024. (default: one per CPU, at most what a cgroup's quota pays for)")
     var workers: Int?
 
-    @Flag(
-        inversion: .prefixedNo,
-        help: "Bind each worker to one CPU, or none. (default: bind them if there are as many as CPUs)")
-    var pin: Bool?
+    @Option(
+        help:
+            "CPUs that workers are bound to: automatic (one each, if there are as many), every-cpu, cores, unbound, or a list as 0,2,8-11.",
+        transform: WorkerPlacement.option)
+    var cpus: WorkerPlacement = .automatic
 
     @Option(help: "What moves the bytes: auto is uring where the kernel allows it, otherwise epoll.")
     var driver: DriverOption = .auto
@@ -123,7 +124,7 @@ struct Serve: ParsableCommand {
         var configuration = PortConfiguration()
         configuration.driver = driver.driver
         configuration.workers = workers ?? 0
-        configuration.pinsWorkers = pin
+        configuration.workerPlacement = cpus
         configuration.lockdown = lockdown
         configuration.spinBeforeSleep = .microseconds(spin)
         configuration.completionsPerWait = batch

@@ -34,7 +34,8 @@ extension RealSockets {
                 #expect(refusal { () throws(IOCPError) in _ = try context.localAddress() }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in _ = try context.counters() }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in _ = try context.option(.noDelay) }?.name == "ENOTCONN")
-                #expect(refusal { () throws(IOCPError) in try context.setOption(.noDelay, to: true) }?.name == "ENOTCONN")
+                #expect(
+                    refusal { () throws(IOCPError) in try context.setOption(.noDelay, to: true) }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in _ = try context.info() }?.name == "ENOTCONN")
                 #expect(refusal { () throws(IOCPError) in try context.setTimeouts(.init()) }?.name == "ENOTCONN")
                 context.close()
@@ -236,7 +237,7 @@ func oneWorker(_ driver: Driver) -> PortConfiguration {
     var configuration = PortConfiguration()
     configuration.driver = driver
     configuration.workers = 1
-    configuration.pinsWorkers = false
+    configuration.workerPlacement = .unbound
     configuration.connectionsPerWorker = 64
     return configuration
 }

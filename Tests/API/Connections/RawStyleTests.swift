@@ -9,7 +9,7 @@ extension RealSockets {
             var configuration = PortConfiguration()
             configuration.driver = driver
             configuration.workers = 1
-            configuration.pinsWorkers = false
+            configuration.workerPlacement = .unbound
             let port = try CompletionPort(configuration)
             let address = try port.listen(host: "127.0.0.1", port: 0).address!
             let attached = Locked(false)
@@ -17,7 +17,7 @@ extension RealSockets {
                 if thread == 0 {
                     try serve(port) { attached.withLock { $0 = true } }
                 } else {
-                    while !attached.withLock({ $0 }) { usleep(1000) } // before, clients are refused
+                    while !attached.withLock({ $0 }) { usleep(1000) }  // before, clients are refused
                     defer { port.stop(drainingFor: .seconds(1)) }
                     for size in [1, 1000, 200_000] {
                         let peer = try Peer.connect(port: address.port)
@@ -34,7 +34,7 @@ extension RealSockets {
             var configuration = PortConfiguration()
             configuration.driver = driver
             configuration.workers = 1
-            configuration.pinsWorkers = false
+            configuration.workerPlacement = .unbound
             let port = try CompletionPort(configuration)
             let address = try port.listen(host: "127.0.0.1", port: 0).address!
             try await onThreads(1) { _ in

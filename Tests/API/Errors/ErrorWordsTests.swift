@@ -79,6 +79,9 @@ import Testing
         ("acceptsPerSecond", "at most 10,000,000", { $0.acceptsPerSecond = -1 }),
         ("spinBeforeSleep", "at most 10 ms", { $0.spinBeforeSleep = .milliseconds(11) }),
         ("spinBeforeSleep", "at most 10 ms", { $0.spinBeforeSleep = .microseconds(-1) }),
+        ("workerPlacement", "1 to 1,024 where they are listed, otherwise none", { $0.workerPlacement = .cpus([]) }),
+        ("workerPlacement", "CPUs that the process may run on, each once", { $0.workerPlacement = .cpus([-1]) }),
+        ("workerPlacement", "CPUs that the process may run on, each once", { $0.workerPlacement = .cpus([1 << 40]) }),
         ("completionsPerWait", "16 to 65,536", { $0.completionsPerWait = 15 }),
         ("completionsPerWait", "16 to 65,536", { $0.completionsPerWait = -1 }),
         ("busyPoll", "at most 10 ms", { $0.busyPoll = .milliseconds(11) }),
@@ -100,7 +103,6 @@ import Testing
     @Test func everyPropertyIsCovered() {
         let free: Set = [
             "driver", "overflowPolicy", "holdsBackReceive", "lockdown", "deliversHalfClose", "opensAfterFirstBytes",
-            "pinsWorkers",
         ]
         let properties = Set(Mirror(reflecting: PortConfiguration()).children.compactMap(\.label))
         #expect(Set(Self.broken.map(\.property)).union(free) == properties)

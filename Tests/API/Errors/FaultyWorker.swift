@@ -12,7 +12,7 @@ final class FaultyWorker {
 
     // What came, in order.
     private(set) var opened: [iocp_token] = []
-    private(set) var connecting: [iocp_token] = [] // what connect accepted
+    private(set) var connecting: [iocp_token] = []  // what connect accepted
     private(set) var closed: [iocp_completion] = []
     private(set) var failed: [iocp_completion] = []
     private(set) var sent: [iocp_completion] = []
@@ -43,13 +43,14 @@ final class FaultyWorker {
         configuration.driver = kind == .uring ? IOCP_DRIVER_URING : IOCP_DRIVER_EPOLL
         configuration.worker_count = 1
         configuration.connections_per_worker = 64
-        configuration.pin_workers = false
+        configuration.worker_placement = IOCP_PLACE_UNBOUND
         configuration.linger_timeout_ns = 1_000_000_000
         return configuration
     }
 
     /// A port of one worker that listens on 127.0.0.1. The probe of the kernel is behind it.
-    static func createPort(_ kind: Driver, _ configure: (inout iocp_port_config) -> Void) throws -> (OpaquePointer, Int) {
+    static func createPort(_ kind: Driver, _ configure: (inout iocp_port_config) -> Void) throws -> (OpaquePointer, Int)
+    {
         var configuration = configuration(kind)
         configure(&configuration)
         var failure = iocp_failure()

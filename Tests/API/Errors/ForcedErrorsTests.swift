@@ -268,7 +268,7 @@ extension RealSockets {
             var configuration = PortConfiguration()
             configuration.driver = driver
             configuration.workers = 1
-            configuration.pinsWorkers = false
+            configuration.workerPlacement = .unbound
             let port = try CompletionPort(configuration)
             let stopped = try CompletionPort(configuration)
             stopped.stop()

@@ -76,7 +76,8 @@ extension RealSockets.Faults {
             expectRefused(driver, INTERNALS_FAULT_NAME, Errno(ENOBUFS), at: IOCP_STAGE_LISTEN)
             // Those of the claim, of the socket that keeps the address, and of the worker's own.
             for passing: UInt32 in 0..<10 {
-                expectRefused(driver, INTERNALS_FAULT_OPTION, Errno(ENOPROTOOPT), passing: passing, at: IOCP_STAGE_LISTEN)
+                expectRefused(
+                    driver, INTERNALS_FAULT_OPTION, Errno(ENOPROTOOPT), passing: passing, at: IOCP_STAGE_LISTEN)
             }
         }
 
@@ -146,7 +147,9 @@ extension RealSockets.Faults {
             expectRefused(.epoll, INTERNALS_FAULT_ADD, error, at: IOCP_STAGE_EPOLL)
         }
 
-        @Test("epoll without epoll_pwait2 waits for milliseconds, and not less than was asked", arguments: [nil, ENOSYS, EPERM])
+        @Test(
+            "epoll without epoll_pwait2 waits for milliseconds, and not less than was asked",
+            arguments: [nil, ENOSYS, EPERM])
         func coarseWaits(error: Int32?) throws {
             if let error { internals_fault_arm(INTERNALS_FAULT_WAIT, error, 0, 1) }
             internals_faults_inside(true)
@@ -167,8 +170,7 @@ extension RealSockets.Faults {
         @Test("a thread that cannot be pinned", arguments: testedDrivers)
         func pinning(driver: Driver) {
             expectRefused(driver, INTERNALS_FAULT_PIN, Errno(EINVAL), at: IOCP_STAGE_THREAD) {
-                $0.pin_workers = true
-                $0.pin_any_count = true
+                $0.worker_placement = IOCP_PLACE_EVERY_CPU
             }
         }
 
@@ -317,7 +319,7 @@ extension RealSockets.Faults {
         @Test("memory that a ring lacks for a moment is waited for, by a port that chose the ring")
         func lateMemory() throws {
             let points = [INTERNALS_FAULT_RING_SETUP, INTERNALS_FAULT_RING_BUFFERS, INTERNALS_FAULT_RING_FILES]
-            for point in points { // the last is the worker's alone; the others strike the rehearsal
+            for point in points {  // the last is the worker's alone; the others strike the rehearsal
                 try chooseDriver(failing: point, Errno(ENOMEM), times: 3) { port in
                     #expect(iocp_port_fallback_cause(port).code == 0)
                     #expect(iocp_port_configuration(port).pointee.driver == IOCP_DRIVER_URING)

@@ -28,13 +28,15 @@ extension RealSockets {
         }()
 
         /// The CPUs of each worker, as it says and as its thread has them.
-        private func cpus(_ driver: Driver, workers: Int, _ pins: Bool?) throws -> [(said: Int?, allowed: Int)] {
+        private func cpus(_ driver: Driver, workers: Int, _ placement: WorkerPlacement) throws -> [(
+            said: Int?, allowed: Int
+        )] {
             let seen = Locked<[(said: Int?, allowed: Int)]>([])
             var configuration = PortConfiguration()
             configuration.driver = driver
             configuration.workers = workers
             configuration.connectionsPerWorker = 16
-            configuration.pinsWorkers = pins
+            configuration.workerPlacement = placement
             let server = try IOCPServer(configuration) { worker in
                 var first: UInt32 = 0
                 let count = Int(iocp_cpus_allowed(&first, 1))
@@ -53,32 +55,84 @@ extension RealSockets {
             return seen.withLock { $0 }
         }
 
-        @Test("fewer workers than CPUs are not bound", .enabled(if: allowed > 1, "needs two CPUs"), arguments: testedDrivers)
+        @Test(
+            "fewer workers than CPUs are not bound", .enabled(if: allowed > 1, "needs two CPUs"),
+            arguments: testedDrivers)
         func fewer(driver: Driver) throws {
-            let seen = try cpus(driver, workers: 1, nil)
+            let seen = try cpus(driver, workers: 1, .automatic)
             #expect(seen.allSatisfy { $0.said == nil && $0.allowed == Self.allowed })
         }
 
         @Test("as many workers as CPUs are bound to one each", arguments: testedDrivers)
         func asMany(driver: Driver) throws {
-            let seen = try cpus(driver, workers: Self.allowed, nil)
+            let seen = try cpus(driver, workers: Self.allowed, .automatic)
             #expect(Set(seen.compactMap(\.said)).count == Self.allowed && seen.allSatisfy { $0.allowed == 1 })
         }
 
         @Test("more workers than CPUs are not bound", arguments: testedDrivers)
         func more(driver: Driver) throws {
-            let seen = try cpus(driver, workers: Self.allowed + 1, nil)
+            let seen = try cpus(driver, workers: Self.allowed + 1, .automatic)
             #expect(seen.allSatisfy { $0.said == nil && $0.allowed == Self.allowed })
         }
 
-        @Test("a thread of several workers gets its CPUs back with the last, in whatever order they go", arguments: testedDrivers)
+        @Test("workers have the listed CPUs, in that order, and share them in turn", arguments: testedDrivers)
+        func listed(driver: Driver) throws {
+            var all = [UInt32](repeating: 0, count: Self.allowed)
+            _ = iocp_cpus_allowed(&all, UInt32(all.count))
+            let last = Int(all[all.count - 1])
+            let seen = try cpus(driver, workers: 3, .cpus([last]))
+            #expect(seen.allSatisfy { $0.said == last && $0.allowed == 1 })
+            let twice = refusal { () throws(IOCPError) in
+                var configuration = PortConfiguration()
+                configuration.workerPlacement = .cpus([last, last])
+                _ = try CompletionPort(configuration)
+            }
+            #expect(twice?.detail == "workerPlacement (CPUs that the process may run on, each once)")
+        }
+
+        @Test("one CPU of each core; without a number there is a worker for each", arguments: testedDrivers)
+        func cores(driver: Driver) throws {
+            var all = [UInt32](repeating: 0, count: Self.allowed)
+            _ = iocp_cpus_allowed(&all, UInt32(all.count))
+            let cores = Int(iocp_cpus_one_per_core("", &all, UInt32(all.count)))
+            var configuration = PortConfiguration()
+            configuration.driver = driver
+            configuration.workerPlacement = .physicalCores
+            #expect(try CompletionPort(configuration).workerCount <= cores)
+            let seen = try cpus(driver, workers: cores, .physicalCores)
+            #expect(Set(seen.map(\.said)) == Set(all.prefix(cores).map { Int($0) }))
+        }
+
+        @Test("none is bound where none shall be, whatever their number", arguments: testedDrivers)
+        func unbound(driver: Driver) throws {
+            let seen = try cpus(driver, workers: Self.allowed, .unbound)
+            #expect(seen.allSatisfy { $0.said == nil && $0.allowed == Self.allowed })
+        }
+
+        @Test("placements have texts, and other texts are none")
+        func texts() {
+            for text in ["automatic", "every-cpu", "cores", "unbound", "0", "3,1", "0,2,8,9,10,11"] {
+                #expect(WorkerPlacement(text)?.description == text)
+            }
+            #expect(WorkerPlacement("0,2,8-11") == .cpus([0, 2, 8, 9, 10, 11]))
+            for text in [
+                "", "all", "1-", "-1", "1-0", "1,", ",1", "1--2", "1-2-3", "8192", "0-8191,0", "+1", "١", " 1",
+                "9999999999999999999",
+            ] {
+                #expect(WorkerPlacement(text) == nil, "\(text)")
+            }
+        }
+
+        @Test(
+            "a thread of several workers gets its CPUs back with the last, in whatever order they go",
+            arguments: testedDrivers)
         func severalOnOneThread(driver: Driver) async throws {
             try await onThreads(1) { _ in
                 var configuration = PortConfiguration()
                 configuration.driver = driver
                 configuration.workers = 1
                 configuration.connectionsPerWorker = 16
-                configuration.pinsWorkers = true
+                configuration.workerPlacement = .everyCPU
                 var first: UInt32 = 0
                 let before = iocp_cpus_allowed(&first, 1)
                 var workers = [
@@ -107,7 +161,7 @@ extension RealSockets {
                 configuration.driver = .epoll
                 configuration.workers = 1
                 configuration.connectionsPerWorker = 16
-                configuration.pinsWorkers = true
+                configuration.workerPlacement = .everyCPU
                 let server = try IOCPServer(configuration) { _ in
                     precondition(cpuCount() == 1)
                     let priorities: [TaskPriority] = [.background, .utility, .medium, .high]
@@ -129,10 +183,9 @@ extension RealSockets {
             }
         }
 
-        @Test("it can be asked for, and turned off", arguments: testedDrivers)
+        @Test("fewer workers than CPUs are bound where that is asked for", arguments: testedDrivers)
         func asked(driver: Driver) throws {
-            #expect(try cpus(driver, workers: 1, true).allSatisfy { $0.said != nil && $0.allowed == 1 })
-            #expect(try cpus(driver, workers: Self.allowed, false).allSatisfy { $0.said == nil })
+            #expect(try cpus(driver, workers: 1, .everyCPU).allSatisfy { $0.said != nil && $0.allowed == 1 })
         }
     }
 }

@@ -11,9 +11,12 @@ extension RealSockets {
             let (port, _) = try FaultyWorker.createPort(driver) { $0.worker_count = 3 }
             defer { iocp_port_destroy(port) }
             var failure = iocp_failure()
-            var first: OpaquePointer?, second: OpaquePointer?, none: OpaquePointer?
-            #expect(iocp_port_spawn(port, 3, { _, _ in }, nil, &failure) == -EINVAL && failure.stage == IOCP_STAGE_STATE)
-            #expect(iocp_port_join(port, 3) == -EINVAL && iocp_port_join(port, 2) == 0) // nothing to wait for
+            var first: OpaquePointer?
+            var second: OpaquePointer?
+            var none: OpaquePointer?
+            #expect(
+                iocp_port_spawn(port, 3, { _, _ in }, nil, &failure) == -EINVAL && failure.stage == IOCP_STAGE_STATE)
+            #expect(iocp_port_join(port, 3) == -EINVAL && iocp_port_join(port, 2) == 0)  // nothing to wait for
             #expect(internals_port_attach(port, &first, &failure) == 0)
             #expect(internals_port_attach(port, &second, &failure) == 0)
             #expect(iocp_worker_index(first) == 0 && iocp_worker_index(second) == 1)
@@ -30,7 +33,8 @@ extension RealSockets {
             let (port, _) = try FaultyWorker.createPort(driver) { _ in }
             defer { iocp_port_destroy(port) }
             var failure = iocp_failure()
-            var worker: OpaquePointer?, none: OpaquePointer?
+            var worker: OpaquePointer?
+            var none: OpaquePointer?
             #expect(internals_port_attach(port, &worker, &failure) == 0)
             #expect(internals_port_attach(port, &none, &failure) == -EBUSY && failure.stage == IOCP_STAGE_STATE)
             iocp_worker_close(worker)
@@ -42,8 +46,7 @@ extension RealSockets {
         func identity(driver: Driver) async throws {
             try await onThreads(1) { _ in
                 let (port, _) = try FaultyWorker.createPort(driver) {
-                    $0.pin_workers = true
-                    $0.pin_any_count = true
+                    $0.worker_placement = IOCP_PLACE_EVERY_CPU
                 }
                 defer { iocp_port_destroy(port) }
                 var failure = iocp_failure()
@@ -79,7 +82,8 @@ extension RealSockets {
             let (port, _) = try FaultyWorker.createPort(.epoll) { _ in }
             defer { iocp_port_destroy(port) }
             var failure = iocp_failure()
-            var address = FaultyWorker.loopback(port: 0), bound = iocp_address()
+            var address = FaultyWorker.loopback(port: 0)
+            var bound = iocp_address()
             for _ in 1..<64 { #expect(iocp_port_listen(port, &address, &bound, &failure) == 0) }
             #expect(iocp_port_listen(port, &address, &bound, &failure) == -ENOSPC && failure.stage == IOCP_STAGE_LISTEN)
         }
@@ -96,7 +100,9 @@ extension RealSockets {
                 _ = $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(listener, $0, &length) }
             }
             let worker = try FaultyWorker(driver)
-            for key in 1...5 { #expect(worker.connect(port: Int(UInt16(bigEndian: name.sin_port)), key: UInt64(key)) == 0) }
+            for key in 1...5 {
+                #expect(worker.connect(port: Int(UInt16(bigEndian: name.sin_port)), key: UInt64(key)) == 0)
+            }
             for _ in 0..<20 { worker.turn() }
             let pending = worker.connecting.filter { !worker.opened.contains($0) }
             #expect(pending.count >= 2 && worker.failed.isEmpty, "the backlog took all")

@@ -118,7 +118,8 @@ extension RealSockets {
         func aborted(driver: Driver) async throws {
             let log = Locked<[String]>([])
             let server = try IOCPServer(relayConfiguration(driver)) { _ in Impatient(log: log) }
-            let peer = try Peer.connect(port: server.listen(host: "127.0.0.1", port: 0).address!.port, receiveBufferBytes: 4096)
+            let peer = try Peer.connect(
+                port: server.listen(host: "127.0.0.1", port: 0).address!.port, receiveBufferBytes: 4096)
             try peer.send([1])
             try await eventually("closed") { log.withLock { $0.contains("closed") } }
             #expect(log.withLock { $0 } == ["false", "true", "false", "unsentFell 3 ECANCELED", "closed"])
@@ -141,7 +142,7 @@ private func relayConfiguration(_ driver: Driver) -> PortConfiguration {
     var configuration = PortConfiguration()
     configuration.driver = driver
     configuration.workers = 2
-    configuration.pinsWorkers = false
+    configuration.workerPlacement = .unbound
     configuration.deliversHalfClose = true
     configuration.holdsBackReceive = false
     return configuration

@@ -52,7 +52,9 @@ extension RealSockets {
             #expect(log.withLock { $0 } == ["stopping with 2", "closed", "closed", "stopped"])
         }
 
-        @Test("a connection that outlasts a stop goes on until it is closed, or the drain is over", arguments: testedDrivers)
+        @Test(
+            "a connection that outlasts a stop goes on until it is closed, or the drain is over",
+            arguments: testedDrivers)
         func outlasting(driver: Driver) async throws {
             var behaviour = Behaviour()
             behaviour.opened = { connection throws(IOCPError) in try connection.setOutlastsStop(true) }
@@ -90,7 +92,8 @@ extension RealSockets {
             }
         }
 
-        @Test("a worker that stalls beyond the drain still delivers, says so, and then resets", arguments: testedDrivers)
+        @Test(
+            "a worker that stalls beyond the drain still delivers, says so, and then resets", arguments: testedDrivers)
         func stalled(driver: Driver) async throws {
             let log = Locked<[String]>([])
             let gate = Locked(false)
@@ -101,7 +104,7 @@ extension RealSockets {
             try await eventually("stalled") { log.withLock { $0 } == ["stalls"] }
             try server.port.post(0, toWorker: 0)
             server.stop(drainingFor: .milliseconds(1))
-            try await Task.sleep(for: .milliseconds(5)) // the drain is over
+            try await Task.sleep(for: .milliseconds(5))  // the drain is over
             gate.withLock { $0 = true }
             try await server.wait()
             #expect(log.withLock { $0 } == ["stalls", "posted 0", "stopping with 1", "closed", "stopped"])
@@ -120,8 +123,9 @@ extension RealSockets {
                 #expect(batch[0].event == .stopping && batch[0].connection == nil)
                 #expect(refusal { () throws(IOCPError) in try worker.connect(to: address) }?.name == "ESHUTDOWN")
                 #expect(
-                    refusal { () throws(IOCPError) in try worker.startTimer(after: .zero, key: 1) }?.name == "ESHUTDOWN")
-                try port.post(7, toWorker: 0) // still taken, and delivered
+                    refusal { () throws(IOCPError) in try worker.startTimer(after: .zero, key: 1) }?.name == "ESHUTDOWN"
+                )
+                try port.post(7, toWorker: 0)  // still taken, and delivered
                 #expect(try worker.wait(into: &batch) == 1)
                 #expect(batch[0].event == .posted && batch[0].key == 7)
                 #expect(refusal { () throws(IOCPError) in _ = try worker.wait(into: &batch) }?.name == "ECANCELED")
@@ -168,7 +172,7 @@ extension RealSockets {
                 try peer.send([1])
                 #expect(try peer.receive(1) == [1])
                 let descriptors = openDescriptors()
-                for round in 0..<100 { // more often than a port has places for listeners
+                for round in 0..<100 {  // more often than a port has places for listeners
                     server.stopListening()
                     server.stopListening()
                     #expect(Peer.isRefused(by: port))
@@ -196,11 +200,12 @@ extension RealSockets {
             let log = Locked<[String]>([])
             let gate = Locked(false)
             let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log, gate: gate) }
-            let first = try server.listen(host: "127.0.0.1", port: 0).address!, second = try server.listen(host: "127.0.0.1", port: 0).address!
+            let first = try server.listen(host: "127.0.0.1", port: 0).address!
+            let second = try server.listen(host: "127.0.0.1", port: 0).address!
             let peer = try Peer.connect(port: first.port)
             try peer.send(Array("stall".utf8))
             try await eventually("stalled") { log.withLock { $0 } == ["stalls"] }
-            let waiting = try Peer.connect(port: second.port) // in the backlog
+            let waiting = try Peer.connect(port: second.port)  // in the backlog
             server.stopListening()
             #expect(Peer.isRefused(by: first.port) && Peer.isRefused(by: second.port))
             #expect(waiting.end() == .reset)
@@ -220,7 +225,7 @@ extension RealSockets {
         func listeningFromHandler(driver: Driver) async throws {
             let log = Locked<[String]>([])
             let server = try IOCPServer(configuration(driver)) { Farewell(worker: $0, log: log) }
-            server.stopListening() // nothing listens
+            server.stopListening()  // nothing listens
             let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let peer = try Peer.connect(port: address.port)
             try peer.send(Array("deaf".utf8))
@@ -230,7 +235,9 @@ extension RealSockets {
             try await server.wait()
         }
 
-        @Test("a port that stopped before a worker was attached refuses it, and waits for nobody", arguments: testedDrivers)
+        @Test(
+            "a port that stopped before a worker was attached refuses it, and waits for nobody",
+            arguments: testedDrivers)
         func beforeAttaching(driver: Driver) throws {
             let port = try CompletionPort(configuration(driver))
             try port.listen(host: "127.0.0.1", port: 0)
@@ -246,7 +253,7 @@ private func configuration(_ driver: Driver) -> PortConfiguration {
     var configuration = PortConfiguration()
     configuration.driver = driver
     configuration.workers = 1
-    configuration.pinsWorkers = false
+    configuration.workerPlacement = .unbound
     configuration.lingerTimeout = .seconds(30)
     return configuration
 }

@@ -30,7 +30,9 @@ import Testing
             all += (inside ? good : bad).map { Setting(field, $0, path) }
         }
         add("worker_count", \.worker_count, good: [1, 1024], bad: [1025, .init(UInt32.max)])
-        add("connections_per_worker", \.connections_per_worker, good: [1, 1 << 20], bad: [1 << 20 + 1, .init(UInt32.max)])
+        add(
+            "connections_per_worker", \.connections_per_worker, good: [1, 1 << 20],
+            bad: [1 << 20 + 1, .init(UInt32.max)])
         add(
             "receive_buffer_bytes", \.receive_buffer_bytes, good: [4096, 1 << 20],
             bad: [0, 1, 2048, 4095, 4097, 6144, 1 << 20 + 1, 1 << 21, 1 << 31])
@@ -48,7 +50,8 @@ import Testing
         add(
             "linger_timeout_ns", \.linger_timeout_ns, good: [1, day],
             bad: [0, day + 1, .max])
-        add("send_cap_bytes", \.send_cap_bytes, good: [1 << 20, 0x7fff_ffff], bad: [0, 0x8000_0000, .init(UInt32.max)])
+        add(
+            "send_cap_bytes", \.send_cap_bytes, good: [1 << 20, 0x7fff_ffff], bad: [0, 0x8000_0000, .init(UInt32.max)])
         add("send_high_bytes", \.send_high_bytes, good: [256 * 1024 + 1, 64 << 20], bad: [0, 64 << 20 + 1])
         add("send_low_bytes", \.send_low_bytes, good: [0, 1 << 20 - 1], bad: [1 << 20, .init(UInt32.max)])
         add("worker_unsent_bytes", \.worker_unsent_bytes, good: [1 << 20, .max], bad: [0, 1 << 20 - 1])
@@ -58,7 +61,8 @@ import Testing
         add("receive_progress_bytes", \.receive_progress_bytes, good: [1, .init(UInt32.max)], bad: [0])
         add("timers_per_worker", \.timers_per_worker, good: [0, 1, 1 << 20], bad: [1 << 20 + 1, .init(UInt32.max)])
         add("connections_per_address", \.connections_per_address, good: [0, .init(UInt32.max)], bad: [])
-        add("accepts_per_second", \.accepts_per_second, good: [0, 1, 10_000_000], bad: [10_000_001, .init(UInt32.max)])
+        add(
+            "accepts_per_second", \.accepts_per_second, good: [0, 1, 10_000_000], bad: [10_000_001, .init(UInt32.max)])
         add("spin_ns", \.spin_ns, good: [0, 1, 10_000_000], bad: [10_000_001, .max])
         add("busy_poll_us", \.busy_poll_us, good: [0, 1, 10_000], bad: [10_001, .init(UInt32.max)])
         return all
@@ -97,8 +101,8 @@ import Testing
     /// Every member of the structure is among the fields above, or has nothing to be bounded.
     @Test func everyFieldIsCovered() {
         let free: Set = [
-            "driver", "half_close", "holds_back_receive", "deliver_after_first_bytes", "pin_workers", "pin_any_count",
-            "lockdown", "overflow_policy",
+            "driver", "half_close", "holds_back_receive", "deliver_after_first_bytes", "lockdown",
+            "overflow_policy", "worker_placement", "worker_cpu_count", "worker_cpus",
         ]
         let covered = Set(Self.settings(inside: true).map(\.field))
         let members = Mirror(reflecting: iocp_port_config_default()).children.compactMap(\.label)
@@ -118,6 +122,26 @@ import Testing
         let (result, failure) = Self.create { $0.overflow_policy = iocp_overflow_policy(rawValue: 2) }
         #expect(result == -EINVAL && failure.stage == IOCP_STAGE_CONFIGURATION)
         #expect(Self.detail(failure) == "overflow_policy")
+    }
+
+    @Test func cpusAreListedWhereTheyCount() {
+        let cpus: [UInt32] = [0, 0]
+        cpus.withUnsafeBufferPointer { cpus in
+            for (placement, count, pointer) in [
+                (IOCP_PLACE_LISTED, 0, cpus.baseAddress), (IOCP_PLACE_LISTED, 1, nil),
+                (IOCP_PLACE_LISTED, 1025, cpus.baseAddress),
+                (IOCP_PLACE_AUTOMATIC, 1, cpus.baseAddress), (IOCP_PLACE_LISTED, 2, cpus.baseAddress),
+            ] as [(iocp_worker_placement, UInt32, UnsafePointer<UInt32>?)] {
+                let (result, failure) = Self.create {
+                    $0.worker_placement = placement
+                    $0.worker_cpu_count = count
+                    $0.worker_cpus = pointer
+                }
+                #expect(result == -EINVAL && Self.detail(failure).hasPrefix("worker_cpus"))
+            }
+        }
+        let (result, failure) = Self.create { $0.worker_placement = iocp_worker_placement(rawValue: 5) }
+        #expect(result == -EINVAL && Self.detail(failure) == "worker_placement")
     }
 
     @Test func theDefaultsAreInsideTheirBounds() {

@@ -1,31 +1,16 @@
 import CIOCPInternals
-import Glibc
 import Testing
 
 /// The CPU quota of cgroups, read under a root of the test's own.
 @Suite struct QuotaTests {
     private func granted(_ files: [String: String]) throws -> UInt32 {
-        var template = Array("/tmp/iocp-quota-XXXXXX".utf8CString)
-        let root = try #require(mkdtemp(&template).map { String(cString: $0) })
-        var made = [root]
-        defer { for path in made.reversed() { remove(path) } }
-        for (path, text) in files {
-            let parts = path.split(separator: "/")
-            for count in 1..<parts.count {
-                let folder = root + "/" + parts.prefix(count).joined(separator: "/")
-                if mkdir(folder, 0o700) == 0 { made.append(folder) }
-            }
-            made.append(root + "/" + path)
-            let file = try #require(fopen(root + "/" + path, "w"))
-            fputs(text, file)
-            fclose(file)
-        }
-        return iocp_cpus_granted(root)
+        try withRoot(files) { iocp_cpus_granted($0) }
     }
 
     @Test(arguments: [
         ("max 100000", 0), ("100000 100000", 1), ("150000 100000", 2), ("200000 100000", 2), ("1000 100000", 1),
-        ("", 0), ("nonsense", 0), ("100000", 0), ("-5 100000", 0), ("5 0", 0), ("9223372036854775807 1", Int(UInt32.max)),
+        ("", 0), ("nonsense", 0), ("100000", 0), ("-5 100000", 0), ("5 0", 0),
+        ("9223372036854775807 1", Int(UInt32.max)),
     ])
     func version2(cpuMax: String, expected: Int) throws {
         let found = try granted(["proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/cpu.max": cpuMax + "\n"])
@@ -64,7 +49,7 @@ import Testing
         #expect(try granted(["proc/self/cgroup": ""]) == 0)
         #expect(try granted(["proc/self/cgroup": "no colon\n0:\n1:cpu\n2:cpuset:/a\n"]) == 0)
         #expect(iocp_cpus_granted(String(repeating: "x", count: 5000)) == 0)
-        for count in [4070, 4090] { // too long with the file's name, and by itself
+        for count in [4070, 4090] {  // too long with the file's name, and by itself
             #expect(try granted(["proc/self/cgroup": "0::/" + String(repeating: "y", count: count) + "\n"]) == 0)
         }
     }

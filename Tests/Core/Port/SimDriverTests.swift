@@ -11,17 +11,20 @@ import Testing
         #expect(sim != nil)
         iocp_sim_use(sim)
         body()
-        iocp_sim_destroy(sim) // and the thread uses none
+        iocp_sim_destroy(sim)  // and the thread uses none
     }
 
-    private func attach(_ change: (inout iocp_port_config) -> Void = { _ in }) -> (result: Int32, failure: iocp_failure) {
+    private func attach(_ change: (inout iocp_port_config) -> Void = { _ in }) -> (result: Int32, failure: iocp_failure)
+    {
         var configuration = iocp_port_config_default()
         configuration.driver = IOCP_DRIVER_SIM
         configuration.worker_count = 2
         configuration.connections_per_worker = 4
-        configuration.pin_workers = false
+        configuration.worker_placement = IOCP_PLACE_UNBOUND
         change(&configuration)
-        var port: OpaquePointer?, worker: OpaquePointer?, second: OpaquePointer?
+        var port: OpaquePointer?
+        var worker: OpaquePointer?
+        var second: OpaquePointer?
         var failure = iocp_failure()
         var result = iocp_port_create(&configuration, &port, &failure)
         guard result == 0 else { return (result, failure) }

@@ -38,8 +38,7 @@ static iocp_port_config any_config(fuzz_input *input)
     config.lockdown = switches & 1;
     config.half_close = switches & 2;
     config.deliver_after_first_bytes = switches & 4;
-    config.pin_workers = switches & 8;
-    config.pin_any_count = switches & 16;
+    config.worker_placement = (switches >> 3) & 7;
     config.holds_back_receive = switches & 32;
 #define ANY_VALUE(field) config.field = (__typeof__(config.field))any_value(input, config.field, sizeof config.field)
     ANY_VALUE(worker_count);

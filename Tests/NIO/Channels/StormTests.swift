@@ -53,7 +53,7 @@ struct StormTests {
         configuration.driver = transport == .uring ? .uring : .epoll
         configuration.workers = 2
         configuration.connectionsPerWorker = 4096
-        configuration.pinsWorkers = false
+        configuration.workerPlacement = .unbound
         configure(&configuration)
         let group = try IOCPEventLoopGroup(configuration)
         let census = Census()

@@ -19,7 +19,7 @@ enum Transport: String, CaseIterable, CustomStringConvertible {
             configuration.driver = self == .uring ? .uring : .epoll
             configuration.workers = count
             configuration.connectionsPerWorker = 4096
-            configuration.pinsWorkers = false
+            configuration.workerPlacement = .unbound
             return try IOCPEventLoopGroup(configuration)
         }
     }

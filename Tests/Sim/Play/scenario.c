@@ -93,7 +93,7 @@ static iocp_port_config draw_config(sim_random *random)
     config.holds_back_receive = random_one_in(random, 2);
     config.half_close = random_one_in(random, 2);
     config.deliver_after_first_bytes = random_one_in(random, 4);
-    config.pin_workers = false;
+    config.worker_placement = IOCP_PLACE_UNBOUND;
     return config;
 }
 

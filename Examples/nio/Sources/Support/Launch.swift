@@ -58,7 +58,7 @@ public struct Launch: Sendable {
             var configuration = PortConfiguration()
             configuration.driver = driver == "uring" ? .uring : .epoll
             configuration.workers = 1
-            configuration.pinsWorkers = false
+            configuration.workerPlacement = .unbound
             group = try IOCPEventLoopGroup(configuration)
         default: Self.refuse("--driver takes posix, uring or epoll")
         }
