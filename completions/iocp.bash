@@ -186,9 +186,9 @@ _iocp() {
 
 _iocp_serve() {
     repeating_flags=()
-    non_repeating_flags=(--pin --no-pin --async --lockdown --version -h --help)
+    non_repeating_flags=(--async --lockdown --version -h --help)
     repeating_options=()
-    non_repeating_options=(--host --port --unix --workers --driver --handler --fan-out --spin --batch --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
+    non_repeating_options=(--host --port --unix --workers --cpus --driver --handler --fan-out --spin --batch --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
@@ -203,6 +203,9 @@ _iocp_serve() {
         return
         ;;
     '--workers')
+        return
+        ;;
+    '--cpus')
         return
         ;;
     '--driver')
@@ -248,9 +251,9 @@ _iocp_serve() {
 
 _iocp_stress() {
     repeating_flags=()
-    non_repeating_flags=(--churn --fan-out --by-turns --pin --no-pin --json --tls --tls-insecure --version -h --help)
+    non_repeating_flags=(--churn --fan-out --by-turns --json --tls --tls-insecure --version -h --help)
     repeating_options=()
-    non_repeating_options=(--host --port --unix --connections --active --size --depth --rate --duration --server-pid --workers --connect-timeout --tls-ca)
+    non_repeating_options=(--host --port --unix --connections --active --size --depth --rate --duration --server-pid --workers --connect-timeout --cpus --tls-ca)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
@@ -289,6 +292,9 @@ _iocp_stress() {
         return
         ;;
     '--connect-timeout')
+        return
+        ;;
+    '--cpus')
         return
         ;;
     '--tls-ca')
