@@ -1,14 +1,18 @@
 #!/bin/bash
 # Breaks the core on purpose, one place at a time, in a copy, and expects the sim to notice.
 #
-#   Tests/Sim/mutants.sh [NAME]     all mutants, or one
+#   Tests/Sim/mutants.sh [NAME]     all mutants, or one, or those of a pattern: 'post-*'
 #
-# SEEDS bounds how many seeds a mutant may live. Exits 1 when one survives or no longer applies.
+# SEEDS bounds how many seeds a mutant may live. Exits 1 when one survives or no longer applies. For another processor: CC
+# compiles, LINKER links with LIBRARIES, RUN runs.
 set -euo pipefail
 
 SEEDS=${SEEDS:-20000}
 CC=${CC:-clang}
 CFLAGS=${CFLAGS:--O1 -DNDEBUG}
+LINKER=${LINKER:-$CC}
+LIBRARIES=${LIBRARIES:--luring -lnuma -lpthread}
+RUN=${RUN:-}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -202,21 +206,22 @@ compile() { # source tree, object folder, program
     mkdir -p "$2"
     (cd "$1" && find CSources/CIOCP Tests/Sim -name '*.c' | xargs -P "$cores" -I{} sh -c \
         "$CC -std=gnu11 -D_GNU_SOURCE $CFLAGS -w -ICSources/CIOCP/include -c {} -o $2/\$(echo {} | tr / _).o")
-    "$CC" "$2"/*.o -luring -lnuma -lpthread -o "$3"
+    # shellcheck disable=SC2086
+    $LINKER "$2"/*.o $LIBRARIES -o "$3"
 }
 
 mkdir -p "$work/whole/Tests"
 cp -r "$root/CSources" "$work/whole/"
 cp -r "$root/Tests/Sim" "$work/whole/Tests/"
 compile "$work/whole" "$work/whole-objects" "$work/whole-sim"
-if ! "$work/whole-sim" --seeds "$SEEDS" --jobs "$cores"; then
+if ! $RUN "$work/whole-sim" --seeds "$SEEDS" --jobs "$cores"; then
     echo "the sim fails without any mutation: nothing can be said about mutants" >&2
     exit 1
 fi
 
 echo 'with generations of three bits, so that names come back:'
 CFLAGS="$CFLAGS -DIOCP_TOKEN_GENERATION_BITS=3" compile "$work/whole" "$work/small-objects" "$work/small-sim"
-"$work/small-sim" --seeds "$SEEDS" --jobs "$cores"
+$RUN "$work/small-sim" --seeds "$SEEDS" --jobs "$cores"
 
 survivors=0
 count=0
@@ -224,7 +229,7 @@ printf '%-32s %-8s %s\n' mutant result 'what it breaks, and how it was noticed'
 while IFS='|' read -r name file rest; do
     breaks=${rest##*|}
     edit=${rest%|*}
-    if [ $# -gt 0 ] && [ "$1" != "$name" ]; then continue; fi
+    if [ $# -gt 0 ] && [[ $name != $1 ]]; then continue; fi
     count=$((count + 1))
     rm -rf "$work/mutant" "$work/mutant-objects"
     cp -r "$work/whole" "$work/mutant" # not the tree itself: somebody may be editing it
@@ -235,7 +240,7 @@ while IFS='|' read -r name file rest; do
     elif ! compile "$work/mutant" "$work/mutant-objects" "$work/mutant-sim" 2>"$work/errors"; then
         result='NO BUILD' noticed=$(head -1 "$work/errors")
         survivors=$((survivors + 1))
-    elif "$work/mutant-sim" --seeds "$SEEDS" --jobs "$cores" >/dev/null 2>"$work/errors"; then
+    elif $RUN "$work/mutant-sim" --seeds "$SEEDS" --jobs "$cores" >/dev/null 2>"$work/errors"; then
         result=SURVIVED noticed="not noticed in $SEEDS seeds"
         survivors=$((survivors + 1))
     else
