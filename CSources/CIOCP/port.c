@@ -36,7 +36,7 @@ static iocp_failure ring_refusal(const iocp_port_config *config)
     iocp_failure refusal = {0};
     if (capabilities->uring_result < 0)
         iocp_port_fail(&refusal, capabilities->uring_result, IOCP_STAGE_RING, "io_uring_setup");
-    else if (config->connections_per_address > 0 && !capabilities->socket_commands)
+    else if (config->connections_per_address > 0 && capabilities->prompt_close && !capabilities->socket_commands)
         iocp_port_fail(&refusal, -EOPNOTSUPP, IOCP_STAGE_CONFIGURATION,
                        "connections_per_address (a ring asks for a client's address by socket commands, since Linux 6.7)");
     return refusal;

@@ -59,6 +59,8 @@ typedef struct iocp_capabilities {
     bool no_iowait;             /* since 6.15 */
     bool silent_sends;          /* a send's success needs no completion, and a short one has one */
     bool fd_install;            /* an fd for a direct descriptor (FIXED_FD_INSTALL), since 6.8 */
+    bool prompt_close;          /* a direct descriptor's socket is released by its close, since 6.13; without, connections take
+                                 * descriptors of the process */
     int busy_poll_result;       /* 0, or the -errno with which busy polling of a ring was refused (NAPI); since 6.9 */
 } iocp_capabilities;
 

@@ -75,11 +75,17 @@ int iocp_stats_directory_fill(iocp_stats_directory *directory, int fd, uint32_t 
     directory->count = 0;
     for (uint32_t i = 0; i < place.count; i++, directory->count++) {
         iocp_stats_entry *entry = &directory->entries[i];
-        const int result = iocp_stats_copy_out(fd, entry, sizeof *entry, place.offset + (size_t)i * entry_bytes);
+        const size_t offset = place.offset + (size_t)i * entry_bytes;
+        int result = iocp_stats_copy_out(fd, entry, sizeof *entry, offset);
         if (result < 0)
             return result;
         if (place.may_end_early && entry->kind == IOCP_STATS_KIND_UNKNOWN)
             return 0;
+        /* It may have been named within the copy, which has its kind then, and not the whole name: a copy that begins behind
+         * a kind has both. */
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (place.may_end_early && (result = iocp_stats_copy_out(fd, entry, sizeof *entry, offset)) < 0)
+            return result;
         if (!iocp_stats_is_name(entry->name, sizeof entry->name, "_") || has_name(directory, entry->name))
             return -EPROTO;
         iocp_stats_field *row = &directory->rows[i];

@@ -152,3 +152,12 @@ int iocp_socket_name(int fd, iocp_address *address)
         return -errno;
     return iocp_sockaddr_read(&storage, address);
 }
+
+int iocp_socket_peer_name(int fd, iocp_address *address)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    if (getpeername(fd, (struct sockaddr *)&storage, &length) < 0)
+        return -errno;
+    return iocp_sockaddr_read(&storage, address);
+}

@@ -25,4 +25,7 @@ int iocp_sockaddr_read_endpoint(const struct sockaddr_storage *storage, socklen_
 /* getsockname(2): this end's address. Returns 0 or -errno. */
 int iocp_socket_name(int fd, iocp_address *address);
 
+/* getpeername(2): the other end's. */
+int iocp_socket_peer_name(int fd, iocp_address *address);
+
 #endif

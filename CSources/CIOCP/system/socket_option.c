@@ -2,9 +2,11 @@
 #include "socket_option.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h> /* the C library's struct tcp_info ends where Linux 2.6 did */
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 int iocp_socket_get_option(int fd, const iocp_socket_option *option, void *value, uint32_t *count_bytes)
@@ -19,6 +21,12 @@ int iocp_socket_get_option(int fd, const iocp_socket_option *option, void *value
 int iocp_socket_set_option(int fd, const iocp_socket_option *option, const void *value, uint32_t count_bytes)
 {
     return setsockopt(fd, option->level, option->name, value, count_bytes) < 0 ? -errno : 0;
+}
+
+int iocp_socket_unacknowledged(int fd)
+{
+    int count_bytes = 0;
+    return ioctl(fd, SIOCOUTQ, &count_bytes) < 0 ? -errno : count_bytes;
 }
 
 iocp_socket_option iocp_tcp_info_option(void)

@@ -8,6 +8,9 @@
 int iocp_socket_get_option(int fd, const iocp_socket_option *option, void *value, uint32_t *count_bytes);
 int iocp_socket_set_option(int fd, const iocp_socket_option *option, const void *value, uint32_t count_bytes);
 
+/* Bytes that the socket took and its peer has not acknowledged; FIN counts as one. Or -errno. */
+int iocp_socket_unacknowledged(int fd);
+
 /* Room for the kernel's struct tcp_info, also that of later kernels. */
 enum { IOCP_TCP_INFO_BYTES_MAX = 512 };
 

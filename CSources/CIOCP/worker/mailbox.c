@@ -77,7 +77,9 @@ bool iocp_mailbox_wake_due(iocp_mailbox *mailbox)
 
 bool iocp_mailbox_interrupt(iocp_mailbox *mailbox)
 {
-    atomic_store_explicit(&mailbox->interrupted, true, memory_order_release);
+    /* An exchange, not a store: of several interrupts that are one, whoever takes it sees what came before each. A plain
+     * store would hide the release of the one before it. */
+    (void)atomic_exchange_explicit(&mailbox->interrupted, true, memory_order_release);
     return iocp_mailbox_wake_due(mailbox);
 }
 

@@ -17,7 +17,7 @@
 
 #include "CIOCP.h"
 
-enum { WORKERS = 4, BATCH = 64, ROUNDS = 3, LARGE_BYTES = 1 << 20, LARGE_COUNT = 8, POSTERS = 4, POSTS_EACH = 20000 };
+enum { WORKERS = 4, BATCH = 64, ROUNDS = 3, LARGE_BYTES = 1 << 20, LARGE_COUNT = 8, IDLE_COUNT = 8, POSTERS = 4, POSTS_EACH = 20000 };
 
 static _Atomic uint32_t failures;
 static _Atomic uint64_t opened, closed, posted, posted_sum;
@@ -139,6 +139,14 @@ static bool exchange(int fd, uint32_t client, uint32_t count_bytes)
     return true;
 }
 
+/* Whether FIN comes. */
+static bool ends(int fd)
+{
+    uint8_t byte;
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    return poll(&ready, 1, 10000) == 1 && recv(fd, &byte, 1, 0) == 0;
+}
+
 static void *large_client(void *argument)
 {
     const uint32_t client = (uint32_t)(size_t)argument;
@@ -160,6 +168,10 @@ static void many_clients(uint32_t count)
         for (uint32_t i = 0; i < count; i++)
             wrong += !exchange(fds[i], i + round, 1 + (i * 37 + round * 1999) % 6000);
     expect(wrong == 0, "every message comes back in order");
+    /* The server closes when it has read FIN. What closes must not wait for what is open, and began before. */
+    for (uint32_t i = 0; i < count && wrong == 0; i++)
+        wrong += shutdown(fds[i], SHUT_WR) < 0 || !ends(fds[i]);
+    expect(wrong == 0, "a close ends in FIN, beside a connection that is idle");
     for (uint32_t i = 0; i < count; i++)
         if (fds[i] > 0)
             close(fds[i]);
@@ -221,8 +233,8 @@ static iocp_port *open_port(const char *driver)
     expect(strcmp(in_force, driver) == 0, "auto is the driver that is expected here");
     expect((cause.code < 0) == (strcmp(driver, "epoll") == 0), "a fallback has its reason, and nothing else has");
     const iocp_capabilities *can = iocp_capabilities_get();
-    printf("found: socket commands %d, incremental buffers %d, silent sends %d, fd install %d, min wait %d\n",
-           can->socket_commands, can->incremental_buffers, can->silent_sends, can->fd_install, can->min_wait);
+    printf("found: prompt close %d, socket commands %d, incremental buffers %d, silent sends %d, fd install %d, min wait %d\n",
+           can->prompt_close, can->socket_commands, can->incremental_buffers, can->silent_sends, can->fd_install, can->min_wait);
     return port;
 }
 
@@ -247,6 +259,9 @@ int main(int count, char **words)
     }
     server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = bound.port_be, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
+    const int idle[] = {connected(), connected(), connected(), connected(), connected(), connected(), connected(), connected()};
+    for (uint32_t i = 0; i < IDLE_COUNT; i++)
+        expect(idle[i] >= 0 && exchange(idle[i], i, 1), "a connection that is idle from then on");
     pthread_t large[LARGE_COUNT];
     for (size_t i = 0; i < LARGE_COUNT; i++)
         if (pthread_create(&large[i], NULL, large_client, (void *)i) != 0)
@@ -255,6 +270,10 @@ int main(int count, char **words)
     many_posts(port);
     for (size_t i = 0; i < LARGE_COUNT; i++)
         pthread_join(large[i], NULL);
+    for (uint32_t i = 0; i < IDLE_COUNT; i++) {
+        expect(exchange(idle[i], i, 1), "an idle connection still serves");
+        close(idle[i]);
+    }
     iocp_port_stop(port, UINT64_C(10000000000));
     for (uint32_t i = 0; i < WORKERS; i++)
         expect(iocp_port_join(port, i) == 0, "a worker's thread ends");
@@ -263,7 +282,7 @@ int main(int count, char **words)
     const uint64_t each = (uint64_t)POSTS_EACH * (POSTS_EACH + 1) / 2;
     expect(atomic_load(&posted) == POSTERS * POSTS_EACH && atomic_load(&posted_sum) == POSTERS * each,
            "every post arrives once");
-    expect(atomic_load(&opened) == connections + LARGE_COUNT && atomic_load(&closed) == atomic_load(&opened),
+    expect(atomic_load(&opened) == connections + LARGE_COUNT + IDLE_COUNT && atomic_load(&closed) == atomic_load(&opened),
            "every connection opens and closes once");
     printf("%s: %llu connections, %llu posts%s\n", words[1], (unsigned long long)atomic_load(&closed),
            (unsigned long long)atomic_load(&posted), atomic_load(&failures) == 0 ? ", every promise was kept" : "");

@@ -1,7 +1,6 @@
 /* Intents. A send, a shutdown or a close is done at once and ends at the next wait; receives, accepts, connects and
  * sends that found no room wait for readiness. */
 #include <errno.h>
-#include <linux/sockios.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -208,11 +207,7 @@ void iocp_epoll_close_handle(iocp_driver *driver, uint64_t token, uint32_t handl
 
 int iocp_epoll_peer(iocp_driver *driver, uint32_t handle, iocp_address *address)
 {
-    struct sockaddr_storage storage;
-    socklen_t length = sizeof storage;
-    if (getpeername(iocp_epoll_of(driver)->sockets[handle].fd, (struct sockaddr *)&storage, &length) < 0)
-        return -errno;
-    return iocp_sockaddr_read(&storage, address);
+    return iocp_socket_peer_name(iocp_epoll_of(driver)->sockets[handle].fd, address);
 }
 
 int iocp_epoll_get_option(iocp_driver *driver, uint32_t handle, const iocp_socket_option *option, void *value,
@@ -234,8 +229,5 @@ int iocp_epoll_local(iocp_driver *driver, uint32_t handle, iocp_address *address
 
 int iocp_epoll_unacknowledged(iocp_driver *driver, uint32_t handle)
 {
-    int count_bytes = 0;
-    if (ioctl(iocp_epoll_of(driver)->sockets[handle].fd, SIOCOUTQ, &count_bytes) < 0)
-        return -errno;
-    return count_bytes;
+    return iocp_socket_unacknowledged(iocp_epoll_of(driver)->sockets[handle].fd);
 }

@@ -24,6 +24,10 @@ void iocp_uring_close_handle(iocp_driver *driver, uint64_t token, uint32_t handl
 {
     static const struct sockaddr unconnected = {.sa_family = AF_UNSPEC};
     iocp_uring *uring = iocp_uring_of(driver);
+    if (!uring->direct) {
+        iocp_uring_sockets_end(uring, token, handle, abort);
+        return;
+    }
     if (abort) {
         /* connect(2): an AF_UNSPEC address dissolves the association, which on TCP sends RST. The two must reach
          * the kernel in one submission, or the link between them would be lost. */

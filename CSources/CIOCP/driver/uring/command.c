@@ -157,6 +157,8 @@ int iocp_uring_command_run(iocp_uring *uring, struct io_uring_sqe *entry)
 
 int iocp_uring_place(iocp_uring *uring, int fd)
 {
+    if (!uring->direct)
+        return iocp_uring_sockets_hold(uring, fd);
     iocp_uring_command *command = take(uring);
     if (command == NULL) {
         close(fd);

@@ -38,7 +38,9 @@ static bool take_entry(iocp_uring *uring, const struct io_uring_cqe *entry, iocp
         take_receive(uring, entry, event);
         return true;
     case IOCP_OPERATION_ACCEPT:
-        if (entry->res >= 0)
+        if (entry->res >= 0 && !uring->direct)
+            event->result = iocp_uring_sockets_hold(uring, entry->res);
+        else if (entry->res >= 0)
             uring->handles_held++;
         return true;
     case IOCP_OPERATION_CLOSE:

@@ -1,5 +1,6 @@
 /* What this kernel can do, found by doing it: versions lie where features were backported or switched off. */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -192,6 +193,55 @@ static bool silent_sends_work(struct io_uring *ring)
     return works;
 }
 
+/* --- closing: whether it ends a direct descriptor's socket, while another's request goes on ------------------- */
+
+static bool close_is_told(struct io_uring *ring, const int *held, const int *closed)
+{
+    enum { PROMPT_MS = 10 }; /* it takes microseconds, or as long as the request */
+    uint8_t byte;
+    struct io_uring_cqe answer = {0};
+    const int placed = io_uring_register_files_update(ring, 0, (const int[]){held[0], closed[0]}, 2);
+    close(closed[0]);
+    if (placed != 2)
+        return false;
+    struct io_uring_sqe *entry = io_uring_get_sqe(ring);
+    io_uring_prep_recv(entry, 0, &byte, sizeof byte, 0);
+    entry->flags = IOSQE_FIXED_FILE;
+    entry->user_data = 1;
+    entry = io_uring_get_sqe(ring);
+    memset(entry, 0, sizeof *entry);
+    entry->opcode = IORING_OP_CLOSE;
+    entry->file_index = 2;
+    entry->user_data = 2;
+    struct pollfd ended = {.fd = closed[1], .events = POLLIN};
+    const bool told = wait_one(ring, &answer) == 0 && answer.user_data == 2 && answer.res == 0 &&
+                      poll(&ended, 1, PROMPT_MS) == 1;
+    /* The receive ends before its memory goes. */
+    shutdown(held[1], SHUT_RDWR);
+    while (answer.user_data != 1 && wait_one(ring, &answer) == 0) {
+    }
+    return told;
+}
+
+static bool closes_promptly(struct io_uring *ring)
+{
+    int held[2];
+    int closed[2];
+    bool prompt = false;
+    if (io_uring_register_files_sparse(ring, 2) < 0)
+        return false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, held) == 0) {
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, closed) == 0) {
+            prompt = close_is_told(ring, held, closed);
+            close(closed[1]);
+        }
+        close(held[0]);
+        close(held[1]);
+    }
+    (void)io_uring_unregister_files(ring);
+    return prompt;
+}
+
 static bool knows_operation(struct io_uring *ring, int operation)
 {
     struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
@@ -223,6 +273,7 @@ static void probe(void)
     capabilities.incremental_buffers = incremental_buffers_work(&ring);
     capabilities.silent_sends = silent_sends_work(&ring);
     capabilities.fd_install = knows_operation(&ring, IOCP_URING_OP_FIXED_FD_INSTALL);
+    capabilities.prompt_close = closes_promptly(&ring);
     /* Last: the ring polls from here on. */
     capabilities.busy_poll_result = iocp_uring_busy_poll(&ring, 1);
     iocp_uring_ring_close(&ring);

@@ -22,6 +22,7 @@ static void release(iocp_uring *uring)
     if (uring->ring_open)
         iocp_uring_ring_close(&uring->ring);
     iocp_uring_commands_close(uring);
+    iocp_uring_sockets_close(uring);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         iocp_arena_close(&uring->buffer_rings[class].arena);
     free(uring->consumed_bytes);
@@ -71,6 +72,7 @@ static int open_once(iocp_driver **driver, const iocp_driver_config *config, ioc
         return fail(failure, -ENOMEM, IOCP_STAGE_MEMORY, "the io_uring driver");
     const iocp_capabilities *capabilities = iocp_capabilities_get();
     uring->config = *config;
+    uring->direct = capabilities->prompt_close;
     uring->incremental = capabilities->incremental_buffers;
     uring->min_wait = capabilities->min_wait;
     uring->silents.work = capabilities->silent_sends;
@@ -89,7 +91,10 @@ static int open_once(iocp_driver **driver, const iocp_driver_config *config, ioc
     if (io_uring_register_ring_fd(&uring->ring) == 1)
         uring->enter_flags |= IORING_ENTER_REGISTERED_RING;
     keep_kernel_threads_near(uring); /* once registering the ring's fd has made the thread known to io_uring */
-    result = io_uring_register_files_sparse(&uring->ring, config->handle_count);
+    if (uring->direct)
+        result = io_uring_register_files_sparse(&uring->ring, config->handle_count);
+    else
+        result = iocp_uring_sockets_open(uring);
     if (result < 0)
         fail(failure, result, IOCP_STAGE_RING_FILES, "io_uring_register_files_sparse");
     else
@@ -128,14 +133,13 @@ void iocp_uring_close(iocp_driver *driver)
     release(iocp_uring_of(driver));
 }
 
-/* Those that every ring has stand first: there is no ring without them. */
 uint64_t iocp_uring_features(const iocp_driver *driver)
 {
     const iocp_uring *uring = (const iocp_uring *)driver;
     const iocp_capabilities *capabilities = iocp_capabilities_get();
     return iocp_feature_bit(IOCP_FEATURE_multishot_accept, true) |
            iocp_feature_bit(IOCP_FEATURE_multishot_receive, true) |
-           iocp_feature_bit(IOCP_FEATURE_direct_descriptors, true) |
+           iocp_feature_bit(IOCP_FEATURE_direct_descriptors, uring->direct) |
            iocp_feature_bit(IOCP_FEATURE_buffer_rings, true) |
            iocp_feature_bit(IOCP_FEATURE_deferred_task_work, true) |
            iocp_feature_bit(IOCP_FEATURE_incremental_buffers, uring->incremental) |

@@ -9,14 +9,16 @@
 
 void iocp_uring_accept(iocp_driver *driver, uint64_t token, int listener, bool many)
 {
-    struct io_uring_sqe *entry = iocp_uring_entry(iocp_uring_of(driver));
-    /* No SOCK_CLOEXEC: a direct descriptor is never inherited, and the flag is EINVAL with it. */
+    iocp_uring *uring = iocp_uring_of(driver);
+    struct io_uring_sqe *entry = iocp_uring_entry(uring);
+    /* A direct descriptor is never inherited, and the flag is EINVAL with it. */
+    const int flags = uring->direct ? 0 : SOCK_CLOEXEC;
     if (many)
-        io_uring_prep_multishot_accept(entry, listener, NULL, NULL, 0);
+        io_uring_prep_multishot_accept(entry, listener, NULL, NULL, flags);
     else
-        io_uring_prep_accept(entry, listener, NULL, NULL, 0);
+        io_uring_prep_accept(entry, listener, NULL, NULL, flags);
     /* Spelled out: liburing 2.3's prep_accept_direct adds one to "allocate", which then asks for an fd. */
-    entry->file_index = IORING_FILE_INDEX_ALLOC;
+    entry->file_index = uring->direct ? IORING_FILE_INDEX_ALLOC : 0;
     entry->user_data = token;
 }
 

@@ -7,6 +7,7 @@
  *   gather.c    how many completions one entry waits for
  *   ring.c      the ring itself: mapping, entering, free entries
  *   closing.c   FIN, cancelling an operation, closing a socket
+ *   sockets.c   descriptors of the process, where direct ones do not close at once
  *   silent.c    sends whose success has no completion entry
  *   command.c   ring commands: their memory, their answers
  *   asking.c    what a socket is asked and told
@@ -106,9 +107,25 @@ typedef struct iocp_uring_buffer_ring {
     uint32_t unpublished_count;
 } iocp_uring_buffer_ring;
 
+typedef struct iocp_uring_socket {
+    int32_t fd;    /* -1: the place is free */
+    uint32_t next; /* free place */
+} iocp_uring_socket;
+
+/* By handle. */
+typedef struct iocp_uring_sockets {
+    iocp_arena arena;
+    iocp_uring_socket *entries;
+    uint32_t count;
+    uint32_t untouched;
+    uint32_t free_head;
+} iocp_uring_sockets;
+
 typedef struct iocp_uring {
     struct io_uring ring;
     iocp_driver_config config;
+    bool direct; /* a handle is a place in the ring's own table; otherwise one in `sockets` */
+    iocp_uring_sockets sockets;
     bool incremental;
     bool ring_open;
     bool min_wait;
@@ -171,13 +188,19 @@ void iocp_uring_publish_buffers(iocp_uring *uring);
 struct io_uring_sqe *iocp_uring_entry(iocp_uring *uring);
 void iocp_uring_arm_wake(iocp_uring *uring);
 
+/* The descriptor of a socket that has one beside the ring: not of a direct one. */
+static inline int iocp_uring_socket_fd(const iocp_uring *uring, uint32_t handle)
+{
+    return uring->sockets.entries[handle].fd;
+}
+
 /* A free entry for an operation on a handle. */
 static inline struct io_uring_sqe *iocp_uring_handle_entry(iocp_uring *uring, uint8_t operation, uint64_t token, uint32_t handle)
 {
     struct io_uring_sqe *entry = iocp_uring_entry(uring);
     entry->opcode = operation;
-    entry->flags = IOSQE_FIXED_FILE;
-    entry->fd = (int32_t)handle;
+    entry->flags = uring->direct ? IOSQE_FIXED_FILE : 0;
+    entry->fd = uring->direct ? (int32_t)handle : iocp_uring_socket_fd(uring, handle);
     entry->user_data = token;
     return entry;
 }
@@ -187,6 +210,16 @@ static inline struct io_uring_sqe *iocp_uring_handle_entry(iocp_uring *uring, ui
 /* Restricts a ring that was opened disabled to what this driver uses, enables it, and makes sure that a forbidden
  * operation is refused. Returns 0 or -errno and fills failure. */
 int iocp_uring_lock_down(iocp_uring *uring, iocp_failure *failure);
+
+/* sockets.c: for a ring without direct descriptors */
+
+int iocp_uring_sockets_open(iocp_uring *uring);
+/* After the ring: closes what is held. */
+void iocp_uring_sockets_close(iocp_uring *uring);
+/* Takes a descriptor over. Returns its handle, or -ENFILE with the descriptor closed. */
+int iocp_uring_sockets_hold(iocp_uring *uring, int fd);
+/* As close_handle in driver.h. */
+void iocp_uring_sockets_end(iocp_uring *uring, uint64_t token, uint32_t handle, bool abort);
 
 /* submit.c */
 
@@ -275,7 +308,8 @@ int iocp_uring_set_option(iocp_driver *driver, uint32_t handle, const iocp_socke
 int iocp_uring_local(iocp_driver *driver, uint32_t handle, iocp_address *address);
 int iocp_uring_unacknowledged(iocp_driver *driver, uint32_t handle);
 
-/* Moves an fd into the direct-descriptor table, which holds it from here on, and closes it. Returns the handle or
+/* Moves an fd into the direct-descriptor table, which holds it from here on, and closes it; a ring without such a table
+ * holds the fd itself. Returns the handle or
  * -errno, as iocp_uring_command_run: a socket that is placed after -EBUSY is closed as soon as that is known. */
 int iocp_uring_place(iocp_uring *uring, int fd);
 
