@@ -16,6 +16,7 @@ BENCH_FLAGS ?=
 SEEDS      ?= 2000
 SIM_FLAGS  ?= --jobs $(shell nproc)
 FUZZ_SECONDS ?= 60
+CLANG      ?= clang
 SCENARIO   ?= echo-random connect-reset stalled-readers limits overflow-storm slow-close mass-close reconnect-storm async-bodies graceful-stop
 DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
@@ -24,13 +25,13 @@ PREFIX     ?= /usr/local
 DESTDIR    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
+.PHONY: help deps build test test-arm64 test-numa test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
 	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps bench-sweep run generate docs man install format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## installs liburing, libnuma and libssl where they are missing (apt), or names the packages
 	@.ci/deps
@@ -52,6 +53,15 @@ test-nio: deps ## drives services of SwiftNIO, Hummingbird and gRPC on either tr
 	@.ci/deps nio
 	$(SWIFT) build -c release --package-path Examples/nio
 	Examples/nio/Tests/run
+
+test-arm64: ## the C core cross-compiled for arm64 and run in qemu: SEEDS=20000 of the sim, mailboxes, io_uring; minutes
+	@.ci/deps arm64 || echo "test-arm64: goes on without" >&2
+	CLANG=$(CLANG) $(if $(filter command line environment,$(origin SEEDS)),SEEDS=$(SEEDS)) Tests/Machines/arm64.sh $(STEPS)
+
+test-numa: ## the tests of core and API on Debian's Linux 6.1 with two NUMA nodes, in qemu: FILTER=Pinning; half an hour
+	@.ci/deps numa || echo "test-numa: goes on without" >&2
+	$(SWIFT) build --build-tests $(TRAITS)
+	SWIFT="$(SWIFT)" Tests/Machines/numa.sh $(if $(FILTER),'$(FILTER)')
 
 test-asan: deps ## the tests under AddressSanitizer
 	export LSAN_OPTIONS=suppressions=Tests/Support/Sanitizers/leaks.supp:print_suppressions=0; \
@@ -157,5 +167,5 @@ format: ## formats Swift and C in place
 	fi
 
 clean: ## removes everything that was built
-	rm -rf Examples/nio/.build .build .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz .build-docs Examples/.build bench/.build bench/baselines/*/.build bench/results \
+	rm -rf Examples/nio/.build .build .build-machines .build-asan .build-tsan .build-ubsan .build-coverage .build-fuzz .build-docs Examples/.build bench/.build bench/baselines/*/.build bench/results \
 		bench/baselines/tokio/Cargo.lock

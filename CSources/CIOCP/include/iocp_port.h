@@ -52,8 +52,7 @@ typedef struct iocp_port_config {
     uint64_t send_timeout_ns;              /* 0: none; else unsent bytes and the peer acknowledged nothing in it */
     uint32_t receive_progress_bytes;       /* at least 1 */
     uint32_t timers_per_worker;            /* user timers armed at once */
-    uint32_t connections_per_address;      /* 0: no limit; IPv6 peers are counted by /64; over all workers;
-                                            * a ring needs Linux 6.7 for it */
+    uint32_t connections_per_address;      /* 0: no limit; IPv6 peers are counted by /64; over all workers */
     uint32_t accepts_per_second;           /* 0: no limit; over all workers; clients beyond it wait in the backlog */
     uint64_t spin_ns;                      /* 0: none; else a busy worker looks for this time before it sleeps; <= 10 ms */
     uint32_t busy_poll_us;                 /* 0: none; else a wait polls the network card's queue for this time (NAPI) */

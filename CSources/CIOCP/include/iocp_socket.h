@@ -2,9 +2,8 @@
  *
  * Every function returns 0, or -errno: -ENOTCONN for a connection that closed, -EXDEV for another worker's, -EPERM on
  * another thread. -EBUSY while the completion queue is full, -EAGAIN while the kernel is short of memory: ask again
- * after the next wait. With io_uring most questions give the socket an fd for as long as they take: -EMFILE when the
- * process has none left, -EOPNOTSUPP on kernels that cannot (before 6.8; for the peer's address and credentials
- * before 6.7). */
+ * after the next wait. With direct descriptors (io_uring since Linux 6.13) most questions give the socket an fd for as long
+ * as they take: -EMFILE when the process has none left, -EOPNOTSUPP where the ring is refused that. */
 #ifndef IOCP_SOCKET_H
 #define IOCP_SOCKET_H
 

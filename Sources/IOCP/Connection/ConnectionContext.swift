@@ -123,7 +123,7 @@ public class ConnectionContext {
     // MARK: Asking
 
     /// The peer's address, asked of the kernel at each call: keep it if you need it often.
-    /// - Throws: EOPNOTSUPP with io_uring before Linux 6.7. EBUSY while the completion queue is too full for the answer,
+    /// - Throws: EOPNOTSUPP where a ring with direct descriptors is refused the question. EBUSY while the completion queue is too full for the answer,
     ///   and EAGAIN while the kernel is short of memory: ask again in a later call of the handler.
     public final func peerAddress() throws(IOCPError) -> SocketAddress {
         try unsafe SocketAddress(ofPeer: token, of: raw)
@@ -139,8 +139,8 @@ public class ConnectionContext {
 
     /// The address of this end: where the peer connected to, or what the kernel chose for a connect. Asked of the kernel at
     /// each call.
-    /// - Throws: EOPNOTSUPP with io_uring before Linux 6.8. EMFILE when the process has no file descriptor left, of which
-    ///   io_uring takes one for the question. EBUSY and EAGAIN as ``peerAddress()``.
+    /// - Throws: EOPNOTSUPP where a ring with direct descriptors is refused the question. EMFILE when the process has no file
+    ///   descriptor left, of which such a ring takes one for the question. EBUSY and EAGAIN as ``peerAddress()``.
     public final func localAddress() throws(IOCPError) -> SocketAddress {
         try unsafe SocketAddress(ofThisEnd: token, of: raw)
     }

@@ -35,7 +35,8 @@ public struct PortConfiguration: Sendable, Hashable {
     /// 1,024. More workers than CPUs share them.
     public var workers: Int = 0
     /// Connections each worker can hold: at most 1,048,576; 0 is what RLIMIT_NOFILE allows. With io_uring a connection uses no
-    /// file descriptor, but each ring's table is bounded by that limit: a worker with more connections has several rings.
+    /// file descriptor (before Linux 6.13 it does), but each ring's table is bounded by that limit: a worker with more connections
+    /// has several rings.
     public var connectionsPerWorker: Int = 0
     /// Size of a receive buffer: a power of two from 4 KiB to 1 MiB.
     public var receiveBufferBytes: Int = 128 * 1024
@@ -76,12 +77,11 @@ public struct PortConfiguration: Sendable, Hashable {
     /// a time.
     public var receiveProgressBytes: Int = 1
     /// Ends a connection with unsent bytes whose peer acknowledged nothing in this time. It is noticed after one to two times
-    /// this long. Before Linux 6.7, io_uring goes by what the socket took.
+    /// this long.
     public var sendTimeout: Duration?
     /// User timers each worker can have armed.
     public var timersPerWorker: Int = 16 * 1024
     /// Connections one peer address may have, over all workers; 0 is no limit. IPv6 peers are counted by /64.
-    /// With io_uring it needs Linux 6.7: before, `uring` is refused (EOPNOTSUPP), and `auto` is epoll.
     public var connectionsPerAddress: Int = 0
     /// Connections accepted per second, over all workers; 0 is no limit. Clients beyond it wait in the backlog.
     /// Each worker has an equal share. After a quiet time as many are accepted at once as in a second, or one by each worker

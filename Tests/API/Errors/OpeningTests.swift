@@ -210,7 +210,9 @@ extension RealSockets.Faults {
         }
 
         /// The probe's socket is refused, so the kernel seems to lack socket commands, as those before 6.7 do.
-        @Test("without socket commands a limit by address refuses the ring by name, and auto is epoll and says why")
+        @Test(
+            "without socket commands a limit by address refuses the ring by name, and auto is epoll and says why",
+            .enabled(if: hasDirectDescriptors, needsDirectDescriptors))
         func limitByAddress() async {
             await #expect(processExitsWith: .success) {
                 internals_fault_arm(INTERNALS_FAULT_SOCKET, EAFNOSUPPORT, 0, 1)

@@ -21,10 +21,10 @@ enum RingFeatureChecks {
             cost: "Each entry costs a load more.", needsLiburing: true),
         Feature(
             name: "socket commands", isOn: \.socket_commands, since: KernelVersion(6, 7),
-            cost: "peerAddress() fails with EOPNOTSUPP, and connectionsPerAddress makes auto choose epoll."),
+            cost: "With direct descriptors, peerAddress() fails with EOPNOTSUPP and connectionsPerAddress makes auto choose epoll."),
         Feature(
             name: "fd of a connection", isOn: \.fd_install, since: KernelVersion(6, 8),
-            cost: "localAddress(), info() and the options of one connection fail with EOPNOTSUPP."),
+            cost: "With direct descriptors, localAddress(), info() and the options of one connection fail with EOPNOTSUPP."),
         Feature(
             name: "silent sends", isOn: \.silent_sends, since: KernelChecks.least,
             cost: "Each send has its completion, so a message below the peak load enters the kernel twice."),
@@ -34,6 +34,9 @@ enum RingFeatureChecks {
         Feature(
             name: "minimum waits", isOn: \.min_wait, since: KernelVersion(6, 12),
             cost: "A busy worker enters the kernel more often."),
+        Feature(
+            name: "direct descriptors", isOn: \.prompt_close, since: KernelVersion(6, 13),
+            cost: "A connection takes a file descriptor of the process."),
         Feature(
             name: "waits are idle", isOn: \.no_iowait, since: KernelVersion(6, 15),
             cost: "A worker that sleeps is shown as one that waits for a disk."),

@@ -21,6 +21,7 @@
 #include "../../../../CSources/CIOCP/system/topology.h"
 
 #include "faults.h"
+#include "kernels.h"
 #include "mailboxes.h"
 #include "names.h"
 #include "slots.h"
