@@ -4,7 +4,7 @@
 #   Tests/Sim/mutants.sh [NAME]     all mutants, or one, or those of a pattern: 'post-*'
 #
 # SEEDS bounds how many seeds a mutant may live. Exits 1 when one survives or no longer applies. For another processor: CC
-# compiles, LINKER links with LIBRARIES, RUN runs.
+# compiles, LINKER links with LIBRARIES, RUN runs; PLAY are more arguments of the sim.
 set -euo pipefail
 
 SEEDS=${SEEDS:-20000}
@@ -13,6 +13,7 @@ CFLAGS=${CFLAGS:--O1 -DNDEBUG}
 LINKER=${LINKER:-$CC}
 LIBRARIES=${LIBRARIES:--luring -lnuma -lpthread}
 RUN=${RUN:-}
+PLAY=${PLAY:-}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -214,14 +215,14 @@ mkdir -p "$work/whole/Tests"
 cp -r "$root/CSources" "$work/whole/"
 cp -r "$root/Tests/Sim" "$work/whole/Tests/"
 compile "$work/whole" "$work/whole-objects" "$work/whole-sim"
-if ! $RUN "$work/whole-sim" --seeds "$SEEDS" --jobs "$cores"; then
+if ! $RUN "$work/whole-sim" --seeds "$SEEDS" --jobs "$cores" $PLAY; then
     echo "the sim fails without any mutation: nothing can be said about mutants" >&2
     exit 1
 fi
 
 echo 'with generations of three bits, so that names come back:'
 CFLAGS="$CFLAGS -DIOCP_TOKEN_GENERATION_BITS=3" compile "$work/whole" "$work/small-objects" "$work/small-sim"
-$RUN "$work/small-sim" --seeds "$SEEDS" --jobs "$cores"
+$RUN "$work/small-sim" --seeds "$SEEDS" --jobs "$cores" $PLAY
 
 survivors=0
 count=0
@@ -240,7 +241,7 @@ while IFS='|' read -r name file rest; do
     elif ! compile "$work/mutant" "$work/mutant-objects" "$work/mutant-sim" 2>"$work/errors"; then
         result='NO BUILD' noticed=$(head -1 "$work/errors")
         survivors=$((survivors + 1))
-    elif $RUN "$work/mutant-sim" --seeds "$SEEDS" --jobs "$cores" >/dev/null 2>"$work/errors"; then
+    elif $RUN "$work/mutant-sim" --seeds "$SEEDS" --jobs "$cores" $PLAY >/dev/null 2>"$work/errors"; then
         result=SURVIVED noticed="not noticed in $SEEDS seeds"
         survivors=$((survivors + 1))
     else

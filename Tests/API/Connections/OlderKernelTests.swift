@@ -9,6 +9,29 @@ let hasDirectDescriptors = iocp_capabilities_get().pointee.prompt_close
 /// Why a test of direct descriptors is skipped.
 let needsDirectDescriptors: Comment = "a ring has direct descriptors from Linux 6.13 on"
 
+/// Asks each connection what it can be asked, echoes, and aborts one that sent three bytes.
+private var asking: Behaviour {
+    var behaviour = Behaviour()
+    behaviour.opened = { connection throws(IOCPError) in
+        #expect(try connection.peerAddress().description.hasPrefix("127.0.0.1:"))
+        #expect(try connection.localAddress().description.hasPrefix("127.0.0.1:"))
+        try connection.setOption(.keepAlive, to: true)
+        #expect(try connection.option(.keepAlive))
+        #expect(try connection.info().segmentBytes > 500)
+    }
+    behaviour.received = { (bytes: consuming ReceivedBytes, connection: Behaviour.Context) throws(IOCPError) in
+        if bytes.bytes.byteCount == 3 {
+            connection.abort()
+        } else {
+            try connection.send(bytes)
+        }
+    }
+    return behaviour
+}
+
+/// Descriptors of this process that an accepted connection takes.
+func descriptorsOfConnection(on driver: Driver) -> Int { driver == .uring && hasDirectDescriptors ? 0 : 1 }
+
 extension RealSockets {
     /// Closes beside connections that stay, where kernels before 6.13 kept what was closed; and all that a ring does there.
     @Suite struct OlderKernels {
@@ -36,21 +59,6 @@ extension RealSockets {
         func olderKernel() async {
             await #expect(processExitsWith: .success) {
                 internals_pretend_older_kernel()
-                var behaviour = Behaviour()
-                behaviour.opened = { connection throws(IOCPError) in
-                    #expect(try connection.peerAddress().description.hasPrefix("127.0.0.1:"))
-                    #expect(try connection.localAddress().description.hasPrefix("127.0.0.1:"))
-                    try connection.setOption(.keepAlive, to: true)
-                    #expect(try connection.option(.keepAlive))
-                    #expect(try connection.info().segmentBytes > 500)
-                }
-                behaviour.received = { bytes, connection throws(IOCPError) in
-                    if bytes.bytes.byteCount == 3 {
-                        connection.abort()
-                    } else {
-                        try connection.send(bytes)
-                    }
-                }
                 try await withServer(
                     .uring,
                     {
@@ -58,11 +66,12 @@ extension RealSockets {
                         $0.connectionsPerAddress = 100
                         $0.lockdown = true
                         $0.idleTimeout = .seconds(60)
-                    }, behaviour
+                    }, asking
                 ) { server, port, ledger in
-                    #expect(server.port.stats(ofWorker: 0).driverFeatures.allSatisfy { $0.name != "direct_descriptors" })
+                    #expect(
+                        server.port.stats(ofWorker: 0).driverFeatures.allSatisfy { $0.name != "direct_descriptors" })
                     let idle = try Peer.connect(port: port)
-                    for round in 0..<100 { // more than there are places
+                    for round in 0..<100 {  // more than there are places
                         let peer = try Peer.connect(port: port)
                         try peer.send([1, 2, 3, 4])
                         #expect(try peer.receive(4) == [1, 2, 3, 4])
@@ -80,7 +89,20 @@ extension RealSockets {
             }
         }
 
-        @Test("as on Linux 6.1: a table that is full lets clients wait, and a worker that ends closes what it has")
+        @Test("as on Linux 6.1: a worker that ends closes what it has")
+        func ends() async {
+            await #expect(processExitsWith: .success) {
+                internals_pretend_older_kernel()
+                let before = openDescriptors()
+                var worker: FaultyWorker? = try FaultyWorker(.uring)
+                let (peer, _) = try #require(try worker?.open())
+                worker = nil
+                #expect(peer.end() != .timeout)
+                #expect(openDescriptors() <= before + 1, "the peer's")
+            }
+        }
+
+        @Test("as on Linux 6.1: a table that is full lets clients wait")
         func fullTable() async {
             await #expect(processExitsWith: .success) {
                 internals_pretend_older_kernel()

@@ -24,7 +24,9 @@ extension RealSockets {
                 let peer = try unix ? Peer.connect(unix: address) : Peer.connect(port: port)
                 try peer.send([1])
                 #expect(try peer.receive(1) == [1])
-                #expect(openDescriptors() <= before + (driver == .epoll ? 2 : 1), "a question keeps no descriptor")
+                #expect(
+                    openDescriptors() <= before + 1 + descriptorsOfConnection(on: driver),
+                    "a question keeps no descriptor")
             }
             #expect(outcome.withLock(\.done))
             return outcome.withLock(\.error)

@@ -86,9 +86,11 @@ extension RealSockets.Faults {
     /// The points at which a connect is refused at the call, with what they may say.
     static let refusals: [(Driver, internals_fault_point, Errno)] =
         testedDrivers.flatMap { driver in
-            Errors.socket.map { (driver, INTERNALS_FAULT_SOCKET, $0) } + Errors.bind.map { (driver, INTERNALS_FAULT_BIND, $0) }
+            Errors.socket.map { (driver, INTERNALS_FAULT_SOCKET, $0) }
+                + Errors.bind.map { (driver, INTERNALS_FAULT_BIND, $0) }
                 + [(driver, INTERNALS_FAULT_OPTION, Errno(ENOMEM))]
-        } + Errors.place.map { (.uring, INTERNALS_FAULT_PLACE, $0) } + Errors.place.map { (.epoll, INTERNALS_FAULT_ADD, $0) }
+        } + (hasDirectDescriptors ? Errors.place : []).map { (.uring, INTERNALS_FAULT_PLACE, $0) }
+        + Errors.place.map { (.epoll, INTERNALS_FAULT_ADD, $0) }
 
     @Test("a connect that gets no socket is refused at the call", arguments: refusals)
     func connectRefused(driver: Driver, point: internals_fault_point, error: Errno) throws {
@@ -102,7 +104,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("a table of descriptors that places nothing is full")
+    @Test(
+        "a table of descriptors that places nothing is full", .enabled(if: hasDirectDescriptors, needsDirectDescriptors)
+    )
     func nothingPlaced() throws {
         let worker = try FaultyWorker(.uring)
         worker.fail(INTERNALS_FAULT_PLACE, with: Errno(0))
@@ -112,7 +116,9 @@ extension RealSockets.Faults {
 
     @Test("a connect that fails says so once, by its key", arguments: testedDrivers, Errors.connect)
     func connectFails(driver: Driver, error: Errno) throws {
-        for point in driver == .epoll ? [INTERNALS_FAULT_CONNECT, INTERNALS_FAULT_CONNECT_LATER] : [INTERNALS_FAULT_CONNECT] {
+        for point in driver == .epoll
+            ? [INTERNALS_FAULT_CONNECT, INTERNALS_FAULT_CONNECT_LATER] : [INTERNALS_FAULT_CONNECT]
+        {
             let worker = try FaultyWorker(driver)
             worker.fail(point, with: error)
             #expect(worker.connect(key: 7) == 0)
@@ -181,7 +187,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("a send for which the kernel has no memory waits before it tries again", arguments: testedDrivers, Errors.noMemory)
+    @Test(
+        "a send for which the kernel has no memory waits before it tries again", arguments: testedDrivers,
+        Errors.noMemory)
     func sendWithoutMemory(driver: Driver, error: Errno) throws {
         let worker = try FaultyWorker(driver)
         let (peer, connection) = try worker.open()
@@ -202,7 +210,8 @@ extension RealSockets.Faults {
             // On a machine that is busy a pause may pass in real time, too.
             let passed = UInt32((ContinuousClock.now - start) / .milliseconds(10))
             #expect(
-                (attempt...attempt + passed).contains(worker.struck(INTERNALS_FAULT_SEND)), "it tries again without a pause")
+                (attempt...attempt + passed).contains(worker.struck(INTERNALS_FAULT_SEND)),
+                "it tries again without a pause")
             worker.pass(milliseconds: 20)
         }
     }
@@ -273,20 +282,24 @@ extension RealSockets.Faults {
         }
     }
 
-    @Test("a waiting send that failed ends its connection by name", arguments: testedDrivers, Errors.reset + Errors.failed)
+    @Test(
+        "a waiting send that failed ends its connection by name", arguments: testedDrivers, Errors.reset + Errors.failed
+    )
     func waitingSendFails(driver: Driver, error: Errno) throws {
         try withWaitingSend(driver, error) { worker, peer, connection in
             try worker.until("closed") {
                 if worker.closed.isEmpty { _ = try peer.receiveWhatCame() }
                 return !worker.closed.isEmpty
             }
-            try worker.expectClosed(connection, Errors.reset.contains(error) ? IOCP_CLOSE_RESET : IOCP_CLOSE_FAILED, error)
+            try worker.expectClosed(
+                connection, Errors.reset.contains(error) ? IOCP_CLOSE_RESET : IOCP_CLOSE_FAILED, error)
         }
     }
 
     // MARK: - Ending
 
-    @Test("a FIN that cannot be sent ends its connection by name", arguments: testedDrivers, Errors.reset + Errors.failed)
+    @Test(
+        "a FIN that cannot be sent ends its connection by name", arguments: testedDrivers, Errors.reset + Errors.failed)
     func finishFails(driver: Driver, error: Errno) throws {
         let worker = try FaultyWorker(driver)
         let (peer, connection) = try worker.open()
@@ -297,7 +310,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("a close whose FIN cannot be sent still ends, as the local close it is", arguments: testedDrivers, Errors.reset + Errors.failed)
+    @Test(
+        "a close whose FIN cannot be sent still ends, as the local close it is", arguments: testedDrivers,
+        Errors.reset + Errors.failed)
     func closeWithoutFinish(driver: Driver, error: Errno) throws {
         let worker = try FaultyWorker(driver)
         let (peer, connection) = try worker.open()
@@ -358,7 +373,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("an abort that cannot send RST sends FIN", arguments: testedDrivers, [ENOTCONN, EINVAL, ENOMEM].map(Errno.init))
+    @Test(
+        "an abort that cannot send RST sends FIN", .enabled(if: hasDirectDescriptors, needsDirectDescriptors),
+        arguments: testedDrivers, [ENOTCONN, EINVAL, ENOMEM].map(Errno.init))
     func abortAnswers(driver: Driver, error: Errno) throws {
         let worker = try FaultyWorker(driver)
         let (peer, connection) = try worker.open()
@@ -383,7 +400,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("this end that cannot be asked for is refused by name", arguments: testedDrivers, [ENOBUFS, ENOTCONN].map(Errno.init))
+    @Test(
+        "this end that cannot be asked for is refused by name", arguments: testedDrivers,
+        [ENOBUFS, ENOTCONN].map(Errno.init))
     func localAnswers(driver: Driver, error: Errno) throws {
         let worker = try FaultyWorker(driver)
         let (peer, connection) = try worker.open()
@@ -391,7 +410,7 @@ extension RealSockets.Faults {
         worker.fail(INTERNALS_FAULT_NAME, with: error)
         #expect(worker.local(connection) == -error.code)
         #expect(worker.local(connection) == 0, "asked again")
-        if driver == .uring {
+        if driver == .uring && hasDirectDescriptors {
             worker.fail(INTERNALS_FAULT_INSTALL, with: Errno(EMFILE))
             #expect(worker.local(connection) == -EMFILE && worker.local(connection) == 0)
         }
@@ -476,7 +495,10 @@ extension RealSockets.Faults {
     }
 
     /// As while the kernel's overflow list is not empty: what an entry completes is seen after a later one.
-    @Test("a question that is answered later is answered once it is asked again", arguments: [2, 5] as [UInt32])
+    @Test(
+        "a question that is answered later is answered once it is asked again",
+        .enabled(if: hasDirectDescriptors, needsDirectDescriptors),
+        arguments: [2, 5] as [UInt32])
     func answeredLate(entries: UInt32) throws {
         let worker = try FaultyWorker(.uring)
         let (peer, connection) = try worker.open()
@@ -490,7 +512,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("questions without end while nothing is answered are refused, and all are answered later")
+    @Test(
+        "questions without end while nothing is answered are refused, and all are answered later",
+        .enabled(if: hasDirectDescriptors, needsDirectDescriptors))
     func manyAnsweredLate() throws {
         let worker = try FaultyWorker(.uring)
         let (peer, connection) = try worker.open()
@@ -504,7 +528,8 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("a worker may end while questions are unanswered")
+    @Test(
+        "a worker may end while questions are unanswered", .enabled(if: hasDirectDescriptors, needsDirectDescriptors))
     func endedUnanswered() throws {
         let descriptors = openDescriptors()
         do {
@@ -518,7 +543,9 @@ extension RealSockets.Faults {
         #expect(openDescriptors() <= descriptors)
     }
 
-    @Test("a connect is refused while too many questions are unanswered, and its socket is closed")
+    @Test(
+        "a connect is refused while too many questions are unanswered, and its socket is closed",
+        .enabled(if: hasDirectDescriptors, needsDirectDescriptors))
     func connectUnplaced() throws {
         let worker = try FaultyWorker(.uring)
         let (peer, connection) = try worker.open()
@@ -533,7 +560,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("a socket that is placed too late for its connect is closed")
+    @Test(
+        "a socket that is placed too late for its connect is closed",
+        .enabled(if: hasDirectDescriptors, needsDirectDescriptors))
     func placedLate() throws {
         let worker = try FaultyWorker(.uring)
         for _ in 0..<3 { worker.turn() }
@@ -547,7 +576,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("an fd that is installed too late for its question is closed")
+    @Test(
+        "an fd that is installed too late for its question is closed",
+        .enabled(if: hasDirectDescriptors, needsDirectDescriptors))
     func installedLate() throws {
         let worker = try FaultyWorker(.uring)
         let (peer, connection) = try worker.open()
@@ -577,7 +608,9 @@ extension RealSockets.Faults {
         try worker.expectNothingHeld()
     }
 
-    @Test("a question about progress without an answer ends nobody", arguments: testedDrivers, Errors.askAgain + Errors.peer)
+    @Test(
+        "a question about progress without an answer ends nobody", arguments: testedDrivers,
+        Errors.askAgain + Errors.peer)
     func progressUnanswered(driver: Driver, error: Errno) throws {
         let worker = try FaultyWorker(driver) { $0.send_timeout_ns = 1_000_000_000 }
         let (peer, connection) = try worker.open(receiveBufferBytes: 64 * 1024)
@@ -589,7 +622,7 @@ extension RealSockets.Faults {
         #expect(worker.struck(INTERNALS_FAULT_UNACKNOWLEDGED) == 1 && worker.closed.isEmpty)
         worker.pass(milliseconds: 120)
         #expect(worker.struck(INTERNALS_FAULT_UNACKNOWLEDGED) == (asksAgain ? 2 : 1) && worker.closed.isEmpty)
-        if !asksAgain { // what the socket took has to do: nothing more in two windows
+        if !asksAgain {  // what the socket took has to do: nothing more in two windows
             for _ in 0..<4 { worker.pass(milliseconds: 1020) }
             try worker.expectClosed(connection, IOCP_CLOSE_SEND_TIMEOUT, nil)
         }

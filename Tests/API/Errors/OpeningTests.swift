@@ -118,7 +118,9 @@ extension RealSockets.Faults {
         @Test("a ring that is refused", arguments: Errors.ring)
         func ring(error: Errno) {
             expectRefused(.uring, INTERNALS_FAULT_RING_SETUP, error, at: IOCP_STAGE_RING)
-            expectRefused(.uring, INTERNALS_FAULT_RING_FILES, error, at: IOCP_STAGE_RING_FILES)
+            if hasDirectDescriptors {
+                expectRefused(.uring, INTERNALS_FAULT_RING_FILES, error, at: IOCP_STAGE_RING_FILES)
+            }
             expectRefused(.uring, INTERNALS_FAULT_RING_BUFFERS, error, at: IOCP_STAGE_RING_BUFFERS)
         }
 
@@ -320,7 +322,8 @@ extension RealSockets.Faults {
 
         @Test("memory that a ring lacks for a moment is waited for, by a port that chose the ring")
         func lateMemory() throws {
-            let points = [INTERNALS_FAULT_RING_SETUP, INTERNALS_FAULT_RING_BUFFERS, INTERNALS_FAULT_RING_FILES]
+            var points = [INTERNALS_FAULT_RING_SETUP, INTERNALS_FAULT_RING_BUFFERS]
+            if hasDirectDescriptors { points.append(INTERNALS_FAULT_RING_FILES) }
             for point in points {  // the last is the worker's alone; the others strike the rehearsal
                 try chooseDriver(failing: point, Errno(ENOMEM), times: 3) { port in
                     #expect(iocp_port_fallback_cause(port).code == 0)

@@ -9,7 +9,9 @@ extension RealSockets.Faults {
     @Suite struct Submission {
         static let refused = Errno(EAGAIN)
 
-        @Test("a question that the ring does not take is refused, and harms nothing")
+        @Test(
+            "a question that the ring does not take is refused, and harms nothing",
+            .enabled(if: hasDirectDescriptors, needsDirectDescriptors))
         func questionRefused() throws {
             let worker = try FaultyWorker(.uring)
             let (peer, connection) = try worker.open()
@@ -20,7 +22,9 @@ extension RealSockets.Faults {
             try worker.expectNothingHeld()
         }
 
-        @Test("a question is refused while the completion queue may be too full for its answer")
+        @Test(
+            "a question is refused while the completion queue may be too full for its answer",
+            .enabled(if: hasDirectDescriptors, needsDirectDescriptors))
         func questionToAFullRing() throws {
             let worker = try FaultyWorker(.uring) {
                 $0.connections_per_worker = 128
@@ -41,7 +45,9 @@ extension RealSockets.Faults {
             try worker.expectNothingHeld()
         }
 
-        @Test("a connect whose socket the ring does not take is refused at the call")
+        @Test(
+            "a connect whose socket the ring does not take is refused at the call",
+            .enabled(if: hasDirectDescriptors, needsDirectDescriptors))
         func connectRefused() throws {
             let worker = try FaultyWorker(.uring)
             worker.turn()
@@ -51,7 +57,10 @@ extension RealSockets.Faults {
             #expect(worker.opened.isEmpty && worker.failed.isEmpty)
         }
 
-        @Test("a connect that the ring takes later goes to its address", arguments: 1...3)
+        @Test(
+            "a connect that the ring takes later goes to its address",
+            .enabled(if: hasDirectDescriptors, needsDirectDescriptors),
+            arguments: 1...3)
         func connectLater(refusals: Int) throws {
             let worker = try FaultyWorker(.uring)
             worker.turn()

@@ -183,6 +183,32 @@ extension RealSockets {
             }
         }
 
+        @Test(
+            "each worker's memory lies on its node, on every node",
+            .enabled(if: iocp_node_count() > 1, "needs two NUMA nodes: make test-numa"), arguments: testedDrivers)
+        func nodes(driver: Driver) async throws {
+            let found = Locked<[(node: Int, resident: Int, onNode: Int)]>([])
+            var behaviour = Behaviour()
+            behaviour.posted = { _, _, worker throws(IOCPError) in
+                let (resident, onNode) = try worker.arenaPages()
+                #expect(worker.cpu.map { worker.node == Int(iocp_cpu_node(UInt32($0))) } == true)
+                found.withLock { $0.append((worker.node, resident, onNode)) }
+            }
+            try await withServer(driver, { $0.workers = Self.allowed }, behaviour) { server, port, _ in
+                let peers = try (0..<Self.allowed * 16).map { _ in try Peer.connect(port: port) }
+                let bytes = pattern(50_000)
+                for peer in peers {
+                    try peer.send(bytes)
+                    #expect(try peer.receive(bytes.count) == bytes)
+                }
+                for index in 0..<Self.allowed { try server.port.post(0, toWorker: index) }
+                try await eventually("every worker was asked") { found.withLock { $0.count } == Self.allowed }
+            }
+            let all = found.withLock { $0 }
+            #expect(Set(all.map(\.node)).count == Int(iocp_node_count()))
+            for worker in all { #expect(worker.resident > 0 && worker.onNode == worker.resident, "\(worker)") }
+        }
+
         @Test("fewer workers than CPUs are bound where that is asked for", arguments: testedDrivers)
         func asked(driver: Driver) throws {
             #expect(try cpus(driver, workers: 1, .everyCPU).allSatisfy { $0.said != nil && $0.allowed == 1 })

@@ -155,10 +155,20 @@ int iocp_uring_command_run(iocp_uring *uring, struct io_uring_sqe *entry)
 
 /* --- placing ------------------------------------------------------------------------------------------------ */
 
+/* Submits, as a placing does, so that the address of the connect before is not needed any more. */
+static int hold(iocp_uring *uring, int fd)
+{
+    const int entered = io_uring_sq_ready(&uring->ring) > 0 ? iocp_uring_submit(uring) : 0;
+    if (io_uring_sq_ready(&uring->ring) == 0)
+        return iocp_uring_sockets_hold(uring, fd);
+    close(fd);
+    return entered == -EBUSY ? -EBUSY : -EAGAIN;
+}
+
 int iocp_uring_place(iocp_uring *uring, int fd)
 {
     if (!uring->direct)
-        return iocp_uring_sockets_hold(uring, fd);
+        return hold(uring, fd);
     iocp_uring_command *command = take(uring);
     if (command == NULL) {
         close(fd);

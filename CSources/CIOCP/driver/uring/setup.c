@@ -29,6 +29,17 @@ static void release(iocp_uring *uring)
     free(uring);
 }
 
+static int open_handles(iocp_uring *uring, iocp_failure *failure)
+{
+    int result;
+    if (!uring->direct) {
+        result = iocp_uring_sockets_open(uring);
+        return result < 0 ? fail(failure, result, IOCP_STAGE_MEMORY, "sockets of the ring") : 0;
+    }
+    result = io_uring_register_files_sparse(&uring->ring, uring->config.handle_count);
+    return result < 0 ? fail(failure, result, IOCP_STAGE_RING_FILES, "io_uring_register_files_sparse") : 0;
+}
+
 static int open_buffer_rings(iocp_uring *uring, iocp_failure *failure)
 {
     const iocp_receive_buffers *buffers = uring->config.buffers;
@@ -91,13 +102,8 @@ static int open_once(iocp_driver **driver, const iocp_driver_config *config, ioc
     if (io_uring_register_ring_fd(&uring->ring) == 1)
         uring->enter_flags |= IORING_ENTER_REGISTERED_RING;
     keep_kernel_threads_near(uring); /* once registering the ring's fd has made the thread known to io_uring */
-    if (uring->direct)
-        result = io_uring_register_files_sparse(&uring->ring, config->handle_count);
-    else
-        result = iocp_uring_sockets_open(uring);
-    if (result < 0)
-        fail(failure, result, IOCP_STAGE_RING_FILES, "io_uring_register_files_sparse");
-    else
+    result = open_handles(uring, failure);
+    if (result == 0)
         result = open_buffer_rings(uring, failure);
     if (result == 0 && config->tells_wake_fd) {
         result = io_uring_register_eventfd(&uring->ring, config->wake_fd);
