@@ -10,7 +10,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 build="$root/.build-machines"
-limit_s=${LIMIT_S:-2400}
+limit_s=${LIMIT_S:-3600}
 . "$here/debian.sh"
 . "$here/machine.sh"
 
@@ -45,7 +45,8 @@ done
 for program in openssl setpriv; do
     machine_add "$tree" "$(command -v $program)" /usr/bin
 done
-[ ! -e /etc/ssl/openssl.cnf ] || install -D -m 644 /etc/ssl/openssl.cnf "$tree/etc/ssl/openssl.cnf"
+settings=$(openssl version -d | sed 's/^OPENSSLDIR: "\(.*\)"$/\1/')
+install -D -m 644 "$settings/openssl.cnf" "$tree$settings/openssl.cnf"
 # Programs that link nothing and are opened by name.
 for library in /lib/x86_64-linux-gnu/libnss_files.so.2 /lib/x86_64-linux-gnu/libnss_dns.so.2 /lib/x86_64-linux-gnu/libresolv.so.2; do
     [ ! -e "$library" ] || install -D -m 755 "$library" "$tree$library"
