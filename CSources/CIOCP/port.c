@@ -42,10 +42,12 @@ static iocp_failure ring_refusal(const iocp_port_config *config)
     return refusal;
 }
 
-/* A ring's table has room for as many connections as RLIMIT_NOFILE says. */
+/* A ring's table has room for as many connections as RLIMIT_NOFILE says. Without direct descriptors there is no such table. */
 static const iocp_driver_operations *ring_driver(const iocp_port_config *config)
 {
-    return config->connections_per_worker > iocp_limit_files() ? iocp_driver_uring_set() : iocp_driver_uring();
+    return iocp_capabilities_get()->prompt_close && config->connections_per_worker > iocp_limit_files()
+               ? iocp_driver_uring_set()
+               : iocp_driver_uring();
 }
 
 static uint32_t queue_count(const iocp_driver_operations *driver, const iocp_port_config *config)

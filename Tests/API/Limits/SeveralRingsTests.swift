@@ -6,7 +6,9 @@ import Testing
 extension RealSockets {
     /// A worker with more connections than RLIMIT_NOFILE lets one ring hold. In processes of their own, as the limit is the
     /// process'.
-    @Suite(.enabled(if: testedDrivers.contains(.uring), "io_uring is refused here")) struct SeveralRings {
+    @Suite(
+        .enabled(if: testedDrivers.contains(.uring) && hasDirectDescriptors, "needs io_uring, and direct descriptors"))
+    struct SeveralRings {
         /// What both sides count.
         private struct Tally {
             var echoes = 0
@@ -34,7 +36,9 @@ extension RealSockets {
             /// From 1 to 70,000 bytes.
             private func ask(_ connection: IocpContext<State>) throws(IOCPError) {
                 let state = connection.state
-                let size = state.round == 7 && connection.key % 20 == 0 ? 70_000 : 1 + (state.round * 977 + Int(connection.key) * 31) % 3000
+                let size =
+                    state.round == 7 && connection.key % 20 == 0
+                    ? 70_000 : 1 + (state.round * 977 + Int(connection.key) * 31) % 3000
                 state.left = size
                 try connection.send((0..<size).map { UInt8(truncatingIfNeeded: $0 &+ Int(connection.key)) })
                 state.next = UInt8(truncatingIfNeeded: connection.key)
