@@ -39,6 +39,9 @@ static iocp_failure ring_refusal(const iocp_port_config *config)
     else if (config->connections_per_address > 0 && capabilities->prompt_close && !capabilities->socket_commands)
         iocp_port_fail(&refusal, -EOPNOTSUPP, IOCP_STAGE_CONFIGURATION,
                        "connections_per_address (a ring asks for a client's address by socket commands, since Linux 6.7)");
+    else if (config->placement == IOCP_PLACEMENT_LEAST_LOADED && capabilities->prompt_close && !capabilities->fd_install)
+        iocp_port_fail(&refusal, -EOPNOTSUPP, IOCP_STAGE_CONFIGURATION,
+                       "placement (a ring hands clients over with file descriptors for its sockets, since Linux 6.8)");
     return refusal;
 }
 
@@ -154,7 +157,9 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
     const uint32_t count = port->config.worker_count;
     const bool pinned = pins(&port->config, cpu_count);
     port->threads = calloc(count, sizeof *port->threads);
-    if (port->threads == NULL)
+    port->listeners.cpus =
+        port->config.placement == IOCP_PLACEMENT_INCOMING_CPU ? calloc(count, sizeof(uint32_t)) : NULL;
+    if (port->threads == NULL || (port->listeners.cpus == NULL && port->config.placement == IOCP_PLACEMENT_INCOMING_CPU))
         return -ENOMEM;
     /* Last, and filled at once: a release takes workers that are there for workers that may hold something. */
     port->workers = aligned_alloc(IOCP_CACHE_LINE_BYTES, count * sizeof *port->workers);
@@ -167,6 +172,7 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
         const uint32_t cpu = cpus[i % cpu_count]; /* more workers than CPUs share them in turn */
         worker->setup = (iocp_worker_setup){
             .port = port,
+            .workers = port->workers,
             .lifetime = &port->lifetime,
             .config = &port->config,
             .driver = port->driver,
@@ -183,7 +189,11 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
         IOCP_STATS_SET(&port->stats.cells[i], cpu, worker->setup.cpu);
         if (worker->setup.wake_fd < 0)
             return -errno;
-        const int result = iocp_mailbox_reserve(&worker->mailbox, port->config.mailbox_entries);
+        int result = iocp_mailbox_reserve(&worker->mailbox, port->config.mailbox_entries);
+        if (result == 0 && port->config.placement == IOCP_PLACEMENT_LEAST_LOADED)
+            result = iocp_parcels_reserve(worker);
+        if (port->listeners.cpus != NULL)
+            port->listeners.cpus[i] = worker->setup.cpu;
         if (result < 0)
             return result;
     }
@@ -195,6 +205,7 @@ static void free_port(iocp_port *port)
     iocp_listener_set_close(&port->listeners);
     for (uint32_t i = 0; port->workers != NULL && i < port->config.worker_count; i++) {
         iocp_mailbox_release(&port->workers[i].mailbox);
+        iocp_parcels_release(&port->workers[i]);
         if (port->workers[i].setup.wake_fd >= 0)
             close(port->workers[i].setup.wake_fd);
     }
@@ -202,6 +213,7 @@ static void free_port(iocp_port *port)
     iocp_stats_page_close(&port->stats);
     pthread_cond_destroy(&port->changed);
     pthread_mutex_destroy(&port->lock);
+    free(port->listeners.cpus);
     free(port->workers);
     free(port->threads);
     free(port);
@@ -231,6 +243,9 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
     pthread_mutex_init(&created->lock, NULL);
     pthread_cond_init(&created->changed, NULL);
     int result = settle_config(created, (uint32_t)cpu_count, failure);
+    if (result == 0 && config->placement == IOCP_PLACEMENT_INCOMING_CPU && !pins(&created->config, (uint32_t)cpu_count))
+        result = iocp_port_fail(failure, -EINVAL, IOCP_STAGE_CONFIGURATION,
+                                "placement (incoming_cpu is for workers that are bound to CPUs)");
     const iocp_listening_operations *operations = created->driver != NULL ? created->driver->listening : NULL;
     iocp_listener_set_open(&created->listeners, operations, created->config.worker_count, created->config.listen_backlog);
     if (result == 0) {

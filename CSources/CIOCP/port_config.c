@@ -91,5 +91,7 @@ const char *iocp_port_config_broken_field(const iocp_port_config *config)
     if ((config->worker_placement == IOCP_PLACE_LISTED) != (config->worker_cpu_count > 0) ||
         (config->worker_cpu_count > 0 && config->worker_cpus == NULL) || config->worker_cpu_count > IOCP_WORKERS_MAX)
         return "worker_cpus (1 to 1,024 where they are listed, otherwise none)";
+    if (config->placement > IOCP_PLACEMENT_LEAST_LOADED)
+        return "placement";
     return NULL;
 }

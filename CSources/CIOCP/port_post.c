@@ -2,12 +2,7 @@
 #include <errno.h>
 
 #include "port_state.h"
-
-static void wake(iocp_worker *worker)
-{
-    iocp_mailbox_note_wake(&worker->mailbox, iocp_clock_ns());
-    iocp_worker_wake(worker);
-}
+#include "worker/posting.h"
 
 int iocp_port_post(iocp_port *port, uint32_t worker_index, iocp_token connection, uint64_t value)
 {
@@ -20,9 +15,7 @@ int iocp_port_post_letter(iocp_port *port, uint32_t worker_index, const iocp_let
     if (worker_index >= port->config.worker_count)
         return -EINVAL;
     iocp_worker *worker = &port->workers[worker_index];
-    const int result = iocp_mailbox_put(&worker->mailbox, letter);
-    if (result == 0 && iocp_mailbox_wake_due(&worker->mailbox))
-        wake(worker);
+    const int result = iocp_worker_post(worker, letter);
     /* A worker that is not open yet will never be once the port has stopped. */
     if (result == -ENXIO && iocp_port_is_stopping(port))
         return -ESHUTDOWN;
@@ -60,5 +53,5 @@ void iocp_port_interrupt(iocp_port *port, uint32_t worker_index)
 {
     iocp_worker *worker = &port->workers[worker_index];
     if (iocp_mailbox_interrupt(&worker->mailbox))
-        wake(worker);
+        iocp_worker_wake_noted(worker);
 }

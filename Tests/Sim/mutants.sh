@@ -84,8 +84,8 @@ stop-aborts|worker/stopping.c|s/each_connection\(worker, drained\);/each_connect
 connect-never-ends|worker/requests.c|s/    if \(result == 0 && timeout_ns > 0\)\n        iocp_worker_arm_connect\(worker, slot, timeout_ns\);\n//|a connect that nobody answers has no end
 connect-ends-early|worker/windows.c|s/iocp_worker_clock_ns\(worker\) \+ timeout_ns/iocp_worker_clock_ns(worker)/|a connect times out before its time
 connect-cancel-closes|worker/requests.c|s/slot->state != IOCP_SLOT_CONNECTING && !layering/slot->state > IOCP_SLOT_OPEN/|giving up a connect ends a connection that opened
-admits-unasked|worker/listeners.c|s/return UNKNOWN;/return ADMITTED;/|a client whose address cannot be asked goes uncounted
-admits-unanswered|worker/listeners.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
+admits-unasked|worker/admission.c|s/return UNKNOWN;/return ADMITTED;/|a client whose address cannot be asked goes uncounted
+admits-unanswered|worker/admission.c|s/    return REFUSED;\n\}/    return result == 0 ? REFUSED : ADMITTED;\n}/|a client whose address will never be known goes uncounted
 accepts-unpaid|worker/listeners.c|s/        worker->accepting\.credit -= cost;\n//|more clients are accepted than the rate allows
 held-forgotten|worker/flush.c|s/    if \(worker->accepting\.held\.count > 0\)\n        iocp_worker_admit_held\(worker\);\n//|a client that was held is never asked again
 pause-accepts-on|worker/listeners.c|s/const bool rests = ends \|\| wanted == IOCP_LISTENER_PAUSED;/const bool rests = ends;/|a listener that pauses goes on accepting
@@ -200,6 +200,16 @@ layer-refused-uncounted|worker/opening.c|s/failure >= IOCP_LAYER_PEER_REFUSED &&
 layer-cut-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats, cut_layers, 1\);\n//|layers that were cut are not counted
 layer-broken-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats, broken_layers, 1\);\n//|layers that broke are not counted
 layer-late-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats, timed_out_handshakes, 1\);/        ;/|handshakes that were late are not counted
+hand-over-loses-client|worker/handing.c|s/        operations->stay\(worker->driver, handle, &parcel->traveller\);\n/        operations->leave(worker->driver, handle);\n/|a client whose hand-over was refused is gone
+hand-over-keeps-handle|worker/handing.c|s/    operations->leave\(worker->driver, handle\);\n    return 0;/    return 0;/|a client that was handed over stays at both workers
+hand-over-without-place|worker/handing.c|s/ \|\| !take_credit\(&receiver->door\)\)/)/|clients are sent to a worker that has promised no place
+hand-over-behind-stop|worker/admission.c|s/    if \(iocp_worker_said_stopping\(worker\)\) \{[^}]*\}\n//|a client arrives behind STOPPING
+promise-never-ends|worker/admission.c|s/    iocp_worker_promise_ends\(worker\);\n//|slots that were kept for clients stay empty for ever
+arrived-overtaken-by-stop|worker/stopping.c|s/ \&\&\n           worker->accepting\.arrived\.head == NULL;/;/|STOPPING comes before clients that were on their way
+arrived-dropped|worker/admission.c|s/        iocp_parcels_put\(arrived, parcel\);\n        return;/        iocp_parcel_abandon(parcel);/|a client that found no place at once is closed
+arrived-forgotten|worker/flush.c|s/    if \(worker->accepting\.arrived\.head != NULL\)\n        iocp_worker_settle_arrived\(worker\);\n//|clients that arrived never open
+move-uncounted|worker/admission.c|s/    IOCP_STATS_ADD\(worker->stats, moves_in, 1\);\n//|clients that arrive are not counted
+held-is-not-forgotten|worker/admission.c|s/    iocp_slot_take_back\(&worker->table, iocp_slot_index\(&worker->table, slot\)\);\n    return true;/    return true;/|the slot of a client that left stays taken
 TABLE
 )
 

@@ -51,6 +51,9 @@ enum {
 
     IOCP_ACCEPT_RETRY_MS = 100,          /* back-off after a failed accept */
     IOCP_ADMISSIONS_PER_FLUSH_MAX = 64,    /* held clients whose addresses one flush asks for */
+    IOCP_PARCELS_MAX = 256,                /* clients that a worker has on their way to others */
+    IOCP_DOOR_CREDITS_MAX = 64,            /* clients that may be on their way to one worker */
+    IOCP_DOORS_LOOKED_AT = 16,             /* workers that one hand-over compares */
     IOCP_ADMISSION_RETRY_NS = 1000 * 1000, /* while clients are held, a wait sleeps no longer */
     IOCP_SEND_RETRY_MS = 10,             /* back-off after a send for which the kernel had no memory */
     IOCP_ASK_AGAIN_MS = 100,             /* back-off after a question to the kernel that got no answer */

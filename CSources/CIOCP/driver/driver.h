@@ -100,6 +100,9 @@ typedef struct iocp_listening_operations {
      * of the same, or one more descriptor of `sibling`, which was bound before. Returns the listener or -errno. */
     int (*bind)(iocp_bound *bound, const iocp_listen_options *options, iocp_bind_role role, int sibling);
     int (*listen)(int listener, uint32_t backlog);
+    /* Of the sockets that share an endpoint, this one is to have the clients whose packets a CPU takes in; where no socket
+     * prefers that CPU the kernel chooses by a hash. A wish: a kernel before 6.2 does not hear it. NULL: there are no CPUs. */
+    void (*prefer_cpu)(int listener, uint32_t cpu);
     /* Refuses clients from here on, whoever has a descriptor of the socket; accepts end with -EINVAL. */
     void (*end)(int listener);
     void (*unbind)(int listener);
@@ -114,6 +117,30 @@ typedef struct iocp_listening_operations {
 
 typedef struct iocp_driver iocp_driver;
 
+/* A connected socket between two workers: no driver has it, so nothing is done with it but what its peer does. */
+typedef struct iocp_traveller {
+    int fd;       /* -1: none */
+    bool shared;  /* somebody else has a descriptor of the same socket */
+    void *played; /* a simulated kernel's socket */
+} iocp_traveller;
+
+/* Hands sockets over between the workers of a port. The driver of one packs a socket; then it leaves or stays. The driver
+ * of the other takes it, which may fail: nothing is lost by that. Whoever has a traveller that nobody takes abandons it. */
+typedef struct iocp_hand_over_operations {
+    /* Prepares the socket of a handle without an operation outstanding. Until `leave` or `stay` the handle is still there,
+     * and nothing may be asked of it. Returns 0 or -errno, and then nothing has changed; -EBUSY, -EAGAIN, -EMFILE: not now;
+     * -EOPNOTSUPP: never on this kernel. */
+    int (*pack)(iocp_driver *driver, uint32_t handle, iocp_traveller *traveller);
+    /* It is another worker's: gives the handle up, and sends nothing to the peer. The name is free again at a later wait. */
+    void (*leave)(iocp_driver *driver, uint32_t handle);
+    /* It is not: the handle is as it was. */
+    void (*stay)(iocp_driver *driver, uint32_t handle, iocp_traveller *traveller);
+    /* Returns 0 and the new handle; or -errno, and the traveller is as it was. */
+    int (*take)(iocp_driver *driver, iocp_traveller *traveller, uint32_t *handle);
+    /* Closes a socket that no driver has; its peer gets RST. Thread: any. */
+    void (*abandon)(iocp_traveller *traveller);
+} iocp_hand_over_operations;
+
 static inline uint64_t iocp_feature_bit(iocp_feature feature, bool is_used)
 {
     return (uint64_t)is_used << feature;
@@ -123,6 +150,7 @@ typedef struct iocp_driver_operations {
     const char *name;
     iocp_driver_kind kind;
     const iocp_listening_operations *listening;
+    const iocp_hand_over_operations *hand_over;
     bool whole_buffers; /* spends a whole buffer on each receive, so it wants small ones too */
 
     /* How many queues of the kernel's so many handles take, each of which needs receive buffers of its own. NULL: one. */

@@ -15,6 +15,7 @@
 
 #include "../include/iocp_admin.h"
 #include "../system/socket_address.h"
+#include "../system/socket_option.h"
 
 static int closed(int fd, int result)
 {
@@ -332,8 +333,7 @@ static int kernel_backlog(int listener, iocp_backlog *backlog)
         return -EINVAL;
     if (getsockopt(listener, SOL_SOCKET, SO_MEMINFO, memory, &memory_bytes) < 0)
         return -errno;
-    *backlog = (iocp_backlog){.waiting_count = info.tcpi_unacked,
-                              .limit_count = info.tcpi_sacked,
+    *backlog = (iocp_backlog){.waiting_count = info.tcpi_unacked, .limit_count = info.tcpi_sacked,
                               .dropped_count = memory[SK_MEMINFO_DROPS]};
     return 0;
 }
@@ -362,8 +362,7 @@ int iocp_side_listen(const iocp_endpoint *endpoint, uint16_t permissions, iocp_s
 
 void iocp_side_close(iocp_side_listener *listener)
 {
-    const iocp_bound bound = {.endpoint = listener->endpoint,
-                              .file_device = listener->file_device,
+    const iocp_bound bound = {.endpoint = listener->endpoint, .file_device = listener->file_device,
                               .file_number = listener->file_number};
     kernel_remove(&bound);
     close(listener->fd);
@@ -392,6 +391,7 @@ int iocp_side_peer_user(int fd, uint32_t *user)
 const iocp_listening_operations iocp_listening_kernel = {
     .bind = kernel_bind,
     .listen = kernel_listen,
+    .prefer_cpu = iocp_socket_prefer_cpu,
     .end = kernel_end,
     .unbind = kernel_unbind,
     .remove = kernel_remove,

@@ -28,6 +28,15 @@ typedef enum iocp_worker_placement : uint8_t {
     IOCP_PLACE_UNBOUND = 4,   /* the scheduler's choice */
 } iocp_worker_placement;
 
+/* Which worker has a client. Append only. */
+typedef enum iocp_placement : uint8_t {
+    IOCP_PLACEMENT_KERNEL_HASH = 0,  /* the kernel's choice: a hash of the addresses */
+    IOCP_PLACEMENT_INCOMING_CPU = 1, /* the worker on the CPU that took the client's first packet in; since Linux 6.2, before as
+                                      * KERNEL_HASH. Only with workers that are bound to CPUs. */
+    IOCP_PLACEMENT_LEAST_LOADED = 2, /* the worker that accepted it hands it over where another one has notably fewer connections;
+                                      * a ring needs Linux 6.8 for it */
+} iocp_placement;
+
 /* Everything a port may use; every field is bounded (base/limits.h) and checked by iocp_port_create.
  * Start from iocp_port_config_default. */
 typedef struct iocp_port_config {
@@ -58,6 +67,7 @@ typedef struct iocp_port_config {
     uint32_t busy_poll_us;                 /* 0: none; else a wait polls the network card's queue for this time (NAPI) */
     iocp_overflow_policy overflow_policy;
     iocp_worker_placement worker_placement;
+    iocp_placement placement;
     bool lockdown;                         /* the ring refuses every operation that this library does not use */
     bool holds_back_receive;               /* at the high mark a connection's receive pauses; see iocp_connection_hold_back */
     bool half_close;                       /* deliver PEER_FINISHED instead of closing after the peer's FIN */
@@ -168,6 +178,7 @@ typedef enum iocp_letter_kind : uint8_t {
     IOCP_LETTER_CONNECT = 2,   /* a connect that the worker is to begin, or to give up */
     IOCP_LETTER_SEND = 3,      /* shared bytes that the worker sends itself: iocp_port_send */
     IOCP_LETTER_JOB = 4,       /* work that the worker does itself: iocp_port_post_job */
+    IOCP_LETTER_CLIENT = 5,    /* a client that another worker accepted: workers post these to each other */
 } iocp_letter_kind;
 
 typedef struct iocp_letter {
@@ -180,7 +191,8 @@ typedef struct iocp_letter {
 } iocp_letter;
 
 /* As iocp_port_post, for a letter of any kind: its POSTED completion has the kind as `detail`, the reference as `bytes` and
- * the value as `key`. The worker keeps letters of the kinds SEND and JOB to itself. A letter that is refused stays the
+ * the value as `key`. The worker keeps letters of the kinds SEND and JOB to itself, and CLIENT is for
+ * workers alone. A letter that is refused stays the
  * caller's, with its reference. */
 int iocp_port_post_letter(iocp_port *port, uint32_t worker_index, const iocp_letter *letter);
 

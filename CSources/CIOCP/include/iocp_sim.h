@@ -49,7 +49,7 @@ typedef struct iocp_sim_observer {
     void (*provided)(void *context, const uint8_t *start, uint32_t count_bytes);
     /* An operation ended with an error, or a question was answered with one. `operation` is "accept", "connect",
      * "receive", "watch", "send", "shutdown" or "close"; "call" for a connect refused at the call, "peer",
-     * "unacknowledged", "wait"; or "late", for an event of a connection that had ended. Static storage. */
+     * "pack" and "take" for sockets that are handed over, "unacknowledged", "wait"; or "late", for an event of a connection that had ended. Static storage. */
     void (*failed)(void *context, const char *operation, int error);
     /* Time passes inside a wait: other threads would run now, and may post. */
     void (*meanwhile)(void *context);
@@ -72,6 +72,11 @@ typedef struct iocp_sim_observer {
 
 /* whole_buffers: each receive spends one, as on kernels without incremental consumption. NULL without memory. */
 iocp_sim *iocp_sim_create(uint64_t seed, bool whole_buffers, const iocp_sim_observer *observer);
+
+/* A kernel for another worker of the same port, on the same thread: iocp_sim_use chooses before each call which of the two is
+ * meant. They share the port's listening sockets, and hand sockets over; each has a clock and peers of its own. Destroyed before
+ * its neighbour. */
+iocp_sim *iocp_sim_create_beside(iocp_sim *neighbour, uint64_t seed, const iocp_sim_observer *observer);
 
 /* Not while a worker stands on it. */
 void iocp_sim_destroy(iocp_sim *sim);

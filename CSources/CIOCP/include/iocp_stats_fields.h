@@ -111,7 +111,11 @@
     FIELD(features, GAUGE, SET, NONE, "Features of the kernel that the worker's driver uses.")                         \
     FIELD(opened_at_ns, GAUGE, NANOSECONDS, NONE, "Time of the monotonic clock at which the worker opened.")           \
     FIELD(library_time_ns, COUNTER, NANOSECONDS, SUM,                                                                  \
-          "Time of the library's own in waits, outside of the kernel, estimated from one wait of sixteen.")
+          "Time of the library's own in waits, outside of the kernel, estimated from one wait of sixteen.")            \
+    FIELD(moves_in, COUNTER, COUNT, SUM, "Clients that another worker accepted, and handed over to this one.")         \
+    FIELD(moves_out, COUNTER, COUNT, SUM, "Clients that this worker accepted, and handed over to another one.")        \
+    FIELD(moves_lost, COUNTER, COUNT, SUM,                                                                             \
+          "Clients that were handed over to this worker and closed, as it was stopping or had no place for them.")
 
 /* name, unit, one sentence. How often a value was in each range of powers of two. Names as above. */
 #define IOCP_STATS_HISTOGRAMS(HISTOGRAM)                                                                               \

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 int iocp_socket_get_option(int fd, const iocp_socket_option *option, void *value, uint32_t *count_bytes)
 {
@@ -27,6 +28,22 @@ int iocp_socket_unacknowledged(int fd)
 {
     int count_bytes = 0;
     return ioctl(fd, SIOCOUTQ, &count_bytes) < 0 ? -errno : count_bytes;
+}
+
+/* Not a program (SO_ATTACH_REUSEPORT_CBPF): that names sockets by their places in the group, and those change whenever a worker
+ * joins or leaves. */
+void iocp_socket_prefer_cpu(int fd, uint32_t cpu)
+{
+    const int value = (int)cpu;
+    (void)setsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &value, sizeof value);
+}
+
+void iocp_socket_abandon(int fd)
+{
+    /* socket(7), SO_LINGER: with a time of zero, close sends RST. */
+    const struct linger option = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, sizeof option);
+    close(fd);
 }
 
 iocp_socket_option iocp_tcp_info_option(void)

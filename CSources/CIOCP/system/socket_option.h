@@ -11,6 +11,14 @@ int iocp_socket_set_option(int fd, const iocp_socket_option *option, const void 
 /* Bytes that the socket took and its peer has not acknowledged; FIN counts as one. Or -errno. */
 int iocp_socket_unacknowledged(int fd);
 
+/* Of the sockets that share an address, this one is to have the clients whose packets a CPU takes in (SO_INCOMING_CPU); where
+ * none prefers that CPU the kernel goes by its hash. Since Linux 6.2; before, and for a socket that is no TCP one, it is a wish
+ * that nobody hears. Thread: any. */
+void iocp_socket_prefer_cpu(int fd, uint32_t cpu);
+
+/* Closes a connected socket; its peer gets RST. Thread: any. */
+void iocp_socket_abandon(int fd);
+
 /* Room for the kernel's struct tcp_info, also that of later kernels. */
 enum { IOCP_TCP_INFO_BYTES_MAX = 512 };
 

@@ -56,6 +56,8 @@ static void end_accepts(iocp_worker *worker)
     }
     worker->accepting.armed_count = 0;
     worker->accepting.held = iocp_slot_fifo_empty();
+    iocp_worker_show_door(worker, 0);
+    iocp_worker_abandon_arrived(worker);
     iocp_listener_set_leave(worker->setup.listeners, worker->setup.index);
 }
 

@@ -1,6 +1,7 @@
 /* The flush: free buffers go to the driver, starved receives try again, a portion of the listed slots is serviced. */
 #include "flush.h"
 
+#include "admission.h"
 #include "service.h"
 
 /* --- receives ----------------------------------------------------------------------------------------------- */
@@ -116,6 +117,8 @@ void iocp_worker_flush(iocp_worker *worker)
     worker->starved_remain = false;
     if (worker->accepting.held.count > 0)
         iocp_worker_admit_held(worker);
+    if (worker->accepting.arrived.head != NULL)
+        iocp_worker_settle_arrived(worker);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         left -= feed_receives(worker, (iocp_buffer_class)class, left / 2);
     const uint32_t for_closing = least(listed_count(&worker->closing), left / CLOSING_SHARE);

@@ -32,6 +32,13 @@ void iocp_worker_layer_give(iocp_worker *worker, iocp_slot *slot, const iocp_lay
     slot->layer = IOCP_LAYER_BEGINNING;
 }
 
+void iocp_worker_layer_withdraw(iocp_worker *worker, iocp_slot *slot)
+{
+    if (slot->layer != IOCP_LAYER_NONE)
+        iocp_layer_release(&iocp_slot_terms_of(&worker->table, slot)->layer);
+    slot->layer = IOCP_LAYER_NONE;
+}
+
 void *iocp_worker_layer_begin(iocp_worker *worker, iocp_slot *slot)
 {
     iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);

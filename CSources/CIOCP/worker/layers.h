@@ -16,6 +16,9 @@ void iocp_layer_release(const iocp_layer *layer);
 /* Gives a slot that opens its layer, which is not open yet. */
 void iocp_worker_layer_give(iocp_worker *worker, iocp_slot *slot, const iocp_layer *layer);
 
+/* Takes the layer back from a slot of which nobody has heard: it never began. */
+void iocp_worker_layer_withdraw(iocp_worker *worker, iocp_slot *slot);
+
 /* Begins the layer, unless it has begun. Returns its state; NULL where there is no room for one more. */
 void *iocp_worker_layer_begin(iocp_worker *worker, iocp_slot *slot);
 

@@ -1,6 +1,7 @@
 /* Letters from other threads: which of them become completions, and how the others are carried out. */
 #include "letters.h"
 
+#include "admission.h"
 #include "jobs.h"
 #include "outbox.h"
 
@@ -36,6 +37,9 @@ static void open_letter(iocp_worker *worker, const iocp_letter *letter)
         return;
     case IOCP_LETTER_JOB:
         iocp_worker_add_job(worker, letter->reference);
+        return;
+    case IOCP_LETTER_CLIENT:
+        iocp_worker_take_in(worker, letter->reference);
         return;
     }
     IOCP_CHECK(false, "a letter of an unknown kind was posted");

@@ -23,7 +23,7 @@ static int join(iocp_listener_set *set, uint32_t worker)
         if (atomic_load(&set->listeners[i].state) == IOCP_LISTENER_CLOSED)
             continue;
         iocp_listener *listener = &set->listeners[i];
-        const int fd = iocp_listener_bind_one(set, listener, IOCP_BIND_SHARE, atomic_load(&listener->holder));
+        const int fd = iocp_listener_share(set, listener, worker, atomic_load(&listener->holder));
         if (fd < 0)
             return fd;
         atomic_store(&set->listeners[i].sockets[worker], fd);

@@ -27,6 +27,7 @@ struct iocp_listener_set {
     const iocp_listening_operations *operations;
     uint32_t worker_count;
     uint32_t backlog;
+    uint32_t *cpus; /* of the workers, where each is to have the clients of its CPU; NULL: the kernel's hash decides */
     iocp_listener_id last_id;
     iocp_listener listeners[IOCP_LISTENERS_MAX];
     _Atomic uint32_t count;

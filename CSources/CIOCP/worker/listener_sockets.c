@@ -46,6 +46,14 @@ int iocp_listener_bind_one(const iocp_listener_set *set, iocp_listener *listener
     return set->operations->bind(&listener->bound, &listener->options, role, sibling);
 }
 
+int iocp_listener_share(const iocp_listener_set *set, iocp_listener *listener, uint32_t worker, int sibling)
+{
+    const int socket = iocp_listener_bind_one(set, listener, IOCP_BIND_SHARE, sibling);
+    if (socket >= 0 && set->cpus != NULL && set->operations->prefer_cpu != NULL && !listener->bound.shared)
+        set->operations->prefer_cpu(socket, set->cpus[worker]);
+    return socket;
+}
+
 static int bind_all(const iocp_listener_set *set, iocp_listener *listener, int claim)
 {
     if (iocp_listener_set_has(set, IOCP_MEMBER_NOT_YET)) {
@@ -57,7 +65,7 @@ static int bind_all(const iocp_listener_set *set, iocp_listener *listener, int c
     for (uint32_t i = 0; i < set->worker_count; i++) {
         if (atomic_load_explicit(&set->members[i], memory_order_relaxed) != IOCP_MEMBER_JOINED)
             continue;
-        const int fd = iocp_listener_bind_one(set, listener, IOCP_BIND_SHARE, claim);
+        const int fd = iocp_listener_share(set, listener, i, claim);
         if (fd < 0)
             return fd;
         atomic_store(&listener->sockets[i], fd);

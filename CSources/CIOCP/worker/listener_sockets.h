@@ -31,6 +31,9 @@ int iocp_listener_bind(iocp_listener_set *set, const iocp_endpoint *endpoint, co
 /* One more socket of a bound endpoint, or one more descriptor of `sibling`. Returns it, or -errno. */
 int iocp_listener_bind_one(const iocp_listener_set *set, iocp_listener *listener, iocp_bind_role role, int sibling);
 
+/* The socket of a worker. */
+int iocp_listener_share(const iocp_listener_set *set, iocp_listener *listener, uint32_t worker, int sibling);
+
 /* Every socket begins to listen. Returns 0 or -errno. */
 int iocp_listener_listen(const iocp_listener_set *set, const iocp_listener *listener);
 

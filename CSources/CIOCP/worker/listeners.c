@@ -1,17 +1,19 @@
-/* Accepting on one worker: when a listener is armed, how it backs off, and which clients are let in. */
+/* Accepting on one worker: when a listener is armed, how it backs off, and what it may take. */
 #include "listeners.h"
 
 #include <errno.h>
 
+#include "admission.h"
 #include "layers.h"
 #include "life.h"
-#include "outbox.h"
 
-/* Slots that are free, with a socket of the driver's for each: one that was refused a slot is closed a little later. */
+/* Slots that are free, with a socket of the driver's for each: one that was refused a slot is closed a little later. Those that
+ * are kept for clients of other workers are not. */
 static uint32_t free_slots(const iocp_worker *worker)
 {
     const uint32_t sockets = worker->operations->handles_held(worker->driver);
-    const uint32_t used = worker->table.used_count > sockets ? worker->table.used_count : sockets;
+    const uint32_t in_use = worker->table.used_count > sockets ? worker->table.used_count : sockets;
+    const uint32_t used = in_use + worker->accepting.promised;
     return used < worker->table.slot_count ? worker->table.slot_count - used : 0;
 }
 
@@ -190,6 +192,16 @@ static void service_listener(iocp_worker *worker, uint32_t index)
     worker->operations->accept(worker->driver, accept_token(index), listening_socket, state->many);
 }
 
+/* Keeps some slots for clients of other workers, and few where few are left. Only what no accept of its own may need. */
+static void open_door(iocp_worker *worker)
+{
+    enum { SHARE = 4 };
+    const uint64_t kept = worker->accepting.reserved_count + unarmed_count(worker);
+    const uint64_t free = free_slots(worker) + (uint64_t)worker->accepting.promised;
+    const uint64_t most = worker->stop == IOCP_STOP_NONE && free > kept ? (free - kept) / SHARE : 0;
+    iocp_worker_show_door(worker, most < IOCP_DOOR_CREDITS_MAX ? (uint32_t)most : IOCP_DOOR_CREDITS_MAX);
+}
+
 void iocp_worker_service_listeners(iocp_worker *worker)
 {
     iocp_listener_set *set = worker->setup.listeners;
@@ -198,90 +210,11 @@ void iocp_worker_service_listeners(iocp_worker *worker)
         service_listener(worker, i);
     if (worker->stop != IOCP_STOP_NONE && worker->accepting.armed_count == 0)
         iocp_listener_set_leave(set, worker->setup.index);
+    if (worker->parcels != NULL)
+        open_door(worker);
 }
 
-/* --- admission ---------------------------------------------------------------------------------------------- */
-
-typedef enum admission { ADMITTED, REFUSED, UNKNOWN } admission;
-
-/* Counts a new connection by its peer's address. Nobody gets past the limit because that address cannot be asked:
- * UNKNOWN is for now, and REFUSED for good, as for a client that has gone already. Counts why it is refused. */
-static admission admit(iocp_worker *worker, uint32_t handle, iocp_address_key *key)
-{
-    *key = 0;
-    iocp_address address;
-    const int result = worker->operations->peer(worker->driver, handle, &address);
-    if (result == -EBUSY || result == -EAGAIN)
-        return UNKNOWN;
-    if (result == 0) {
-        *key = iocp_address_key_of(&address);
-        if (iocp_address_counts_take(worker->setup.addresses, *key))
-            return ADMITTED;
-        *key = 0;
-        IOCP_STATS_ADD(worker->stats, refused_over_address_limit, 1);
-    } else {
-        IOCP_STATS_ADD(worker->stats, refused_unknown_address, 1);
-    }
-    return REFUSED;
-}
-
-static void refuse(iocp_worker *worker, iocp_slot *slot)
-{
-    IOCP_STATS_ADD(worker->stats, refused_addresses, 1);
-    worker->operations->close_handle(worker->driver, 0, slot->handle, true);
-    iocp_worker_layer_end(worker, slot);
-    iocp_slot_take_back(&worker->table, iocp_slot_index(&worker->table, slot)); /* nobody heard of it */
-}
-
-static void let_in(iocp_worker *worker, iocp_slot *slot, iocp_address_key key)
-{
-    slot->address = key;
-    IOCP_STATS_ADD(worker->stats, accepted, 1);
-    iocp_worker_opened(worker, slot);
-    /* A layer begins with the client's first bytes, and announces its connection once it is open. */
-    if (slot->layer == IOCP_LAYER_NONE && !worker->setup.config->deliver_after_first_bytes)
-        iocp_worker_announce(worker, slot);
-    iocp_worker_touch(worker, slot);
-}
-
-/* A held client waits in its slot, so as many can be held as there are slots for. */
-static void hold(iocp_worker *worker, iocp_slot *slot)
-{
-    const bool stops = worker->stop != IOCP_STOP_NONE;
-    if (!stops && worker->now_ns - slot->opened_ns < IOCP_ADMISSION_HOLD_NS) {
-        iocp_slot_fifo_push(&worker->accepting.held, &worker->table, slot);
-        return;
-    }
-    if (stops)
-        IOCP_STATS_ADD(worker->stats, refused_by_stop, 1);
-    else
-        IOCP_STATS_ADD(worker->stats, refused_unknown_address, 1);
-    refuse(worker, slot);
-}
-
-static void admit_or_hold(iocp_worker *worker, iocp_slot *slot)
-{
-    iocp_address_key key;
-    switch (admit(worker, slot->handle, &key)) {
-    case ADMITTED:
-        let_in(worker, slot, key);
-        return;
-    case REFUSED:
-        refuse(worker, slot);
-        return;
-    case UNKNOWN:
-        hold(worker, slot);
-        return;
-    }
-}
-
-void iocp_worker_admit_held(iocp_worker *worker)
-{
-    iocp_slot_fifo *held = &worker->accepting.held;
-    const uint32_t count = held->count < IOCP_ADMISSIONS_PER_FLUSH_MAX ? held->count : IOCP_ADMISSIONS_PER_FLUSH_MAX;
-    for (uint32_t i = 0; i < count; i++)
-        admit_or_hold(worker, iocp_slot_fifo_pop(held, &worker->table));
-}
+/* --- what comes ---------------------------------------------------------------------------------------------- */
 
 /* Clients that a cancel found accepted already still come, of a listener that pauses or is closed, too: its place is no
  * other's while this accept is outstanding. */
@@ -298,12 +231,7 @@ static void arrived(iocp_worker *worker, uint32_t listener, uint32_t handle)
     slot->listener = iocp_listener_short(from->id);
     if (!iocp_layer_is_none(&from->options.layer))
         iocp_worker_layer_give(worker, slot, &from->options.layer);
-    if (worker->setup.config->connections_per_address == 0) {
-        let_in(worker, slot, 0);
-        return;
-    }
-    slot->opened_ns = worker->now_ns;
-    iocp_slot_fifo_push(&worker->accepting.held, &worker->table, slot);
+    iocp_worker_admit_new(worker, slot);
 }
 
 static void count_failure(iocp_worker *worker, int error)

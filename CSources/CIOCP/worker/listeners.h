@@ -7,6 +7,7 @@
 
 #include "../base/limits.h"
 #include "../connection/slot.h"
+#include "handing.h"
 #include "listener_backlogs.h"
 #include "listener_set.h"
 
@@ -29,6 +30,8 @@ typedef struct iocp_worker_listeners {
     uint64_t look_due_ns;    /* when they are looked at again */
     iocp_drops drops[IOCP_LISTENERS_MAX];
     iocp_slot_fifo held;     /* accepted clients whose addresses could not be asked yet; the oldest first */
+    iocp_parcel_list arrived; /* clients that other workers handed over, and that have no slot yet */
+    uint32_t promised;       /* slots kept for such clients: see iocp_door */
 } iocp_worker_listeners;
 
 struct iocp_worker;
@@ -39,9 +42,6 @@ void iocp_worker_open_accepting(struct iocp_worker *worker);
 /* Arms what may accept, cancels what may not. Called at each flush. */
 void iocp_worker_service_listeners(struct iocp_worker *worker);
 
-/* Asks again for the addresses of held clients. Called at the beginning of each flush: a command needs room in the
- * completion queue for what was submitted before it. */
-void iocp_worker_admit_held(struct iocp_worker *worker);
 /* Whether a slot is free for a connect: not one that a client just being accepted needs. */
 bool iocp_worker_spares_slot(const struct iocp_worker *worker);
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "../system/task_pool.h"
 #include "capture.h"
@@ -236,6 +235,7 @@ void iocp_worker_close(iocp_worker *worker)
     iocp_lifetime *lifetime = worker->setup.lifetime;
     iocp_mailbox_discard(&worker->mailbox);
     iocp_worker_release_jobs(worker);
+    iocp_worker_abandon_arrived(worker);
     iocp_worker_end_capture(worker);
     /* The driver first: until it is gone the kernel may still read what is queued. */
     if (worker->failure == 0)
@@ -366,11 +366,4 @@ int iocp_worker_pages(const iocp_worker *worker, uint64_t *resident, uint64_t *o
             return result;
     }
     return 0;
-}
-
-void iocp_worker_wake(const iocp_worker *worker)
-{
-    const uint64_t one = 1;
-    /* Fails only when the counter is full, and then a wake is pending already. */
-    (void)!write(worker->setup.wake_fd, &one, sizeof one);
 }

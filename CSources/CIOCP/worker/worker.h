@@ -14,7 +14,9 @@
  *   letters.c     what comes out of the mailbox;  jobs.c  work that other threads gave the worker to do itself
  *   survey.c      an administrator's question as a job;  looking.c  which connections it is about
  *   events.c      one driver event: which slot, which change of state, which completion
- *   listeners.c   accepting, backing off, limits at the door
+ *   listeners.c   accepting, backing off
+ *   admission.c   limits at the door, and clients that another worker handed over
+ *   handing.c     clients that go to workers with fewer;  posting.c  letters to another worker
  *   opening.c     what arrives on connections with a layer
  *   stopping.c    the end of a worker: posts, STOPPING, closes
  *   squeeze.c     what connections behind full sockets may hold, and which of them ends
@@ -49,6 +51,7 @@
 #include "../stats/page.h"
 #include "../system/thread.h"
 #include "../system/topology.h"
+#include "handing.h"
 #include "jobs.h"
 #include "lifetime.h"
 #include "listeners.h"
@@ -59,6 +62,7 @@
 /* What the port shares with its workers. */
 typedef struct iocp_worker_setup {
     iocp_port *port;
+    struct iocp_worker *workers; /* all of the port's */
     iocp_lifetime *lifetime; /* of the port, and so of this worker; NULL without a port */
     const iocp_port_config *config;
     const iocp_driver_operations *driver;
@@ -161,7 +165,10 @@ struct iocp_worker {
 
     iocp_worker_setup setup;
     bool open;
-    iocp_mailbox mailbox; /* outlives the worker's open time: others post to it */
+    iocp_parcel *parcels; /* what it hands over; NULL: it never does */
+    uint32_t parcel_next;
+    iocp_mailbox mailbox; /* these two outlive the worker's open time: others post to it, */
+    iocp_door door;       /* and look at it */
 };
 
 /* --- who may call --------------------------------------------------------------------------------------------- */
@@ -179,6 +186,11 @@ static inline bool iocp_worker_is_foreign(const iocp_worker *worker)
     return owner != IOCP_OWNER_NONE && owner != iocp_thread_number;
 }
 
+/* --- posting.c ----------------------------------------------------------------------------------------------- */
+
+/* Ends a sleep. Thread: any; async-signal-safe. */
+void iocp_worker_wake(const iocp_worker *worker);
+
 /* --- worker.c ------------------------------------------------------------------------------------------------ */
 
 /* How many small receive buffers a worker has, with the driver that is given. */
@@ -190,9 +202,6 @@ int iocp_worker_open(iocp_worker *worker, iocp_failure *failure);
 /* Gives back a lease that its worker's owner does not give back while open: the worker may be closed, and else it is a
  * programmer error that traps. Thread: any. */
 void iocp_worker_lease_late(iocp_worker *worker, uint16_t lease);
-
-/* Ends a sleep. Thread: any; async-signal-safe. */
-void iocp_worker_wake(const iocp_worker *worker);
 
 /* Whether the application was told: from then on nothing begins that would be ended at once. */
 static inline bool iocp_worker_said_stopping(const iocp_worker *worker)

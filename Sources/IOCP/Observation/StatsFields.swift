@@ -158,6 +158,12 @@ extension StatsField {
     public static let openedAt = StatsField(IOCP_STATS_INDEX_opened_at_ns)
     /// Time of the library's own in waits, outside of the kernel, estimated from one wait of sixteen.
     public static let libraryTime = StatsField(IOCP_STATS_INDEX_library_time_ns)
+    /// Clients that another worker accepted, and handed over to this one.
+    public static let movesIn = StatsField(IOCP_STATS_INDEX_moves_in)
+    /// Clients that this worker accepted, and handed over to another one.
+    public static let movesOut = StatsField(IOCP_STATS_INDEX_moves_out)
+    /// Clients that were handed over to this worker and closed, as it was stopping or had no place for them.
+    public static let movesLost = StatsField(IOCP_STATS_INDEX_moves_lost)
 }
 
 extension WorkerStats {
@@ -317,4 +323,10 @@ extension WorkerStats {
     public var openedAt: Duration { .nanoseconds(Int64(clamping: raw.opened_at_ns)) }
     /// Time of the library's own in waits, outside of the kernel, estimated from one wait of sixteen.
     public var libraryTime: Duration { .nanoseconds(Int64(clamping: raw.library_time_ns)) }
+    /// Clients that another worker accepted, and handed over to this one.
+    public var movesIn: UInt64 { raw.moves_in }
+    /// Clients that this worker accepted, and handed over to another one.
+    public var movesOut: UInt64 { raw.moves_out }
+    /// Clients that were handed over to this worker and closed, as it was stopping or had no place for them.
+    public var movesLost: UInt64 { raw.moves_lost }
 }

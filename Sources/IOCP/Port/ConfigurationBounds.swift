@@ -14,7 +14,7 @@ enum ConfigurationBounds {
         "receive_timeout_ns": "receiveTimeout", "send_timeout_ns": "sendTimeout",
         "receive_progress_bytes": "receiveProgressBytes", "timers_per_worker": "timersPerWorker",
         "connections_per_address": "connectionsPerAddress", "accepts_per_second": "acceptsPerSecond",
-        "spin_ns": "spinBeforeSleep", "busy_poll_us": "busyPoll", "overflow_policy": "overflowPolicy",
+        "spin_ns": "spinBeforeSleep", "busy_poll_us": "busyPoll", "overflow_policy": "overflowPolicy", "placement": "placement",
         "lockdown": "lockdown", "holds_back_receive": "holdsBackReceive", "half_close": "deliversHalfClose",
         "deliver_after_first_bytes": "opensAfterFirstBytes", "worker_placement": "workerPlacement",
         "worker_cpus": "workerPlacement",

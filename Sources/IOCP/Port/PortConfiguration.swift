@@ -81,6 +81,8 @@ public struct PortConfiguration: Sendable, Hashable {
     public var sendTimeout: Duration?
     /// User timers each worker can have armed.
     public var timersPerWorker: Int = 16 * 1024
+    /// Which worker has a client that connects.
+    public var placement: ConnectionPlacement = .kernelHash
     /// Connections one peer address may have, over all workers; 0 is no limit. IPv6 peers are counted by /64.
     public var connectionsPerAddress: Int = 0
     /// Connections accepted per second, over all workers; 0 is no limit. Clients beyond it wait in the backlog.
@@ -165,6 +167,7 @@ public struct PortConfiguration: Sendable, Hashable {
         try raw.set(\.send_high_bytes, sendHighWatermark, "sendHighWatermark")
         try raw.set(\.send_cap_bytes, sendCap, "sendCap")
         raw.overflow_policy = overflowPolicy.raw
+        raw.placement = placement.raw
         raw.worker_unsent_bytes = UInt64(clamping: unsentBytesPerWorker)  // 0 is refused with the bounds
         try raw.setTimeout(\.idle_timeout_ns, idleTimeout, "idleTimeout")
         try raw.setTimeout(\.receive_timeout_ns, receiveTimeout, "receiveTimeout")

@@ -50,6 +50,9 @@ extension Setting {
             "sendTimeout", \.port.sendTimeout, none: "never",
             "Ends a connection whose peer acknowledged nothing of what is on its way in this time."),
         .number("timersPerWorker", \.port.timersPerWorker, "Timers that each worker can have armed."),
+        .word(
+            "placement", \.port.placement, ConnectionPlacement.allCases.map { ($0.description, $0) },
+            "Which worker has a client: by the kernel's hash, by the CPU of its packets, or the one with the fewest."),
         .number(
             "connectionsPerAddress", \.port.connectionsPerAddress,
             "Connections that one peer address may have; 0: no limit."),

@@ -54,6 +54,9 @@ struct Serve: ParsableCommand {
     @Option(help: "What moves the bytes: auto is uring where the kernel allows it, otherwise epoll.")
     var driver: DriverOption = .auto
 
+    @Option(help: "Which worker has a client: the kernel's hash, the CPU of its packets, or the one with the fewest.")
+    var placement: PlacementOption = .kernelHash
+
     @Option(help: "What is done with received bytes.")
     var handler: HandlerOption = .echo
 
@@ -125,6 +128,7 @@ struct Serve: ParsableCommand {
         configuration.driver = driver.driver
         configuration.workers = workers ?? 0
         configuration.workerPlacement = cpus
+        configuration.placement = placement.placement
         configuration.lockdown = lockdown
         configuration.spinBeforeSleep = .microseconds(spin)
         configuration.completionsPerWait = batch
@@ -201,6 +205,20 @@ enum DriverOption: String, ExpressibleByArgument, CaseIterable {
         case .auto: .auto
         case .uring: .uring
         case .epoll: .epoll
+        }
+    }
+}
+
+enum PlacementOption: String, ExpressibleByArgument, CaseIterable {
+    case kernelHash = "kernel-hash"
+    case incomingCPU = "incoming-cpu"
+    case leastLoaded = "least-loaded"
+
+    var placement: ConnectionPlacement {
+        switch self {
+        case .kernelHash: .kernelHash
+        case .incomingCPU: .incomingCPU
+        case .leastLoaded: .leastLoaded
         }
     }
 }

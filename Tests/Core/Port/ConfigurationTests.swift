@@ -102,7 +102,7 @@ import Testing
     @Test func everyFieldIsCovered() {
         let free: Set = [
             "driver", "half_close", "holds_back_receive", "deliver_after_first_bytes", "lockdown",
-            "overflow_policy", "worker_placement", "worker_cpu_count", "worker_cpus",
+            "overflow_policy", "placement", "worker_placement", "worker_cpu_count", "worker_cpus",
         ]
         let covered = Set(Self.settings(inside: true).map(\.field))
         let members = Mirror(reflecting: iocp_port_config_default()).children.compactMap(\.label)
@@ -142,6 +142,22 @@ import Testing
         }
         let (result, failure) = Self.create { $0.worker_placement = iocp_worker_placement(rawValue: 5) }
         #expect(result == -EINVAL && Self.detail(failure) == "worker_placement")
+    }
+
+    @Test func aPlacementThatIsNoneIsNamed() {
+        let (result, failure) = Self.create { $0.placement = iocp_placement(rawValue: 3) }
+        #expect(result == -EINVAL && failure.stage == IOCP_STAGE_CONFIGURATION)
+        #expect(Self.detail(failure) == "placement")
+    }
+
+    /// Where a worker may run anywhere, no CPU is its own.
+    @Test func placementByCPUTakesWorkersThatAreBound() {
+        let (result, failure) = Self.create {
+            $0.placement = IOCP_PLACEMENT_INCOMING_CPU
+            $0.worker_placement = IOCP_PLACE_UNBOUND
+        }
+        #expect(result == -EINVAL && failure.stage == IOCP_STAGE_CONFIGURATION)
+        #expect(Self.detail(failure) == "placement (incoming_cpu is for workers that are bound to CPUs)")
     }
 
     @Test func theDefaultsAreInsideTheirBounds() {

@@ -64,6 +64,7 @@ static iocp_port_config any_config(fuzz_input *input)
     ANY_VALUE(spin_ns);
     ANY_VALUE(busy_poll_us);
 #undef ANY_VALUE
+    config.placement = (iocp_placement)fuzz_below(input, 5); /* last: inputs that are kept have none */
     return config;
 }
 

@@ -26,6 +26,8 @@ static const struct {
     {"peer", {EBUSY, EAGAIN, ENOBUFS, ENOTCONN}},
     {"local", {EBUSY, EAGAIN, ENOBUFS}},
     {"option", {EBUSY, EAGAIN, ENOBUFS, ENOTCONN, EOPNOTSUPP}},
+    {"pack", {EBUSY, EAGAIN, EMFILE}},
+    {"take", {EBUSY, EAGAIN, ENFILE}},
     {"wait", {EINTR, EBADR, ENOMEM}},
     {"late", {ECANCELED, ECONNRESET, EPIPE, ENOBUFS}},
 };

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FAILURES_OPERATIONS = 14, FAILURES_ERRORS = 134 };
+enum { FAILURES_OPERATIONS = 16, FAILURES_ERRORS = 134 };
 
 /* How often each was given. */
 typedef struct failures {

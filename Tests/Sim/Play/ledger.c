@@ -52,6 +52,7 @@ void ledger_reset(ledger *ledger, uint64_t seed)
     memset(&ledger->failures, 0, sizeof ledger->failures);
     ledger->seed = seed;
     ledger->worker = NULL;
+    ledger->has_neighbour = false;
     ledger->lease_count = 0;
     ledger->post_head = 0;
     ledger->post_tail = 0;
@@ -104,7 +105,7 @@ void ledger_check_turn(const ledger *ledger, const ledger_life *life)
 {
     /* Before its first bytes a connection ends unseen; a client that is held or refused for its address has a slot
      * unseen; one that connects takes its slot before what was accepted in the same batch is seen here. */
-    if (ledger->config->deliver_after_first_bytes || ledger->config->connections_per_address > 0 ||
+    if (ledger->has_neighbour || ledger->config->deliver_after_first_bytes || ledger->config->connections_per_address > 0 ||
         life->former_order == 0 || iocp_sim_accepted_with(ledger->sim, life->token) == 0)
         return;
     for (uint32_t i = 0; i < ledger->config->connections_per_worker; i++) {
@@ -367,14 +368,14 @@ void ledger_check_end(const ledger *ledger)
     ledger_layer_check_stats(ledger, &stats);
     /* Near a full table a connect may take the slot that a multishot accept has just found a client for. */
     LEDGER_REQUIRE(ledger,
-                   stats.accepted + stats.refused_addresses + ledger->connect_count >=
-                           iocp_sim_clients_accepted(ledger->sim) ||
+                   stats.accepted + stats.refused_addresses + stats.moves_out + ledger->connect_count >=
+                           iocp_sim_clients_accepted(ledger->sim) + stats.moves_in ||
                        ledger->failure != 0,
                    "G1", "a client was accepted and let go", 0);
     /* A second's accepts at the start, and then by time. */
     const uint64_t rate = ledger->config->accepts_per_second;
     const uint64_t passed_ns = iocp_sim_now_ns(ledger->sim) - ledger->opened_ns;
-    LEDGER_REQUIRE(ledger, rate == 0 || stats.accepted <= rate + rate * passed_ns / 1000000000, "G6",
+    LEDGER_REQUIRE(ledger, rate == 0 || stats.accepted + stats.moves_out <= stats.moves_in + rate + rate * passed_ns / 1000000000, "G6",
                    "more clients were accepted than the rate allows", 0);
     require_reasons(ledger, &stats);
     LEDGER_REQUIRE(ledger, stats.completions == ledger->completion_count, "G1", "the stats page misses a completion",

@@ -146,6 +146,7 @@ typedef struct ledger {
     struct scenario *scenario; /* whose it is */
     uint64_t seed;
     bool tracing;
+    bool has_neighbour; /* a second worker, which hands clients over to this one, and takes some of its */
     bool whole_buffers; /* receives are cancelled to move to larger buffers, too */
     bool traps; /* a broken promise ends in abort(3) */
     const iocp_port_config *config;

@@ -61,13 +61,16 @@ void ledger_check_listeners(const ledger *ledger)
 {
     LEDGER_REQUIRE(ledger, iocp_sim_accepting(ledger->sim) <= endpoints_in(ledger, IOCP_LISTENER_LISTENING), "G6",
                    "a listener accepts that pauses or is closed", 0);
-    LEDGER_REQUIRE(ledger, iocp_sim_bound_sockets(ledger->sim) == ledger_endpoints(ledger), "G6",
+    const uint32_t sockets = iocp_sim_bound_sockets(ledger->sim);
+    const uint32_t endpoints = ledger_endpoints(ledger);
+    LEDGER_REQUIRE(ledger, sockets == endpoints || (ledger->has_neighbour && sockets == 2 * endpoints), "G6",
                    "a listener that is closed keeps a socket, or another has none", 0);
 }
 
 bool ledger_owes_clients(const ledger *ledger)
 {
-    return endpoints_in(ledger, IOCP_LISTENER_PAUSED) == 0 && iocp_sim_clients_waiting(ledger->sim) > 0 &&
+    /* Those of a neighbour wait for that one's table. */
+    return !ledger->has_neighbour && endpoints_in(ledger, IOCP_LISTENER_PAUSED) == 0 && iocp_sim_clients_waiting(ledger->sim) > 0 &&
            ledger->config->accepts_per_second == 0 && ledger->failure == 0 && has_room(ledger);
 }
 

@@ -1,3 +1,4 @@
+#include "neighbour.h"
 #include "scenario.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ struct scenario {
     uint64_t seed;
     sim_input input;
     application application;
+    neighbour neighbour;
 };
 
 /* --- drawing a scenario ------------------------------------------------------------------------------------- */
@@ -144,6 +146,14 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
     scenario->config = draw_config(random);
     ledger->config = &scenario->config;
     layers_begin(&ledger->layers, ledger, scenario->seed, random->input);
+    /* Peers that speak are known to one ledger alone. */
+    const bool has_neighbour = random->input == NULL && !ledger->layers.played && random_one_in(random, 2);
+    if (has_neighbour) {
+        scenario->config.worker_count = 2;
+        scenario->config.placement = IOCP_PLACEMENT_LEAST_LOADED;
+        /* So many that some are kept for clients of the other one. */
+        scenario->config.connections_per_worker = 20 + random_below(random, 44);
+    }
     iocp_sim_observer observer = ledger_observer(ledger);
     observer.meanwhile = meanwhile;
     observer.choose = random->input != NULL ? choose : NULL;
@@ -174,6 +184,9 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
     if (!listens_first)
         application_listen(&scenario->application);
     ledger->worker = scenario->worker;
+    if (has_neighbour)
+        neighbour_open(&scenario->neighbour, ledger, scenario->port, random_next(random));
+    ledger->has_neighbour = has_neighbour;
     ledger->opened_ns = iocp_worker_now_ns(scenario->worker);
 
     iocp_sim_stream_copy(APPLICATION_SHARED_STREAM, 0, iocp_shared_bytes_start(scenario->application.shared),
@@ -183,7 +196,12 @@ static void scenario_open(scenario *scenario, ledger *ledger, uint64_t seed, sim
 /* Who walks away may have kept leases: they are returned at last when the worker is closed, or the port is given up. */
 static void scenario_close(scenario *scenario)
 {
+    const bool neighbour_first = random_one_in(&scenario->application.random, 2);
+    if (neighbour_first)
+        neighbour_close(&scenario->neighbour);
     iocp_worker_close(scenario->worker);
+    if (!neighbour_first)
+        neighbour_close(&scenario->neighbour);
     LEDGER_REQUIRE(scenario->ledger, !scenario->application.has_job, "G5", "a job was lost", 0);
     application_ends_administering(&scenario->application);
     application_after_close(&scenario->application);
@@ -195,6 +213,8 @@ static void scenario_close(scenario *scenario)
     application_return_leases(&scenario->application);
     layers_end(&scenario->ledger->layers);
     iocp_sim_use(NULL);
+    if (scenario->neighbour.sim != NULL)
+        iocp_sim_destroy(scenario->neighbour.sim);
     iocp_sim_destroy(scenario->sim);
     iocp_shared_bytes_release(scenario->application.shared);
 }
@@ -208,6 +228,7 @@ static int turn(scenario *scenario, uint64_t timeout_ns)
     iocp_completion completions[BATCH_MAX];
     const uint32_t capacity =
         IOCP_WAIT_CAPACITY_MIN + random_below(&application->random, BATCH_MAX - IOCP_WAIT_CAPACITY_MIN + 1);
+    neighbour_turn(&scenario->neighbour);
     ledger_note_pressure(scenario->ledger);
     ledger_layer_note_waiting(scenario->ledger);
     scenario->ledger->closed_lately = 0;
@@ -276,6 +297,7 @@ static void dam(scenario *scenario)
     if (reader == NULL)
         return;
     iocp_sim_dam(scenario->sim, reader->token);
+    scenario->neighbour.rests = true;
     application->posts_no_more = true;
     application_return_leases(application);
     if (!drain(scenario, reader))
@@ -301,6 +323,7 @@ static void settle(scenario *scenario)
     const char *owed = NULL;
     scenario->application.posts_no_more = true;
     iocp_sim_clear(scenario->sim);
+    neighbour_calm(&scenario->neighbour, true);
     uint32_t quiet = 0;
     for (uint32_t i = 0; i < SETTLING_TURNS_MAX && (quiet < 3 || i <= DEAF_TURNS); i++) {
         application_return_leases(&scenario->application);
@@ -360,6 +383,8 @@ static void close_all(scenario *scenario)
     application *application = &scenario->application;
     application->posts_no_more = true;
     iocp_sim_stop_clients(scenario->sim);
+    neighbour_calm(&scenario->neighbour, false);
+    scenario->neighbour.rests = true; /* what it has handed over arrives */
     if (random_one_in(&application->random, 2))
         application_stop_listening(application);
     for (uint32_t i = 0; i < ENDING_TURNS_MAX; i++) {
@@ -376,7 +401,7 @@ static void close_all(scenario *scenario)
         }
         const iocp_worker_holdings held = iocp_worker_hold(scenario->worker);
         if (held.connections == 0 && held.driver_handles == 0 && held.deadlines <= ledger_endpoints(scenario->ledger) &&
-            scenario->ledger->post_head == scenario->ledger->post_tail)
+            scenario->ledger->post_head == scenario->ledger->post_tail && neighbour_sends_nothing(&scenario->neighbour))
             break;
     }
     application_return_leases(application);
@@ -404,6 +429,7 @@ void scenario_run(const scenario_source *source, scenario_totals *totals)
     live(&scenario, 20 + random_below(&random, 120));
     if (random_one_in(&random, 4))
         dam(&scenario);
+    scenario.neighbour.rests = false;
     const scenario_ending ending = random_below(&random, ENDING_COUNT);
     if (ending != WALKS_AWAY) {
         const bool failed = entries.failure != 0;

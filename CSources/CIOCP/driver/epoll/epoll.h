@@ -3,6 +3,7 @@
  *   setup.c     opening, the table of sockets
  *   submit.c    intents: what can be done at once is done at once, the rest waits for readiness
  *   complete.c  waiting, and what readiness turns into
+ *   handing.c   sockets that go to another worker, and come from one
  *
  * Sockets are registered once, edge-triggered, for both directions: no epoll_ctl(2) on the message path. */
 #ifndef IOCP_DRIVER_EPOLL_EPOLL_H
@@ -119,6 +120,10 @@ static inline uint64_t iocp_epoll_about(uint32_t kind, uint32_t index)
 
 /* Takes over an fd and registers it. Returns its handle, or -errno with the fd closed. */
 int iocp_epoll_adopt(iocp_epoll *epoll, int fd);
+/* As iocp_epoll_adopt; an fd that is refused stays open. */
+int iocp_epoll_add(iocp_epoll *epoll, int fd);
+/* Frees a handle, whose fd is somebody else's by now. */
+void iocp_epoll_release(iocp_epoll *epoll, uint32_t handle);
 /* Closes the fd and frees its handle. */
 void iocp_epoll_forget(iocp_epoll *epoll, uint32_t handle);
 /* An operation ended: its event is due at the next wait. */
@@ -155,5 +160,8 @@ void iocp_epoll_listen_for(iocp_epoll *epoll, uint32_t index, bool armed);
 
 /* complete.c */
 int iocp_epoll_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns);
+
+/* handing.c */
+extern const iocp_hand_over_operations iocp_epoll_hand_over;
 
 #endif

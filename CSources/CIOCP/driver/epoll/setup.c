@@ -136,6 +136,7 @@ const iocp_driver_operations *iocp_driver_epoll(void)
         .name = "epoll",
         .kind = IOCP_DRIVER_EPOLL,
         .listening = &iocp_listening_kernel,
+        .hand_over = &iocp_epoll_hand_over,
         .whole_buffers = false,
         .open = epoll_open,
         .close = epoll_close,

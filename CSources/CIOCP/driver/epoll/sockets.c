@@ -7,15 +7,21 @@
 
 int iocp_epoll_adopt(iocp_epoll *epoll, int fd)
 {
+    const int result = iocp_epoll_add(epoll, fd);
+    if (result < 0)
+        close(fd);
+    return result;
+}
+
+int iocp_epoll_add(iocp_epoll *epoll, int fd)
+{
     uint32_t handle = epoll->free_head;
     if (handle != UINT32_MAX)
         epoll->free_head = epoll->sockets[handle].next;
     else if (epoll->untouched < epoll->config.handle_count)
         handle = epoll->untouched++;
-    else {
-        close(fd);
+    else
         return -ENFILE;
-    }
     iocp_epoll_socket *socket = &epoll->sockets[handle];
     /* A former owner may still stand in the list of sockets to read: one place there is enough. */
     *socket = (iocp_epoll_socket){.fd = fd, .flags = socket->flags & IOCP_EPOLL_LISTED};
@@ -24,10 +30,20 @@ int iocp_epoll_adopt(iocp_epoll *epoll, int fd)
                                    .data.u64 = iocp_epoll_about(IOCP_EPOLL_ABOUT_SOCKET, handle)};
     if (epoll_ctl(epoll->fd, EPOLL_CTL_ADD, fd, &interest) < 0) {
         const int result = -errno;
-        iocp_epoll_forget(epoll, handle);
+        iocp_epoll_release(epoll, handle);
         return result;
     }
     return (int)handle;
+}
+
+void iocp_epoll_release(iocp_epoll *epoll, uint32_t handle)
+{
+    iocp_epoll_socket *socket = &epoll->sockets[handle];
+    socket->fd = IOCP_EPOLL_NONE;
+    socket->flags &= IOCP_EPOLL_LISTED;
+    socket->next = epoll->free_head;
+    epoll->free_head = handle;
+    epoll->handles_held--;
 }
 
 void iocp_epoll_forget(iocp_epoll *epoll, uint32_t handle)
@@ -36,11 +52,7 @@ void iocp_epoll_forget(iocp_epoll *epoll, uint32_t handle)
     if (socket->flags & IOCP_EPOLL_SHARED)
         (void)epoll_ctl(epoll->fd, EPOLL_CTL_DEL, socket->fd, NULL);
     close(socket->fd); /* also takes it out of the epoll set where nobody has another descriptor of it */
-    socket->fd = IOCP_EPOLL_NONE;
-    socket->flags &= IOCP_EPOLL_LISTED;
-    socket->next = epoll->free_head;
-    epoll->free_head = handle;
-    epoll->handles_held--;
+    iocp_epoll_release(epoll, handle);
 }
 
 void iocp_epoll_end(iocp_epoll *epoll, uint64_t token, int32_t result)

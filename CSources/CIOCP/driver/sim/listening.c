@@ -6,7 +6,10 @@
 
 iocp_sim_bound *iocp_sim_bound_find(iocp_sim *sim, int name)
 {
-    for (uint32_t i = 0; sim != NULL && i < sim->bound_count; i++)
+    if (sim == NULL)
+        return NULL;
+    sim = iocp_sim_network(sim);
+    for (uint32_t i = 0; i < sim->bound_count; i++)
         if (sim->bound[i].name == name)
             return &sim->bound[i];
     return NULL;
@@ -16,15 +19,17 @@ iocp_sim_bound *iocp_sim_bound_find(iocp_sim *sim, int name)
 
 void iocp_sim_client_comes(iocp_sim *sim)
 {
-    if (sim->bound_count == 0)
+    iocp_sim *network = iocp_sim_network(sim);
+    if (network->bound_count == 0)
         return;
-    iocp_sim_bound *bound = &sim->bound[sim->bound_count > 1 ? iocp_sim_below(sim, sim->bound_count) : 0];
+    iocp_sim_bound *bound = &network->bound[network->bound_count > 1 ? iocp_sim_below(sim, network->bound_count) : 0];
     if (bound->listens && bound->waiting_count < IOCP_SIM_BACKLOG_MAX)
         bound->waiting_count++;
 }
 
 void iocp_sim_clients_go(iocp_sim *sim)
 {
+    sim = iocp_sim_network(sim);
     for (uint32_t i = 0; i < sim->bound_count; i++)
         sim->bound[i].waiting_count = 0;
 }
@@ -44,7 +49,7 @@ static int sim_bind(iocp_bound *bound, const iocp_listen_options *options, iocp_
     static _Atomic int last;
     (void)options;
     (void)sibling;
-    iocp_sim *sim = iocp_sim_current();
+    iocp_sim *sim = iocp_sim_current() != NULL ? iocp_sim_network(iocp_sim_current()) : NULL;
     if (sim == NULL || sim->bound_count == IOCP_SIM_BOUND_MAX)
         return -EMFILE;
     const int name = atomic_fetch_add(&last, 1) & INT32_MAX;
@@ -73,10 +78,11 @@ static void sim_end(int name)
 
 static void sim_unbind(int name)
 {
-    iocp_sim *sim = iocp_sim_current();
-    iocp_sim_bound *bound = iocp_sim_bound_find(sim, name);
-    if (bound != NULL)
-        *bound = sim->bound[--sim->bound_count];
+    iocp_sim_bound *bound = iocp_sim_bound_find(iocp_sim_current(), name);
+    if (bound == NULL)
+        return;
+    iocp_sim *sim = iocp_sim_network(iocp_sim_current());
+    *bound = sim->bound[--sim->bound_count];
 }
 
 static void sim_remove(const iocp_bound *bound)

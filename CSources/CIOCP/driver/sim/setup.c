@@ -94,6 +94,7 @@ static int sim_adopt(iocp_driver *driver, uint64_t token, int fd, uint32_t *hand
         .name = "sim",                          \
         .kind = IOCP_DRIVER_SIM,                \
         .listening = &iocp_sim_listening,       \
+        .hand_over = &iocp_sim_hand_over,       \
         .whole_buffers = (whole),               \
         .open = sim_open,                       \
         .close = sim_close,                     \

@@ -7,6 +7,7 @@
  *   submit.c    intents, and whether the worker may have them now
  *   kernel.c    operations make progress, and end
  *   peer.c      what the other ends do
+ *   handing.c   sockets that go to another worker, and come from one
  *   complete.c  waiting: time passes, events are handed over */
 #ifndef IOCP_DRIVER_SIM_SIM_H
 #define IOCP_DRIVER_SIM_SIM_H
@@ -24,7 +25,8 @@ enum {
     IOCP_SIM_ACCEPT_EVENTS = 8,
     IOCP_SIM_ENDED_NAMES = 16,     /* connections that ended, remembered for late events of theirs */
     IOCP_SIM_BACKLOG_MAX = 6,       /* clients that wait at one socket */
-    IOCP_SIM_BOUND_MAX = 2 * IOCP_LISTENERS_MAX + 1, /* one of the worker's and a holder for each, and a claim */
+    IOCP_SIM_BOUND_MAX = 3 * IOCP_LISTENERS_MAX + 1, /* one of each worker's and a holder for each, and a claim */
+    IOCP_SIM_NEIGHBOUR_STREAM = 1 << 24, /* from here on a neighbour numbers the streams of its peers */
     IOCP_SIM_ALWAYS = 1024,        /* chances are given in 1,024ths */
     IOCP_SIM_HANDLES_MAX = 1024,
 };
@@ -163,6 +165,7 @@ typedef struct iocp_sim_weather {
 } iocp_sim_weather;
 
 struct iocp_sim {
+    iocp_sim *neighbour; /* whose listening sockets these are, too; NULL: they are this one's */
     uint64_t random;
     uint64_t now_ns;
     uint64_t sleep_count; /* waits that might sleep */
@@ -233,6 +236,15 @@ static inline uint32_t iocp_sim_host_of(const iocp_sim *sim, const iocp_sim_sock
 {
     return (1 + socket->stream % sim->address_count) | (socket->stream % 5 == 0 ? 0x100 : 0);
 }
+
+/* Where the listening sockets are that its worker accepts from. */
+static inline iocp_sim *iocp_sim_network(iocp_sim *sim)
+{
+    return sim->neighbour != NULL ? sim->neighbour : sim;
+}
+
+/* handing.c */
+extern const iocp_hand_over_operations iocp_sim_hand_over;
 
 /* listening.c */
 extern const iocp_listening_operations iocp_sim_listening;

@@ -101,6 +101,16 @@ iocp_sim *iocp_sim_create(uint64_t seed, bool whole_buffers, const iocp_sim_obse
     return sim;
 }
 
+iocp_sim *iocp_sim_create_beside(iocp_sim *neighbour, uint64_t seed, const iocp_sim_observer *observer)
+{
+    iocp_sim *sim = iocp_sim_create(seed, neighbour->whole_buffers, observer);
+    if (sim == NULL)
+        return NULL;
+    sim->neighbour = neighbour;
+    sim->stream_count = IOCP_SIM_NEIGHBOUR_STREAM;
+    return sim;
+}
+
 void iocp_sim_destroy(iocp_sim *sim)
 {
     IOCP_CHECK(!sim->driver_open, "a sim was destroyed while a worker stands on it");

@@ -5,6 +5,7 @@
  * is asked to empty its list as far as the completion queue has room; where the answer is not among what came, the
  * caller hears -EBUSY, and the command keeps its memory and its fd until its completion is reaped. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ static void give_back(iocp_uring_command *command)
 {
     if (command->state == IOCP_URING_COMMAND_TAKEN)
         return; /* once its completion is seen */
-    if (command->fd >= 0)
+    if (command->fd >= 0 && !command->lent)
         close(command->fd);
     command->state = IOCP_URING_COMMAND_FREE;
 }
@@ -40,7 +41,7 @@ void iocp_uring_command_answered_late(iocp_uring *uring, const struct io_uring_c
     if (index >= IOCP_URING_COMMANDS_MAX || uring->commands[index].state != IOCP_URING_COMMAND_TAKEN)
         return;
     iocp_uring_command *command = &uring->commands[index];
-    /* The connect that a socket was placed for was refused, so nobody else would close it. */
+    /* The connect that a socket was placed for was refused, or its fd was placed again: nobody else would close this one. */
     if (command->fd >= 0 && entry->res == 1)
         iocp_uring_close_handle((iocp_driver *)uring, 0, (uint32_t)command->place, false);
     else if (command->fd >= 0)
@@ -165,16 +166,10 @@ static int hold(iocp_uring *uring, int fd)
     return entered == -EBUSY ? -EBUSY : -EAGAIN;
 }
 
-int iocp_uring_place(iocp_uring *uring, int fd)
+static int place(iocp_uring *uring, iocp_uring_command *command, int fd, bool lent)
 {
-    if (!uring->direct)
-        return hold(uring, fd);
-    iocp_uring_command *command = take(uring);
-    if (command == NULL) {
-        close(fd);
-        return -EBUSY;
-    }
     command->fd = command->place = fd;
+    command->lent = lent;
     struct io_uring_sqe *entry = iocp_uring_entry(uring);
     io_uring_prep_files_update(entry, &command->place, 1, (int)IORING_FILE_INDEX_ALLOC);
     int result = run(uring, command, entry);
@@ -185,6 +180,27 @@ int iocp_uring_place(iocp_uring *uring, int fd)
         uring->handles_held++;
     give_back(command);
     return result;
+}
+
+int iocp_uring_place(iocp_uring *uring, int fd)
+{
+    if (!uring->direct)
+        return hold(uring, fd);
+    iocp_uring_command *command = take(uring);
+    if (command != NULL)
+        return place(uring, command, fd, false);
+    close(fd);
+    return -EBUSY;
+}
+
+int iocp_uring_place_lent(iocp_uring *uring, int fd)
+{
+    if (!uring->direct) {
+        const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        return own < 0 ? -errno : hold(uring, own);
+    }
+    iocp_uring_command *command = take(uring);
+    return command != NULL ? place(uring, command, fd, true) : -EBUSY;
 }
 
 /* --- asking ------------------------------------------------------------------------------------------------- */

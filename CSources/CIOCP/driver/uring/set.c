@@ -146,6 +146,7 @@ static uint32_t set_handles_held(const iocp_driver *driver)
 #define OPERATIONS(whole)                                                                                              \
     {                                                                                                                  \
         .name = "uring", .kind = IOCP_DRIVER_URING, .listening = &iocp_listening_kernel, .whole_buffers = whole,       \
+        .hand_over = &iocp_uring_set_hand_over,                                                                        \
         .queues = iocp_uring_set_queues, .rehearse = iocp_uring_rehearse, .open = iocp_uring_set_open,                 \
         .close = iocp_uring_set_close, .accept = set_accept, .connect = set_connect, .adopt = set_adopt,               \
         .receive = set_receive, .watch = set_watch, .send = set_send, .shutdown = set_shutdown, .cancel = set_cancel,  \

@@ -3,6 +3,7 @@
  *
  *   set.c        the seam: each operation goes to the ring of its handle
  *   set_open.c   opening and closing them all
+ *   set_handing.c  connections that go to another worker, and come from one
  *   set_wait.c   one wait for all of them; which ring takes a new connection
  *
  * The first ring sleeps, is woken and accepts. While it sleeps, the others tell its wake-up of their completions. Measured with 64
@@ -63,6 +64,9 @@ static inline uint32_t iocp_uring_set_outer(uint32_t member, uint32_t handle)
 int iocp_uring_set_open(iocp_driver **driver, const iocp_driver_config *config, iocp_failure *failure);
 void iocp_uring_set_close(iocp_driver *driver);
 uint32_t iocp_uring_set_queues(uint32_t handle_count);
+
+/* set_handing.c */
+extern const iocp_hand_over_operations iocp_uring_set_hand_over;
 
 /* set_wait.c */
 int iocp_uring_set_wait(iocp_driver *driver, iocp_event *events, uint32_t capacity, uint64_t timeout_ns);

@@ -165,7 +165,8 @@ static uint32_t uring_handles_held(const iocp_driver *driver)
 
 #define OPERATIONS(whole)                                                                                          \
     {                                                                                                              \
-        .name = "uring", .kind = IOCP_DRIVER_URING, .listening = &iocp_listening_kernel, .whole_buffers = whole,   \
+        .name = "uring", .kind = IOCP_DRIVER_URING, .listening = &iocp_listening_kernel,                        \
+        .hand_over = &iocp_uring_hand_over, .whole_buffers = whole,                                                \
         .rehearse = iocp_uring_rehearse, .open = iocp_uring_open,                                                       \
         .close = iocp_uring_close, .accept = iocp_uring_accept, .connect = iocp_uring_connect,                          \
         .adopt = iocp_uring_adopt,                                                                              \

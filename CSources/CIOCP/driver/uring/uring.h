@@ -8,6 +8,7 @@
  *   ring.c      the ring itself: mapping, entering, free entries
  *   closing.c   FIN, cancelling an operation, closing a socket
  *   sockets.c   descriptors of the process, where direct ones do not close at once
+ *   handing.c   sockets that go to another worker, and come from one
  *   silent.c    sends whose success has no completion entry
  *   command.c   ring commands: their memory, their answers
  *   asking.c    what a socket is asked and told
@@ -81,6 +82,7 @@ typedef struct iocp_uring_command {
     iocp_uring_command_state state;
     int32_t fd;    /* of a socket that is placed in the table; -1: the command is a question */
     int32_t place; /* where the kernel reads that fd, and writes the index that it chose */
+    bool lent;     /* that fd is somebody else's to close */
     bool installs; /* the answer is an fd, for whoever takes it to close */
     _Alignas(8) uint8_t answer[IOCP_URING_ANSWER_BYTES_MAX];
 } iocp_uring_command;
@@ -312,6 +314,12 @@ int iocp_uring_unacknowledged(iocp_driver *driver, uint32_t handle);
  * holds the fd itself. Returns the handle or
  * -errno, as iocp_uring_command_run: a socket that is placed after -EBUSY is closed as soon as that is known. */
 int iocp_uring_place(iocp_uring *uring, int fd);
+
+/* The same with an fd that stays open and the caller's, whatever the result: it may be tried again. */
+int iocp_uring_place_lent(iocp_uring *uring, int fd);
+
+/* handing.c */
+extern const iocp_hand_over_operations iocp_uring_hand_over;
 
 /* The completion of a command whose answer nobody waits for any more. */
 void iocp_uring_command_answered_late(iocp_uring *uring, const struct io_uring_cqe *entry);
