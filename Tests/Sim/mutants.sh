@@ -203,8 +203,6 @@ layer-late-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats, t
 hand-over-loses-client|worker/handing.c|s/        operations->stay\(worker->driver, handle, &parcel->traveller\);\n/        operations->leave(worker->driver, handle);\n/|a client whose hand-over was refused is gone
 hand-over-keeps-handle|worker/handing.c|s/    operations->leave\(worker->driver, handle\);\n    return 0;/    return 0;/|a client that was handed over stays at both workers
 hand-over-without-place|worker/handing.c|s/ \|\| !take_credit\(&receiver->door\)\)/)/|clients are sent to a worker that has promised no place
-hand-over-behind-stop|worker/admission.c|s/    if \(iocp_worker_said_stopping\(worker\)\) \{[^}]*\}\n//|a client arrives behind STOPPING
-promise-never-ends|worker/admission.c|s/    iocp_worker_promise_ends\(worker\);\n//|slots that were kept for clients stay empty for ever
 arrived-overtaken-by-stop|worker/stopping.c|s/ \&\&\n           worker->accepting\.arrived\.head == NULL;/;/|STOPPING comes before clients that were on their way
 arrived-dropped|worker/admission.c|s/        iocp_parcels_put\(arrived, parcel\);\n        return;/        iocp_parcel_abandon(parcel);/|a client that found no place at once is closed
 arrived-forgotten|worker/flush.c|s/    if \(worker->accepting\.arrived\.head != NULL\)\n        iocp_worker_settle_arrived\(worker\);\n//|clients that arrived never open

@@ -80,6 +80,7 @@ void iocp_worker_abandon_arrived(iocp_worker *worker)
 
 void iocp_worker_promise_ends(iocp_worker *worker)
 {
+    IOCP_CHECK(worker->accepting.promised > 0, "a client was handed over that no slot was kept for");
     worker->accepting.promised--;
 }
 

@@ -29,7 +29,8 @@ extension RealSockets {
             #expect(try peer.receive(1) == [byte])
         }
 
-        @Test("the least loaded of four workers has the next client, and each is counted once", arguments: testedDrivers)
+        @Test(
+            "the least loaded of four workers has the next client, and each is counted once", arguments: testedDrivers)
         func leastLoaded(driver: Driver) async throws {
             try await withServer(
                 driver,
@@ -112,6 +113,27 @@ extension RealSockets {
             }
         }
 
+        @Test("slots that are kept for clients of other workers come back", arguments: testedDrivers)
+        func keptSlots(driver: Driver) async throws {
+            try await withServer(
+                driver,
+                {
+                    $0.placement = .leastLoaded
+                    $0.connectionsPerWorker = 40
+                    $0.listenBacklog = 4
+                }
+            ) { server, port, _ in
+                try await onThreads(1) { _ in
+                    for _ in 0..<8 {
+                        let peers = try connected(50) { try Peer.connect(port: port) }
+                        for peer in peers { shutdown(peer.fd, Int32(SHUT_WR)) }
+                        for peer in peers { #expect(try peer.end() == .finished) }
+                    }
+                }
+                #expect(total(server).movesOut > 40, "as many as are kept at a time would come back unnoticed")
+            }
+        }
+
         @Test("a stop while clients are on their way ends, and every client hears of it", arguments: testedDrivers)
         func stops(driver: Driver) async throws {
             for _ in 0..<5 {
@@ -153,7 +175,7 @@ extension RealSockets {
                     let before = accepted(server)[worker]
                     let cpu = try #require(server.port.stats(ofWorker: worker).core)
                     try await onThreads(1) { _ in
-                        bindThread(to: cpu)
+                        try #require(internals_thread_bind(UInt32(cpu)) == 0)
                         _ = try connected(20) { try Peer.connect(port: port) }
                     }
                     #expect(accepted(server)[worker] == before + 20)
@@ -167,9 +189,3 @@ private let hasTwoCPUs: Bool = {
     var first: UInt32 = 0
     return iocp_cpus_allowed(&first, 1) > 1
 }()
-
-private func bindThread(to cpu: Int) {
-    var set = cpu_set_t()
-    withUnsafeMutableBytes(of: &set) { $0[cpu / 8] |= UInt8(1) << UInt8(cpu % 8) }
-    sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
-}

@@ -37,6 +37,10 @@ static void opened(ledger *ledger, const iocp_completion *completion)
     LEDGER_REQUIRE(ledger, !life->given_up, "G1", "a connect opened that was given up", completion->connection);
     check_key(ledger, life, completion);
     ledger_check_origin(ledger, completion, life->connecting);
+    /* One that waits for its first bytes opens whenever those come. */
+    LEDGER_REQUIRE(ledger, !ledger->has_neighbour || !ledger->said_stopping || ledger->config->deliver_after_first_bytes ||
+                       life->connecting,
+                   "G7", "a client opened behind STOPPING", completion->connection);
     ledger_layer_check_opened(ledger, life);
     life->opened = true;
     life->connecting = false;

@@ -294,6 +294,13 @@ void ledger_check_step(const ledger *ledger)
                    "a connection is gone that was not closed", 0);
     LEDGER_REQUIRE(ledger, held.connections <= ledger->config->connections_per_worker, "G6", "too many connections", 0);
     LEDGER_REQUIRE(ledger, held.leases >= ledger_lent_count(ledger), "G9", "a lease is gone that was not returned", 0);
+    if (ledger->has_neighbour) {
+        const iocp_worker_stats stats = iocp_port_stats(iocp_worker_port(ledger->worker), 0);
+        LEDGER_REQUIRE(ledger,
+                       stats.moves_lost == 0 || ledger->stopped || ledger->failure != 0 ||
+                           iocp_sim_now_ns(ledger->sim) > ledger->opened_ns + late_ns,
+                       "G1", "a client that was handed over was let go", 0);
+    }
     ledger_layer_check_step(ledger);
 }
 

@@ -128,6 +128,8 @@ static void require(const scenario *scenario, int result, const char *what)
 static void meanwhile(void *context)
 {
     application *application = &((ledger *)context)->scenario->application;
+    if (random_one_in(&application->random, 8))
+        neighbour_turn(&((ledger *)context)->scenario->neighbour);
     if (random_below(&application->random, 256) < application->habits.listen && !application->posts_no_more)
         application_use_listeners(application);
     else

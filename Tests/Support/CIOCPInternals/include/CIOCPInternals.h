@@ -26,6 +26,7 @@
 #include "names.h"
 #include "slots.h"
 #include "stats_fields.h"
+#include "threads.h"
 #include "wheels.h"
 #include "workers.h"
 
