@@ -6,7 +6,7 @@ public enum ConnectionPlacement: UInt8, Sendable, Hashable, CaseIterable, Custom
     case kernelHash = 0
     /// The worker on the CPU that took in the client's first packet, so that its packets stay in one CPU's caches.
     ///
-    /// Only with workers that are bound to CPUs (``PortConfiguration/pinsWorkers``); else a port is refused (EINVAL). Needs Linux
+    /// Only with workers that are bound to CPUs (``PortConfiguration/workerPlacement``); else a port is refused (EINVAL). Needs Linux
     /// 6.2, before which it is ``kernelHash``. Even only as far as the network card spreads connections over the CPUs.
     case incomingCPU = 1
     /// The worker that accepts a client hands it over if another one has notably fewer connections: by more than one, and by more

@@ -67,35 +67,57 @@ extension RealSockets {
             func closed(_ connection: IocpContext<State>, reason: CloseReason) { tally.withLock { $0.closed += 1 } }
         }
 
+        /// 620 connections of a client, each of which echoes its messages and closes, to servers that have 640 places.
+        private static func serve(_ configure: (inout PortConfiguration) -> Void) async throws -> [WorkerStats] {
+            var limit = rlimit(rlim_cur: 160, rlim_max: 4096)
+            try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            let count = 620
+            var stats: [WorkerStats] = []
+            try await withServer(.uring, configure) { server, port, ledger in
+                var configuration = oneWorker(.uring)
+                configuration.connectionsPerWorker = 640
+                let tally = Locked(Tally())
+                let client = try IOCPClient(configuration) { _ in Asking(tally: tally) }
+                let address = try SocketAddress(host: "127.0.0.1", port: port)
+                for key in 0..<count { try client.connect(to: address, key: UInt64(key)) }
+                try await eventually("everything is echoed and closed", within: .seconds(60)) {
+                    let seen = tally.withLock { $0 }
+                    try #require(seen.failures.isEmpty && seen.mismatches == 0)
+                    return seen.closed == count
+                }
+                #expect(tally.withLock { $0.echoes } == count * Asking.rounds)
+                try await eventually("closed on both sides") { ledger.snapshot.closed.count == count }
+                stats = (0..<server.port.workerCount).map { server.port.stats(ofWorker: $0) }
+                client.stop()
+                try await onThreads(1) { _ in try client.wait() }
+            }
+            let total = WorkerStats.total(of: stats)
+            #expect(total.accepted == UInt64(count) && total.acceptFailures == 0)
+            #expect(stats.allSatisfy { $0.driverFeatures.contains { $0.name == "several_rings" } })
+            return stats
+        }
+
         @Test("a worker holds, serves and closes four times as many as a ring does, and so does a client")
         func beyondTheTable() async {
             await #expect(processExitsWith: .success) {
-                var limit = rlimit(rlim_cur: 160, rlim_max: 4096)
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
-                let count = 620
-                try await withServer(.uring) {
+                _ = try await SeveralRings.serve {
                     $0.workers = 1
                     $0.connectionsPerWorker = 640
-                } body: { server, port, ledger in
-                    var configuration = oneWorker(.uring)
-                    configuration.connectionsPerWorker = 640
-                    let tally = Locked(Tally())
-                    let client = try IOCPClient(configuration) { _ in Asking(tally: tally) }
-                    let address = try SocketAddress(host: "127.0.0.1", port: port)
-                    for key in 0..<count { try client.connect(to: address, key: UInt64(key)) }
-                    try await eventually("everything is echoed and closed", within: .seconds(60)) {
-                        let seen = tally.withLock { $0 }
-                        try #require(seen.failures.isEmpty && seen.mismatches == 0)
-                        return seen.closed == count
-                    }
-                    #expect(tally.withLock { $0.echoes } == count * Asking.rounds)
-                    try await eventually("closed on both sides") { ledger.snapshot.closed.count == count }
-                    let stats = server.port.stats(ofWorker: 0)
-                    #expect(stats.accepted == UInt64(count) && stats.acceptFailures == 0)
-                    #expect(stats.driverFeatures.contains { $0.name == "several_rings" })
-                    client.stop()
-                    try await onThreads(1) { _ in try client.wait() }
                 }
+            }
+        }
+
+        @Test("clients go from the rings of one worker to those of another")
+        func handedOver() async {
+            await #expect(processExitsWith: .success) {
+                let stats = try await SeveralRings.serve {
+                    $0.workers = 2
+                    $0.connectionsPerWorker = 320
+                    $0.placement = .leastLoaded
+                }
+                let total = WorkerStats.total(of: stats)
+                #expect(total.movesIn == total.movesOut && total.movesLost == 0)
+                #expect(stats.allSatisfy { $0.accepted >= 250 }, "\(stats.map(\.accepted))")
             }
         }
 

@@ -167,7 +167,7 @@ extension RealSockets {
                 driver,
                 {
                     $0.workers = 0
-                    $0.pinsWorkers = true
+                    $0.workerPlacement = .everyCPU
                     $0.placement = .incomingCPU
                 }
             ) { server, port, _ in
