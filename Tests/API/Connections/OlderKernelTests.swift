@@ -89,6 +89,21 @@ extension RealSockets {
             }
         }
 
+        @Test("as on Linux 6.1: connects of one turn go to their own addresses, and one that finds no room is refused")
+        func connects() async {
+            await #expect(processExitsWith: .success) {
+                internals_pretend_older_kernel()
+                let worker = try FaultyWorker(.uring)
+                worker.turn()
+                #expect(worker.connect(port: 1, key: 1) == 0)
+                worker.fail(INTERNALS_FAULT_WAIT, with: Errno(EAGAIN))
+                #expect(worker.connect(key: 2) == -EAGAIN)
+                #expect(worker.connect(key: 3) == 0)
+                try worker.until("one is refused, one opens") { worker.failed.count == 1 && worker.opened.count == 2 }
+                #expect(worker.failed[0].key == 1 && worker.failed[0].result == -ECONNREFUSED)
+            }
+        }
+
         @Test("as on Linux 6.1: a worker that ends closes what it has")
         func ends() async {
             await #expect(processExitsWith: .success) {

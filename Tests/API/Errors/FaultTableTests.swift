@@ -16,7 +16,7 @@ import Testing
         "iocp_worker_accepted": Errors.acceptAgain,
         "iocp_worker_fail": Errors.reset,
         "enter": Errors.enterAgain + Errors.waitInterrupted + Errors.enterFatal + Errors.foreignThread,
-        "run": [Errno(EBUSY)], // an entry that is refused while a command is submitted
+        "untaken": [Errno(EBUSY)], // an entry that is refused while a command is submitted
         "admit": Errors.peerLater,
         "iocp_worker_asks_later": Errors.askAgain,
         "count_failure": Errors.acceptLater,

@@ -72,6 +72,12 @@ static int give_up(struct io_uring_sqe *entry, int result)
     return result;
 }
 
+/* Why the kernel left an entry: its completions have no room, or it is short of memory. */
+static int untaken(int entered)
+{
+    return entered == -EBUSY ? -EBUSY : -EAGAIN;
+}
+
 static bool overflowed(const struct io_uring *ring)
 {
     return IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_CQ_OVERFLOW;
@@ -133,7 +139,7 @@ static int run(iocp_uring *uring, iocp_uring_command *command, struct io_uring_s
     const int entered = overflowed(ring) ? iocp_uring_enter(uring, 0, 0, 0) : iocp_uring_submit(uring);
     /* The command is the last entry, so whatever the kernel left, this is among it. */
     if (io_uring_sq_ready(ring) > 0)
-        return give_up(entry, entered == -EBUSY ? -EBUSY : -EAGAIN);
+        return give_up(entry, untaken(entered));
     command->state = IOCP_URING_COMMAND_TAKEN;
     struct io_uring_cqe *answer = find_answer(ring, token, &seen);
     if (answer == NULL)
@@ -163,7 +169,7 @@ static int hold(iocp_uring *uring, int fd)
     if (io_uring_sq_ready(&uring->ring) == 0)
         return iocp_uring_sockets_hold(uring, fd);
     close(fd);
-    return entered == -EBUSY ? -EBUSY : -EAGAIN;
+    return untaken(entered);
 }
 
 static int place(iocp_uring *uring, iocp_uring_command *command, int fd, bool lent)
