@@ -21,12 +21,13 @@ SCENARIO   ?= echo-random connect-reset stalled-readers limits overflow-storm sl
 DRIVER     ?= uring epoll
 SOAK_FLAGS ?=
 SERVICE    ?=
+CONNECTIONS ?= 1000000
 PREFIX     ?= /usr/local
 DESTDIR    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-arm64 test-numa test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
-	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps bench-sweep run generate docs man install format clean
+	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps bench-sweep bench-million run generate docs man install format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -128,6 +129,10 @@ bench-apps: build ## services of Examples/ beside redis-server, nginx, HAProxy a
 bench-sweep: build ## varies workers, receive buffers, batch and spinning of `iocp serve`: a picture in bench/results, and advice
 	@.ci/deps plots
 	bench/sweep.py $(BENCH_FLAGS)
+
+bench-million: build ## holds CONNECTIONS=1000000, beats, drops, broadcasts, closes and accounts for each: two minutes, 10 GiB of memory
+	$(plots)
+	bench/million.py --connections $(CONNECTIONS) $(BENCH_FLAGS)
 
 run: build ## serves echo on port 4666 until Ctrl-C
 	$(IOCP) serve $(RUN_FLAGS)

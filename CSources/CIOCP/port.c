@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/token.h"
 #include "driver/driver.h"
+#include "port_capacity.h"
 #include "port_state.h"
 
 /* --- configuration ------------------------------------------------------------------------------------------ */
@@ -95,24 +96,24 @@ static int find_cpus(const iocp_port_config *config, uint32_t *cpus, iocp_failur
 static int settle_config(iocp_port *port, uint32_t cpu_count, iocp_failure *failure)
 {
     iocp_port_config *config = &port->config;
+    const iocp_port_config asked = *config;
     config->worker_cpus = NULL; /* the caller's */
-    if (config->worker_count == 0) {
-        /* More workers than a cgroup's quota pays for would all be stopped together once it is used up. */
-        const uint32_t granted = iocp_cpus_granted("");
-        config->worker_count = granted > 0 && granted < cpu_count ? granted : cpu_count;
-    }
-    const uint32_t files = iocp_limit_files();
-    if (config->connections_per_worker == 0)
-        config->connections_per_worker =
-            files < IOCP_CONNECTIONS_PER_WORKER_MAX ? files : IOCP_CONNECTIONS_PER_WORKER_MAX;
+    /* More workers than a cgroup's quota pays for would all be stopped together once it is used up. */
+    const uint32_t granted = asked.worker_count == 0 ? iocp_cpus_granted("") : 0;
+    const uint32_t workers_default = granted > 0 && granted < cpu_count ? granted : cpu_count;
+    const char *unheld = iocp_capacity_settle(&asked, workers_default, asked.driver == IOCP_DRIVER_EPOLL, config);
 
     if (config->driver == IOCP_DRIVER_AUTO) {
         port->fallback = ring_refusal(config);
-        if (port->fallback.code == 0)
+        if (port->fallback.code == 0 && unheld == NULL)
             port->fallback = ring_shortage(config);
         port->rehearsed = port->fallback.code == 0;
         config->driver = port->rehearsed ? IOCP_DRIVER_URING : IOCP_DRIVER_EPOLL;
+        if (!port->rehearsed)
+            unheld = iocp_capacity_settle(&asked, workers_default, true, config);
     }
+    if (unheld != NULL)
+        return iocp_port_fail(failure, -EMFILE, IOCP_STAGE_CONFIGURATION, unheld);
     port->driver = config->driver == IOCP_DRIVER_URING ? ring_driver(config) : iocp_driver_find(config->driver);
     if (port->driver == NULL) {
         if (port->fallback.code < 0)

@@ -43,6 +43,8 @@ const char *iocp_port_config_broken_field(const iocp_port_config *config)
         return "worker_count (at most 1,024)";
     if (config->connections_per_worker > IOCP_CONNECTIONS_PER_WORKER_MAX)
         return "connections_per_worker (at most 1,048,576)";
+    if (config->connections > IOCP_CONNECTIONS_MAX)
+        return "connections (at most 1,073,741,824)";
     if (!power_of_two(config->receive_buffer_bytes) ||
         !in_range(config->receive_buffer_bytes, IOCP_RECEIVE_BUFFER_BYTES_MIN, IOCP_RECEIVE_BUFFER_BYTES_MAX))
         return "receive_buffer_bytes (a power of two, 4,096 to 1,048,576)";

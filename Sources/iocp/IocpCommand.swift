@@ -17,7 +17,7 @@ struct IocpCommand: ParsableCommand {
               iocp doctor
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, Stress.self, Stats.self, Top.self, Connections.self, Capture.self, Doctor.self])
+        subcommands: [Serve.self, Stress.self, Hold.self, Stats.self, Top.self, Connections.self, Capture.self, Doctor.self])
 
     /// Exit status: 0, 1 for a failure with one line on stderr, 64 for bad usage. `doctor` has more of its own.
     static func main() {

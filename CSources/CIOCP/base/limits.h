@@ -12,6 +12,8 @@ enum {
     IOCP_WORKERS_MAX = 1 << IOCP_TOKEN_WORKER_BITS,
     IOCP_LISTENERS_MAX = 64,           /* per port */
     IOCP_CONNECTIONS_PER_WORKER_MAX = 1 << 20, /* a ring's file table: fs.nr_open's default */
+    IOCP_CONNECTIONS_MAX = 1 << 30,            /* of all workers */
+    IOCP_FILES_PER_WORKER = 16,                /* rings, wake-ups, listening sockets, and a share of the program's own files */
     IOCP_SLOTS_RESTING = 1024,         /* free slots that rest before one of them is taken again, while others are unused */
 
     IOCP_RECEIVE_BUFFER_BYTES_MIN = 4 * 1024,

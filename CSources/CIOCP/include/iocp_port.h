@@ -44,7 +44,8 @@ typedef struct iocp_port_config {
     uint32_t worker_count;                 /* 0: one per CPU that counts, at most as many as a cgroup's quota pays for */
     uint32_t worker_cpu_count;             /* of worker_cpus; 0 unless LISTED */
     const uint32_t *worker_cpus;           /* LISTED: allowed CPUs, each once; read while the port is created */
-    uint32_t connections_per_worker;       /* 0: what the process may have (RLIMIT_NOFILE) */
+    uint32_t connections_per_worker;       /* 0: what `connections` needs, or what the process may have (RLIMIT_NOFILE) */
+    uint32_t connections;                  /* 0: not said; else of all workers, which are as many as it takes */
     uint32_t receive_buffer_bytes;         /* power of two, 4 KiB..1 MiB */
     uint32_t receive_buffers_per_worker;   /* power of two, 2..16,384 */
     uint32_t send_chunks_per_worker;       /* of 16 KiB each; bounds copied unsent bytes */
@@ -98,6 +99,19 @@ const iocp_port_config *iocp_port_configuration(const iocp_port *port);
 iocp_failure iocp_port_fallback_cause(const iocp_port *port);
 
 uint32_t iocp_port_worker_count(const iocp_port *port);
+
+/* Workers that hold a number of connections, and the places that each of them needs. */
+typedef struct iocp_capacity {
+    uint32_t worker_count;
+    uint32_t connections_per_worker;
+} iocp_capacity;
+
+/* The fewest workers, of workers_min to workers_max, that hold `connections` with at most places_max each. The kernel deals
+ * clients out by chance, so each has some places more than its share: six standard deviations. A port does the same for
+ * `connections` of its configuration. Returns 0, -EMFILE where workers_max are too few, or -EINVAL for a count of 0, for
+ * more than 1,024 workers, and for a most below the least. Thread: any. Complexity: O(workers_max). */
+int iocp_capacity_derive(uint32_t connections, uint32_t workers_min, uint32_t workers_max, uint32_t places_max,
+                         iocp_capacity *capacity);
 
 /* What runs on a worker's thread, between its opening and its closing. */
 typedef void (*iocp_worker_body)(iocp_worker *worker, void *context);

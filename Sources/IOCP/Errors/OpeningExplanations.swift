@@ -9,6 +9,10 @@ extension Explanation {
     static func configuration(_ error: IOCPError) -> Explanation? {
         switch error.code {
         case EINVAL: Explanation("the configuration is out of bounds", error.detail, "see PortConfiguration")
+        case EMFILE where error.detail?.hasPrefix("connections ") == true:
+            Explanation(
+                "the connections cannot be held", error.detail,
+                "raise RLIMIT_NOFILE (ulimit -n), or leave workers and connectionsPerWorker at 0")
         case EMFILE:
             Explanation(
                 "connectionsPerWorker is too large", "a ring's direct descriptors are bounded by RLIMIT_NOFILE",
@@ -106,7 +110,8 @@ extension Explanation {
         case EEXIST:
             Explanation("the name has another kind", error.detail, "ask for the counter or the gauge that it is")
         case ENOSPC:
-            Explanation("the port has 64 counters of the application's already", error.detail, "use one for several things")
+            Explanation(
+                "the port has 64 counters of the application's already", error.detail, "use one for several things")
         default:
             Explanation(
                 "the stats page was refused", "memfd_create is forbidden, or descriptors are short", "raise ulimit -n")

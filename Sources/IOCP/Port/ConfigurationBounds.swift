@@ -6,6 +6,7 @@ enum ConfigurationBounds {
     /// missing.
     static let properties: [String: String] = [
         "driver": "driver", "worker_count": "workers", "connections_per_worker": "connectionsPerWorker",
+        "connections": "connections",
         "receive_buffer_bytes": "receiveBufferBytes", "receive_buffers_per_worker": "receiveBuffersPerWorker",
         "send_chunks_per_worker": "sendChunksPerWorker", "completion_queue_entries": "completionQueueEntries",
         "mailbox_entries": "mailboxEntries", "listen_backlog": "listenBacklog", "linger_timeout_ns": "lingerTimeout",

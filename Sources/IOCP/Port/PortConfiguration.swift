@@ -34,9 +34,16 @@ public struct PortConfiguration: Sendable, Hashable {
     /// Worker threads; 0 is one for each CPU of ``workerPlacement``, at most as many as the quota of a cgroup pays for. At most
     /// 1,024. More workers than CPUs share them.
     public var workers: Int = 0
-    /// Connections each worker can hold: at most 1,048,576; 0 is what RLIMIT_NOFILE allows. With io_uring a connection uses no
-    /// file descriptor (before Linux 6.13 it does), but each ring's table is bounded by that limit: a worker with more connections
-    /// has several rings.
+    /// Connections that the port is to hold, over all workers; 0 says nothing. At most 1,073,741,824.
+    ///
+    /// ``workers`` and ``connectionsPerWorker`` follow from it where they are 0: as many workers as CPUs, each
+    /// with as many rings as RLIMIT_NOFILE asks for. The kernel deals clients out by chance, so a worker has
+    /// some places more than its share. A number that is given is kept, and ``CompletionPort/init(_:)`` throws EMFILE where it is
+    /// too small; so it does where epoll, with a file descriptor for each connection, cannot have as many.
+    public var connections: Int = 0
+    /// Connections each worker can hold: at most 1,048,576; 0 is what ``connections`` needs, or else what RLIMIT_NOFILE allows. With
+    /// io_uring a connection uses no file descriptor (before Linux 6.13 it does), but each ring's table is bounded by that limit: a
+    /// worker with more connections has several rings.
     public var connectionsPerWorker: Int = 0
     /// Size of a receive buffer: a power of two from 4 KiB to 1 MiB.
     public var receiveBufferBytes: Int = 128 * 1024
@@ -156,6 +163,7 @@ public struct PortConfiguration: Sendable, Hashable {
         raw.driver = driver.raw
         try raw.set(\.worker_count, workers, "workers")
         try raw.set(\.connections_per_worker, connectionsPerWorker, "connectionsPerWorker")
+        try raw.set(\.connections, connections, "connections")
         try raw.set(\.receive_buffer_bytes, receiveBufferBytes, "receiveBufferBytes")
         try raw.set(\.receive_buffers_per_worker, receiveBuffersPerWorker, "receiveBuffersPerWorker")
         try raw.set(\.send_chunks_per_worker, sendChunksPerWorker, "sendChunksPerWorker")

@@ -14,8 +14,11 @@ extension Setting {
             "workerPlacement", .cpus, \.port.workerPlacement,
             "Which CPU each worker is bound to; automatic: one each, if there are as many workers as CPUs."),
         .number(
+            "connections", \.port.connections,
+            "Connections of all workers, which are as many as it takes; 0: not said."),
+        .number(
             "connectionsPerWorker", \.port.connectionsPerWorker,
-            "Connections that each worker can hold; 0: what RLIMIT_NOFILE allows."),
+            "Connections that each worker can hold; 0: what connections needs, or RLIMIT_NOFILE allows."),
         .size("receiveBufferBytes", \.port.receiveBufferBytes, "Size of a receive buffer."),
         .number("receiveBuffersPerWorker", \.port.receiveBuffersPerWorker, "Receive buffers of each worker."),
         .number(

@@ -8,7 +8,8 @@ struct Serve: ParsableCommand {
         discussion: """
             Once it accepts, it prints one line, for example
               listening on 0.0.0.0:4666 workers=8 driver=uring
-            and nothing else; with --metrics, " metrics=127.0.0.1:9464" at its end. A name is listened on at every address it has. Connections get up to 2 s to finish when it \
+            and nothing else; with --metrics, " metrics=127.0.0.1:9464" at its end, and with --publish-port, \
+            " publishers=0.0.0.0:4667". A name is listened on at every address it has. Connections get up to 2 s to finish when it \
             is asked to end; a second signal ends it at once. Exit status: 0 when asked to end, 1 when it cannot listen \
             or write to stdout, 64 for bad usage.
 
@@ -23,6 +24,8 @@ struct Serve: ParsableCommand {
               iocp serve --handler discard       receive only
               iocp serve --async                 echo, a task for each connection
               iocp serve --fan-out 1024          frames of 1 KiB, from each to all
+              iocp serve --connections 1000000   as many workers as they need
+              iocp serve --fan-out 64 --publish-port 4667
               iocp serve --port 7 --user nobody --lockdown
               iocp serve --unix /run/echo.sock   a Unix socket
               iocp serve --metrics 127.0.0.1:9464
@@ -51,6 +54,14 @@ struct Serve: ParsableCommand {
         transform: WorkerPlacement.option)
     var cpus: WorkerPlacement = .automatic
 
+    @Option(
+        parsing: .unconditional,
+        help: """
+            Connections to hold, 1 to 10000000: as many workers as they need, and tables for all. (default: what a worker for \
+            each CPU holds)
+            """)
+    var connections: Int?
+
     @Option(help: "What moves the bytes: auto is uring where the kernel allows it, otherwise epoll.")
     var driver: DriverOption = .auto
 
@@ -67,6 +78,14 @@ struct Serve: ParsableCommand {
         parsing: .unconditional,
         help: "Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.")
     var fanOut: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: """
+            With --fan-out: listen on this port, too, 0 to 65535. Only what comes there is sent to all; connections of --port \
+            are echoed.
+            """)
+    var publishPort: Int?
 
     @Option(
         parsing: .unconditional, help: "Microseconds that a busy worker looks for more before it sleeps, 0 to 10000.")
@@ -108,6 +127,12 @@ struct Serve: ParsableCommand {
     func validate() throws {
         try Bounds.port(port, least: 0)
         try Bounds.workers(workers)
+        if let connections { try Bounds.check(connections, "--connections", 1...10_000_000) }
+        if let publishPort {
+            try Bounds.check(publishPort, "--publish-port", 0...65_535)
+            guard fanOut != nil else { throw ValidationError("--publish-port goes with --fan-out only") }
+            guard unix == nil else { throw ValidationError("--publish-port is a TCP port: leave --unix out") }
+        }
         try Bounds.check(spin, "--spin", 0...10_000, unit: " microseconds")
         try Bounds.check(batch, "--batch", 16...65_536, unit: " completions")
         try Bounds.check(receiveBuffer, "--receive-buffer", 4096...1_048_576, unit: " bytes")
@@ -129,10 +154,20 @@ struct Serve: ParsableCommand {
         configuration.workers = workers ?? 0
         configuration.workerPlacement = cpus
         configuration.placement = placement.placement
+        configuration.connections = connections ?? 0
         configuration.lockdown = lockdown
         configuration.spinBeforeSleep = .microseconds(spin)
         configuration.completionsPerWait = batch
         configuration.receiveBufferBytes = receiveBuffer
+        if let fanOut, let publishPort {
+            BroadcastHandler.configure(&configuration)
+            let hall = BroadcastHall()
+            try serve(configuration, until: signals, publishers: (hall, publishPort)) { worker throws(IOCPError) in
+                BroadcastHandler(frameBytes: fanOut, hall, worker)
+            }
+            for line in hall.summary { Console.complain(line) }
+            return
+        }
         if let fanOut {
             FanOutHandler.configure(&configuration, frameBytes: fanOut)
             let hall = FanOutHall(frameBytes: fanOut)
@@ -154,13 +189,20 @@ struct Serve: ParsableCommand {
 
     private func serve<Handler: ConnectionHandler>(
         _ configuration: PortConfiguration, until signals: consuming TerminationSignals,
+        publishers: (hall: BroadcastHall, port: Int)? = nil,
         handler: @escaping @Sendable (Worker) throws(IOCPError) -> Handler
     ) throws {
         let options = try tls.listenOptions()
         let server = try IOCPServer(configuration, handler: handler)
         server.port.warnAboutFallback()
         let listener: Listener
+        var publishing: Listener?
         do {
+            if let publishers {
+                publishing = try publishers.hall.open {
+                    try server.listen(host: host, port: publishers.port, options: options)
+                }
+            }
             if let unix {
                 listener = try server.listen(unix: unix, options: options)
             } else {
@@ -175,7 +217,7 @@ struct Serve: ParsableCommand {
         let desk = try openAdmin(server.port)
         Console.say(
             "listening on \(listener) workers=\(server.port.workerCount) driver=\(server.port.driver)"
-                + (endpoint.map { " metrics=\($0.address)" } ?? ""))
+                + (publishing.map { " publishers=\($0)" } ?? "") + (endpoint.map { " metrics=\($0.address)" } ?? ""))
         signals.wait()
         server.stop(drainingFor: .seconds(2))
         try server.wait()

@@ -33,6 +33,7 @@ import Testing
         add(
             "connections_per_worker", \.connections_per_worker, good: [1, 1 << 20],
             bad: [1 << 20 + 1, .init(UInt32.max)])
+        add("connections", \.connections, good: [1, 1 << 30], bad: [1 << 30 + 1, .init(UInt32.max)])
         add(
             "receive_buffer_bytes", \.receive_buffer_bytes, good: [4096, 1 << 20],
             bad: [0, 1, 2048, 4095, 4097, 6144, 1 << 20 + 1, 1 << 21, 1 << 31])

@@ -43,6 +43,7 @@ static iocp_port_config any_config(fuzz_input *input)
 #define ANY_VALUE(field) config.field = (__typeof__(config.field))any_value(input, config.field, sizeof config.field)
     ANY_VALUE(worker_count);
     ANY_VALUE(connections_per_worker);
+    ANY_VALUE(connections);
     ANY_VALUE(receive_buffer_bytes);
     ANY_VALUE(receive_buffers_per_worker);
     ANY_VALUE(send_chunks_per_worker);
@@ -75,6 +76,7 @@ static void keep_small(iocp_port_config *config)
 #define AT_MOST(field, most) config->field = config->field < (most) ? config->field : (most)
     AT_MOST(worker_count, 3);
     AT_MOST(connections_per_worker, 1024);
+    AT_MOST(connections, 512);
     AT_MOST(receive_buffer_bytes, 65536);
     AT_MOST(receive_buffers_per_worker, 64);
     AT_MOST(send_chunks_per_worker, 256);

@@ -1,4 +1,6 @@
 #if Command
+import CIOCP
+
 /// Whether this machine can hold a number of connections with this library.
 struct CapacityChecks {
     private let connections: Int
@@ -6,10 +8,16 @@ struct CapacityChecks {
     private let defaultWorkers: Int
     /// Connections that one worker can hold.
     private let perWorker: Int
-    /// Workers that hold them all; at least the default.
+    /// Workers that hold them all, at least the default: as a port has them for ``PortConfiguration/connections``.
     private let workers: Int
+    /// No number of workers holds them all.
+    private let areTooMany: Bool
     /// With epoll each connection has a file descriptor.
     private let isOnRing: Bool
+    /// What one ring's table takes, which RLIMIT_NOFILE bounds; a worker has as many rings as it needs.
+    private let perRing: Int
+    private let ringsEach: Int
+    private let ringCount: Int
 
     /// A token names at most 2^20 connections of each of 1,024 workers.
     static let mostPerWorker = 1 << 20
@@ -29,11 +37,25 @@ struct CapacityChecks {
         self.facts = facts
         defaultWorkers = facts.processors.defaultWorkers ?? 1
         let files = facts.process.openFiles.value?.soft ?? CapacityChecks.mostPerWorker
-        let ringWorkers = CapacityChecks.divided(connections, by: max(1, min(files, CapacityChecks.mostPerWorker)))
-        let locked = LimitChecks.workersLocked(facts) ?? .max
-        isOnRing = facts.isRingOpen && locked >= max(ringWorkers, defaultWorkers)
-        perWorker = isOnRing ? max(1, min(files, CapacityChecks.mostPerWorker)) : CapacityChecks.mostPerWorker
-        workers = max(defaultWorkers, CapacityChecks.divided(connections, by: perWorker))
+        let table = max(1, min(files, CapacityChecks.mostPerWorker))
+        let found = CapacityChecks.capacity(for: connections, workers: defaultWorkers)
+        let each = found.map { Int($0.connections_per_worker) } ?? CapacityChecks.mostPerWorker
+        workers = found.map { Int($0.worker_count) } ?? CapacityChecks.mostWorkers
+        ringsEach = CapacityChecks.divided(each, by: table)
+        ringCount = workers * ringsEach
+        isOnRing = facts.isRingOpen && (LimitChecks.workersLocked(facts) ?? .max) >= ringCount
+        perWorker = each
+        perRing = table
+        areTooMany = found == nil
+    }
+
+    /// As a port derives it; nil where 1,024 workers are too few.
+    private static func capacity(for connections: Int, workers least: Int) -> iocp_capacity? {
+        var capacity = iocp_capacity()
+        let result = unsafe iocp_capacity_derive(
+            UInt32(connections), UInt32(min(least, mostWorkers)), UInt32(mostWorkers),
+            UInt32(mostPerWorker), &capacity)
+        return result < 0 ? nil : capacity
     }
 
     var all: [DoctorCheck] {
@@ -60,19 +82,17 @@ struct CapacityChecks {
     }
 
     private func rings(_ limit: ResourceLimit) -> Judgement {
-        let found = "\(Figure.counted(workers, "worker")), each with up to \(count(perWorker)) connections"
-        if workers == defaultWorkers { return .ok(found) }
-        let share = CapacityChecks.divided(connections, by: defaultWorkers)
-        let fewer = Figure.counted(defaultWorkers, "worker")
-        let cost =
-            "By default a port has \(fewer), which hold \(count(defaultWorkers * perWorker)) connections: raise the "
-            + "limit, or set PortConfiguration.workers."
-        let raise = LimitChecks.openFilesRemedy(limit, atLeast: share)
-        guard workers <= CapacityChecks.mostWorkers else {
-            return .bad("\(found); a port has at most 1,024 workers", cost, mend: raise)
+        let tables = ringsEach == 1 ? "" : ", on \(Figure.counted(ringsEach, "ring")) of up to \(count(perRing))"
+        let found = "\(Figure.counted(workers, "worker")), each with up to \(count(perWorker)) connections\(tables)"
+        let held = defaultWorkers * perRing
+        let cost = "By default \(Figure.counted(defaultWorkers, "worker")) hold \(count(held)) connections: set "
+            + "PortConfiguration.connections."
+        let setting = "iocp serve --connections \(connections)"
+        guard !areTooMany else {
+            return .bad("more than 1,024 workers hold", cost, mend: [setting])
         }
-        let remedy = share <= CapacityChecks.mostPerWorker && limit.hard >= share ? raise : []
-        return .warning(found, cost, mend: remedy + ["iocp serve --workers \(workers)"])
+        if ringsEach == 1, workers == defaultWorkers { return .ok(found) }
+        return .note(found, cost, mend: LimitChecks.openFilesRemedy(limit, atLeast: perWorker) + [setting])
     }
 
     private func descriptors(_ limit: ResourceLimit) -> Judgement {
@@ -102,14 +122,9 @@ struct CapacityChecks {
 
     private var lockedMemory: DoctorCheck? {
         guard facts.isRingOpen, let carried = LimitChecks.workersLocked(facts) else { return nil }
-        let ringWorkers = max(
-            defaultWorkers,
-            CapacityChecks.divided(
-                connections, by: max(1, min(facts.process.openFiles.value?.soft ?? .max, CapacityChecks.mostPerWorker)))
-        )
-        let needed = ringWorkers * LimitChecks.lockedBytesPerWorker
-        let found = "\(Figure.counted(ringWorkers, "ring")) of \(carried) that RLIMIT_MEMLOCK carries"
-        guard carried < ringWorkers else { return CheckGroup.capacity.check("locked memory", .ok(found)) }
+        let needed = ringCount * LimitChecks.lockedBytesPerWorker
+        let found = "\(Figure.counted(ringCount, "ring")) of \(carried) that RLIMIT_MEMLOCK carries"
+        guard carried < ringCount else { return CheckGroup.capacity.check("locked memory", .ok(found)) }
         return CheckGroup.capacity.check(
             "locked memory",
             .warning(
