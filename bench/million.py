@@ -183,7 +183,7 @@ class Run:
                 self.take(json.loads(line))
             self.load.wait()
             self.samples.stop()
-            if self.phases.get("account") is None:
+            if self.phases.get("account") is None or "close" not in self.phases:
                 raise Failure(f"the load of {self.name} ended with status {self.load.returncode}")
             self.counters = self.settled_counters() if self.publishes else None
         finally:

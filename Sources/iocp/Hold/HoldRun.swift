@@ -90,7 +90,8 @@ struct HoldRun {
             }
         }
         let opened = board.opened.load(ordering: .relaxed)
-        phase.end(at: board.lastChange, plan)
+        // The last one's time, which is that of another event where not all came.
+        phase.end(at: opened == plan.connections ? board.lastChange : nil, plan)
         phase.count = opened
         phase.perSecond = perSecond
         tell(phase)
