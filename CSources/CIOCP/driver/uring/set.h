@@ -15,6 +15,7 @@
 #include "uring.h"
 
 enum {
+    IOCP_URING_SET_WAITING_MAX = IOCP_LISTEN_BACKLOG_MAX, /* a power of two */
     IOCP_URING_SET_HANDLE_BITS = 20, /* of a handle in its ring; above it stands which ring that is */
 };
 
@@ -30,6 +31,12 @@ typedef struct iocp_uring_set {
     const iocp_driver_config *config; /* of the first member */
     uint32_t count;
     uint32_t next;  /* the member that the next wait looks at first, so that a full array of events starves none */
+    bool first_due;   /* the wait before found no room for the first ring's events */
+    /* Events of accepts whose clients could not be placed yet, from head to tail; the results are descriptors. */
+    iocp_arena waiting_arena;
+    iocp_event *waiting;
+    uint32_t waiting_head;
+    uint32_t waiting_tail;
     bool interrupted; /* a signal ended a wait of this one */
     iocp_uring_member members[];
 } iocp_uring_set;

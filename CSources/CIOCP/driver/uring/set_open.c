@@ -1,6 +1,7 @@
 /* Opening and closing the rings of a set. */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "../../system/topology.h"
 #include "set.h"
@@ -15,6 +16,12 @@ static void close_members(iocp_uring_set *set)
 {
     for (uint32_t i = 0; i < set->count; i++)
         iocp_uring_close((iocp_driver *)set->members[i].uring);
+    for (; set->waiting_head != set->waiting_tail; set->waiting_head++) {
+        const iocp_event *event = &set->waiting[set->waiting_head % IOCP_URING_SET_WAITING_MAX];
+        if (event->result >= 0)
+            close(event->result);
+    }
+    iocp_arena_close(&set->waiting_arena);
     free(set);
 }
 
@@ -32,6 +39,13 @@ int iocp_uring_set_open(iocp_driver **driver, const iocp_driver_config *config, 
         *failure = (iocp_failure){.code = -ENOMEM, .stage = IOCP_STAGE_MEMORY, .detail = "the rings of a worker"};
         return failure->code;
     }
+    const int result = iocp_arena_open(&set->waiting_arena, IOCP_URING_SET_WAITING_MAX * sizeof *set->waiting, 0);
+    if (result < 0) {
+        free(set);
+        *failure = (iocp_failure){.code = result, .stage = IOCP_STAGE_MEMORY, .detail = "the rings of a worker"};
+        return result;
+    }
+    set->waiting = (iocp_event *)set->waiting_arena.start;
     iocp_driver_config member = *config;
     uint32_t left = config->handle_count;
     for (; set->count < count; set->count++) {
@@ -39,10 +53,10 @@ int iocp_uring_set_open(iocp_driver **driver, const iocp_driver_config *config, 
         left -= member.handle_count;
         member.tells_wake_fd = set->count > 0;
         iocp_driver *opened;
-        const int result = iocp_uring_open(&opened, &member, failure);
-        if (result < 0) {
+        const int opening = iocp_uring_open(&opened, &member, failure);
+        if (opening < 0) {
             close_members(set);
-            return result;
+            return opening;
         }
         set->members[set->count].uring = iocp_uring_of(opened);
         if (set->count > 0)

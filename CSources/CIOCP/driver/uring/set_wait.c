@@ -15,22 +15,57 @@ int iocp_uring_set_choose(const iocp_uring_set *set)
     return -ENFILE;
 }
 
-/* A client that cannot be placed is gone, with FIN: as one that a ring accepts into a full table. */
-static void place_client(iocp_uring_set *set, iocp_event *event)
+/* Places a client whose descriptor is the event's result, which becomes its handle, or why it has none. A client that cannot be
+ * placed is gone, with FIN: as one that a ring accepts into a full table. Returns false where it may be tried again: the
+ * completion queue of its ring is full, as after thousands of accepts at once, or the kernel is short of memory. */
+static bool place_client(iocp_uring_set *set, iocp_event *event)
 {
-    if (event->result < 0)
-        return;
     const int fd = event->result;
-    set->members[0].uring->handles_held--; /* it is none of that ring's yet */
-    event->result = iocp_uring_set_choose(set);
-    if (event->result < 0) {
-        close(fd);
-        return;
-    }
-    const uint32_t chosen = (uint32_t)event->result;
-    event->result = iocp_uring_place(set->members[chosen].uring, fd);
+    const int chosen = iocp_uring_set_choose(set);
+    int placed = chosen;
+    if (chosen >= 0)
+        placed = iocp_uring_place_lent(set->members[chosen].uring, fd);
+    if (placed == -EBUSY || placed == -EAGAIN)
+        return false;
+    close(fd);
+    event->result = placed < 0 ? placed : (int32_t)iocp_uring_set_outer((uint32_t)chosen, (uint32_t)placed);
+    return true;
+}
+
+static iocp_event *waiting_at(iocp_uring_set *set, uint32_t position)
+{
+    return &set->waiting[position % IOCP_URING_SET_WAITING_MAX];
+}
+
+/* An event of an accept. Returns whether it may be told of now: clients are told of in the order in which they came. */
+static bool settle_accept(iocp_uring_set *set, iocp_event *event)
+{
     if (event->result >= 0)
-        event->result = (int32_t)iocp_uring_set_outer(chosen, (uint32_t)event->result);
+        set->members[0].uring->handles_held--; /* it is none of that ring's yet */
+    if (set->waiting_head == set->waiting_tail && (event->result < 0 || place_client(set, event)))
+        return true;
+    if (set->waiting_tail - set->waiting_head == IOCP_URING_SET_WAITING_MAX) {
+        /* As many as one accept may bring have been waiting: this one is refused. */
+        if (event->result >= 0)
+            close(event->result);
+        event->result = event->result >= 0 ? -ENOBUFS : event->result;
+        return true;
+    }
+    *waiting_at(set, set->waiting_tail++) = *event;
+    return false;
+}
+
+/* Tries those that wait again. Returns how many events were written. */
+static uint32_t take_waiting(iocp_uring_set *set, iocp_event *events, uint32_t capacity)
+{
+    uint32_t count = 0;
+    for (; count < capacity && set->waiting_head != set->waiting_tail; set->waiting_head++) {
+        iocp_event *event = waiting_at(set, set->waiting_head);
+        if (event->result >= 0 && !place_client(set, event))
+            break;
+        events[count++] = *event;
+    }
+    return count;
 }
 
 /* --- the wait ----------------------------------------------------------------------------------------------------- */
@@ -43,14 +78,17 @@ static bool has_work(const iocp_uring *uring)
            iocp_uring_has_silents(uring);
 }
 
-static void settle(iocp_uring_set *set, iocp_uring_member *member, iocp_event *events, uint32_t count)
+/* Returns how many of the events are to be told of now; they stand first, in their order. */
+static uint32_t settle(iocp_uring_set *set, iocp_uring_member *member, iocp_event *events, uint32_t count)
 {
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (events[i].flags & IOCP_EVENT_BUFFER_DONE)
             member->held[iocp_receive_buffers_class(set->config->buffers, events[i].buffer)]--;
-        if (iocp_token_operation(events[i].token) == IOCP_OPERATION_ACCEPT)
-            place_client(set, &events[i]);
+        if (iocp_token_operation(events[i].token) != IOCP_OPERATION_ACCEPT || settle_accept(set, &events[i]))
+            events[kept++] = events[i];
     }
+    return kept;
 }
 
 /* As the wait of one driver; a signal brings no events, and is noted. */
@@ -62,9 +100,7 @@ static int wait_for(iocp_uring_set *set, uint32_t index, iocp_event *events, uin
         set->interrupted = true;
         return 0;
     }
-    if (count > 0)
-        settle(set, member, events, (uint32_t)count);
-    return count;
+    return count > 0 ? (int)settle(set, member, events, (uint32_t)count) : count;
 }
 
 /* Every ring but the first: submits what it has, and takes what came. Returns how many events there are now, or -errno of a
@@ -119,8 +155,19 @@ static int sleep_in_first(iocp_uring_set *set, iocp_event *events, uint32_t capa
 /* Returns how many events there are, or -errno of a ring that failed. */
 static int wait_for_all(iocp_uring_set *set, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
 {
-    const int count = look_at_others(set, events, 0, capacity);
-    if (count < 0 || (uint32_t)count == capacity)
+    uint32_t found = take_waiting(set, events, capacity);
+    if (set->waiting_head != set->waiting_tail)
+        timeout_ns = 0;
+    /* The first ring has its turn, however much the others bring. */
+    if (set->first_due && found < capacity) {
+        const int more = wait_for(set, 0, events + found, capacity - found, 0);
+        if (more < 0)
+            return more;
+        found += (uint32_t)more;
+    }
+    const int count = look_at_others(set, events, found, capacity);
+    set->first_due = count >= 0 && (uint32_t)count == capacity;
+    if (count < 0 || set->first_due)
         return count;
     const bool sleeps = count == 0 && timeout_ns > 0;
     const int first = sleeps ? sleep_in_first(set, events, capacity, timeout_ns)
