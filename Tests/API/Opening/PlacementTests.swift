@@ -137,23 +137,18 @@ extension RealSockets {
         @Test("a stop while clients are on their way ends, and every client hears of it", arguments: testedDrivers)
         func stops(driver: Driver) async throws {
             for _ in 0..<5 {
-                let peers = Locked<[Peer]>([])
                 try await withServer(
                     driver,
                     {
                         $0.workers = 4
                         $0.placement = .leastLoaded
                     }
-                ) { _, port, _ in
+                ) { server, port, _ in
                     try await onThreads(1) { _ in
-                        for _ in 0..<100 {
-                            let peer = try Peer.connect(port: port)
-                            peers.withLock { $0.append(peer) }
-                        }
+                        let peers = try (0..<100).map { _ in try Peer.connect(port: port) }
+                        server.stop()
+                        for peer in peers { #expect([.finished, .reset].contains(try peer.end())) }
                     }
-                }
-                try await onThreads(1) { _ in
-                    for peer in peers.withLock({ $0 }) { #expect([.finished, .reset].contains(try peer.end())) }
                 }
             }
         }
