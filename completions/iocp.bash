@@ -188,7 +188,7 @@ _iocp_serve() {
     repeating_flags=()
     non_repeating_flags=(--async --lockdown --version -h --help)
     repeating_options=()
-    non_repeating_options=(--host --port --unix --workers --cpus --driver --handler --fan-out --spin --batch --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
+    non_repeating_options=(--host --port --unix --workers --cpus --driver --placement --handler --fan-out --spin --batch --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
@@ -210,6 +210,10 @@ _iocp_serve() {
         ;;
     '--driver')
         __iocp_add_completions -W 'auto'$'\n''uring'$'\n''epoll'
+        return
+        ;;
+    '--placement')
+        __iocp_add_completions -W 'kernel-hash'$'\n''incoming-cpu'$'\n''least-loaded'
         return
         ;;
     '--handler')

@@ -23,7 +23,7 @@ function __iocp_parse_tokens -S
         __iocp_parse_subcommand 0 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'serve'
-            __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'workers=' 'cpus=' 'driver=' 'handler=' 'async' 'fan-out=' 'spin=' 'batch=' 'receive-buffer=' 'user=' 'lockdown' 'metrics=' 'admin=' 'tls-certificate=' 'tls-key=' 'tls-client-ca=' 'version' 'h/help'
+            __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'workers=' 'cpus=' 'driver=' 'placement=' 'handler=' 'async' 'fan-out=' 'spin=' 'batch=' 'receive-buffer=' 'user=' 'lockdown' 'metrics=' 'admin=' 'tls-certificate=' 'tls-key=' 'tls-client-ca=' 'version' 'h/help'
         case 'stress'
             __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'connections=' 'active=' 'size=' 'depth=' 'rate=' 'churn' 'fan-out' 'duration=' 'by-turns' 'server-pid=' 'workers=' 'connect-timeout=' 'cpus=' 'json' 'tls' 'tls-ca=' 'tls-insecure' 'version' 'h/help'
         case 'stats'
@@ -107,6 +107,7 @@ complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "ioc
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" workers' -l 'workers' -d 'Worker threads, 1 to 1024. (default: one per CPU, at most what a cgroup\'s quota pays for)' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" cpus' -l 'cpus' -d 'CPUs that workers are bound to: automatic (one each, if there are as many), every-cpu, cores, unbound, or a list as 0,2,8-11.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" driver' -l 'driver' -d 'What moves the bytes: auto is uring where the kernel allows it, otherwise epoll.' -rfka 'auto uring epoll'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" placement' -l 'placement' -d 'Which worker has a client: the kernel\'s hash, the CPU of its packets, or the one with the fewest.' -rfka 'kernel-hash incoming-cpu least-loaded'
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" handler' -l 'handler' -d 'What is done with received bytes.' -rfka 'echo discard'
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" async' -l 'async' -d 'Serve each connection by an async task of its own, on its worker\'s thread.'
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" fan-out' -l 'fan-out' -d 'Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.' -rfka ''
