@@ -46,12 +46,12 @@ static iocp_failure ring_refusal(const iocp_port_config *config)
     return refusal;
 }
 
-/* A ring's table has room for as many connections as RLIMIT_NOFILE says. Without direct descriptors there is no such table. */
+/* A ring's table has room for as many connections as RLIMIT_NOFILE says. Without such tables that limit is the process' own,
+ * and more rings would not help. */
 static const iocp_driver_operations *ring_driver(const iocp_port_config *config)
 {
-    return iocp_capabilities_get()->prompt_close && config->connections_per_worker > iocp_limit_files()
-               ? iocp_driver_uring_set()
-               : iocp_driver_uring();
+    const bool one_is_full = iocp_capabilities_get()->prompt_close && config->connections_per_worker > iocp_limit_files();
+    return one_is_full ? iocp_driver_uring_set() : iocp_driver_uring();
 }
 
 static uint32_t queue_count(const iocp_driver_operations *driver, const iocp_port_config *config)

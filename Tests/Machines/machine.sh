@@ -32,7 +32,7 @@ machine_run() { # log, seconds, pattern of lines to show, emulator and its argum
     shift 3
     : >"$log"
     timeout --kill-after=5 "$limit" "$@" -nographic -no-reboot -nic none </dev/null 2>&1 |
-        tr -d '\r' | tee "$log" | grep --line-buffered -E "$shown" || true
+        sed -u 's/\r//g' | tee "$log" | grep --line-buffered -E "$shown" || true
     if grep -q '^machine: result 0$' "$log"; then
         return 0
     fi

@@ -221,7 +221,7 @@ static iocp_port *open_port(const char *driver)
     config.worker_count = WORKERS;
     config.connections_per_worker = 4096;
     config.receive_buffers_per_worker = 64;
-    config.pin_any_count = true;
+    config.worker_placement = IOCP_PLACE_EVERY_CPU;
     if (iocp_port_create(&config, &port, &failure) < 0) {
         printf("no port: %s, %s\n", iocp_error_name(failure.code), failure.detail != NULL ? failure.detail : "");
         exit(1);
