@@ -21,7 +21,9 @@ extension RealSockets {
                 }
             }
             try worker.until("half of everything") { received().reduce(0, +) >= 327_680 }
-            #expect(received().min()! >= 8192, "\(received())")
+            // Where buffers are spent whole there are 64 small ones beside, of which one connection takes 16 in a turn.
+            let areWhole = driver == .uring && !iocp_capabilities_get().pointee.incremental_buffers
+            #expect(areWhole || received().min()! >= 8192, "\(received())")
             try worker.until("everything") { received() == [UInt64](repeating: 65_536, count: 10) }
             #expect(worker.stats.starved_receives > 0)
             try worker.expectNothingHeld()

@@ -131,6 +131,7 @@ extension RealSockets {
                 iocp_port_join(port, 0)
                 iocp_port_destroy(port)
 
+                guard hasDirectDescriptors else { return }  // without, accepting says it: EMFILE
                 var configuration = FaultyWorker.configuration(.uring)
                 limit.rlim_cur = 1  // 1,024 rings of one connection each are a worker's most
                 try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
