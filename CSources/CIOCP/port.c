@@ -102,6 +102,8 @@ static int settle_config(iocp_port *port, uint32_t cpu_count, iocp_failure *fail
     const uint32_t granted = asked.worker_count == 0 ? iocp_cpus_granted("") : 0;
     const uint32_t workers_default = granted > 0 && granted < cpu_count ? granted : cpu_count;
     const char *unheld = iocp_capacity_settle(&asked, workers_default, asked.driver == IOCP_DRIVER_EPOLL, config);
+    if (config->offload_threads == 0)
+        config->offload_threads = 2 * cpu_count;
 
     if (config->driver == IOCP_DRIVER_AUTO) {
         port->fallback = ring_refusal(config);
@@ -153,6 +155,20 @@ static bool pins(const iocp_port_config *config, uint32_t cpu_count)
     return false;
 }
 
+static int open_offload(iocp_port *port, const uint32_t *cpus, uint32_t cpu_count)
+{
+    const iocp_offload_settings settings = {
+        .threads_max = port->config.offload_threads,
+        .queue_max = port->config.offload_queue_entries,
+        .idle_ns = port->config.offload_idle_ns,
+        .cpus = cpus,
+        .cpu_count = cpu_count,
+        .lifetime = &port->lifetime,
+        .stats = &port->stats.cells[0],
+    };
+    return iocp_offload_pool_open(&port->offload, &settings);
+}
+
 static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_count)
 {
     const uint32_t count = port->config.worker_count;
@@ -180,6 +196,7 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
             .stats = &port->stats.cells[i],
             .listeners = &port->listeners,
             .addresses = &port->addresses,
+            .offload = &port->offload,
             .stop_at_ns = &port->stop_at_ns,
             .rehearsed = port->rehearsed,
             .index = i,
@@ -187,6 +204,10 @@ static int open_workers(iocp_port *port, const uint32_t *cpus, uint32_t cpu_coun
             .node = iocp_cpu_node(cpu),
             .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         };
+        worker->offloads = (iocp_offload_inbox){.pool = &port->offload,
+                                                .stats = worker->setup.stats,
+                                                .wake = iocp_port_interrupt_worker,
+                                                .wake_context = worker};
         IOCP_STATS_SET(&port->stats.cells[i], cpu, worker->setup.cpu);
         if (worker->setup.wake_fd < 0)
             return -errno;
@@ -210,6 +231,7 @@ static void free_port(iocp_port *port)
         if (port->workers[i].setup.wake_fd >= 0)
             close(port->workers[i].setup.wake_fd);
     }
+    iocp_offload_pool_close(&port->offload);
     iocp_address_counts_close(&port->addresses);
     iocp_stats_page_close(&port->stats);
     pthread_cond_destroy(&port->changed);
@@ -259,6 +281,11 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
         result = iocp_address_counts_open(&created->addresses, most, created->config.connections_per_address);
         if (result < 0)
             iocp_port_fail(failure, result, IOCP_STAGE_MEMORY, "counts of connections by address");
+    }
+    if (result == 0) {
+        result = open_offload(created, cpus, (uint32_t)cpu_count);
+        if (result < 0)
+            iocp_port_fail(failure, result, IOCP_STAGE_MEMORY, "the CPUs of the pool for offloaded work");
     }
     if (result == 0) {
         result = open_workers(created, cpus, (uint32_t)cpu_count);

@@ -21,6 +21,8 @@ iocp_port_config iocp_port_config_default(void)
         .worker_unsent_bytes = UINT64_C(1) << 30,
         .receive_progress_bytes = 1,
         .timers_per_worker = 16 * 1024,
+        .offload_queue_entries = 1024,
+        .offload_idle_ns = UINT64_C(10000000000),
         .holds_back_receive = true,
     };
 }
@@ -86,6 +88,12 @@ const char *iocp_port_config_broken_field(const iocp_port_config *config)
         return "spin_ns (at most 10 ms)";
     if (config->busy_poll_us > IOCP_BUSY_POLL_US_MAX)
         return "busy_poll_us (at most 10 ms)";
+    if (config->offload_threads > IOCP_OFFLOAD_THREADS_MAX)
+        return "offload_threads (at most 4,096)";
+    if (!in_range(config->offload_queue_entries, 1, IOCP_OFFLOAD_QUEUE_MAX))
+        return "offload_queue_entries (1 to 1,048,576)";
+    if (config->offload_idle_ns > IOCP_TIMEOUT_NS_MAX)
+        return "offload_idle_ns (at most one day)";
     if (config->overflow_policy > IOCP_OVERFLOW_REFUSE)
         return "overflow_policy";
     if (config->worker_placement > IOCP_PLACE_UNBOUND)

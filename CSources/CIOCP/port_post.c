@@ -49,9 +49,14 @@ iocp_worker *iocp_port_worker(iocp_port *port, uint32_t worker_index)
     return worker_index < port->config.worker_count ? &port->workers[worker_index] : NULL;
 }
 
+void iocp_port_interrupt_worker(void *worker)
+{
+    iocp_worker *owner = worker;
+    if (iocp_mailbox_interrupt(&owner->mailbox))
+        iocp_worker_wake_noted(owner);
+}
+
 void iocp_port_interrupt(iocp_port *port, uint32_t worker_index)
 {
-    iocp_worker *worker = &port->workers[worker_index];
-    if (iocp_mailbox_interrupt(&worker->mailbox))
-        iocp_worker_wake_noted(worker);
+    iocp_port_interrupt_worker(&port->workers[worker_index]);
 }

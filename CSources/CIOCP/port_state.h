@@ -35,6 +35,7 @@ struct iocp_port {
     port_thread *threads;
     iocp_listener_set listeners;
     iocp_address_counts addresses;
+    iocp_offload_pool offload;
     _Atomic uint64_t stop_at_ns;
     pthread_mutex_t lock; /* guards threads, listening and start-up; never taken on the message path */
     pthread_cond_t changed; /* a thread reported, or was joined */
@@ -42,6 +43,9 @@ struct iocp_port {
 
 /* Ends the sleep of every worker, to look at what changed. Thread: any. */
 void iocp_port_wake_all(iocp_port *port);
+
+/* Ends the wait of the worker that is given, as iocp_port_interrupt does. Thread: any. */
+void iocp_port_interrupt_worker(void *worker);
 
 /* Fills `failure` and returns its code. */
 static inline int iocp_port_fail(iocp_failure *failure, int code, iocp_stage stage, const char *detail)

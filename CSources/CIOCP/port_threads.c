@@ -96,6 +96,22 @@ int iocp_port_join(iocp_port *port, uint32_t index)
     return 0;
 }
 
+uint32_t iocp_port_offload_threads(iocp_port *port)
+{
+    pthread_mutex_lock(&port->offload.lock);
+    const uint32_t count = port->offload.thread_count;
+    pthread_mutex_unlock(&port->offload.lock);
+    return count;
+}
+
+int iocp_port_join_offload(iocp_port *port)
+{
+    if (iocp_thread_serves())
+        return -EDEADLK;
+    iocp_offload_pool_await_idle(&port->offload);
+    return 0;
+}
+
 int iocp_port_attach(iocp_port *port, iocp_worker **worker, iocp_failure *failure)
 {
     pthread_mutex_lock(&port->lock);

@@ -48,6 +48,9 @@ enum {
                                    * millisecond, and delays every connection of the worker */
     IOCP_LAYER_UNREAD_BYTES_MAX = 64 * 1024, /* bytes that one such layer may receive before its turn */
 
+    IOCP_OFFLOAD_THREADS_MAX = 4096,     /* of a port's pool */
+    IOCP_OFFLOAD_QUEUE_MAX = 1 << 20,    /* work that waits for one of them */
+
     IOCP_TIMERS_MAX = 1 << 20,           /* per worker */
     IOCP_ACCEPTS_PER_SECOND_MAX = 10 * 1000 * 1000,
 

@@ -125,6 +125,7 @@ typedef struct iocp_slot {
     iocp_layer_stage layer : 2;
     uint8_t close_reason;
     uint8_t generation_high;
+    bool awaits_work; /* something that it waits for is being done elsewhere: see iocp_connection_await */
     uint64_t key;
     uint64_t received_bytes;
     uint64_t sent_bytes;

@@ -14,6 +14,7 @@
 #include "iocp_connection.h"
 #include "iocp_endpoint.h"
 #include "iocp_layer.h"
+#include "iocp_offload.h"
 #include "iocp_port.h"
 #include "iocp_sim.h"
 #include "iocp_socket.h"

@@ -66,6 +66,9 @@ typedef struct iocp_port_config {
     uint32_t accepts_per_second;           /* 0: no limit; over all workers; clients beyond it wait in the backlog */
     uint64_t spin_ns;                      /* 0: none; else a busy worker looks for this time before it sleeps; <= 10 ms */
     uint32_t busy_poll_us;                 /* 0: none; else a wait polls the network card's queue for this time (NAPI) */
+    uint32_t offload_threads;              /* of the pool for work that may block; 0: two for each allowed CPU */
+    uint32_t offload_queue_entries;        /* work that waits for a thread of the pool, of all workers */
+    uint64_t offload_idle_ns;              /* how long a thread of the pool waits for work before it ends */
     iocp_overflow_policy overflow_policy;
     iocp_worker_placement worker_placement;
     iocp_placement placement;
@@ -73,6 +76,7 @@ typedef struct iocp_port_config {
     bool holds_back_receive;               /* at the high mark a connection's receive pauses; see iocp_connection_hold_back */
     bool half_close;                       /* deliver PEER_FINISHED instead of closing after the peer's FIN */
     bool deliver_after_first_bytes;        /* OPENED is held back until the first bytes arrived */
+    bool cancels_offloads_at_stop;         /* a stop cancels what no thread has begun with; else it waits for it */
 } iocp_port_config;
 
 /* The defaults: one worker per allowed CPU, each pinned to its own, 256 receive buffers of 128 KiB. Thread: any. */

@@ -80,7 +80,8 @@
     FIELD(longest_turn_at_ns, GAUGE, NANOSECONDS, NONE,                                                                \
           "Time of the monotonic clock at which the longest turn ended.")                                              \
     FIELD(longest_turn_in, GAUGE, COUNT, NONE,                                                                         \
-          "What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.")        \
+          "What took most of the longest turn: a kind of completion by its number, 100 for jobs, 101 for results of offloaded "  \
+          "work, 0 for unknown.")                                                                                      \
     FIELD(waiting_clients, GAUGE, COUNT, SUM,                                                                          \
           "Clients in the backlogs of TCP listeners that wait to be accepted, as of a look every 100 ms.")             \
     FIELD(backlog_limit, GAUGE, COUNT, SUM, "Clients that these backlogs let wait; each lets in one more.")            \
@@ -115,7 +116,13 @@
     FIELD(moves_in, COUNTER, COUNT, SUM, "Clients that another worker accepted, and handed over to this one.")         \
     FIELD(moves_out, COUNTER, COUNT, SUM, "Clients that this worker accepted, and handed over to another one.")        \
     FIELD(moves_lost, COUNTER, COUNT, SUM,                                                                             \
-          "Clients that were handed over to this worker and closed, as it was stopping or had no place for them.")
+          "Clients that were handed over to this worker and closed, as it was stopping or had no place for them.")     \
+    FIELD(offloads, COUNTER, COUNT, SUM, "Pieces of blocking work that were handed to the port's pool.")               \
+    FIELD(offload_depth, GAUGE, COUNT, SUM, "Of these, those that wait, run, or whose results were not taken yet.")    \
+    FIELD(refused_offloads, COUNTER, COUNT, SUM, "Pieces of blocking work that the pool refused: its queue was full.") \
+    FIELD(dropped_offloads, COUNTER, COUNT, SUM,                                                                       \
+          "Results of blocking work that nobody was given: the connection, or the worker, was gone.")                  \
+    FIELD(offload_threads, GAUGE, COUNT, SUM, "Threads of the port's pool now; worker 0 counts them for the port.")
 
 /* name, unit, one sentence. How often a value was in each range of powers of two. Names as above. */
 #define IOCP_STATS_HISTOGRAMS(HISTOGRAM)                                                                               \

@@ -22,7 +22,7 @@ enum { IOCP_WAIT_CAPACITY_MIN = 16 };
 int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t capacity, uint64_t timeout_ns);
 
 /* What took the most of a turn, the time between two waits: an iocp_completion_kind, or one of these. */
-enum { IOCP_TURN_UNKNOWN = 0, IOCP_TURN_JOBS = 100 };
+enum { IOCP_TURN_UNKNOWN = 0, IOCP_TURN_JOBS = 100, IOCP_TURN_OFFLOADS = 101 };
 
 /* Finds out what took the most of a turn, for the counter longest_turn_in. */
 typedef struct iocp_turn_watch {
@@ -49,7 +49,7 @@ static inline uint64_t iocp_ticks(void)
 #endif
 }
 
-/* The application begins with something else: a completion of this kind, or jobs. Thread: owner. */
+/* The application begins with something else: a completion of this kind, jobs, or results of offloaded work. Thread: owner. */
 static inline void iocp_turn_watch_step(iocp_turn_watch *watch, uint32_t next)
 {
     const uint64_t ticks = iocp_ticks();

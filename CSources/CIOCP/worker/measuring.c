@@ -55,6 +55,14 @@ uint64_t iocp_worker_measure_turn(iocp_worker *worker)
     return now_ns;
 }
 
+void iocp_worker_begin_turn(iocp_worker *worker)
+{
+    if (worker->turn_began_ns != 0)
+        return;
+    worker->turn_began_ns = iocp_worker_clock_ns(worker);
+    worker->watch.last_ticks = iocp_ticks();
+}
+
 /* A played kernel's clock is not the one that another thread's wake-up was stamped with, nor is its CPU time played. */
 static bool has_real_clock(const iocp_worker *worker)
 {

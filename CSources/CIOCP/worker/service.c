@@ -146,7 +146,7 @@ static void service_news(iocp_worker *worker, iocp_slot *slot)
     /* A FIN behind bytes that a layer has still to open is met in their turn. */
     const bool finished = slot->receive == IOCP_RECEIVE_FINISHED && slot->layer != IOCP_LAYER_BEGINNING;
     const bool ended = finished || slot->layer == IOCP_LAYER_ENDED;
-    if (slot->state == IOCP_SLOT_OPEN && ended && !worker->setup.config->half_close)
+    if (slot->state == IOCP_SLOT_OPEN && ended && !slot->awaits_work && !worker->setup.config->half_close)
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_PEER, 0, false);
     iocp_worker_relieve_asked(worker, slot);
 }

@@ -21,7 +21,8 @@ static void each_connection(iocp_worker *worker, bool abort)
 {
     for (uint32_t i = 0; i < worker->table.untouched; i++) {
         iocp_slot *slot = &worker->table.slots[i];
-        if (slot->state != IOCP_SLOT_FREE && (abort || !(slot->flags & IOCP_SLOT_STAYS))) {
+        if (slot->state != IOCP_SLOT_FREE && (abort || !(slot->flags & IOCP_SLOT_STAYS)) &&
+            (abort || !slot->awaits_work)) {
             if (abort && (slot->flags & IOCP_SLOT_ANNOUNCED) && iocp_slot_receives(slot))
                 IOCP_STATS_ADD(worker->stats, aborted_by_stop, 1);
             iocp_worker_begin_close(worker, slot, IOCP_CLOSE_STOPPED, 0, abort);
@@ -56,12 +57,28 @@ static void close_connections(iocp_worker *worker)
         iocp_mailbox_close(&worker->mailbox);
 }
 
+/* What comes back is for the application, which a wait hands nothing of it. */
+static void cancel_offloads(iocp_worker *worker)
+{
+    worker->offloads.cancels = worker->setup.config->cancels_offloads_at_stop;
+    if (worker->offloads.cancels && worker->offloads.depth > 0 &&
+        iocp_offload_pool_cancel_all(worker->setup.offload, &worker->offloads) > 0)
+        (void)iocp_mailbox_interrupt(&worker->mailbox); /* this very wait */
+}
+
+/* What was offloaded is waited for until the drain is over: what runs then is nobody's any more. */
+static bool awaits_offloads(const iocp_worker *worker)
+{
+    return worker->offloads.depth > 0 && worker->now_ns < iocp_worker_drain_ends_ns(worker);
+}
+
 void iocp_worker_follow_stop(iocp_worker *worker)
 {
     if (iocp_worker_drain_ends_ns(worker) == 0)
         return;
     switch (worker->stop) {
     case IOCP_STOP_NONE:
+        cancel_offloads(worker);
         /* A post that was accepted before the stop was asked for is counted in the tail that is read after it. */
         worker->posts_due = iocp_mailbox_tail(&worker->mailbox);
         worker->stop = IOCP_STOP_DELIVERING;
@@ -83,7 +100,7 @@ bool iocp_worker_has_stopped(const iocp_worker *worker)
 {
     if (worker->failure < 0)
         return iocp_mailbox_finished(&worker->mailbox);
-    return worker->stop == IOCP_STOP_CLOSING && worker->table.used_count == 0 &&
+    return worker->stop == IOCP_STOP_CLOSING && worker->table.used_count == 0 && !awaits_offloads(worker) &&
            worker->operations->handles_held(worker->driver) == 0 && iocp_mailbox_finished(&worker->mailbox);
 }
 

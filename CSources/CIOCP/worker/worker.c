@@ -175,6 +175,8 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
         return fail(failure, result, IOCP_STAGE_LISTEN, "joining an address that the port listens on");
     }
     iocp_mailbox_open(&worker->mailbox);
+    if (setup->offload != NULL)
+        iocp_offload_pool_join(setup->offload);
     iocp_worker_measure_opening(worker);
     IOCP_STATS_SET(worker->stats, cpu, setup->cpu);
     IOCP_STATS_SET(worker->stats, node, setup->node);
@@ -236,6 +238,8 @@ void iocp_worker_close(iocp_worker *worker)
     iocp_mailbox_discard(&worker->mailbox);
     iocp_worker_release_jobs(worker);
     iocp_worker_abandon_arrived(worker);
+    if (worker->setup.offload != NULL)
+        iocp_offload_pool_leave(worker->setup.offload, &worker->offloads);
     iocp_worker_end_capture(worker);
     /* The driver first: until it is gone the kernel may still read what is queued. */
     if (worker->failure == 0)

@@ -34,7 +34,8 @@
  *   mailbox.c     posts
  *   listener_members.c, listener_set.c, listener_sockets.c  the port's listening sockets, which workers join and leave
  *   listener_backlogs.c  what waits in their backlogs
- *   owner.c       which thread may call;  lifetime.h  who keeps the port's memory */
+ *   offloads.c    what is handed to the port's pool, and what comes back of it
+ *   owner.c       which thread may call */
 #ifndef IOCP_WORKER_WORKER_H
 #define IOCP_WORKER_WORKER_H
 
@@ -43,17 +44,18 @@
 #include <stdint.h>
 
 #include "../base/check.h"
+#include "../base/lifetime.h"
 #include "../connection/deadlines.h"
 #include "../connection/slot.h"
 #include "../connection/slot_list.h"
 #include "../driver/driver.h"
 #include "../include/iocp_worker.h"
+#include "../offload/pool.h"
 #include "../stats/page.h"
 #include "../system/thread.h"
 #include "../system/topology.h"
 #include "handing.h"
 #include "jobs.h"
-#include "lifetime.h"
 #include "listeners.h"
 #include "mailbox.h"
 #include "owner.h"
@@ -69,6 +71,7 @@ typedef struct iocp_worker_setup {
     iocp_stats_cell *stats;
     iocp_listener_set *listeners;
     iocp_address_counts *addresses;
+    iocp_offload_pool *offload;         /* NULL without a port */
     const _Atomic uint64_t *stop_at_ns; /* 0: running; else when the drain ends, monotonic */
     bool rehearsed;                     /* the driver was, by this port */
     uint32_t index;
@@ -165,6 +168,7 @@ struct iocp_worker {
 
     iocp_worker_setup setup;
     bool open;
+    iocp_offload_inbox offloads; /* outlives it, too: of work that runs on */
     iocp_parcel *parcels; /* what it hands over; NULL: it never does */
     uint32_t parcel_next;
     iocp_mailbox mailbox; /* these two outlive the worker's open time: others post to it, */

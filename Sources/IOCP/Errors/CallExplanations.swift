@@ -219,6 +219,28 @@ extension Explanation {
         }
     }
 
+    static func offload(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case ENOBUFS where error.detail != nil:
+            Explanation("the connection was closed for its unsent bytes", error.detail)
+        case ENOBUFS:
+            Explanation(
+                "the queue for blocking work is full", "every thread of the pool is busy, and as much waits as may",
+                "offload again later, or raise offloadQueueEntries or offloadThreads")
+        case EAGAIN:
+            Explanation(
+                "no thread can be started for blocking work", "this user or cgroup has as many as it may",
+                "raise the limit (ulimit -u, pids.max of the cgroup)")
+        case ECANCELED:
+            Explanation("the blocking work was given up", error.detail ?? "no thread had begun with it when the port stopped")
+        case ETIMEDOUT: Explanation("the blocking work did not end in time", error.detail)
+        case ESHUTDOWN:
+            Explanation(
+                "no blocking work is taken any more", error.detail ?? "the worker has ended, or stops and cancels such work")
+        default: ofConnection(error)
+        }
+    }
+
     // MARK: The rest of a connection's life
 
     static func receive(_ error: IOCPError) -> Explanation? {

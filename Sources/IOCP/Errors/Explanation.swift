@@ -59,6 +59,7 @@ struct Explanation {
         case .topic: topic(error)
         case .security: security(error)
         case .adopt: adopt(error)
+        case .offload: offload(error)
         case .framing: framing(error)
         }
     }
@@ -125,6 +126,7 @@ extension IOCPError.Operation {
         case .upstream: "taking a connection"
         case .topic: "the topic"
         case .adopt: "taking over the socket"
+        case .offload: "the blocking work"
         case .security: "TLS"
         case .framing: "cutting frames"
         }

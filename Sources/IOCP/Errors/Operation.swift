@@ -84,6 +84,8 @@ extension IOCPError {
 
         /// ``Worker/adopt(descriptor:key:security:)``.
         case adopt = 53
+        /// ``IocpContext/offload(_:then:)`` and its like, refused at the call; or what became of the work where it has no result.
+        case offload = 54
 
         // Steps above the calls.
 

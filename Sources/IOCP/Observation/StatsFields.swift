@@ -118,7 +118,8 @@ extension StatsField {
     public static let longestTurn = StatsField(IOCP_STATS_INDEX_longest_turn_ns)
     /// Time of the monotonic clock at which the longest turn ended.
     public static let longestTurnAt = StatsField(IOCP_STATS_INDEX_longest_turn_at_ns)
-    /// What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.
+    /// What took most of the longest turn: a kind of completion by its number, 100 for jobs, 101 for results of
+    /// offloaded work, 0 for unknown.
     public static let longestTurnIn = StatsField(IOCP_STATS_INDEX_longest_turn_in)
     /// Clients in the backlogs of TCP listeners that wait to be accepted, as of a look every 100 ms.
     public static let waitingClients = StatsField(IOCP_STATS_INDEX_waiting_clients)
@@ -164,6 +165,16 @@ extension StatsField {
     public static let movesOut = StatsField(IOCP_STATS_INDEX_moves_out)
     /// Clients that were handed over to this worker and closed, as it was stopping or had no place for them.
     public static let movesLost = StatsField(IOCP_STATS_INDEX_moves_lost)
+    /// Pieces of blocking work that were handed to the port's pool.
+    public static let offloads = StatsField(IOCP_STATS_INDEX_offloads)
+    /// Of these, those that wait, run, or whose results were not taken yet.
+    public static let offloadDepth = StatsField(IOCP_STATS_INDEX_offload_depth)
+    /// Pieces of blocking work that the pool refused: its queue was full.
+    public static let refusedOffloads = StatsField(IOCP_STATS_INDEX_refused_offloads)
+    /// Results of blocking work that nobody was given: the connection, or the worker, was gone.
+    public static let droppedOffloads = StatsField(IOCP_STATS_INDEX_dropped_offloads)
+    /// Threads of the port's pool now; worker 0 counts them for the port.
+    public static let offloadThreads = StatsField(IOCP_STATS_INDEX_offload_threads)
 }
 
 extension WorkerStats {
@@ -283,7 +294,8 @@ extension WorkerStats {
     public var longestTurn: Duration { .nanoseconds(Int64(clamping: raw.longest_turn_ns)) }
     /// Time of the monotonic clock at which the longest turn ended.
     public var longestTurnAt: Duration { .nanoseconds(Int64(clamping: raw.longest_turn_at_ns)) }
-    /// What took most of the longest turn: a kind of completion by its number, 100 for jobs, 0 for unknown.
+    /// What took most of the longest turn: a kind of completion by its number, 100 for jobs, 101 for results of
+    /// offloaded work, 0 for unknown.
     public var longestTurnIn: UInt64 { raw.longest_turn_in }
     /// Clients in the backlogs of TCP listeners that wait to be accepted, as of a look every 100 ms.
     public var waitingClients: UInt64 { raw.waiting_clients }
@@ -329,4 +341,14 @@ extension WorkerStats {
     public var movesOut: UInt64 { raw.moves_out }
     /// Clients that were handed over to this worker and closed, as it was stopping or had no place for them.
     public var movesLost: UInt64 { raw.moves_lost }
+    /// Pieces of blocking work that were handed to the port's pool.
+    public var offloads: UInt64 { raw.offloads }
+    /// Of these, those that wait, run, or whose results were not taken yet.
+    public var offloadDepth: UInt64 { raw.offload_depth }
+    /// Pieces of blocking work that the pool refused: its queue was full.
+    public var refusedOffloads: UInt64 { raw.refused_offloads }
+    /// Results of blocking work that nobody was given: the connection, or the worker, was gone.
+    public var droppedOffloads: UInt64 { raw.dropped_offloads }
+    /// Threads of the port's pool now; worker 0 counts them for the port.
+    public var offloadThreads: UInt64 { raw.offload_threads }
 }

@@ -28,6 +28,8 @@ public enum TurnCause: String, Sendable, CaseIterable {
     case stopping
     /// Bodies and other async code on the worker.
     case jobs
+    /// Results of ``IocpContext/offload(_:then:)`` and its like.
+    case offloaded
     /// A loop of one's own, a page of a build that does not tell, or a cause that only a newer build has.
     case unknown
 
@@ -49,7 +51,12 @@ public enum TurnCause: String, Sendable, CaseIterable {
             case IOCP_COMPLETION_TIMER: .timer
             case IOCP_COMPLETION_CLOSED: .closed
             case IOCP_COMPLETION_STOPPING: .stopping
-            default: Int(number) == Int(IOCP_TURN_JOBS) ? .jobs : .unknown
+            default:
+                switch Int(number) {
+                case Int(IOCP_TURN_JOBS): .jobs
+                case Int(IOCP_TURN_OFFLOADS): .offloaded
+                default: .unknown
+                }
             }
     }
 }

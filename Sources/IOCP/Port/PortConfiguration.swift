@@ -90,6 +90,23 @@ public struct PortConfiguration: Sendable, Hashable {
     public var timersPerWorker: Int = 16 * 1024
     /// Which worker has a client that connects.
     public var placement: ConnectionPlacement = .kernelHash
+    /// Threads that the port has at most for work that blocks (``IocpContext/offload(_:then:)``); 0 is two for each allowed CPU.
+    /// At most 4,096. A port starts the first one with its first such work, and each further one when the others are busy.
+    ///
+    /// Windows: the concurrency value keeps as many threads running as there are CPUs, by starting one more when one blocks.
+    /// Here the workers never block, and these threads do.
+    public var offloadThreads: Int = 0
+    /// Pieces of blocking work that may wait for a thread, of all workers: 1 to 1,048,576. One more is refused (ENOBUFS).
+    public var offloadQueueEntries: Int = 1024
+    /// How long a thread of the pool waits for work before it ends: at most one day. The one that was idle for the shortest time
+    /// is given work first, so those that are not needed end.
+    public var offloadIdleTimeout: Duration = .seconds(10)
+    /// Whether a stop of the port, or a leave of a worker, cancels blocking work that no thread has begun with: its result is
+    /// ECANCELED, and later work is refused. Otherwise a stop waits for all of it.
+    ///
+    /// Work that has begun cannot be cancelled. A stop waits for it until the drain is over; then it goes on without anybody who is
+    /// given its result, and ``WorkerStats/offloadDepth`` of the ended worker counts it until it ends.
+    public var cancelsOffloadsAtStop = false
     /// Connections one peer address may have, over all workers; 0 is no limit. IPv6 peers are counted by /64.
     public var connectionsPerAddress: Int = 0
     /// Connections accepted per second, over all workers; 0 is no limit. Clients beyond it wait in the backlog.
@@ -182,6 +199,10 @@ public struct PortConfiguration: Sendable, Hashable {
         try raw.setTimeout(\.send_timeout_ns, sendTimeout, "sendTimeout")
         try raw.set(\.receive_progress_bytes, receiveProgressBytes, "receiveProgressBytes")
         try raw.set(\.timers_per_worker, timersPerWorker, "timersPerWorker")
+        try raw.set(\.offload_threads, offloadThreads, "offloadThreads")
+        try raw.set(\.offload_queue_entries, offloadQueueEntries, "offloadQueueEntries")
+        try raw.set(\.offload_idle_ns, offloadIdleTimeout, "offloadIdleTimeout")
+        raw.cancels_offloads_at_stop = cancelsOffloadsAtStop
         try raw.set(\.connections_per_address, connectionsPerAddress, "connectionsPerAddress")
         try raw.set(\.accepts_per_second, acceptsPerSecond, "acceptsPerSecond")
         try raw.set(\.spin_ns, spinBeforeSleep, "spinBeforeSleep")

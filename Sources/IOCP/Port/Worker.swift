@@ -27,6 +27,7 @@ public final class Worker {
     @usableFromInline let connects = WorkerConnects()
     @usableFromInline let topics = WorkerTopics()
     @usableFromInline let bodies: WorkerBodies
+    @usableFromInline let offloads: WorkerOffloads
     let home: WorkerHome
     /// Code that is isolated to it runs on this worker's thread.
     public let actor: WorkerActor
@@ -42,12 +43,14 @@ public final class Worker {
         actor = port.knownActors.open(unsafe Int(iocp_worker_index(raw)), of: port)
         home = actor.place.home
         bodies = unsafe WorkerBodies(raw, port, actor)
+        offloads = unsafe WorkerOffloads(raw)
         home.worker = self
     }
 
     /// Ends an attached worker: connections still open are reset without completions, and the thread gets its name and
     /// CPUs back. For a graceful end, ``leave(drainingFor:)`` first. Traps on another thread than the worker's.
     deinit {
+        offloads.end()  // which resumes tasks that wait
         executor.end()
         bodies.end()
         port.knownActors.end(index)
@@ -79,7 +82,7 @@ public final class Worker {
     /// Windows: `GetQueuedCompletionStatusEx`. Receive leases and posted objects left in the batch are given back first.
     /// - Parameter timeout: nil waits without limit; `.zero` polls, and so does a negative one.
     /// - Returns: how many completions are in the batch: 0 when the time ran out, a signal came, or jobs of ``executor`` are to
-    ///   run, which the next wait does first.
+    ///   run, or results of ``offload(_:then:)`` to be handed over, which the next wait does first.
     /// - Throws: ECANCELED once the port has stopped and everything was delivered, EPERM on another thread than the
     ///   worker's, EDEADLK where a handler takes the completions: within ``run(_:)``, and on a server's or client's worker,
     ///   EBUSY while closures of ``schedule(after:for:_:)`` wait for a handler. Any other error is a failure of the driver
@@ -90,8 +93,9 @@ public final class Worker {
         guard closures.isEmpty else { throw .closuresWait }
         use = .batches
         batch.clear()
+        if offloads.hasResults { offloads.runTurn() }
         if executor.hasJobs { executor.runTurn() }
-        let limit = executor.hasJobs ? 0 : timeout.map(\.wholeNanoseconds) ?? .max
+        let limit = executor.hasJobs || offloads.hasResults ? 0 : timeout.map(\.wholeNanoseconds) ?? .max
         let result = unsafe iocp_worker_wait(raw, batch.records, UInt32(truncatingIfNeeded: batch.capacity), limit)
         if result >= 0 {
             if topics.isActive { unsafe topics.look(at: batch.records, count: Int(result), on: raw) }

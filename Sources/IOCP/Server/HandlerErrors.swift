@@ -14,6 +14,8 @@ public enum HandlerMethod: Hashable, Sendable {
     case postedObject
     /// A closure of ``Worker/schedule(after:for:_:)``.
     case scheduled
+    /// A closure of ``IocpContext/offload(_:then:)``.
+    case offloaded
     /// A ``ConnectionBody``, of a connection that had closed before the body threw.
     case body
 }

@@ -26,12 +26,14 @@ extension Worker {
         try handler.started(on: self)
         let watch = unsafe iocp_worker_turn_watch(raw)!
         while true {
-            let limit = executor.hasJobs ? 0 : connects.isEmpty ? UInt64.max : connects.nanosecondsUntilDue(at: now)
+            let isBusy = executor.hasJobs || offloads.hasResults
+            let limit = isBusy ? 0 : connects.isEmpty ? UInt64.max : connects.nanosecondsUntilDue(at: now)
             let count = unsafe iocp_worker_wait(raw, batch, batchCapacity, limit)
             if count < 0 && count != -EINTR && count != -ETIME {
                 for (error, key) in connects.abandonLookups(of: self) {
                     handler.connectFailed(error, key: key, on: self)
                 }
+                offloads.end()
                 bodies.finish()
                 settleBodies(&handler, &pool)
                 handler.stopped(on: self)
@@ -44,6 +46,7 @@ extension Worker {
                 unsafe dispatch(batch[index], &handler, &pool)
             }
             if !connects.isEmpty { connects.tryDue(on: self) }
+            if offloads.hasResults { settleOffloads(&handler, &pool) }
             if executor.hasJobs {
                 unsafe iocp_turn_watch_step(watch, UInt32(IOCP_TURN_JOBS))
                 executor.runTurn()
@@ -127,6 +130,9 @@ extension Worker {
                 threw(error, in: .opened, on: context, &handler)
             }
             return
+        }
+        if !offloads.isIdle, case .closed(let reason) = completion.event {
+            offloads.closed(unsafe record.connection, reason)
         }
         let context = completion.connection.flatMap { pool[$0] }
         if let context, context.server != .handler {

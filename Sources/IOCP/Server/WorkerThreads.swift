@@ -75,7 +75,8 @@ final class WorkerThreads: Sendable {
             let result = unsafe iocp_port_join(port.raw, index)
             if result < 0 { return result }
         }
-        return 0
+        // Idle threads of the pool end with the last worker. One that still runs work ends with that.
+        return unsafe iocp_port_join_offload(port.raw)
     }
 
     private func spawn(_ index: Int, _ body: @escaping @Sendable (Worker) throws(IOCPError) -> Void)

@@ -56,6 +56,15 @@ extension Setting {
         .word(
             "placement", \.port.placement, ConnectionPlacement.allCases.map { ($0.description, $0) },
             "Which worker has a client: by the kernel's hash, by the CPU of its packets, or the one with the fewest."),
+        .number("offloadThreads", \.port.offloadThreads, "Threads for blocking work, at most; 0: two for each CPU."),
+        .number(
+            "offloadQueueEntries", \.port.offloadQueueEntries, "Pieces of blocking work that may wait for a thread."),
+        .time(
+            "offloadIdleTimeout", \.port.offloadIdleTimeout,
+            "How long a thread for blocking work waits for some before it ends."),
+        .flag(
+            "cancelsOffloadsAtStop", \.port.cancelsOffloadsAtStop,
+            "Whether a stop cancels blocking work that has not begun, and does not wait for it."),
         .number(
             "connectionsPerAddress", \.port.connectionsPerAddress,
             "Connections that one peer address may have; 0: no limit."),

@@ -19,7 +19,7 @@ import Testing
     ]
 
     @Test(arguments: [
-        "worker", "driver/uring", "driver/epoll", "driver/sim", "connection", "memory", "system", "stats",
+        "worker", "driver/uring", "driver/epoll", "driver/sim", "connection", "memory", "system", "stats", "offload",
     ])
     func filesOfARoomUseEachOtherDownward(room: String) throws {
         let graph = try CallGraph(Self.sources(of: room))

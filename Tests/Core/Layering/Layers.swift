@@ -10,8 +10,8 @@ enum Layers {
     }
 
     private static let floors = [
-        "include": 0, "base": 1, "system": 2, "stats": 2, "memory": 3, "driver": 4, "connection": 4, "worker": 5,
-        "port_config.h": 5, "port_state.h": 6, "port.c": 7, "port_config.c": 7, "port_capacity.h": 6, "port_capacity.c": 7, "port_listen.c": 7,
+        "include": 0, "base": 1, "system": 2, "stats": 2, "memory": 3, "offload": 3, "driver": 4, "connection": 4,
+        "worker": 5, "port_config.h": 5, "port_state.h": 6, "port.c": 7, "port_config.c": 7, "port_capacity.h": 6, "port_capacity.c": 7, "port_listen.c": 7,
         "port_post.c": 7, "port_counters.c": 7, "port_threads.c": 7, "port_admin.c": 7,
     ]
 

@@ -1,7 +1,7 @@
 /* Who still needs a port's memory, its workers included: its creator, each thread that it started, each open worker, and
  * each closed worker that has bytes lent. The last one frees it, on whatever thread that is. */
-#ifndef IOCP_WORKER_LIFETIME_H
-#define IOCP_WORKER_LIFETIME_H
+#ifndef IOCP_BASE_LIFETIME_H
+#define IOCP_BASE_LIFETIME_H
 
 #include <stdatomic.h>
 #include <stddef.h>
