@@ -487,6 +487,23 @@ enum ErrorSentences {
                 ),
             ])
         + of(
+            .offload,
+            [
+                (
+                    ENOBUFS,
+                    "the queue for blocking work is full (ENOBUFS): every thread of the pool is busy, and as much waits as may: "
+                        + "offload again later, or raise offloadQueueEntries or offloadThreads"
+                ),
+                (
+                    EAGAIN,
+                    "no thread can be started for blocking work (EAGAIN): this user or cgroup has as many as it may: raise the "
+                        + "limit (ulimit -u, pids.max of the cgroup)"
+                ),
+                (ECANCELED, "the blocking work was given up (ECANCELED): DETAIL"),
+                (ETIMEDOUT, "the blocking work did not end in time (ETIMEDOUT): DETAIL"),
+                (ESHUTDOWN, "no blocking work is taken any more (ESHUTDOWN): DETAIL"),
+            ] + ofConnection)
+        + of(
             .adopt,
             [
                 (EBADF, "the descriptor is not open (EBADF)"),

@@ -7,6 +7,7 @@ extension RealSockets {
     @Suite struct HandlerErrors {
         static let ofConnections: [HandlerMethod] = [
             .opened, .received, .peerFinished, .sent, .unsentFell, .writable, .posted, .timerFired, .scheduled,
+            .offloaded,
         ]
         static let ofWorkers: [HandlerMethod] = [.posted, .timerFired, .scheduled, .stopping]
 
@@ -149,6 +150,7 @@ private struct Thrower: ConnectionHandler {
         case .timerFired: try connection.worker.startTimer(after: .zero, for: name, key: 1)
         case .scheduled:
             try connection.worker.schedule(after: .zero, for: name) { throw Thrower.error }
+        case .offloaded: try connection.offload {} then: { _, _ in throw Thrower.error }
         default: break
         }
     }

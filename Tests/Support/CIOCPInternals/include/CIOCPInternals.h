@@ -24,6 +24,7 @@
 #include "kernels.h"
 #include "mailboxes.h"
 #include "names.h"
+#include "offloads.h"
 #include "slots.h"
 #include "stats_fields.h"
 #include "threads.h"
