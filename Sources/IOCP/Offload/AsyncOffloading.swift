@@ -4,8 +4,9 @@ extension AsyncConnection {
     /// Runs work that may block on a thread of the port's pool, and returns here with what came of it.
     ///
     /// ```swift
-    /// while let name = try await connection.line() {
-    ///     try await connection.send(connection.offload { try lookUp(name) })
+    /// while let path = try await connection.line() {
+    ///     let text = try await connection.offload { try contents(of: path) }
+    ///     try await connection.send(text)
     /// }
     /// ```
     /// Where several tasks of a body call it, each goes on in the order of the calls. While one waits, neither the peer's FIN nor

@@ -8,9 +8,9 @@ extension IocpContext {
     ///
     /// ```swift
     /// func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {
-    ///     let name = String(decoding: bytes)
+    ///     let path = String(decoding: bytes)
     ///     try connection.offload {
-    ///         try lookUp(name)  // may block
+    ///         try contents(of: path)  // may block
     ///     } then: { result, connection in
     ///         try connection.send(result.get())
     ///     }

@@ -53,7 +53,8 @@ extension RealSockets.Offload {
         }
         let offloads = behaviour.received
         behaviour.received = { bytes, connection throws(IOCPError) in
-            if [UInt8](bytes.bytes) == [0] { try offloads(bytes, connection) } else { try connection.send(bytes) }
+            let isWork = bytes.withBytes { [UInt8]($0) == [0] }
+            if isWork { try offloads(bytes, connection) } else { try connection.send(bytes) }
         }
         try await withServer(driver, { $0.workers = 1 }, behaviour) { server, port, _ in
             defer { gate.open() }
@@ -73,7 +74,10 @@ extension RealSockets.Offload {
             }
             gate.open()
             try await onThreads(1) { _ in
-                for peer in blocked { #expect(try peer.receive(1) == [0]) }
+                for peer in blocked {
+                    let answer = try peer.receive(1)
+                    #expect(answer == [0])
+                }
             }
         }
     }
@@ -110,7 +114,8 @@ extension RealSockets.Offload {
         }
         let usual = behaviour.received
         behaviour.received = { bytes, connection throws(IOCPError) in
-            guard [UInt8](bytes.bytes) == [9] else { return try usual(bytes, connection) }
+            let isThrown = bytes.withBytes { [UInt8]($0) == [9] }
+            guard isThrown else { return try usual(bytes, connection) }
             try connection.offload { } then: { _, _ in throw Refused() }
         }
         try await withServer(driver, { $0.workers = 1 }, behaviour) { server, port, ledger in
