@@ -38,6 +38,8 @@ void iocp_offload_pool_close(iocp_offload_pool *pool)
 {
     if (!pool->open)
         return;
+    if (pool->has_ended)
+        pthread_detach(pool->ended); /* it may be the calling thread, which held the port's memory last */
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
     free(pool->cpu_set);
@@ -73,10 +75,10 @@ int iocp_offload_pool_put(iocp_offload_pool *pool, iocp_offload_inbox *inbox, io
 int iocp_offload_pool_cancel(iocp_offload_pool *pool, iocp_offload *work)
 {
     pthread_mutex_lock(&pool->lock);
-    const bool waits = work->state == IOCP_OFFLOAD_QUEUED;
+    const bool waits = __atomic_load_n(&work->state, __ATOMIC_RELAXED) == IOCP_OFFLOAD_QUEUED;
     if (waits) {
         iocp_offload_queue_remove(pool, work);
-        work->state = IOCP_OFFLOAD_CANCELLED;
+        iocp_offload_set_state(work, IOCP_OFFLOAD_CANCELLED);
     }
     pthread_mutex_unlock(&pool->lock);
     if (!waits)
@@ -94,7 +96,7 @@ static uint32_t keep_queued(iocp_offload_pool *pool, iocp_offload_inbox *inbox)
         if (work->inbox != inbox)
             continue;
         iocp_offload_queue_remove(pool, work);
-        work->state = IOCP_OFFLOAD_CANCELLED;
+        iocp_offload_set_state(work, IOCP_OFFLOAD_CANCELLED);
         iocp_offload_inbox_keep(inbox, work);
         count++;
     }
@@ -135,5 +137,10 @@ void iocp_offload_pool_await_idle(iocp_offload_pool *pool)
     pthread_mutex_lock(&pool->lock);
     while (pool->worker_count == 0 && pool->thread_count > pool->busy_count)
         pthread_cond_wait(&pool->changed, &pool->lock);
+    const bool has_ended = pool->has_ended;
+    const pthread_t ended = pool->ended;
+    pool->has_ended = false;
     pthread_mutex_unlock(&pool->lock);
+    if (has_ended)
+        pthread_join(ended, NULL);
 }

@@ -18,6 +18,8 @@ typedef struct iocp_offload_rest {
     pthread_cond_t called;
     iocp_offload *work; /* what it was given */
     bool dismissed;
+    bool follows;     /* another thread ended before it, */
+    pthread_t before; /* this one, which it waits for */
 } iocp_offload_rest;
 
 typedef struct iocp_offload_settings {
@@ -32,7 +34,7 @@ typedef struct iocp_offload_settings {
 
 typedef struct iocp_offload_pool {
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* a thread has ended */
+    pthread_cond_t changed; /* a thread ends */
     iocp_offload_settings settings;
     uint64_t *cpu_set; /* of settings.cpus */
     size_t cpu_set_bytes;
@@ -44,6 +46,8 @@ typedef struct iocp_offload_pool {
     uint32_t thread_count;
     uint32_t busy_count;  /* threads that run work */
     uint32_t worker_count; /* open workers, for which idle threads wait */
+    bool has_ended;        /* a thread has ended that nobody has waited for: */
+    pthread_t ended;       /* the latest */
     iocp_offload_rest *idle; /* the one that was idle for the shortest time first */
 } iocp_offload_pool;
 
@@ -71,6 +75,12 @@ void iocp_offload_pool_leave(iocp_offload_pool *pool, iocp_offload_inbox *inbox)
 
 /* As iocp_port_join_offload. */
 void iocp_offload_pool_await_idle(iocp_offload_pool *pool);
+
+/* Read by whoever cancels it, under the lock, while the thread that ran it says without the lock that it is done. */
+static inline void iocp_offload_set_state(iocp_offload *work, iocp_offload_state state)
+{
+    __atomic_store_n(&work->state, state, __ATOMIC_RELAXED);
+}
 
 /* --- threads.c; all with the lock held ----------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 
 static inline void iocp_offload_queue_append(iocp_offload_pool *pool, iocp_offload *work)
 {
-    work->state = IOCP_OFFLOAD_QUEUED;
+    iocp_offload_set_state(work, IOCP_OFFLOAD_QUEUED);
     work->next = NULL;
     work->previous = pool->last;
     if (pool->last == NULL)

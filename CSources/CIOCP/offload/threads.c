@@ -25,7 +25,7 @@ static void drop_late(iocp_offload_pool *pool, iocp_offload *work)
 static void run(iocp_offload_pool *pool, iocp_offload *work)
 {
     work->run(work);
-    work->state = IOCP_OFFLOAD_DONE;
+    iocp_offload_set_state(work, IOCP_OFFLOAD_DONE);
     if (!iocp_offload_inbox_put(work->inbox, work))
         drop_late(pool, work);
 }
@@ -81,22 +81,32 @@ static iocp_offload *rest_for_work(iocp_offload_pool *pool, iocp_offload_rest *r
     return rest->work;
 }
 
+/* Each thread that ends waits for the one that ended before it, and leaves itself to the next: so whoever waits for the latest
+ * has waited for all, and at most one that has ended is kept. */
+static void leave(iocp_offload_pool *pool, iocp_offload_rest *rest)
+{
+    rest->before = pool->ended;
+    rest->follows = pool->has_ended;
+    pool->ended = pthread_self();
+    pool->has_ended = true;
+    pool->thread_count--;
+    IOCP_STATS_SET(pool->settings.stats, offload_threads, pool->thread_count);
+    pthread_cond_broadcast(&pool->changed);
+}
+
 static iocp_offload *next_work(iocp_offload_pool *pool, iocp_offload_rest *rest)
 {
     pthread_mutex_lock(&pool->lock);
     iocp_offload *work = pool->first;
     if (work != NULL) {
         iocp_offload_queue_remove(pool, work);
-        work->state = IOCP_OFFLOAD_RUNNING;
+        iocp_offload_set_state(work, IOCP_OFFLOAD_RUNNING);
     } else {
         pool->busy_count--;
         if (pool->worker_count > 0)
             work = rest_for_work(pool, rest); /* whoever gave it work has counted it as busy */
-        if (work == NULL) {
-            pool->thread_count--;
-            IOCP_STATS_SET(pool->settings.stats, offload_threads, pool->thread_count);
-            pthread_cond_broadcast(&pool->changed);
-        }
+        if (work == NULL)
+            leave(pool, rest);
     }
     pthread_mutex_unlock(&pool->lock);
     return work;
@@ -123,6 +133,8 @@ static void *thread_main(void *argument)
         run(pool, work);
     while ((work = next_work(pool, &rest)) != NULL);
     pthread_cond_destroy(&rest.called);
+    if (rest.follows)
+        pthread_join(rest.before, NULL);
     iocp_lifetime_release(lifetime);
     return NULL;
 }
@@ -141,16 +153,11 @@ static void block_signals(sigset_t *before)
 static bool start(iocp_offload_pool *pool, iocp_offload *work)
 {
     pthread_t thread;
-    pthread_attr_t attributes;
     sigset_t before;
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     iocp_lifetime_hold(pool->settings.lifetime);
     block_signals(&before); /* before it begins: the application's signals are for the application's threads */
-    const int result = pthread_create(&thread, &attributes, thread_main, work);
+    const int result = pthread_create(&thread, NULL, thread_main, work);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
     if (result != 0)
         iocp_lifetime_release(pool->settings.lifetime); /* a worker is open, so it is not the last */
     return result == 0;
@@ -159,7 +166,7 @@ static bool start(iocp_offload_pool *pool, iocp_offload *work)
 bool iocp_offload_threads_take(iocp_offload_pool *pool, iocp_offload *work)
 {
     iocp_offload_rest *rest = pool->idle;
-    work->state = IOCP_OFFLOAD_RUNNING;
+    iocp_offload_set_state(work, IOCP_OFFLOAD_RUNNING);
     if (rest != NULL) {
         get_up(pool, rest);
         rest->work = work;
@@ -168,7 +175,7 @@ bool iocp_offload_threads_take(iocp_offload_pool *pool, iocp_offload *work)
         pool->thread_count++;
         IOCP_STATS_SET(pool->settings.stats, offload_threads, pool->thread_count);
     } else {
-        work->state = IOCP_OFFLOAD_NONE;
+        iocp_offload_set_state(work, IOCP_OFFLOAD_NONE);
         return false;
     }
     pool->busy_count++;

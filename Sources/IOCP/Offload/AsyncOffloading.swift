@@ -23,8 +23,8 @@ extension AsyncConnection {
         within limit: Duration? = nil, _ work: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         try requireThread(.offload)
-        guard let worker = home.worker else { throw IOCPError(code: 107 /* ENOTCONN */, operation: .offload) }
-        return try await OffloadWait<Value>(worker).result(of: work, for: token, until: until(limit))
+        guard let wait = OffloadWait<Value>(home) else { throw IOCPError(code: 107 /* ENOTCONN */, operation: .offload) }
+        return try await wait.result(of: work, for: token, until: until(limit))
     }
 }
 
@@ -34,8 +34,8 @@ extension WorkerActor {
     /// - Throws: what `work` throws; ENOBUFS, EAGAIN and ESHUTDOWN as ``IocpContext/offload(_:then:)``; ECANCELED when the task was
     ///   cancelled.
     public func offload<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
-        guard let worker = place.home.worker else { throw IOCPError.offloadsEnded }
-        return try await OffloadWait<Value>(worker).result(of: work, for: 0, until: .never)
+        guard let wait = OffloadWait<Value>(place.home) else { throw IOCPError.offloadsEnded }
+        return try await wait.result(of: work, for: 0, until: .never)
     }
 }
 
@@ -46,7 +46,9 @@ final class OffloadWait<Value: Sendable> {
     private let offloads: WorkerOffloads
     private var result: Result<Value, any Error>?
 
-    init(_ worker: Worker) {
+    /// nil: the worker was released.
+    init?(_ home: WorkerHome) {
+        guard let worker = home.worker else { return nil }
         place = Await(.offload, worker.executor, worker.home)
         offloads = worker.offloads
     }

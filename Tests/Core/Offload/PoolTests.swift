@@ -181,9 +181,10 @@ import Testing
             while given < each || !known.isEmpty {
                 if given < each {
                     let work = Work { ran.add(1, ordering: .relaxed); return 1 }
-                    let result = pool.put(work, inbox: UInt32(inbox))
+                    known[ObjectIdentifier(work)] = work
+                    let result = pool.put(work, inbox: UInt32(inbox), isKept: false)
+                    if result < 0 { known[ObjectIdentifier(work)] = nil }
                     if result == 0 {
-                        known[ObjectIdentifier(work)] = work
                         given += 1
                         if random.happens(oneIn: 4) { _ = pool.cancel(work) }
                     } else if result != -ENOBUFS && result != -EAGAIN {
@@ -257,7 +258,13 @@ private final class Pool: @unchecked Sendable {
 
     var counts: internals_pool_counts { internals_pool_count(raw) }
     var has: Bool { internals_pool_has(raw, 0) }
-    func put(_ work: Work, inbox: UInt32 = 0) -> Int32 { internals_pool_put(raw, inbox, work.pointer) }
+    /// What was handed over, until the pool has gone. The storm keeps its own, as an application does.
+    private let kept = Mutex<[Work]>([])
+
+    func put(_ work: Work, inbox: UInt32 = 0, isKept: Bool = true) -> Int32 {
+        if isKept { kept.withLock { $0.append(work) } }
+        return internals_pool_put(raw, inbox, work.pointer)
+    }
     func cancel(_ work: Work) -> Int32 { internals_pool_cancel(raw, work.pointer) }
     func cancelAll(inbox: UInt32 = 0) -> UInt32 { internals_pool_cancel_all(raw, inbox) }
     func take(inbox: UInt32 = 0) -> Work? { internals_pool_take(raw, inbox).map(Work.of) }
