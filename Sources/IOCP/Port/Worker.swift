@@ -82,7 +82,7 @@ public final class Worker {
     /// Windows: `GetQueuedCompletionStatusEx`. Receive leases and posted objects left in the batch are given back first.
     /// - Parameter timeout: nil waits without limit; `.zero` polls, and so does a negative one.
     /// - Returns: how many completions are in the batch: 0 when the time ran out, a signal came, or jobs of ``executor`` are to
-    ///   run, or results of ``offload(_:then:)`` to be handed over, which the next wait does first.
+    ///   run, which the next wait does first, or results of ``offload(_:then:)`` were handed over.
     /// - Throws: ECANCELED once the port has stopped and everything was delivered, EPERM on another thread than the
     ///   worker's, EDEADLK where a handler takes the completions: within ``run(_:)``, and on a server's or client's worker,
     ///   EBUSY while closures of ``schedule(after:for:_:)`` wait for a handler. Any other error is a failure of the driver
@@ -93,9 +93,11 @@ public final class Worker {
         guard closures.isEmpty else { throw .closuresWait }
         use = .batches
         batch.clear()
-        if offloads.hasResults { offloads.runTurn() }
+        // The loop may want to look at what it was given.
+        let isHanded = offloads.hasResults
+        if isHanded { offloads.runTurn() }
         if executor.hasJobs { executor.runTurn() }
-        let limit = executor.hasJobs || offloads.hasResults ? 0 : timeout.map(\.wholeNanoseconds) ?? .max
+        let limit = isHanded || executor.hasJobs ? 0 : timeout.map(\.wholeNanoseconds) ?? .max
         let result = unsafe iocp_worker_wait(raw, batch.records, UInt32(truncatingIfNeeded: batch.capacity), limit)
         if result >= 0 {
             if topics.isActive { unsafe topics.look(at: batch.records, count: Int(result), on: raw) }

@@ -75,6 +75,11 @@ import Testing
         ("receiveProgressBytes", "at least 1", { $0.receiveProgressBytes = 0 }),
         ("receiveProgressBytes", "at most 4294967295", { $0.receiveProgressBytes = -1 }),
         ("timersPerWorker", "at most 1,048,576", { $0.timersPerWorker = 1 << 21 }),
+        ("offloadThreads", "at most 4,096", { $0.offloadThreads = 4_097 }),
+        ("offloadThreads", "at most 4,096", { $0.offloadThreads = -1 }),
+        ("offloadQueueEntries", "1 to 1,048,576", { $0.offloadQueueEntries = 0 }),
+        ("offloadIdleTimeout", "at most one day", { $0.offloadIdleTimeout = .seconds(86_401) }),
+        ("offloadIdleTimeout", "at most one day", { $0.offloadIdleTimeout = .seconds(-1) }),
         ("connectionsPerAddress", "at most 4294967295", { $0.connectionsPerAddress = -1 }),
         ("acceptsPerSecond", "at most 10,000,000", { $0.acceptsPerSecond = -1 }),
         ("spinBeforeSleep", "at most 10 ms", { $0.spinBeforeSleep = .milliseconds(11) }),
@@ -103,7 +108,7 @@ import Testing
     @Test func everyPropertyIsCovered() {
         let free: Set = [
             "driver", "overflowPolicy", "placement", "holdsBackReceive", "lockdown", "deliversHalfClose",
-            "opensAfterFirstBytes",
+            "opensAfterFirstBytes", "cancelsOffloadsAtStop",
         ]
         let properties = Set(Mirror(reflecting: PortConfiguration()).children.compactMap(\.label))
         #expect(Set(Self.broken.map(\.property)).union(free) == properties)

@@ -61,6 +61,9 @@ import Testing
         add("send_timeout_ns", \.send_timeout_ns, good: [0, 1, day], bad: [day + 1, .max])
         add("receive_progress_bytes", \.receive_progress_bytes, good: [1, .init(UInt32.max)], bad: [0])
         add("timers_per_worker", \.timers_per_worker, good: [0, 1, 1 << 20], bad: [1 << 20 + 1, .init(UInt32.max)])
+        add("offload_threads", \.offload_threads, good: [0, 1, 4096], bad: [4097, .init(UInt32.max)])
+        add("offload_queue_entries", \.offload_queue_entries, good: [1, 1 << 20], bad: [0, 1 << 20 + 1, .init(UInt32.max)])
+        add("offload_idle_ns", \.offload_idle_ns, good: [0, 1, day], bad: [day + 1, .max])
         add("connections_per_address", \.connections_per_address, good: [0, .init(UInt32.max)], bad: [])
         add(
             "accepts_per_second", \.accepts_per_second, good: [0, 1, 10_000_000], bad: [10_000_001, .init(UInt32.max)])
@@ -104,6 +107,7 @@ import Testing
         let free: Set = [
             "driver", "half_close", "holds_back_receive", "deliver_after_first_bytes", "lockdown",
             "overflow_policy", "placement", "worker_placement", "worker_cpu_count", "worker_cpus",
+            "cancels_offloads_at_stop",
         ]
         let covered = Set(Self.settings(inside: true).map(\.field))
         let members = Mirror(reflecting: iocp_port_config_default()).children.compactMap(\.label)

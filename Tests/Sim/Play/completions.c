@@ -193,13 +193,13 @@ static void check_reason(ledger *ledger, const ledger_life *life, const iocp_com
         abort_justified = abort_is_justified(ledger, life);
         break;
     case IOCP_CLOSE_PEER:
-        justified = !config->half_close;
+        justified = !config->half_close && !life->awaits;
         abort_justified = abort_is_justified(ledger, life);
         ledger_layer_check_peer_finished(ledger, life);
         break;
     case IOCP_CLOSE_STOPPED:
         justified = ledger->said_stopping && !life->ended_early &&
-                    (!life->stays || iocp_worker_now_ns(ledger->worker) >= ledger->drained_ns);
+                    ((!life->stays && !life->awaits) || iocp_worker_now_ns(ledger->worker) >= ledger->drained_ns);
         abort_justified = abort_is_justified(ledger, life);
         break;
     case IOCP_CLOSE_RESET:

@@ -91,6 +91,7 @@ typedef struct ledger_life {
     bool broken;      /* the transport failed: bytes may be lost */
     uint8_t ending;   /* iocp_sim_ending, the latest; 0: none yet */
     bool stays;       /* a stop leaves it to the application */
+    bool awaits;      /* so does the peer's FIN, and a stop: work of it is under way */
     bool ended_early; /* before STOPPING, and not by a FIN that was asked for */
     uint64_t over_order;   /* how many lives had ended when this one did */
     uint64_t former_order; /* the same of the life before, on this slot; 0: there was none */

@@ -95,9 +95,23 @@ static void stay(application *application, ledger_life *life)
     }
 }
 
+/* Neither the peer's FIN nor a stop ends it meanwhile; where both came, the end of the work ends it. */
+static void await(application *application, ledger_life *life)
+{
+    const bool awaits = random_one_in(&application->random, 2);
+    const int result = iocp_connection_await(application->worker, life->token, awaits);
+    LEDGER_REQUIRE(application->ledger, result == -ENOTCONN || (result == 0 && is_live(life)), "G4",
+                   "a wish to await work answered with no known error", life->token);
+    if (result == 0)
+        life->awaits = awaits;
+}
+
 void application_use_terms(application *application, ledger_life *life)
 {
-    switch (random_below(&application->random, 6)) {
+    switch (random_below(&application->random, 7)) {
+    case 6:
+        await(application, life);
+        return;
     case 5:
         stay(application, life);
         return;
