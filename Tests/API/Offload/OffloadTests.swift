@@ -209,7 +209,7 @@ extension RealSockets.Offload {
             var first: UInt32 = 0
             return UInt8(clamping: iocp_cpus_allowed(&first, 1))
         }
-        try await withServer(driver, { $0.pinsWorkers = true }, behaviour) { server, port, _ in
+        try await withServer(driver, { $0.workerPlacement = .everyCPU }, behaviour) { server, port, _ in
             try await onThreads(4) { _ in
                 let peer = try Peer.connect(port: port)
                 try peer.send([1, 2, 3, 4])
