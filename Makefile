@@ -27,7 +27,7 @@ DESTDIR    ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-arm64 test-numa test-asan test-tsan test-ubsan test-packages coverage sim mutants fuzz soak \
-	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps bench-sweep bench-million run generate docs man install format clean
+	test-examples test-nio bench-build bench bench-peers bench-paired bench-apps bench-sweep bench-scaling bench-million run generate docs man install format clean
 
 help: ## lists the targets
 	@echo "swift-iocp: I/O completion ports for Linux servers in Swift"
@@ -133,6 +133,9 @@ bench-sweep: build ## varies workers, receive buffers, batch and spinning of `io
 bench-million: build ## holds CONNECTIONS=1000000, beats, drops, broadcasts, closes and accounts for each: two minutes, 10 GiB of memory
 	$(plots)
 	bench/million.py --connections $(CONNECTIONS) $(BENCH_FLAGS)
+
+bench-scaling: build ## throughput, CPU per message and evenness with one worker, two, four and more, on as many CPUs
+	bench/scaling.py $(BENCH_FLAGS)
 
 run: build ## serves echo on port 4666 until Ctrl-C
 	$(IOCP) serve $(RUN_FLAGS)

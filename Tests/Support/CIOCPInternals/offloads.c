@@ -120,14 +120,6 @@ int32_t internals_thread_id(void)
     return gettid();
 }
 
-int internals_thread_bind(uint32_t cpu)
-{
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    return pthread_setaffinity_np(pthread_self(), sizeof one, &one);
-}
-
 bool internals_thread_is_named(const char *name)
 {
     char found[16] = "";

@@ -40,7 +40,6 @@ internals_pool_counts internals_pool_count(internals_pool *pool);
 
 /* Of the calling thread: its number, the one CPU that it is bound to from here on, its name. */
 int32_t internals_thread_id(void);
-int internals_thread_bind(uint32_t cpu);
 bool internals_thread_is_named(const char *name);
 
 #endif
