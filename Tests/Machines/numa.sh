@@ -47,7 +47,7 @@ for program in openssl setpriv; do
 done
 settings=$(openssl version -d | sed 's/^OPENSSLDIR: "\(.*\)"$/\1/')
 install -D -m 644 "$settings/openssl.cnf" "$tree$settings/openssl.cnf"
-# Programs that link nothing and are opened by name.
+# What the C library opens by name.
 for library in /lib/x86_64-linux-gnu/libnss_files.so.2 /lib/x86_64-linux-gnu/libnss_dns.so.2 /lib/x86_64-linux-gnu/libresolv.so.2; do
     [ ! -e "$library" ] || install -D -m 755 "$library" "$tree$library"
 done
