@@ -177,6 +177,7 @@ let package = Package(
         .executableTarget(name: "GuideEcho", dependencies: ["IOCP"], path: "Tests/Support/GuideEcho"),
         .executableTarget(name: "TroubledServer", dependencies: ["IOCP"], path: "Tests/Support/TroubledServer"),
         .executableTarget(name: "TimedServer", dependencies: ["IOCP"], path: "Tests/Support/TimedServer"),
+        .executableTarget(name: "iocp-blocking", dependencies: ["IOCP"], path: "Tests/Support/BlockingServer"),
         .executableTarget(name: "FaultyServer", path: "Tests/Support/FaultyServer", swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .gnu11

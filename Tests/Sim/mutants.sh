@@ -77,7 +77,6 @@ stay-forgotten|worker/stopping.c|s/ \&\& \(abort \|\| !\(slot->flags & IOCP_SLOT
 stay-outlasts|worker/stopping.c|s/abort \|\| !\(slot->flags/!(slot->flags/|a connection that stays is left open behind the drain
 await-fin-closes|worker/service.c|s/ \&\& !slot->awaits_work//|the peer's FIN closes a connection whose work is under way
 await-stop-closes|worker/stopping.c|s/ \&\&\n            \(abort \|\| !slot->awaits_work\)//|a stop closes a connection whose work is under way
-await-outlasts|worker/stopping.c|s/\(abort \|\| !slot->awaits_work\)/!slot->awaits_work/|a connection whose work is under way is left open behind the drain
 stopping-forgotten|worker/stopping.c|s/    iocp_worker_emit\(worker, \(iocp_completion\)\{\.kind = IOCP_COMPLETION_STOPPING\}\);\n//|nobody hears that the port stops
 stopping-twice|worker/stopping.c|s/(    iocp_worker_emit\(worker, \(iocp_completion\)\{\.kind = IOCP_COMPLETION_STOPPING\}\);)/\1\n\1/|STOPPING comes twice
 stopping-overtakes-posts|worker/stopping.c|s/iocp_mailbox_was_read_to\(&worker->mailbox, worker->posts_due\) &&//|a post from before the stop comes behind STOPPING

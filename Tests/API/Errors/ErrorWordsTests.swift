@@ -84,6 +84,8 @@ import Testing
         ("acceptsPerSecond", "at most 10,000,000", { $0.acceptsPerSecond = -1 }),
         ("spinBeforeSleep", "at most 10 ms", { $0.spinBeforeSleep = .milliseconds(11) }),
         ("spinBeforeSleep", "at most 10 ms", { $0.spinBeforeSleep = .microseconds(-1) }),
+        ("connections", "at most 1,073,741,824", { $0.connections = 1 << 31 }),
+        ("connections", "at most 1,073,741,824", { $0.connections = -1 }),
         ("workerPlacement", "1 to 1,024 where they are listed, otherwise none", { $0.workerPlacement = .cpus([]) }),
         ("workerPlacement", "CPUs that the process may run on, each once", { $0.workerPlacement = .cpus([-1]) }),
         ("workerPlacement", "CPUs that the process may run on, each once", { $0.workerPlacement = .cpus([1 << 40]) }),

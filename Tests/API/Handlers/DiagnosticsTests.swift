@@ -23,7 +23,7 @@ import Testing
     @Test("handlers that are wrong are refused, and told what is meant") func handlers() throws {
         let folder = packageRoot.appending(path: "Tests/Support/Diagnostics")
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
-        try #require(files == ["Checked.swift", "Received.swift", "Right.swift", "Unchecked.swift"])
+        try #require(files == ["Checked.swift", "Offloads.swift", "Received.swift", "Right.swift", "Unchecked.swift"])
         let expected = try files.flatMap {
             try Self.expectations(String(contentsOf: folder.appending(path: $0), encoding: .utf8), in: $0)
         }

@@ -98,7 +98,7 @@ static void stay(application *application, ledger_life *life)
 /* Neither the peer's FIN nor a stop ends it meanwhile; where both came, the end of the work ends it. */
 static void await(application *application, ledger_life *life)
 {
-    const bool awaits = random_one_in(&application->random, 2);
+    const bool awaits = !random_one_in(&application->random, 4);
     const int result = iocp_connection_await(application->worker, life->token, awaits);
     LEDGER_REQUIRE(application->ledger, result == -ENOTCONN || (result == 0 && is_live(life)), "G4",
                    "a wish to await work answered with no known error", life->token);
