@@ -173,13 +173,13 @@ _iocp() {
     unset 'unparsed_words[0]'
     unparsed_words=("${unparsed_words[@]}")
     case "${subcommand}" in
-    serve|stress|stats|top|connections|capture|doctor|help)
+    serve|stress|hold|stats|top|connections|capture|doctor|help)
         # Offer subcommand argument completions
         "_iocp_${subcommand}"
         ;;
     *)
         # Offer subcommand completions
-        COMPREPLY+=($(compgen -W 'serve stress stats top connections capture doctor help' -- "${cur}"))
+        COMPREPLY+=($(compgen -W 'serve stress hold stats top connections capture doctor help' -- "${cur}"))
         ;;
     esac
 }
@@ -188,7 +188,7 @@ _iocp_serve() {
     repeating_flags=()
     non_repeating_flags=(--async --lockdown --version -h --help)
     repeating_options=()
-    non_repeating_options=(--host --port --unix --workers --cpus --driver --placement --handler --fan-out --spin --batch --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
+    non_repeating_options=(--host --port --unix --workers --cpus --connections --driver --placement --handler --fan-out --publish-port --spin --batch --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
@@ -208,6 +208,9 @@ _iocp_serve() {
     '--cpus')
         return
         ;;
+    '--connections')
+        return
+        ;;
     '--driver')
         __iocp_add_completions -W 'auto'$'\n''uring'$'\n''epoll'
         return
@@ -221,6 +224,9 @@ _iocp_serve() {
         return
         ;;
     '--fan-out')
+        return
+        ;;
+    '--publish-port')
         return
         ;;
     '--spin')
@@ -302,6 +308,57 @@ _iocp_stress() {
         return
         ;;
     '--tls-ca')
+        return
+        ;;
+    esac
+}
+
+_iocp_hold() {
+    repeating_flags=()
+    non_repeating_flags=(--source-ports --no-source-ports --json --version -h --help)
+    repeating_options=()
+    non_repeating_options=(--host --port --publish-port --connections --active --rate --reconnects --return-window --size --rest --beat --connect-timeout --server-pid)
+    __iocp_offer_flags_options 0
+
+    # Offer option value completions
+    case "${prev}" in
+    '--host')
+        return
+        ;;
+    '--port')
+        return
+        ;;
+    '--publish-port')
+        return
+        ;;
+    '--connections')
+        return
+        ;;
+    '--active')
+        return
+        ;;
+    '--rate')
+        return
+        ;;
+    '--reconnects')
+        return
+        ;;
+    '--return-window')
+        return
+        ;;
+    '--size')
+        return
+        ;;
+    '--rest')
+        return
+        ;;
+    '--beat')
+        return
+        ;;
+    '--connect-timeout')
+        return
+        ;;
+    '--server-pid')
         return
         ;;
     esac

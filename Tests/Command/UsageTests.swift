@@ -55,11 +55,11 @@ extension Commands {
                 ["serve", "--connections", "0"],
                 ["serve", "--connections", "10000001"],
                 ["serve", "--publish-port", "4667"],
-                ["serve", "--fan-out", "64", "--publish-port", "65536"],
-                ["serve", "--fan-out", "64", "--publish-port", "0", "--unix", "@a"],
+                ["serve", "--publish-port", "65536", "--fan-out", "64"],
+                ["serve", "--publish-port", "0", "--fan-out", "64", "--unix", "@a"],
                 ["hold", "--connections", "0"],
-                ["hold", "--connections", "10", "--active", "11"],
-                ["hold", "--connections", "10", "--active", "6", "--reconnects", "5"],
+                ["hold", "--active", "11", "--connections", "10"],
+                ["hold", "--reconnects", "5", "--connections", "10", "--active", "6"],
                 ["hold", "--size", "16385"],
                 ["hold", "--return-window", "0"],
                 ["stats", "--pid", "0"],
@@ -115,8 +115,8 @@ extension Commands {
                 ("sevre", "did you mean \"serve\"?"), ("Stress", "did you mean \"stress\"?"),
                 ("docter", "did you mean \"doctor\"?"),
                 ("stat", "did you mean \"stats\"?"), ("srve", "did you mean \"serve\"?"),
-                ("listen", "there are serve, stress, stats, top, connections, capture, doctor"),
-                ("s", "there are serve, stress, stats, top, connections, capture, doctor"),
+                ("listen", "there are serve, stress, hold, stats, top, connections, capture, doctor"),
+                ("s", "there are serve, stress, hold, stats, top, connections, capture, doctor"),
             ])
         func unknownSubcommand(word: String, answer: String) throws {
             let outcome = try Outcome(of: [word, "--port", "1"])

@@ -37,6 +37,7 @@ static int played_open(iocp_driver **driver, const iocp_driver_config *config, i
     played_ring *ring = opening;
     iocp_uring *uring = &ring->uring;
     uring->config = *config;
+    uring->direct = true;
     uring->silents.work = fuzz_one_in(ring->input, 2);
     uint32_t buffer_count = 0;
     (void)failure;

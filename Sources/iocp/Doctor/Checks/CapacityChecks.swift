@@ -1,5 +1,6 @@
 #if Command
 import CIOCP
+import IOCP
 
 /// Whether this machine can hold a number of connections with this library.
 struct CapacityChecks {
@@ -38,7 +39,7 @@ struct CapacityChecks {
         defaultWorkers = facts.processors.defaultWorkers ?? 1
         let files = facts.process.openFiles.value?.soft ?? CapacityChecks.mostPerWorker
         let table = max(1, min(files, CapacityChecks.mostPerWorker))
-        let found = CapacityChecks.capacity(for: connections, workers: defaultWorkers)
+        let found = CapacityChecks.capacity(for: connections, workers: defaultWorkers, table)
         let each = found.map { Int($0.connections_per_worker) } ?? CapacityChecks.mostPerWorker
         workers = found.map { Int($0.worker_count) } ?? CapacityChecks.mostWorkers
         ringsEach = CapacityChecks.divided(each, by: table)
@@ -50,11 +51,13 @@ struct CapacityChecks {
     }
 
     /// As a port derives it; nil where 1,024 workers are too few.
-    private static func capacity(for connections: Int, workers least: Int) -> iocp_capacity? {
+    private static func capacity(for connections: Int, workers least: Int, _ table: Int) -> iocp_capacity? {
+        // Each ring wants two receive buffers of its worker's.
+        let places = min(mostPerWorker, table * (PortConfiguration().receiveBuffersPerWorker / 2))
         var capacity = iocp_capacity()
         let result = unsafe iocp_capacity_derive(
             UInt32(connections), UInt32(min(least, mostWorkers)), UInt32(mostWorkers),
-            UInt32(mostPerWorker), &capacity)
+            UInt32(places), &capacity)
         return result < 0 ? nil : capacity
     }
 
