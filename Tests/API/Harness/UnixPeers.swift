@@ -24,7 +24,10 @@ extension Peer {
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        let error = withName(address) { Glibc.connect(fd, $0, $1) == 0 ? 0 : errno }
+        var error: Int32
+        repeat {
+            error = withName(address) { Glibc.connect(fd, $0, $1) == 0 ? 0 : errno }
+        } while error == EINTR  // a signal while it waited for room in the backlog
         if expected != 0 {
             #expect(error == expected)
             throw Refused()
