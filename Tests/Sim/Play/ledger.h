@@ -58,6 +58,7 @@ typedef struct ledger_layer {
     bool refused;           /* there was no room for it to begin */
     uint64_t sealed_bytes;  /* what became of the send that is being made, */
     uint64_t own_bytes;     /* and what the layer wrote of its own meanwhile */
+    uint64_t unsent_before; /* what was unsent before that send */
     bool waits;             /* before the latest wait bytes waited for its turn, */
     uint64_t waits_at;      /* and so many had been opened */
 } ledger_layer;

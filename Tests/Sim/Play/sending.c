@@ -27,8 +27,11 @@ void application_check_answer(application *application, ledger_life *life, int r
     case 0:
         LEDGER_REQUIRE(ledger, !life->closing && !life->aborted && !life->finishing && !life->over, "G4",
                        "a send was accepted after the end", life->token);
-        LEDGER_REQUIRE(ledger, unsent_bytes <= config->send_cap_bytes + ledger_layer_excess_bytes(life), "G6",
-                       "more unsent bytes than the cap", life->token);
+        /* A send of nothing is accepted above the cap, too, where an earlier one was sealed to more. */
+        LEDGER_REQUIRE(ledger,
+                       unsent_bytes <= config->send_cap_bytes + ledger_layer_excess_bytes(life) ||
+                           unsent_bytes == life->layer.unsent_before,
+                       "G6", "more unsent bytes than the cap", life->token);
         if (unsent_bytes >= life->marks.high_bytes)
             ledger_press(life);
         return;
@@ -55,7 +58,8 @@ uint64_t application_unsent(const application *application, ledger_life *life)
 {
     life->layer.sealed_bytes = 0;
     life->layer.own_bytes = 0;
-    return iocp_connection_unsent_bytes(application->worker, life->token);
+    life->layer.unsent_before = iocp_connection_unsent_bytes(application->worker, life->token);
+    return life->layer.unsent_before;
 }
 
 /* What so many bytes may become in a layer. */
