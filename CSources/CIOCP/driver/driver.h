@@ -141,6 +141,9 @@ typedef struct iocp_hand_over_operations {
     void (*abandon)(iocp_traveller *traveller);
 } iocp_hand_over_operations;
 
+/* `abandon` of the kernel's sockets. */
+void iocp_traveller_abandon(iocp_traveller *traveller);
+
 static inline uint64_t iocp_feature_bit(iocp_feature feature, bool is_used)
 {
     return (uint64_t)is_used << feature;

@@ -1,5 +1,4 @@
 /* Sockets that go to another worker's set, and come from one: the fd itself travels. */
-#include "../../system/socket_option.h"
 #include "epoll.h"
 
 static int pack(iocp_driver *driver, uint32_t handle, iocp_traveller *traveller)
@@ -38,12 +37,5 @@ static int take(iocp_driver *driver, iocp_traveller *traveller, uint32_t *handle
     return 0;
 }
 
-static void abandon(iocp_traveller *traveller)
-{
-    if (traveller->fd >= 0)
-        iocp_socket_abandon(traveller->fd);
-    traveller->fd = -1;
-}
-
 const iocp_hand_over_operations iocp_epoll_hand_over = {
-    .pack = pack, .leave = leave, .stay = stay, .take = take, .abandon = abandon};
+    .pack = pack, .leave = leave, .stay = stay, .take = take, .abandon = iocp_traveller_abandon};

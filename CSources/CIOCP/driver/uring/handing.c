@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "../../system/socket_option.h"
 #include "uring.h"
 
 /* Of a socket that has one: the ring is without direct descriptors. */
@@ -52,12 +51,5 @@ static int take(iocp_driver *driver, iocp_traveller *traveller, uint32_t *handle
     return 0;
 }
 
-static void abandon(iocp_traveller *traveller)
-{
-    if (traveller->fd >= 0)
-        iocp_socket_abandon(traveller->fd);
-    traveller->fd = -1;
-}
-
 const iocp_hand_over_operations iocp_uring_hand_over = {
-    .pack = pack, .leave = leave, .stay = stay, .take = take, .abandon = abandon};
+    .pack = pack, .leave = leave, .stay = stay, .take = take, .abandon = iocp_traveller_abandon};

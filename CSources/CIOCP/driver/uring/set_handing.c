@@ -28,10 +28,5 @@ static int take(iocp_driver *driver, iocp_traveller *traveller, uint32_t *handle
     return result;
 }
 
-static void abandon(iocp_traveller *traveller)
-{
-    iocp_uring_hand_over.abandon(traveller);
-}
-
 const iocp_hand_over_operations iocp_uring_set_hand_over = {
-    .pack = pack, .leave = leave, .stay = stay, .take = take, .abandon = abandon};
+    .pack = pack, .leave = leave, .stay = stay, .take = take, .abandon = iocp_traveller_abandon};
