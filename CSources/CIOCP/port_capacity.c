@@ -43,20 +43,18 @@ int iocp_capacity_derive(uint32_t connections, uint32_t workers_min, uint32_t wo
     return -EMFILE;
 }
 
-/* --- of a port ---------------------------------------------------------------------------------------------- */
-
 static uint32_t lesser(uint32_t one, uint32_t other)
 {
     return one < other ? one : other;
 }
 
-/* What the rings of a worker hold: each as many as RLIMIT_NOFILE says, and each wants two receive buffers. */
-static uint32_t ring_places(uint32_t receive_buffers)
+uint32_t iocp_capacity_places(uint32_t files, uint32_t receive_buffers)
 {
-    const uint32_t rings = lesser(receive_buffers / 2, IOCP_QUEUES_MAX);
-    const uint64_t places = (uint64_t)iocp_limit_files() * rings;
+    const uint64_t places = (uint64_t)files * lesser(receive_buffers / 2, IOCP_QUEUES_MAX);
     return places < IOCP_CONNECTIONS_PER_WORKER_MAX ? (uint32_t)places : IOCP_CONNECTIONS_PER_WORKER_MAX;
 }
+
+/* --- of a port ---------------------------------------------------------------------------------------------- */
 
 const char *iocp_capacity_settle(const iocp_port_config *asked, uint32_t workers_default, bool is_epoll,
                                  iocp_port_config *config)
@@ -71,7 +69,7 @@ const char *iocp_capacity_settle(const iocp_port_config *asked, uint32_t workers
     const uint32_t workers_max = asked->worker_count > 0 ? asked->worker_count : IOCP_WORKERS_MAX;
     const uint32_t places_max = asked->connections_per_worker > 0 ? asked->connections_per_worker
                                 : is_epoll                        ? IOCP_CONNECTIONS_PER_WORKER_MAX
-                                                                  : ring_places(asked->receive_buffers_per_worker);
+                                                                  : iocp_capacity_places(iocp_limit_files(), asked->receive_buffers_per_worker);
     if (iocp_capacity_derive(asked->connections, config->worker_count, workers_max, places_max, &capacity) < 0)
         return "connections (more than the workers have places for)";
     const uint64_t files = (uint64_t)asked->connections + (uint64_t)capacity.worker_count * IOCP_FILES_PER_WORKER;

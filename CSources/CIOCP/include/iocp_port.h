@@ -117,6 +117,10 @@ typedef struct iocp_capacity {
 int iocp_capacity_derive(uint32_t connections, uint32_t workers_min, uint32_t workers_max, uint32_t places_max,
                          iocp_capacity *capacity);
 
+/* The most connections of one worker on io_uring: each of its rings has as many as `files`, the process' RLIMIT_NOFILE, and wants
+ * two of its receive buffers. At most 1,048,576. Thread: any. */
+uint32_t iocp_capacity_places(uint32_t files, uint32_t receive_buffers);
+
 /* What runs on a worker's thread, between its opening and its closing. */
 typedef void (*iocp_worker_body)(iocp_worker *worker, void *context);
 

@@ -1,6 +1,5 @@
 #if Command
 import CIOCP
-import IOCP
 
 /// Whether this machine can hold a number of connections with this library.
 struct CapacityChecks {
@@ -52,12 +51,11 @@ struct CapacityChecks {
 
     /// As a port derives it; nil where 1,024 workers are too few.
     private static func capacity(for connections: Int, workers least: Int, _ table: Int) -> iocp_capacity? {
-        // Each ring wants two receive buffers of its worker's.
-        let places = min(mostPerWorker, table * (PortConfiguration().receiveBuffersPerWorker / 2))
+        let places = iocp_capacity_places(UInt32(table), iocp_port_config_default().receive_buffers_per_worker)
         var capacity = iocp_capacity()
         let result = unsafe iocp_capacity_derive(
             UInt32(connections), UInt32(min(least, mostWorkers)), UInt32(mostWorkers),
-            UInt32(places), &capacity)
+            places, &capacity)
         return result < 0 ? nil : capacity
     }
 
