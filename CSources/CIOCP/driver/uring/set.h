@@ -16,6 +16,7 @@
 
 enum {
     IOCP_URING_SET_WAITING_MAX = IOCP_LISTEN_BACKLOG_MAX, /* a power of two */
+    IOCP_URING_SET_RETRY_NS = 1000 * 1000, /* while such clients wait, no wait sleeps longer */
     IOCP_URING_SET_HANDLE_BITS = 20, /* of a handle in its ring; above it stands which ring that is */
 };
 

@@ -156,8 +156,8 @@ static int sleep_in_first(iocp_uring_set *set, iocp_event *events, uint32_t capa
 static int wait_for_all(iocp_uring_set *set, iocp_event *events, uint32_t capacity, uint64_t timeout_ns)
 {
     uint32_t found = take_waiting(set, events, capacity);
-    if (set->waiting_head != set->waiting_tail)
-        timeout_ns = 0;
+    if (set->waiting_head != set->waiting_tail && timeout_ns > IOCP_URING_SET_RETRY_NS)
+        timeout_ns = IOCP_URING_SET_RETRY_NS;
     /* The first ring has its turn, however much the others bring. */
     if (set->first_due && found < capacity) {
         const int more = wait_for(set, 0, events + found, capacity - found, 0);
