@@ -84,7 +84,7 @@ struct HoldSources: Sendable {
     private let choosesPorts: Bool
 
     /// Below the 32,768 from which on the kernel chooses ports for others: where all of those are in use by somebody, each of its
-    /// searches looks at all. So tests on the same machine took 300 µs of its core for every bind.
+    /// searches looks at all.
     private static let firstPort = 10_000
     private static let portsEach = 22_000
     /// Of the ports that the kernel chooses: see `LoadPlan`.
