@@ -35,8 +35,8 @@ public final class CompletionPort: @unchecked Sendable {
     private init(_ configuration: PortConfiguration, simulated: Bool) throws(IOCPError) {
         self.configuration = configuration
         var created: OpaquePointer?
-        try configuration.withRaw { (config) throws(IOCPError) in
-            if simulated { config.driver = IOCP_DRIVER_SIM }
+        unsafe try configuration.withRaw { (config) throws(IOCPError) in
+            if simulated { unsafe config.driver = IOCP_DRIVER_SIM }
             var failure = unsafe iocp_failure()
             guard unsafe iocp_port_create(&config, &created, &failure) >= 0 else {
                 throw unsafe IOCPError(failure, .configuration)
