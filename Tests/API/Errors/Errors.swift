@@ -13,6 +13,8 @@ enum Errors {
     static let bind = errors(EADDRINUSE, EADDRNOTAVAIL, EACCES)
     /// The table of direct descriptors (uring), or the set of descriptors (epoll).
     static let place = errors(ENFILE, EMFILE, ENOMEM, ENOSPC)
+    /// A socket that cannot be placed now, and later perhaps.
+    static let placeLater = errors(EAGAIN, EBUSY)
     static let connect = errors(
         ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, ECANCELED, EINTR, EAGAIN, EACCES,
         EPERM, ENOMEM)

@@ -25,7 +25,7 @@ import Testing
         "iocp_uring_ring_open": Errors.ring,
         "probe": [Errno(ENOMEM)], // "auto is epoll where the rings of all workers do not fit"
         "iocp_uring_rehearse": [Errno(ENOMEM)],
-        "place_client": [Errno(EAGAIN), Errno(EBUSY)],
+        "place_client": Errors.placeLater, // "several rings: clients that cannot be placed now wait, and are served in their order"
         "wait_for": Errors.waitInterrupted, // "several rings: an interrupted wait says so, and the next goes on"
         "iocp_uring_open": [Errno(ENOMEM)],
         "silent_sends_work": [Errno(EAGAIN)], // every start finds it, at a socket that is full

@@ -189,6 +189,43 @@ extension RealSockets {
             }
         }
 
+        @Test("several rings: clients that cannot be placed now wait, and are served in their order")
+        func placedLater() async {
+            await #expect(processExitsWith: .success) {
+                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                for error in Errors.placeLater {
+                    let worker = try FaultyWorker(.uring) { $0.connections_per_worker = 61 }
+                    worker.turn()
+                    worker.fail(INTERNALS_FAULT_PLACE, with: error, times: 3)
+                    let peers = try (0..<5).map { _ in try Peer.connect(port: worker.listeningPort) }
+                    try worker.until("all are served") { worker.opened.count == 5 }
+                    #expect(worker.struck(INTERNALS_FAULT_PLACE) == 3 && worker.stats.accept_failures == 0)
+                    for (peer, connection) in zip(peers, worker.opened) { try worker.expectAlive(connection, peer) }
+                    try worker.expectNothingHeld()
+                }
+            }
+        }
+
+        @Test("several rings: a client that is refused its place is gone, and the next one is served")
+        func placeRefused() async {
+            await #expect(processExitsWith: .success) {
+                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                for error in Errors.place {
+                    let worker = try FaultyWorker(.uring) { $0.connections_per_worker = 61 }
+                    worker.turn()
+                    worker.fail(INTERNALS_FAULT_PLACE, with: error)
+                    let refused = try Peer.connect(port: worker.listeningPort)
+                    try worker.until("refused") { worker.stats.accept_failures == 1 }
+                    #expect(refused.sawFinish())
+                    let (peer, connection) = try worker.open()
+                    try worker.expectAlive(connection, peer)
+                    try worker.expectNothingHeld()
+                }
+            }
+        }
+
         @Test("fewer buffers than two for each ring are refused by name")
         func tooFewBuffers() async {
             await #expect(processExitsWith: .success) {

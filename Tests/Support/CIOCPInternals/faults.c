@@ -259,11 +259,33 @@ bool internals_faults_reach_the_allocator(void)
 
 /* --- liburing's --------------------------------------------------------------------------------------------- */
 
-static _Thread_local struct io_uring *ring; /* the latest this thread opened */
+static _Thread_local struct io_uring *ring; /* the one that this thread opened or entered last */
+
+/* Those that it has open: a worker may have several. */
+enum { RINGS_MAX = 16 };
+static _Thread_local struct io_uring *rings[RINGS_MAX];
+
+static void replace_ring(const struct io_uring *old, struct io_uring *new)
+{
+    for (int i = 0; i < RINGS_MAX; i++) {
+        if (rings[i] != old)
+            continue;
+        rings[i] = new;
+        return;
+    }
+}
+
+static void enter_ring(int fd)
+{
+    for (int i = 0; i < RINGS_MAX; i++)
+        if (rings[i] != NULL && rings[i]->enter_ring_fd == fd)
+            ring = rings[i];
+}
 
 /* As the kernel does with completions of a queue that overflowed: they are not seen until an entry brings them. */
 static _Thread_local struct withheld {
     bool some;
+    struct io_uring *of;
     uint32_t tail;
 } withheld;
 
@@ -272,15 +294,19 @@ FRONT(int, io_uring_queue_init_params, unsigned entries, struct io_uring *opened
     if (strikes(INTERNALS_FAULT_RING_SETUP))
         return -errno;
     ring = opened;
-    return NEXT(io_uring_queue_init_params)(entries, opened, params);
+    const int result = NEXT(io_uring_queue_init_params)(entries, opened, params);
+    if (result == 0)
+        replace_ring(NULL, opened);
+    return result;
 }
 
 FRONT(void, io_uring_queue_exit, struct io_uring *closed)
 {
-    if (ring == closed) {
+    replace_ring(closed, NULL);
+    if (ring == closed)
         ring = NULL;
+    if (withheld.of == closed)
         withheld.some = false;
-    }
     NEXT(io_uring_queue_exit)(closed);
 }
 
@@ -381,21 +407,20 @@ static void show_withheld(void)
     if (!withheld.some)
         return;
     withheld.some = false;
-    io_uring_smp_store_release(ring->cq.ktail, withheld.tail);
-    __atomic_and_fetch(ring->sq.kflags, ~IORING_SQ_CQ_OVERFLOW, __ATOMIC_RELAXED);
+    io_uring_smp_store_release(withheld.of->cq.ktail, withheld.tail);
+    __atomic_and_fetch(withheld.of->sq.kflags, ~IORING_SQ_CQ_OVERFLOW, __ATOMIC_RELAXED);
 }
 
 static void withhold_from(uint32_t tail)
 {
-    withheld = (struct withheld){.some = true, .tail = *ring->cq.ktail};
+    withheld = (struct withheld){.some = true, .of = ring, .tail = *ring->cq.ktail};
     io_uring_smp_store_release(ring->cq.ktail, tail);
     __atomic_or_fetch(ring->sq.kflags, IORING_SQ_CQ_OVERFLOW, __ATOMIC_RELAXED);
 }
 
 void internals_faults_end(void)
 {
-    if (ring != NULL)
-        show_withheld();
+    show_withheld();
     memset(faults, 0, sizeof faults);
     struck_count = 0;
     leapt_ns = 0;
@@ -413,6 +438,8 @@ UNSEEN long front_syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         values[i] = va_arg(list, long);
     va_end(list);
+    if (number == __NR_io_uring_enter)
+        enter_ring((int)values[0]);
     const bool enters = number == __NR_io_uring_enter && ring != NULL && inside_the_core;
     if (enters && strikes(INTERNALS_FAULT_WAIT))
         return -1;
