@@ -135,7 +135,7 @@ draft-spare-leaks|connection/send_draft.c|s/    if \(pool->draft\.room == IOCP_R
 draft-takes-reserve|worker/sends.c|s/ \|\|\n        !iocp_worker_may_take_chunks\(worker, \*slot, count_bytes, \(uint32_t\)more_bytes\)\)/)/|drafts of peers that do not read take the reserve
 draft-cap-ignored|worker/sends.c|s/    result = check_caps\(worker, \*slot, draft->queue\.unsent_bytes\);/    result = 0;/|a draft goes over a cap that was lowered meanwhile
 owner-after-close|worker/worker.c|s/atomic_store_explicit\(&worker->owner, IOCP_OWNER_NONE, memory_order_relaxed\);/;/|a closed worker works on
-layer-opened-early|worker/listeners.c|s/slot->layer == IOCP_LAYER_NONE && !worker/!worker/|OPENED comes before the handshake ends
+layer-opened-early|worker/admission.c|s/slot->layer == IOCP_LAYER_NONE && !worker/!worker/|OPENED comes before the handshake ends
 layer-connect-opened-early|worker/events.c|s/if \(slot->layer != IOCP_LAYER_NONE\)\n        iocp_worker_layer_connected\(worker, slot\);\n    else/if (slot->layer != IOCP_LAYER_NONE)\n        iocp_worker_layer_connected(worker, slot);/|a connect opens before its layer
 layer-never-opened|worker/opening.c|s/else if \(!worker->setup\.config->deliver_after_first_bytes\)\n        iocp_worker_announce\(worker, slot\);/else\n        ;/|a layer opens, and nobody is told
 layer-passed-by|worker/events.c|s/    if \(slot->layer != IOCP_LAYER_NONE\) \{\n        iocp_worker_layer_received/    if (slot->layer == IOCP_LAYER_BEGINNING) {\n        iocp_worker_layer_received/|bytes are handed out sealed once the layer is open
