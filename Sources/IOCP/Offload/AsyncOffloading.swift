@@ -23,7 +23,9 @@ extension AsyncConnection {
         within limit: Duration? = nil, _ work: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         try requireThread(.offload)
-        guard let wait = OffloadWait<Value>(home) else { throw IOCPError(code: 107 /* ENOTCONN */, operation: .offload) }
+        guard let wait = OffloadWait<Value>(home) else {
+            throw IOCPError(code: 107 /* ENOTCONN */, operation: .offload)
+        }
         return try await wait.result(of: work, for: token, until: until(limit))
     }
 }
@@ -57,7 +59,8 @@ final class OffloadWait<Value: Sendable> {
         of work: @escaping @Sendable () throws -> Value, for connection: iocp_token, until: Await.Until
     ) async throws -> Value {
         if Task.isCancelled { throw IOCPError.taskCancelled(.offload) }
-        let offloaded = Offloaded(connection, work, abandoned: { [self] error in end(.failure(error)) }) { [self] result in
+        let offloaded = Offloaded(connection, work, abandoned: { [self] error in end(.failure(error)) }) {
+            [self] result in
             end(result)
         }
         try offloads.begin(offloaded)

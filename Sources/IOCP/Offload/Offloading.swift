@@ -36,7 +36,9 @@ extension IocpContext {
         _ work: @escaping @Sendable () throws -> Value,
         then: @escaping (_ result: Result<Value, any Error>, _ connection: IocpContext<State>) throws -> Void
     ) throws(IOCPError) {
-        guard let offloads = home.worker?.offloads else { throw IOCPError(code: 107 /* ENOTCONN */, operation: .offload) }
+        guard let offloads = home.worker?.offloads else {
+            throw IOCPError(code: 107 /* ENOTCONN */, operation: .offload)
+        }
         try offloads.begin(Offloaded(token, work) { result in try then(result, self) })
     }
 }

@@ -33,7 +33,7 @@ struct StatsReport {
     /// What is zero on a good day, and named where it is not.
     static let troubles: [StatsField] = [
         .starvedReceives, .shortSends, .refusedSends, .acceptFailures, .delayedAccepts, .refusedAddresses, .timeouts,
-        .queueOverflows, .handlerErrors, .refusedPosts, .droppedClients,
+        .queueOverflows, .handlerErrors, .refusedPosts, .refusedOffloads, .droppedClients,
     ]
 
     /// What troubles are sums of.

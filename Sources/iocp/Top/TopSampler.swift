@@ -129,6 +129,7 @@ struct TopFrame {
     static let starved: [StatsField] = [.starvedReceives]
     static let refused: [StatsField] = [
         .refusedSends, .refusedAddresses, .acceptFailures, .droppedSends, .droppedClients, .refusedPosts,
+        .refusedOffloads,
     ]
 }
 #endif

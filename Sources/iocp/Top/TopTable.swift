@@ -86,6 +86,7 @@ struct TopTable {
         gauge("sent", .sentBytes, terminal: 150),
         rate("jobs/s", .jobs, terminal: 150),
         gauge("waiting", .waitingClients, terminal: 165),
+        gauge("offload", .offloadDepth, terminal: 200),
         share("app", { $0.application }),
         share("lib", { $0.library }),
         share("kern", { $0.kernel }),

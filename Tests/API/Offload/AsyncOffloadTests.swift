@@ -175,7 +175,7 @@ extension RealSockets.Offload {
             mayEnd.withLock { $0 = true }
             try await loop
             #expect(await failure { try await waiting.value }?.code == ESHUTDOWN)
-            #expect(await failure { try await actor.offload { } }?.code == ESHUTDOWN)
+            #expect(await failure { try await actor.offload {} }?.code == ESHUTDOWN)
             gate.open()
             try await eventually("it has ended") { port.offloadThreadCount == 0 }
         }

@@ -26,7 +26,8 @@ extension RealSockets.Offload {
                     }
                 }
             }
-            try await withServer(driver, { ($0.workers, $0.offloadThreads) = (1, 2) }, behaviour) { server, port, ledger in
+            try await withServer(driver, { ($0.workers, $0.offloadThreads) = (1, 2) }, behaviour) {
+                server, port, ledger in
                 do {
                     let peer = try Peer.connect(port: port)
                     try peer.send([1, 2, 3, 4, 5])
@@ -56,7 +57,9 @@ extension RealSockets.Offload {
             var behaviour = Behaviour()
             behaviour.received = { _, connection throws(IOCPError) in
                 let held = HeldByClosure(thens)
-                try connection.offload { gate.pass() } then: { _, _ in
+                try connection.offload {
+                    gate.pass()
+                } then: { _, _ in
                     held.touch()
                     Issue.record("a result was handed over behind a close")
                 }
@@ -83,10 +86,16 @@ extension RealSockets.Offload {
             let gate = Gate()
             var behaviour = Behaviour()
             behaviour.received = { _, connection throws(IOCPError) in
-                try connection.offload { gate.pass() } then: { _, connection in
+                try connection.offload {
+                    gate.pass()
+                } then: { _, connection in
                     try connection.send("1")
                     guard throughTwo else { return }
-                    try connection.offload { usleep(1_000) } then: { _, connection in try connection.send("2") }
+                    try connection.offload {
+                        usleep(1_000)
+                    } then: { _, connection in
+                        try connection.send("2")
+                    }
                 }
             }
             try await withServer(driver, { $0.workers = 1 }, behaviour) { server, port, ledger in
@@ -180,8 +189,16 @@ extension RealSockets.Offload {
             var behaviour = Behaviour()
             behaviour.received = { _, connection throws(IOCPError) in
                 let held = HeldByClosure(thens)
-                try connection.offload { gate.pass() } then: { _, _ in held.touch() }
-                try connection.worker.offload { gate.pass() } then: { _ in held.touch() }
+                try connection.offload {
+                    gate.pass()
+                } then: { _, _ in
+                    held.touch()
+                }
+                try connection.worker.offload {
+                    gate.pass()
+                } then: { _ in
+                    held.touch()
+                }
             }
             let server = try IOCPServer(limits(driver)) { [behaviour] in
                 AuditedHandler(behaviour: behaviour, ledger: Ledger(), worker: $0)
@@ -190,11 +207,15 @@ extension RealSockets.Offload {
             let address = try server.listen(host: "127.0.0.1", port: 0).address!
             let peers = try (0..<2).map { _ in try Peer.connect(port: address.port) }
             for peer in peers { try peer.send([1]) }
-            try await eventually("both threads are taken, and work waits") { gate.inside == 2 && total(of: port).offloadDepth == 4 }
+            try await eventually("both threads are taken, and work waits") {
+                gate.inside == 2 && total(of: port).offloadDepth == 4
+            }
             server.stop(drainingFor: .milliseconds(50))
             try await server.wait()
             #expect(thens.withLock { $0 } == 0)
-            #expect(port.offloadThreadCount == 2 && total(of: port).offloadDepth == 2 && total(of: port).droppedOffloads == 2)
+            #expect(
+                port.offloadThreadCount == 2 && total(of: port).offloadDepth == 2
+                    && total(of: port).droppedOffloads == 2)
             gate.open()
             try await eventually("it has ended") { port.offloadThreadCount == 0 }
             #expect(total(of: port).offloadDepth == 0 && total(of: port).droppedOffloads == 4 && gate.inside == 2)
@@ -210,7 +231,12 @@ extension RealSockets.Offload {
                 try await onThreads(1) { _ in
                     let worker = try CompletionPort(limits(driver)).attachWorker()
                     let held = HeldByClosure(works)
-                    try worker.offload { held.touch(); gate.pass() } then: { _ in Issue.record("handed over") }
+                    try worker.offload {
+                        held.touch()
+                        gate.pass()
+                    } then: { _ in
+                        Issue.record("handed over")
+                    }
                 }
             }
             try await eventually("they run") { gate.inside == 2 }

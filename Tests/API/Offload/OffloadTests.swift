@@ -89,7 +89,8 @@ extension RealSockets.Offload {
             gate.pass()
             return byte
         }
-        try await withServer(driver, { ($0.offloadThreads, $0.offloadQueueEntries) = (1, 2) }, behaviour) { server, port, _ in
+        try await withServer(driver, { ($0.offloadThreads, $0.offloadQueueEntries) = (1, 2) }, behaviour) {
+            server, port, _ in
             try await onThreads(1) { _ in
                 let peer = try Peer.connect(port: port)
                 try peer.send([1, 2, 3, 4, 5])
@@ -116,7 +117,10 @@ extension RealSockets.Offload {
         behaviour.received = { bytes, connection throws(IOCPError) in
             let isThrown = bytes.withBytes { [UInt8]($0) == [9] }
             guard isThrown else { return try usual(bytes, connection) }
-            try connection.offload { } then: { _, _ in throw Refused() }
+            try connection.offload {
+            } then: { _, _ in
+                throw Refused()
+            }
         }
         try await withServer(driver, { $0.workers = 1 }, behaviour) { server, port, ledger in
             try await onThreads(1) { _ in
@@ -141,7 +145,8 @@ extension RealSockets.Offload {
     func turns(driver: Driver) async throws {
         var behaviour = Behaviour()
         behaviour.received = { _, connection throws(IOCPError) in
-            try connection.offload { } then: { _, connection in
+            try connection.offload {
+            } then: { _, connection in
                 usleep(30_000)
                 try connection.send("x")
             }
@@ -167,7 +172,9 @@ extension RealSockets.Offload {
             if bytes == [0] {
                 // All are back before the first is handed over, and each goes round again for a while.
                 for _ in 0..<500 {
-                    try connection.offload { gate.pass() } then: { _, connection in
+                    try connection.offload {
+                        gate.pass()
+                    } then: { _, connection in
                         longest.withLock { $0 += 1 }
                         try again(connection, 20)
                     }
@@ -178,7 +185,8 @@ extension RealSockets.Offload {
         }
         @Sendable func again(_ connection: Behaviour.Context, _ left: Int) throws(IOCPError) {
             guard left > 0 else { return }
-            try connection.offload { } then: { _, connection in
+            try connection.offload {
+            } then: { _, connection in
                 longest.withLock { $0 += 1 }
                 try again(connection, left - 1)
             }
@@ -239,13 +247,21 @@ extension RealSockets.Offload {
             let worker = try CompletionPort(oneWorker(driver)).attachWorker()
             let found = Locked<[Int]>([])
             for number in 0..<200 {
-                try worker.offload { number } then: { result in found.withLock { $0.append(try! result.get()) } }
+                try worker.offload {
+                    number
+                } then: { result in
+                    found.withLock { $0.append(try! result.get()) }
+                }
             }
             var batch = CompletionBatch()
             while found.withLock({ $0.count }) < 200 { _ = try worker.wait(into: &batch, timeout: .seconds(10)) }
             #expect(Set(found.withLock { $0 }) == Set(0..<200))
             let elsewhere = refusal { () throws(IOCPError) in
-                try onAnother { () throws(IOCPError) in try worker.offload { } then: { _ in } }
+                try onAnother { () throws(IOCPError) in
+                    try worker.offload {
+                    } then: { _ in
+                    }
+                }
             }
             #expect(elsewhere?.code == EPERM && elsewhere?.operation == .offload)
         }
