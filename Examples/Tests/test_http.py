@@ -188,3 +188,5 @@ def is_refused(port):
         return False
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # It was in the backlog of a listener that closed just then.
