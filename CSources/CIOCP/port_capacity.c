@@ -37,7 +37,10 @@ int iocp_capacity_derive(uint32_t connections, uint32_t workers_min, uint32_t wo
         const uint64_t needed = places_needed(connections, workers);
         if (needed > places_max)
             continue;
-        *capacity = (iocp_capacity){.worker_count = workers, .connections_per_worker = (uint32_t)needed};
+        /* Each listener keeps a place for its next client. Without some to spare for those, the last clients of one listener
+         * would wait for others that nobody connects to. */
+        const uint64_t places = needed + IOCP_LISTENERS_MAX < places_max ? needed + IOCP_LISTENERS_MAX : places_max;
+        *capacity = (iocp_capacity){.worker_count = workers, .connections_per_worker = (uint32_t)places};
         return 0;
     }
     return -EMFILE;

@@ -111,7 +111,8 @@ typedef struct iocp_capacity {
 } iocp_capacity;
 
 /* The fewest workers, of workers_min to workers_max, that hold `connections` with at most places_max each. The kernel deals
- * clients out by chance, so each has some places more than its share: six standard deviations. A port does the same for
+ * clients out by chance, so each has some places more than its share: six standard deviations; and 64 beyond those, as far as
+ * places_max goes, since each listener keeps one for its next client. A port does the same for
  * `connections` of its configuration. Returns 0, -EMFILE where workers_max are too few, or -EINVAL for a count of 0, for
  * more than 1,024 workers, and for a most below the least. Thread: any. Complexity: O(workers_max). */
 int iocp_capacity_derive(uint32_t connections, uint32_t workers_min, uint32_t workers_max, uint32_t places_max,

@@ -6,7 +6,7 @@ struct Hold: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Hold very many connections to a server, and account for each of them.",
         discussion: """
-            Connects them all, lets them rest, has the --active ones send a heartbeat and compares its echoes, drops \
+            Connects them all, each of which is up when the server has echoed --size bytes on it, lets them rest, has the --active ones send a heartbeat and compares its echoes, drops \
             --reconnects of them at once (RST) and brings them back while the heartbeat goes on, publishes a frame to all, and \
             closes all (FIN, a window at a time). Each phase has a line with its figures.
 

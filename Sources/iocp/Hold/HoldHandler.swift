@@ -12,7 +12,10 @@ struct HoldHandler:
     ConnectionHandler, Handles.Started, Handles.Opened, Handles.ConnectFailed, Handles.Closed, Handles.Posted
 {
     private enum Lane: UInt8 {
-        case waiting, held
+        case waiting
+        /// Connected, and waits for the server's echo: the kernel answers a client that the server has not accepted, and may never.
+        case greeting
+        case held
         /// Dropped by this side, and on its way back.
         case dropping, returning
         case finishing, gone
@@ -32,11 +35,13 @@ struct HoldHandler:
     private var untouched = 0
     /// Lanes that come back.
     private var returning: [Int] = []
+    /// Connects that the server has not answered by an echo.
     private var connecting = 0
     private var nextToDrop = 0
 
-    /// How many bytes of the frame each lane has; empty until it is expected.
-    private var positions: [UInt32] = []
+    /// How many bytes each lane has of its greeting, and later of the frame.
+    private var positions: [UInt32]
+    private var expectsFrame = false
     private var publisher: IocpContext<Void>?
 
     private var finishing = 0
@@ -44,6 +49,7 @@ struct HoldHandler:
 
     private static let publisherKey = UInt64.max
     private static let framePhase: LoadPattern.Phase = 0
+    private static let greetingPhase: LoadPattern.Phase = 1
     /// A source may be taken: by a connection of another program, or in TIME_WAIT.
     private static let triesMax = 100
     private static let dropsPerTurn = 64
@@ -54,6 +60,7 @@ struct HoldHandler:
         count = plan.connections(ofWorker: worker.index)
         lanes = Array(repeating: .waiting, count: count)
         contexts = Array(repeating: nil, count: count)
+        positions = Array(repeating: 0, count: count)
         beat = HoldBeat(plan, pattern, board, pacer, ofWorker: worker.index)
     }
 
@@ -129,12 +136,23 @@ struct HoldHandler:
             return
         }
         let lane = Int(connection.key)
-        connecting -= 1
         contexts[lane] = connection
-        let returns = lanes[lane] == .returning
+        lanes[lane] = .greeting
+        positions[lane] = 0
+        try pattern.send(HoldHandler.greetingPhase, on: connection)
+    }
+
+    /// Whether its turn to be dropped is over.
+    private func isDropped(_ lane: Int) -> Bool {
+        lane < nextToDrop && plan.dropped(ofWorker: worker.index).contains(lane)
+    }
+
+    /// The server has it, and has said so.
+    private mutating func answered(_ lane: Int) {
+        connecting -= 1
         lanes[lane] = .held
         board.count(board.opened, wakingAt: plan.connections)
-        if returns { board.count(board.reconnected, wakingAt: plan.reconnects) }
+        if isDropped(lane) { board.count(board.reconnected, wakingAt: plan.reconnects) }
         connectMore()
     }
 
@@ -169,8 +187,10 @@ struct HoldHandler:
         case (.gone, _): break  // a condemned one
         case (let state, _):
             if state == .finishing { finishing -= 1 }
+            if state == .greeting { connecting -= 1 }
             lanes[lane] = .gone
             if reason != .stopped { board.ended(reason, plan.target, of: number(connection.key)) }
+            if state == .greeting { connectMore() }
             finishMore()
         }
     }
@@ -184,8 +204,14 @@ struct HoldHandler:
         let lane = Int(connection.key)
         guard lanes[lane] != .gone else { return }
         let wrong: String?
-        if !positions.isEmpty {
-            wrong = receivedFrame(bytes, lane)
+        if lanes[lane] == .greeting {
+            wrong = received(bytes, lane, "its greeting", HoldHandler.greetingPhase)
+            if wrong == nil, Int(positions[lane]) == plan.messageBytes { answered(lane) }
+        } else if expectsFrame {
+            wrong = received(bytes, lane, "the frame", HoldHandler.framePhase)
+            if wrong == nil, Int(positions[lane]) == plan.messageBytes {
+                board.count(board.delivered, wakingAt: plan.connections)
+            }
         } else if lane < beat.activeCount {
             wrong = beat.received(bytes, at: lane)
             beat.sendDue(contexts)
@@ -195,20 +221,21 @@ struct HoldHandler:
         guard let wrong else { return }
         board.mismatched(wrong, of: number(connection.key))
         board.lost.add(1, ordering: .relaxed)
+        if lanes[lane] == .greeting { connecting -= 1 }
         lanes[lane] = .gone
         connection.abort()
+        connectMore()
     }
 
-    private mutating func receivedFrame(_ bytes: RawSpan, _ lane: Int) -> String? {
+    private mutating func received(_ bytes: RawSpan, _ lane: Int, _ name: String, _ phase: LoadPattern.Phase) -> String? {
         let position = Int(positions[lane])
         guard position + bytes.byteCount <= plan.messageBytes else {
-            return "\(position + bytes.byteCount - plan.messageBytes) bytes more than the frame came"
+            return "\(position + bytes.byteCount - plan.messageBytes) bytes more than \(name) came"
         }
-        if let difference = pattern.difference(bytes, HoldHandler.framePhase, at: position) {
-            return "byte \(difference.position) of the frame \(difference.words)"
+        if let difference = pattern.difference(bytes, phase, at: position) {
+            return "byte \(difference.position) of \(name) \(difference.words)"
         }
         positions[lane] += UInt32(bytes.byteCount)
-        if Int(positions[lane]) == plan.messageBytes { board.count(board.delivered, wakingAt: plan.connections) }
         return nil
     }
 
@@ -248,7 +275,8 @@ struct HoldHandler:
     }
 
     private mutating func expect() {
-        positions = Array(repeating: 0, count: count)
+        for lane in positions.indices { positions[lane] = 0 }
+        expectsFrame = true
         board.count(board.expecting, wakingAt: plan.workers)
     }
 

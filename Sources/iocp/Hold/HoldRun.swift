@@ -15,7 +15,7 @@ struct HoldRun {
 
     /// Far longer than anything that works.
     private static let stepWithin: Duration = .seconds(120)
-    /// The server may still be accepting the last ones, and caches are warm.
+    /// The last messages are on their way.
     private static let settle: Duration = .seconds(2)
     /// Between two rounds of the heartbeat: with one for each message, waking up for it would take half of the load's core.
     private static let beatIntervalNanoseconds: UInt64 = 250_000

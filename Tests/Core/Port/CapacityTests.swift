@@ -17,9 +17,14 @@ import Testing
         #expect(result == 0 && capacity.worker_count == 1 && capacity.connections_per_worker == 20_000)
     }
 
+    @Test func listenersHavePlacesBesideTheConnections() {
+        let (result, capacity) = Self.derive(20_000, 1...1024, each: 1 << 20)
+        #expect(result == 0 && capacity.worker_count == 1 && capacity.connections_per_worker == 20_064)
+    }
+
     @Test func aMillionOnTablesOfTwentyThousand() {
         let (result, capacity) = Self.derive(1_000_000, 2...1024, each: 20_000)
-        #expect(result == 0 && capacity.worker_count == 53 && capacity.connections_per_worker == 19_712)
+        #expect(result == 0 && capacity.worker_count == 53 && capacity.connections_per_worker == 19_776)
     }
 
     @Test func asManyAsAskedForWhereTheirTablesAreLargeEnough() {
@@ -37,9 +42,9 @@ import Testing
         #expect(Double(capacity.connections_per_worker) >= share + 6 * share.squareRoot())
     }
 
-    @Test func noMorePlacesThanConnections() {
+    @Test func noMorePlacesThanConnectionsAndListeners() {
         let (result, capacity) = Self.derive(3, 8...8, each: 20_000)
-        #expect(result == 0 && capacity.worker_count == 8 && capacity.connections_per_worker == 3)
+        #expect(result == 0 && capacity.worker_count == 8 && capacity.connections_per_worker == 67)
     }
 
     @Test func tooFewWorkersAreRefused() {

@@ -51,7 +51,7 @@ struct CapacityChecks {
 
     /// As a port derives it; nil where 1,024 workers are too few.
     private static func capacity(for connections: Int, workers least: Int, _ table: Int) -> iocp_capacity? {
-        let places = iocp_capacity_places(UInt32(table), iocp_port_config_default().receive_buffers_per_worker)
+        let places = unsafe iocp_capacity_places(UInt32(table), iocp_port_config_default().receive_buffers_per_worker)
         var capacity = iocp_capacity()
         let result = unsafe iocp_capacity_derive(
             UInt32(connections), UInt32(min(least, mostWorkers)), UInt32(mostWorkers),
