@@ -18,6 +18,7 @@ int iocp_slot_table_open(iocp_slot_table *table, uint32_t node, uint32_t worker,
 
 void iocp_slot_table_close(iocp_slot_table *table)
 {
+    iocp_guests_close(&table->guests);
     iocp_arena_close(&table->terms_arena);
     iocp_arena_close(&table->arena);
     *table = (iocp_slot_table){0};

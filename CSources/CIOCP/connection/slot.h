@@ -12,6 +12,7 @@
 #include "../base/token.h"
 #include "../memory/arena.h"
 #include "address_counts.h"
+#include "guests.h"
 #include "../include/iocp_connection.h"
 #include "../include/iocp_layer.h"
 #include "send_queue.h"
@@ -28,6 +29,8 @@ typedef enum iocp_slot_state : uint8_t {
     IOCP_SLOT_DRAINING = 5,  /* every outstanding operation is cancelled and awaited */
     IOCP_SLOT_CLOSING = 6,   /* nothing outstanding but the driver's close */
     IOCP_SLOT_HELD = 7,      /* accepted; whether it may stay is not known, as its address could not be asked yet */
+    IOCP_SLOT_LEAVING = 8,   /* on its way to another worker: nothing is outstanding, and the application was told */
+    IOCP_SLOT_AWAY = 9,      /* it lives with another worker: the slot keeps its name */
 } iocp_slot_state;
 
 /* Each kind of operation has at most one with the driver. SUBMITTED and CANCELLED are the states of one that is: its
@@ -125,7 +128,9 @@ typedef struct iocp_slot {
     iocp_layer_stage layer : 2;
     uint8_t close_reason;
     uint8_t generation_high;
-    bool awaits_work; /* something that it waits for is being done elsewhere: see iocp_connection_await */
+    bool awaits_work : 1; /* something that it waits for is being done elsewhere: see iocp_connection_await */
+    bool moves : 1;       /* it is to go to another worker: its operations end */
+    bool is_guest : 1;    /* it came from another worker, which is its home */
     uint64_t key;
     uint64_t received_bytes;
     uint64_t sent_bytes;
@@ -233,6 +238,7 @@ typedef struct iocp_slot_terms {
     uint32_t unread_bytes;
     uint32_t next_turn;     /* behind it in the list of those that wait */
     bool has_turn;          /* it stands in that list; also in the slot's next life */
+    struct iocp_travel *travel; /* of a connection that moved, or is to; NULL: it never did */
 } iocp_slot_terms;
 
 /* A FIFO of slots, linked through `next`: those that wait for a receive buffer or for admission, or are free. A slot
@@ -256,6 +262,7 @@ typedef struct iocp_slot_table {
     uint32_t slot_count;
     uint32_t worker;
     iocp_slot_fifo free;
+    iocp_guests guests; /* connections that other workers named */
     uint32_t untouched; /* slots at and above this were never used */
     uint32_t used_count;
 } iocp_slot_table;
@@ -290,10 +297,19 @@ static inline iocp_slot *iocp_slot_of_operation(const iocp_slot_table *table, ui
     return slot;
 }
 
+/* The slot of a connection that another worker named, or NULL. */
+static inline iocp_slot *iocp_slot_find_guest(const iocp_slot_table *table, iocp_token name)
+{
+    const uint32_t index = iocp_guests_find(&table->guests, name);
+    return index != IOCP_GUEST_NONE ? &table->slots[index] : NULL;
+}
+
 /* The slot a connection's token names, or NULL when the token is stale or foreign. */
 static inline iocp_slot *iocp_slot_find(const iocp_slot_table *table, iocp_token connection)
 {
-    return iocp_token_worker(connection) == table->worker ? iocp_slot_of_operation(table, connection) : NULL;
+    if (iocp_token_worker(connection) == table->worker)
+        return iocp_slot_of_operation(table, connection);
+    return table->guests.count > 0 ? iocp_slot_find_guest(table, connection) : NULL;
 }
 
 static inline uint32_t iocp_slot_index(const iocp_slot_table *table, const iocp_slot *slot)

@@ -4,7 +4,8 @@
  *   Results   int functions return >= 0 on success or -errno; errno itself is not used.
  *   Threads   every function names its thread: "any", or "owner" (the one thread that opened the worker).
  *   Units     are the last word of a name: _bytes, _count, _ns.
- *   Memory    nothing is allocated between iocp_worker_open and iocp_worker_close, but by layers (iocp_layer.h) and for them.
+ *   Memory    nothing is allocated between iocp_worker_open and iocp_worker_close, but by layers (iocp_layer.h) and for them, and
+ *             for connections that move (iocp_moving.h).
  */
 #ifndef CIOCP_H
 #define CIOCP_H
@@ -14,6 +15,7 @@
 #include "iocp_connection.h"
 #include "iocp_endpoint.h"
 #include "iocp_layer.h"
+#include "iocp_moving.h"
 #include "iocp_offload.h"
 #include "iocp_port.h"
 #include "iocp_sim.h"

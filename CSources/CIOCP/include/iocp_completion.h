@@ -53,6 +53,8 @@ typedef enum iocp_completion_kind : uint8_t {
     IOCP_COMPLETION_TIMER = 9,          /* a user timer fired; key = its key                              */
     IOCP_COMPLETION_STOPPING = 10,      /* the worker stops or leaves; once, before the stop closes anything */
     IOCP_COMPLETION_UNSENT_FELL = 11,   /* terminal of iocp_notify_unsent; result 0 or -errno; key = its key */
+    IOCP_COMPLETION_LEAVING = 12,       /* the connection goes to the worker `detail`; its last one here: iocp_moving.h */
+    IOCP_COMPLETION_ARRIVED = 13,       /* it came from the worker `detail`; bytes = what was given there; its first one here */
 } iocp_completion_kind;
 
 /* Why a connection closed. Append only. */
@@ -78,7 +80,8 @@ enum { IOCP_TIMER_NAMED = 1 };
 typedef struct iocp_completion {
     iocp_token connection; /* the connection, or 0 */
     uint64_t key;          /* the connection's key (iocp_connection_set_key), or the value named by the kind */
-    const uint8_t *bytes;  /* RECEIVED: the first byte, in the worker's receive arena; POSTED: the letter's reference */
+    const uint8_t *bytes;  /* RECEIVED: the first byte, in the worker's receive arena; POSTED: the letter's reference;
+                            * ARRIVED: what was given */
     int32_t result;        /* bytes, 0, or -errno */
     uint16_t detail;       /* OPENED: the listener's short name; RECEIVED: the lease to return; CLOSED: iocp_close_reason;
                             * POSTED: iocp_letter_kind; TIMER: IOCP_TIMER_NAMED or 0 */

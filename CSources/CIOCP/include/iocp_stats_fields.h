@@ -122,7 +122,9 @@
     FIELD(refused_offloads, COUNTER, COUNT, SUM, "Pieces of blocking work that the pool refused: its queue was full.") \
     FIELD(dropped_offloads, COUNTER, COUNT, SUM,                                                                       \
           "Results of blocking work that nobody was given: the connection, or the worker, was gone.")                  \
-    FIELD(offload_threads, GAUGE, COUNT, SUM, "Threads of the port's pool now; worker 0 counts them for the port.")
+    FIELD(offload_threads, GAUGE, COUNT, SUM, "Threads of the port's pool now; worker 0 counts them for the port.")     \
+    FIELD(migrated_in, COUNTER, COUNT, SUM, "Open connections that came from another worker.")                         \
+    FIELD(migrated_out, COUNTER, COUNT, SUM, "Open connections that went to another worker.")
 
 /* name, unit, one sentence. How often a value was in each range of powers of two. Names as above. */
 #define IOCP_STATS_HISTOGRAMS(HISTOGRAM)                                                                               \

@@ -150,7 +150,7 @@ static void handle_send(iocp_worker *worker, iocp_slot *slot, const iocp_event *
             iocp_worker_delay_send(worker, slot);
     }
     if (slot->queue.head != IOCP_NODE_NONE || slot->state != IOCP_SLOT_OPEN || slot->finish == IOCP_FINISH_WANTED ||
-        (slot->flags & IOCP_SLOT_DOUBTED))
+        (slot->flags & IOCP_SLOT_DOUBTED) || slot->moves)
         iocp_worker_touch(worker, slot);
 }
 

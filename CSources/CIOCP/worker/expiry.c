@@ -215,6 +215,8 @@ void iocp_worker_deadline(iocp_worker *worker, iocp_slot *slot)
         return;
     case IOCP_SLOT_FREE:
     case IOCP_SLOT_HELD:
+    case IOCP_SLOT_LEAVING:
+    case IOCP_SLOT_AWAY:
     case IOCP_SLOT_DRAINING:
     case IOCP_SLOT_CLOSING:
         return;

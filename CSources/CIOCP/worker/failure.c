@@ -11,6 +11,7 @@
 #include "life.h"
 #include "outbox.h"
 #include "sent.h"
+#include "travel.h"
 
 /* The driver is gone, so no event will end them. */
 static void forget_operations(iocp_slot *slot)
@@ -58,7 +59,15 @@ static void end_accepts(iocp_worker *worker)
     worker->accepting.held = iocp_slot_fifo_empty();
     iocp_worker_show_door(worker, 0);
     iocp_worker_abandon_arrived(worker);
+    iocp_home_forgets(worker);
     iocp_listener_set_leave(worker->setup.listeners, worker->setup.index);
+}
+
+/* They are still here, and their ends are told to an application that has them again. */
+static void end_departures(iocp_worker *worker)
+{
+    for (iocp_slot *slot; (slot = iocp_slot_fifo_pop(&worker->leaving, &worker->table)) != NULL;)
+        iocp_moving_comes_back(worker, slot);
 }
 
 void iocp_worker_break(iocp_worker *worker, int32_t result)
@@ -70,6 +79,7 @@ void iocp_worker_break(iocp_worker *worker, int32_t result)
     forget_lists(worker);
     end_accepts(worker);
     iocp_worker_cancel_timers(worker);
+    end_departures(worker);
     for (uint32_t i = 0; i < worker->table.untouched; i++)
         if (worker->table.slots[i].state != IOCP_SLOT_FREE)
             end_connection(worker, &worker->table.slots[i], result);

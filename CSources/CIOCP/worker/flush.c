@@ -3,6 +3,7 @@
 
 #include "admission.h"
 #include "service.h"
+#include "travel.h"
 
 /* --- receives ----------------------------------------------------------------------------------------------- */
 
@@ -119,6 +120,8 @@ void iocp_worker_flush(iocp_worker *worker)
         iocp_worker_admit_held(worker);
     if (worker->accepting.arrived.head != NULL)
         iocp_worker_settle_arrived(worker);
+    if (worker->leaving.count > 0)
+        iocp_worker_depart(worker);
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         left -= feed_receives(worker, (iocp_buffer_class)class, left / 2);
     const uint32_t for_closing = least(listed_count(&worker->closing), left / CLOSING_SHARE);

@@ -116,9 +116,14 @@ static bool take_credit(iocp_door *door)
     return false;
 }
 
-static void give_credit_back(iocp_door *door)
+bool iocp_worker_take_place(iocp_worker *worker)
 {
-    atomic_fetch_add_explicit(&door->credits, 1, memory_order_relaxed);
+    return take_credit(&worker->door);
+}
+
+void iocp_worker_give_place_back(iocp_worker *worker)
+{
+    atomic_fetch_add_explicit(&worker->door.credits, 1, memory_order_relaxed);
 }
 
 /* How many a worker has, with those on their way to it; UINT32_MAX for one that takes none. */
@@ -205,12 +210,12 @@ bool iocp_worker_hand_over(iocp_worker *worker, uint32_t handle, uint16_t listen
         return false;
     iocp_worker *receiver = lighter_worker(worker, worker->parcel_next);
     iocp_parcel *parcel = next_parcel(worker);
-    if (receiver == NULL || parcel == NULL || !take_credit(&receiver->door))
+    if (receiver == NULL || parcel == NULL || !iocp_worker_take_place(receiver))
         return false;
     parcel->listener = listener;
     parcel->layer = *layer;
     if (send_parcel(worker, receiver, handle, parcel) < 0) {
-        give_credit_back(&receiver->door);
+        iocp_worker_give_place_back(receiver);
         return false;
     }
     IOCP_STATS_ADD(worker->stats, moves_out, 1);

@@ -21,6 +21,7 @@ typedef struct iocp_door {
     _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic uint32_t connections; /* slots in use */
     _Atomic uint32_t promised;                                    /* credits that were given, and have not come back */
     _Atomic uint32_t credits;                                     /* of those, the ones that nobody has taken */
+    _Atomic bool takes_part;                                      /* in moves: include/iocp_moving.h */
 } iocp_door;
 
 /* A client on its way. Its memory is the sender's; the receiver has it until it ends it. */
@@ -53,6 +54,10 @@ bool iocp_worker_hand_over(struct iocp_worker *worker, uint32_t handle, uint16_t
 
 /* Lets others send up to `most` clients, and shows them how full the worker is. Once in a flush. */
 void iocp_worker_show_door(struct iocp_worker *worker, uint32_t most);
+
+/* A place at another worker, by one of its credits. False: it has none now. Thread: any. */
+bool iocp_worker_take_place(struct iocp_worker *worker);
+void iocp_worker_give_place_back(struct iocp_worker *worker);
 
 /* A client that the worker was promised has come, or will not. */
 void iocp_worker_promise_ends(struct iocp_worker *worker);

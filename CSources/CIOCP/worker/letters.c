@@ -4,11 +4,15 @@
 #include "admission.h"
 #include "jobs.h"
 #include "outbox.h"
+#include "travel.h"
 
 static void emit_posted(iocp_worker *worker, const iocp_letter *letter)
 {
+    /* One that came from another worker has a token of this one's. */
+    const iocp_token here =
+        worker->table.guests.count > 0 ? iocp_connection_here(worker, letter->connection) : letter->connection;
     iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_POSTED,
-                                               .connection = letter->connection,
+                                               .connection = here != 0 ? here : letter->connection,
                                                .key = letter->value,
                                                .bytes = letter->reference,
                                                .detail = letter->kind});
@@ -24,7 +28,7 @@ static void carry_out_send(iocp_worker *worker, const iocp_letter *letter)
     iocp_shared_bytes_release(shared);
 }
 
-static void open_letter(iocp_worker *worker, const iocp_letter *letter)
+void iocp_worker_open_letter(iocp_worker *worker, const iocp_letter *letter)
 {
     switch (letter->kind) {
     case IOCP_LETTER_VALUE:
@@ -46,9 +50,18 @@ static void open_letter(iocp_worker *worker, const iocp_letter *letter)
 }
 
 /* A send behind a post waits until the application has seen the post, and may have sent because of it. */
-static bool may_open(const iocp_worker *worker, const iocp_letter *letter)
+bool iocp_worker_may_open(const iocp_worker *worker, const iocp_letter *letter)
 {
     return iocp_worker_has_room(worker) && (letter->kind != IOCP_LETTER_SEND || worker->out_count == 0);
+}
+
+/* A letter for a connection that lives elsewhere, or is on its way, goes after it. */
+static iocp_redirection redirect(iocp_worker *worker, const iocp_letter *letter)
+{
+    if (worker->travel_count == 0 || letter->connection == 0)
+        return IOCP_REDIRECT_NEVER;
+    iocp_travel *travel = iocp_home_absent(worker, letter->connection);
+    return travel != NULL ? iocp_home_redirect(worker, travel, letter) : IOCP_REDIRECT_NEVER;
 }
 
 /* Half of a batch at most, so that neither letters nor connections can starve the other. */
@@ -56,10 +69,14 @@ void iocp_worker_take_letters(iocp_worker *worker)
 {
     for (uint32_t left = worker->out_capacity / 2; left > 0; left--) {
         const iocp_letter *first = iocp_mailbox_first(&worker->mailbox);
-        if (first == NULL || !may_open(worker, first))
+        if (first == NULL || !iocp_worker_may_open(worker, first))
+            return;
+        const iocp_redirection redirection = redirect(worker, first);
+        if (redirection == IOCP_REDIRECT_LATER)
             return;
         iocp_letter letter;
         iocp_mailbox_take(&worker->mailbox, &letter);
-        open_letter(worker, &letter);
+        if (redirection == IOCP_REDIRECT_NEVER)
+            iocp_worker_open_letter(worker, &letter);
     }
 }

@@ -7,6 +7,7 @@
 #include "layers.h"
 #include "outbox.h"
 #include "stalled.h"
+#include "travel.h"
 #include "windows.h"
 
 iocp_slot *iocp_worker_slot_take(iocp_worker *worker, uint32_t handle, iocp_slot_state state)
@@ -50,6 +51,8 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
         abort = true; /* nothing was sent, so there is nothing to finish */
         break;
     case IOCP_SLOT_OPEN:
+        if (slot->moves)
+            iocp_moving_call_off(worker, slot);
         break;
     case IOCP_SLOT_FLUSHING:
     case IOCP_SLOT_LINGERING:
@@ -59,6 +62,8 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
     case IOCP_SLOT_DRAINING:
     case IOCP_SLOT_CLOSING:
     case IOCP_SLOT_HELD: /* ends with its admission */
+    case IOCP_SLOT_LEAVING: /* once it has arrived */
+    case IOCP_SLOT_AWAY:
     case IOCP_SLOT_FREE:
         return;
     }
@@ -170,5 +175,9 @@ void iocp_worker_slot_release(iocp_worker *worker, iocp_slot *slot)
         iocp_worker_write_closed(worker, slot);
     iocp_worker_emit_last(worker, slot);
     iocp_worker_layer_end(worker, slot);
+    if (slot->is_guest)
+        iocp_guest_ended(worker, slot);
+    else if (iocp_travel_find(worker, slot) != NULL)
+        iocp_home_slot_free(worker, slot);
     iocp_slot_release(&worker->table, index);
 }

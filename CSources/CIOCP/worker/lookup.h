@@ -17,6 +17,9 @@ static inline int iocp_worker_absent(const iocp_worker *worker, iocp_token conne
 {
     if (iocp_worker_is_foreign(worker))
         return -EPERM;
+    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
+    if (slot != NULL && slot->state == IOCP_SLOT_AWAY)
+        return -EXDEV;
     return connection != 0 && iocp_token_worker(connection) != worker->setup.index ? -EXDEV : -ENOTCONN;
 }
 

@@ -11,6 +11,7 @@
 #include "opening.h"
 #include "outbox.h"
 #include "stopping.h"
+#include "travel.h"
 
 /* --- sources ------------------------------------------------------------------------------------------------ */
 
@@ -64,7 +65,8 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
     sleep = least(sleep, iocp_worker_measure_backlogs_in_ns(worker));
     if (until_ns != UINT64_MAX)
         sleep = least(sleep, until_ns > worker->now_ns ? until_ns - worker->now_ns : 0);
-    if (worker->accepting.held.count > 0 || worker->accepting.arrived.head != NULL)
+    if (worker->accepting.held.count > 0 || worker->accepting.arrived.head != NULL || worker->leaving.count > 0 ||
+        iocp_worker_has_dispatches(worker))
         sleep = least(sleep, IOCP_ADMISSION_RETRY_NS);
     if (worker->stop == IOCP_STOP_CLOSING) {
         const uint64_t stop_at_ns = iocp_worker_drain_ends_ns(worker);
@@ -99,7 +101,8 @@ static int spin(iocp_worker *worker, uint64_t timeout_ns)
     const uint64_t start_ns = iocp_worker_clock_ns(worker);
     for (uint64_t now_ns = start_ns;;) {
         const int count = ask_driver(worker, 0);
-        if (count != 0 || iocp_mailbox_has_letter(&worker->mailbox) || iocp_mailbox_is_interrupted(&worker->mailbox))
+        if (count != 0 || iocp_mailbox_has_letter(&worker->mailbox) || iocp_mailbox_is_interrupted(&worker->mailbox) ||
+            iocp_chain_has_new(&worker->dispatches))
             return count;
         const uint64_t before_ns = now_ns;
         now_ns = iocp_worker_clock_ns(worker);
@@ -115,6 +118,10 @@ static int sleep_or_poll(iocp_worker *worker, uint64_t timeout_ns)
 {
     if (timeout_ns == 0 || !iocp_mailbox_sleep(&worker->mailbox))
         return ask_driver(worker, 0);
+    if (iocp_chain_has_new(&worker->dispatches)) {
+        iocp_mailbox_awake(&worker->mailbox);
+        return ask_driver(worker, 0);
+    }
     IOCP_STATS_SET(worker->stats, asleep, 1);
     const int count = ask_driver(worker, timeout_ns);
     iocp_mailbox_awake(&worker->mailbox);
@@ -175,6 +182,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         if (worker->event_next < worker->event_count) {
             take_events(worker); /* left over from a batch that did not fit */
         } else {
+            iocp_worker_take_dispatches(worker); /* before the letters, which are later than those of moves that are over */
             iocp_worker_take_letters(worker);
             iocp_worker_run_jobs(worker); /* before the stop is followed, which waits for them */
             take_deadlines(worker); /* for which the batch before had no room */
@@ -208,7 +216,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
     iocp_worker_measure_delivery(worker, count);
     if (count > 0)
         return (int)count;
-    if (iocp_worker_has_stopped(worker)) {
+    if (iocp_worker_has_stopped(worker) && iocp_worker_end_dispatches(worker)) {
         worker->finished = true;
         return end_result(worker);
     }

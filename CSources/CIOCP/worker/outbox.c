@@ -69,6 +69,15 @@ void iocp_worker_emit_of(iocp_worker *worker, const iocp_slot *slot, iocp_comple
     iocp_worker_emit(worker, completion_of(worker, slot, kind));
 }
 
+void iocp_worker_emit_move(iocp_worker *worker, const iocp_slot *slot, iocp_completion_kind kind, uint32_t other,
+                           const void *state)
+{
+    iocp_completion move = completion_of(worker, slot, kind);
+    move.detail = (uint16_t)other;
+    move.bytes = state;
+    iocp_worker_emit(worker, move);
+}
+
 void iocp_worker_emit_last(iocp_worker *worker, const iocp_slot *slot)
 {
     iocp_completion last = completion_of(worker, slot, IOCP_COMPLETION_CLOSED);

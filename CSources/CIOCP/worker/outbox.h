@@ -15,6 +15,10 @@ void iocp_worker_hand_out_spilled(iocp_worker *worker);
 /* Hands out a completion that tells no more than its kind. */
 void iocp_worker_emit_of(iocp_worker *worker, const iocp_slot *slot, iocp_completion_kind kind);
 
+/* Hands out LEAVING or ARRIVED, with the other worker's index. */
+void iocp_worker_emit_move(iocp_worker *worker, const iocp_slot *slot, iocp_completion_kind kind, uint32_t other,
+                           const void *state);
+
 /* Hands out OPENED, once. */
 void iocp_worker_announce(iocp_worker *worker, iocp_slot *slot);
 

@@ -8,6 +8,7 @@
 #include "pressure.h"
 #include "sent.h"
 #include "stalled.h"
+#include "travel.h"
 #include "windows.h"
 
 /* --- operations --------------------------------------------------------------------------------------------- */
@@ -41,7 +42,7 @@ void iocp_worker_service_receive(iocp_worker *worker, iocp_slot *slot)
 /* A connection that does not receive hears of its peer's reset all the same, where no send would tell. */
 static void service_watch(iocp_worker *worker, iocp_slot *slot)
 {
-    const bool wanted = slot->state == IOCP_SLOT_OPEN && (slot->flags & IOCP_SLOT_PAUSED) &&
+    const bool wanted = slot->state == IOCP_SLOT_OPEN && (slot->flags & IOCP_SLOT_PAUSED) && !slot->moves &&
                         (slot->receive == IOCP_RECEIVE_NONE || slot->receive == IOCP_RECEIVE_STARVED);
     if (wanted && slot->watch == IOCP_WATCH_NONE) {
         slot->watch = IOCP_WATCH_SUBMITTED;
@@ -118,6 +119,17 @@ static void cancel_connect(iocp_worker *worker, iocp_slot *slot)
     iocp_worker_cancel(worker, slot, IOCP_OPERATION_CONNECT);
 }
 
+/* Ends what is outstanding; but not a send that ends at once. */
+static void service_moving(iocp_worker *worker, iocp_slot *slot)
+{
+    leave_starved(worker, slot);
+    cancel_receive(worker, slot);
+    service_watch(worker, slot);
+    if (slot->flags & IOCP_SLOT_STALLED)
+        iocp_worker_cancel_send(worker, slot);
+    iocp_moving_take_leave(worker, slot);
+}
+
 /* Awaits what is outstanding, then closes. Queued memory stays until no send can read it. */
 static void service_draining(iocp_worker *worker, iocp_slot *slot)
 {
@@ -158,6 +170,10 @@ void iocp_worker_service(iocp_worker *worker, iocp_slot *slot)
         service_news(worker, slot);
     switch (slot->state) {
     case IOCP_SLOT_OPEN:
+        if (__builtin_expect(slot->moves, 0) && iocp_moving_goes_on(worker, slot)) {
+            service_moving(worker, slot);
+            return;
+        }
         iocp_worker_service_receive(worker, slot);
         if ((slot->flags & IOCP_SLOT_PAUSED) || slot->watch == IOCP_WATCH_SUBMITTED)
             service_watch(worker, slot);
@@ -189,6 +205,8 @@ void iocp_worker_service(iocp_worker *worker, iocp_slot *slot)
     case IOCP_SLOT_CONNECTING:
     case IOCP_SLOT_HELD:
     case IOCP_SLOT_CLOSING:
+    case IOCP_SLOT_LEAVING:
+    case IOCP_SLOT_AWAY:
     case IOCP_SLOT_FREE:
         return;
     }

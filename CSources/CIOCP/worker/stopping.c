@@ -3,6 +3,7 @@
 
 #include "life.h"
 #include "outbox.h"
+#include "travel.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -50,8 +51,10 @@ static void close_connections(iocp_worker *worker)
     const bool drained = worker->now_ns >= iocp_worker_drain_ends_ns(worker);
     if (worker->stop == IOCP_STOP_SAID || drained)
         each_connection(worker, drained);
-    if (worker->stop == IOCP_STOP_SAID)
+    if (worker->stop == IOCP_STOP_SAID) {
         iocp_worker_cancel_timers(worker);
+        iocp_home_forgets(worker);
+    }
     worker->stop = IOCP_STOP_CLOSING;
     if (worker->table.used_count == 0)
         iocp_mailbox_close(&worker->mailbox);
@@ -98,6 +101,8 @@ void iocp_worker_follow_stop(iocp_worker *worker)
 
 bool iocp_worker_has_stopped(const iocp_worker *worker)
 {
+    if (iocp_worker_has_dispatches(worker))
+        return false;
     if (worker->failure < 0)
         return iocp_mailbox_finished(&worker->mailbox);
     return worker->stop == IOCP_STOP_CLOSING && worker->table.used_count == 0 && !awaits_offloads(worker) &&

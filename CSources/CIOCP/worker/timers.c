@@ -6,19 +6,24 @@
 #include "timers.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "lookup.h"
 #include "outbox.h"
+#include "travel.h"
 
 #define TIMER_NONE UINT32_MAX
 
-/* The name of a timer: life | index. 44 bits of lives are years of starting a timer on one entry at every turn. */
-enum { INDEX_BITS = 20 };
+/* The name of a timer: worker | life | index. It is one of the port's, as timers go along with connections that move. 34 bits of
+ * lives are days of starting a timer on one entry at every turn, and a name would have to be kept for exactly as many. */
+enum { INDEX_BITS = 20, LIFE_BITS = 34 };
 
 _Static_assert(IOCP_TIMERS_MAX <= 1 << INDEX_BITS, "every timer has a name");
 
-static iocp_timer name_of(uint64_t life, uint32_t index)
+static iocp_timer name_of(const iocp_worker *worker, uint64_t life, uint32_t index)
 {
-    return life << INDEX_BITS | index;
+    const uint64_t short_life = life & ((UINT64_C(1) << LIFE_BITS) - 1);
+    return (uint64_t)worker->setup.index << (INDEX_BITS + LIFE_BITS) | short_life << INDEX_BITS | index;
 }
 
 int iocp_timers_open(iocp_timers *timers, uint32_t node, uint32_t entry_count, uint64_t now_ns)
@@ -78,8 +83,11 @@ static int start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, 
     if (iocp_worker_said_stopping(worker))
         return -ESHUTDOWN;
     /* Whether another worker's connection has closed cannot be known here. */
-    if (connection != 0 && iocp_token_worker(connection) != worker->setup.index)
-        return -EXDEV;
+    if (connection != 0 && iocp_token_worker(connection) != worker->setup.index) {
+        connection = iocp_connection_here(worker, connection);
+        if (connection == 0)
+            return -EXDEV;
+    }
     /* Each armed timer and each one that ended owes a completion; what is owed must fit the spill. */
     if (timers->armed_count + (worker->spill.tail - worker->spill.head) >= timers->entry_count)
         return -ENOBUFS;
@@ -92,6 +100,7 @@ static int start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, 
         return -ENOBUFS;
     iocp_timer_entry *entry = &timers->entries[index];
     entry->connection = connection;
+    entry->alias = 0;
     entry->life++;
     timers->armed_count++;
     /* From the clock, not from the wait before: a handler may have run for long. */
@@ -104,7 +113,8 @@ static int start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, 
 
 static iocp_timer name_of_entry(const iocp_worker *worker, const iocp_timer_entry *entry)
 {
-    return name_of(entry->life, (uint32_t)(entry - worker->timers.entries));
+    return entry->alias != 0 ? entry->alias
+                             : name_of(worker, entry->life, (uint32_t)(entry - worker->timers.entries));
 }
 
 int iocp_timer_start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, uint64_t key, iocp_timer *timer)
@@ -136,6 +146,7 @@ static void release(iocp_timers *timers, uint32_t index)
     iocp_timer_entry *entry = &timers->entries[index];
     entry->life++;
     timers->armed_count--;
+    timers->alias_count -= entry->alias != 0;
     entry->next = timers->free_head;
     timers->free_head = index;
 }
@@ -169,16 +180,32 @@ void iocp_worker_timer_due(iocp_worker *worker, uint32_t index)
     }
 }
 
+static bool is_armed(const iocp_timer_entry *entry)
+{
+    return entry->life & 1;
+}
+
+/* One that was started elsewhere is looked for among all: few of those are ended by their names. */
+static uint32_t find(const iocp_worker *worker, iocp_timer timer)
+{
+    const iocp_timers *timers = &worker->timers;
+    const uint32_t index = (uint32_t)timer & ((1u << INDEX_BITS) - 1);
+    if (index < timers->untouched && is_armed(&timers->entries[index]) &&
+        name_of_entry(worker, &timers->entries[index]) == timer)
+        return index;
+    for (uint32_t i = 0; timers->alias_count > 0 && i < timers->untouched; i++)
+        if (is_armed(&timers->entries[i]) && timers->entries[i].alias == timer)
+            return i;
+    return TIMER_NONE;
+}
+
 /* Disarms a timer, whose entry the caller frees. */
 static int disarm(iocp_worker *worker, iocp_timer timer, uint32_t *disarmed)
 {
     if (iocp_worker_is_foreign(worker))
         return -EPERM;
-    const uint32_t index = (uint32_t)timer & ((1u << INDEX_BITS) - 1);
-    if (index >= worker->timers.untouched)
-        return -ENOENT;
-    const uint64_t life = worker->timers.entries[index].life;
-    if ((life & 1) == 0 || name_of(life, index) != timer)
+    const uint32_t index = find(worker, timer);
+    if (index == TIMER_NONE)
         return -ENOENT;
     disarm_both(worker, index);
     *disarmed = index;
@@ -206,9 +233,79 @@ int iocp_timer_discard(iocp_worker *worker, iocp_timer timer)
 void iocp_worker_cancel_timers(iocp_worker *worker)
 {
     for (uint32_t index = 0; index < worker->timers.untouched; index++) {
-        if ((worker->timers.entries[index].life & 1) == 0)
+        if (!is_armed(&worker->timers.entries[index]))
             continue;
         disarm_both(worker, index);
         end(worker, index, -ECANCELED);
+    }
+}
+
+/* --- of connections that move --------------------------------------------------------------------------------- */
+
+static uint32_t next_of(const iocp_worker *worker, uint64_t connection, uint32_t from)
+{
+    const iocp_timers *timers = &worker->timers;
+    for (uint32_t i = from; timers->armed_count > 0 && i < timers->untouched; i++)
+        if (is_armed(&timers->entries[i]) && timers->entries[i].connection == connection)
+            return i;
+    return TIMER_NONE;
+}
+
+bool iocp_timers_has_named(const iocp_worker *worker, uint64_t connection)
+{
+    for (uint32_t i = next_of(worker, connection, 0); i != TIMER_NONE; i = next_of(worker, connection, i + 1))
+        if (worker->timers.entries[i].named)
+            return true;
+    return false;
+}
+
+bool iocp_timers_copy(const iocp_worker *worker, uint64_t connection, iocp_carried_timer **timers, uint32_t *count)
+{
+    *timers = NULL;
+    *count = 0;
+    uint32_t found = 0;
+    for (uint32_t i = next_of(worker, connection, 0); i != TIMER_NONE; i = next_of(worker, connection, i + 1))
+        found++;
+    if (found == 0)
+        return true;
+    if ((*timers = malloc(found * sizeof **timers)) == NULL)
+        return false;
+    for (uint32_t i = next_of(worker, connection, 0); i != TIMER_NONE; i = next_of(worker, connection, i + 1)) {
+        const iocp_timer_entry *entry = &worker->timers.entries[i];
+        (*timers)[(*count)++] =
+            (iocp_carried_timer){.name = name_of_entry(worker, entry), .key = entry->key, .due_ns = entry->due_ns};
+    }
+    return true;
+}
+
+void iocp_timers_discard(iocp_worker *worker, uint64_t connection)
+{
+    for (uint32_t i = next_of(worker, connection, 0); i != TIMER_NONE; i = next_of(worker, connection, i + 1)) {
+        disarm_both(worker, i);
+        release(&worker->timers, i);
+    }
+}
+
+void iocp_timers_restart(iocp_worker *worker, uint64_t connection, const iocp_carried_timer *timers, uint32_t count,
+                         uint64_t shift_ns)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t due_ns = timers[i].due_ns + shift_ns;
+        const uint64_t now_ns = iocp_worker_clock_ns(worker);
+        iocp_timer_entry *entry;
+        const int result =
+            worker->failure < 0 ? -ECANCELED
+                                : start(worker, connection, due_ns > now_ns ? due_ns - now_ns : 0, &entry);
+        if (result < 0) {
+            iocp_worker_emit(worker, (iocp_completion){.kind = IOCP_COMPLETION_TIMER,
+                                                       .connection = connection,
+                                                       .key = timers[i].key,
+                                                       .result = result == -ESHUTDOWN ? -ECANCELED : result});
+            continue;
+        }
+        entry->named = false;
+        entry->key = timers[i].key;
+        entry->alias = timers[i].name;
+        worker->timers.alias_count++;
     }
 }

@@ -10,6 +10,7 @@
 #include "layers.h"
 #include "life.h"
 #include "measuring.h"
+#include "travel.h"
 
 /* Small buffers for drivers that spend a whole one on each receive. */
 enum { SMALL_BUFFER_BYTES = 4096, SMALL_BUFFERS_MAX = 8192 };
@@ -63,9 +64,9 @@ static int open_memory(iocp_worker *worker, const char **detail)
     const uint32_t slot_count = config->connections_per_worker;
     const uint32_t reserve_count = slot_count * IOCP_SEND_RESERVE_NODES;
     const uint32_t node_count = reserve_count + slot_count * 2 + config->send_chunks_per_worker;
-    /* Spilled at worst: every mark, OPENED, WRITABLE, UNSENT_FELL and CLOSED of every slot, every timer, STOPPING,
+    /* Spilled at worst: every mark, OPENED, WRITABLE, UNSENT_FELL, LEAVING, ARRIVED and CLOSED of every slot, every timer, STOPPING,
      * and one batch of events. */
-    const uint32_t spill_count = round_up_power_of_two(node_count + 4 * slot_count + config->timers_per_worker + 1 +
+    const uint32_t spill_count = round_up_power_of_two(node_count + 6 * slot_count + config->timers_per_worker + 1 +
                                                        IOCP_DRIVER_EVENTS_MAX * IOCP_COMPLETIONS_PER_EVENT_MAX);
     int result;
 
@@ -141,6 +142,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
                                       .cap_bytes = setup->config->send_cap_bytes};
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         worker->starved[class] = worker->passed_over[class] = iocp_slot_fifo_empty();
+    worker->leaving = iocp_slot_fifo_empty();
     worker->turns = (iocp_layer_turns){.head = IOCP_SLOT_NONE, .tail = IOCP_SLOT_NONE};
     iocp_worker_open_accepting(worker);
 
@@ -208,7 +210,7 @@ static void drop_connections(iocp_worker *worker)
 {
     for (uint32_t i = 0; i < worker->table.untouched; i++) {
         iocp_slot *slot = &worker->table.slots[i];
-        if (slot->state == IOCP_SLOT_FREE)
+        if (slot->state == IOCP_SLOT_FREE || slot->state == IOCP_SLOT_AWAY)
             continue;
         uint64_t key;
         while (slot->queue.head != IOCP_NODE_NONE)
@@ -238,6 +240,7 @@ void iocp_worker_close(iocp_worker *worker)
     iocp_mailbox_discard(&worker->mailbox);
     iocp_worker_release_jobs(worker);
     iocp_worker_abandon_arrived(worker);
+    iocp_worker_drop_dispatches(worker);
     if (worker->setup.offload != NULL)
         iocp_offload_pool_leave(worker->setup.offload, &worker->offloads);
     iocp_worker_end_capture(worker);

@@ -43,6 +43,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../base/chain.h"
 #include "../base/check.h"
 #include "../base/lifetime.h"
 #include "../connection/deadlines.h"
@@ -164,6 +165,10 @@ struct iocp_worker {
     iocp_deadlines deadlines;
     iocp_worker_listeners accepting;
     iocp_timers timers;
+    iocp_slot_fifo leaving;  /* told LEAVING, and still here */
+    uint32_t travel_count;   /* connections of this home that moved, or are to */
+    iocp_link *late;         /* letters of moves that are over, the oldest first */
+    iocp_link *late_last;
     iocp_event events[IOCP_DRIVER_EVENTS_MAX];
 
     iocp_worker_setup setup;
@@ -171,8 +176,10 @@ struct iocp_worker {
     iocp_offload_inbox offloads; /* outlives it, too: of work that runs on */
     iocp_parcel *parcels; /* what it hands over; NULL: it never does */
     uint32_t parcel_next;
-    iocp_mailbox mailbox; /* these two outlive the worker's open time: others post to it, */
+    iocp_mailbox mailbox; /* these outlive the worker's open time: others post to it, */
     iocp_door door;       /* and look at it */
+    iocp_chain dispatches; /* what other workers send it */
+    _Atomic uint32_t letters_out; /* of connections of this home: passed on or held, and not opened */
 };
 
 /* --- who may call --------------------------------------------------------------------------------------------- */
