@@ -130,6 +130,7 @@ typedef struct iocp_slot {
     uint8_t generation_high;
     bool awaits_work : 1; /* something that it waits for is being done elsewhere: see iocp_connection_await */
     bool moves : 1;       /* it is to go to another worker: its operations end */
+    bool rests : 1;       /* and have: LEAVING is due */
     bool is_guest : 1;    /* it came from another worker, which is its home */
     uint64_t key;
     uint64_t received_bytes;

@@ -19,12 +19,16 @@ enum {
 
 /* --- what came ------------------------------------------------------------------------------------------------ */
 
-void iocp_travel_empty(iocp_travel *travel)
+void iocp_travel_drop_pieces(iocp_travel *travel)
 {
     for (uint32_t i = 0; i < travel->piece_count; i++)
         if (travel->pieces[i].shared != NULL)
             iocp_shared_bytes_release(travel->pieces[i].shared);
     travel->piece_count = 0;
+}
+
+void iocp_travel_drop_timers(iocp_travel *travel)
+{
     free(travel->timers);
     travel->timers = NULL;
     travel->timer_count = 0;
@@ -177,7 +181,8 @@ bool iocp_worker_arrive(iocp_worker *worker, iocp_travel *travel)
     result = result < 0 ? result : queued;
     iocp_timers_restart(worker, iocp_slot_connection(&worker->table, slot), travel->timers, travel->timer_count,
                         clock_shift_ns(worker, travel));
-    iocp_travel_empty(travel);
+    iocp_travel_drop_pieces(travel);
+    iocp_travel_drop_timers(travel);
     if (travel->home == worker)
         iocp_home_opens_held(worker, travel);
     if (result < 0 && handle == IOCP_HANDLE_NONE) {
@@ -199,7 +204,8 @@ void iocp_travel_abandon(iocp_worker *worker, iocp_travel *travel)
     worker->operations->hand_over->abandon(&travel->traveller);
     if (travel->slot.address != 0)
         iocp_address_counts_release(worker->setup.addresses, travel->slot.address);
-    iocp_travel_empty(travel);
+    iocp_travel_drop_pieces(travel);
+    iocp_travel_drop_timers(travel);
     iocp_travel_drop_state(travel);
     if (travel->home != worker)
         (void)iocp_dispatch_send(&travel->ended, IOCP_DISPATCH_ENDED, travel, travel->home);

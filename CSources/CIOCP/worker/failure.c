@@ -66,6 +66,8 @@ static void end_accepts(iocp_worker *worker)
 /* They are still here, and their ends are told to an application that has them again. */
 static void end_departures(iocp_worker *worker)
 {
+    while (worker->resting.count > 0)
+        iocp_moving_call_off(worker, &worker->table.slots[worker->resting.head]);
     for (iocp_slot *slot; (slot = iocp_slot_fifo_pop(&worker->leaving, &worker->table)) != NULL;)
         iocp_moving_comes_back(worker, slot);
 }

@@ -58,7 +58,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
 {
     if (worker->out_count > 0 || iocp_worker_flush_incomplete(worker) || iocp_worker_has_jobs(worker) ||
-        iocp_worker_layers_wait(worker))
+        iocp_worker_layers_wait(worker) || worker->resting.count > 0)
         return 0;
     uint64_t sleep = least(iocp_deadlines_wait_ns(&worker->deadlines, worker->now_ns),
                            iocp_deadlines_wait_ns(&worker->timers.wheel, worker->now_ns));
@@ -182,6 +182,7 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
         if (worker->event_next < worker->event_count) {
             take_events(worker); /* left over from a batch that did not fit */
         } else {
+            iocp_worker_take_leaves(worker);
             iocp_worker_take_dispatches(worker); /* before the letters, which are later than those of moves that are over */
             iocp_worker_take_letters(worker);
             iocp_worker_run_jobs(worker); /* before the stop is followed, which waits for them */

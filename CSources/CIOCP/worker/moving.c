@@ -112,6 +112,9 @@ void iocp_moving_call_off(iocp_worker *worker, iocp_slot *slot)
 {
     iocp_travel *travel = iocp_travel_find(worker, slot);
     slot->moves = false;
+    if (slot->rests)
+        iocp_slot_fifo_remove(&worker->resting, &worker->table, slot);
+    slot->rests = false;
     travel->is_called_off = travel->asks;
     give_promise_back(worker, travel);
     if (travel->may_go)
@@ -145,18 +148,42 @@ bool iocp_moving_goes_on(iocp_worker *worker, iocp_slot *slot)
     return false;
 }
 
-/* At a flush: all that came before was handed out, and the application has answered it. */
-void iocp_moving_take_leave(iocp_worker *worker, iocp_slot *slot)
+void iocp_moving_rest(iocp_worker *worker, iocp_slot *slot)
 {
-    iocp_travel *travel = iocp_travel_find(worker, slot);
-    if (!has_come_to_rest(slot, travel))
+    if (slot->rests || !has_come_to_rest(slot, iocp_travel_find(worker, slot)))
         return;
+    slot->rests = true;
+    iocp_slot_fifo_push(&worker->resting, &worker->table, slot);
+}
+
+/* Its timers rest, too: nothing comes behind LEAVING. Returns false without memory. */
+static bool take_leave(iocp_worker *worker, iocp_slot *slot, iocp_travel *travel)
+{
+    const iocp_token connection = iocp_slot_connection(&worker->table, slot);
+    if (!iocp_timers_copy(worker, connection, &travel->timers, &travel->timer_count))
+        return false;
+    iocp_timers_discard(worker, connection);
     slot->state = IOCP_SLOT_LEAVING;
     slot->moves = false;
     travel->left_ns = worker->now_ns;
+    travel->left_wait = worker->wait_count;
     iocp_deadlines_disarm(&worker->deadlines, iocp_slot_index(&worker->table, slot));
     iocp_slot_fifo_push(&worker->leaving, &worker->table, slot);
     iocp_worker_emit_move(worker, slot, IOCP_COMPLETION_LEAVING, travel->target, NULL);
+    return true;
+}
+
+/* The application has seen, and answered, all that came before; so it may have done something more with them. */
+void iocp_worker_take_leaves(iocp_worker *worker)
+{
+    for (uint32_t left = worker->resting.count; left > 0 && iocp_worker_has_room(worker); left--) {
+        iocp_slot *slot = iocp_slot_fifo_pop(&worker->resting, &worker->table);
+        slot->rests = false;
+        iocp_travel *travel = iocp_travel_find(worker, slot);
+        if (!iocp_moving_goes_on(worker, slot) || !has_come_to_rest(slot, travel) || (slot->flags & IOCP_SLOT_DIRTY) ||
+            !take_leave(worker, slot, travel))
+            iocp_worker_touch(worker, slot);
+    }
 }
 
 int iocp_connection_give(iocp_worker *worker, iocp_token connection, void *state, void (*release)(void *state))
@@ -218,10 +245,9 @@ static bool pack(iocp_worker *worker, const iocp_slot *slot, iocp_travel *travel
     travel->arrived_ns = 0;
     travel->slot = *slot;
     travel->terms = *iocp_slot_terms_of(&worker->table, slot);
-    if (copy_queue(worker, slot, travel) &&
-        iocp_timers_copy(worker, iocp_slot_connection(&worker->table, slot), &travel->timers, &travel->timer_count))
+    if (copy_queue(worker, slot, travel))
         return true;
-    iocp_travel_empty(travel);
+    iocp_travel_drop_pieces(travel);
     return false;
 }
 
@@ -239,7 +265,6 @@ static void forget_queue(iocp_worker *worker, iocp_slot *slot)
 /* The connection is another worker's by now. */
 static void let_go(iocp_worker *worker, iocp_slot *slot, iocp_token name)
 {
-    iocp_timers_discard(worker, iocp_slot_connection(&worker->table, slot));
     forget_queue(worker, slot);
     IOCP_STATS_ADD(worker->stats, connections, (uint64_t)-1);
     IOCP_STATS_ADD(worker->stats, migrated_out, 1);
@@ -261,6 +286,8 @@ typedef enum departure { GONE, LATER, STAYS } departure;
 
 static departure leave(iocp_worker *worker, iocp_slot *slot, iocp_travel *travel)
 {
+    if (travel->left_wait == worker->wait_count)
+        return LATER; /* this wait is still to hand LEAVING out */
     if (worker->stop != IOCP_STOP_NONE)
         return STAYS;
     if (!pack(worker, slot, travel))
@@ -271,13 +298,13 @@ static departure leave(iocp_worker *worker, iocp_slot *slot, iocp_travel *travel
     iocp_worker *receiver = slot->is_guest ? travel->home : &worker->setup.workers[travel->target];
     const int result = operations->pack(worker->driver, handle, &travel->traveller);
     if (result < 0) {
-        iocp_travel_empty(travel);
+        iocp_travel_drop_pieces(travel);
         const bool soon = result == -EBUSY || result == -EAGAIN || result == -EMFILE;
         return soon && worker->now_ns - travel->left_ns < IOCP_ADMISSION_HOLD_NS ? LATER : STAYS;
     }
     if (!iocp_dispatch_send(&travel->parcel, IOCP_DISPATCH_PARCEL, travel, receiver)) {
         operations->stay(worker->driver, handle, &travel->traveller);
-        iocp_travel_empty(travel);
+        iocp_travel_drop_pieces(travel);
         return STAYS;
     }
     operations->leave(worker->driver, handle);
@@ -294,6 +321,8 @@ void iocp_moving_comes_back(iocp_worker *worker, iocp_slot *slot)
     iocp_moving_call_off(worker, slot);
     iocp_worker_emit_move(worker, slot, IOCP_COMPLETION_ARRIVED, worker->setup.index, travel->state);
     travel->state = NULL;
+    iocp_timers_restart(worker, iocp_slot_connection(&worker->table, slot), travel->timers, travel->timer_count, 0);
+    iocp_travel_drop_timers(travel);
     if (!slot->is_guest)
         iocp_home_opens_held(worker, travel);
 }

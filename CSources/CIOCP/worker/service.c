@@ -127,7 +127,7 @@ static void service_moving(iocp_worker *worker, iocp_slot *slot)
     service_watch(worker, slot);
     if (slot->flags & IOCP_SLOT_STALLED)
         iocp_worker_cancel_send(worker, slot);
-    iocp_moving_take_leave(worker, slot);
+    iocp_moving_rest(worker, slot);
 }
 
 /* Awaits what is outstanding, then closes. Queued memory stays until no send can read it. */

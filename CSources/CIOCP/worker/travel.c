@@ -190,8 +190,10 @@ static void drop_travel(iocp_worker *worker, iocp_slot *slot)
     iocp_travel *travel = terms->travel;
     if (travel == NULL)
         return;
-    if (slot->state == IOCP_SLOT_LEAVING)
+    if (slot->state == IOCP_SLOT_LEAVING) {
         iocp_travel_drop_state(travel);
+        iocp_travel_drop_timers(travel);
+    }
     if (slot->is_guest) {
         iocp_guest_ended(worker, slot);
         return;

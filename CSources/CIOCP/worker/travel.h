@@ -80,7 +80,8 @@ typedef struct iocp_travel {
     bool is_called_off;  /* nobody wants it any more */
     void *state;         /* the application's */
     void (*release_state)(void *state);
-    uint64_t left_ns;    /* LEAVING was handed out */
+    uint64_t left_ns;    /* LEAVING was handed out, */
+    uint32_t left_wait;  /* by this wait */
     uint64_t arrived_ns; /* the parcel was first looked at; 0: not yet */
 
     /* on the way */
@@ -122,8 +123,10 @@ void iocp_worker_drop_dispatches(iocp_worker *worker);
 
 /* Whether a slot still moves. False: it stays after all, and its move is called off. */
 bool iocp_moving_goes_on(iocp_worker *worker, iocp_slot *slot);
-/* A slot that moves was serviced: if nothing of it is outstanding any more, LEAVING is handed out. */
-void iocp_moving_take_leave(iocp_worker *worker, iocp_slot *slot);
+/* A slot that moves was serviced: if nothing of it is outstanding any more, it waits for LEAVING to be handed out. */
+void iocp_moving_rest(iocp_worker *worker, iocp_slot *slot);
+/* Hands out LEAVING for those. When nothing else is owed to the application. */
+void iocp_worker_take_leaves(iocp_worker *worker);
 /* Before LEAVING, so nobody has to be told but its home. */
 void iocp_moving_call_off(iocp_worker *worker, iocp_slot *slot);
 /* At a flush: those that were told LEAVING go. */
@@ -143,8 +146,9 @@ bool iocp_worker_arrive(iocp_worker *worker, iocp_travel *travel);
 void iocp_travel_abandon(iocp_worker *worker, iocp_travel *travel);
 /* Gives back what the application gave. */
 void iocp_travel_drop_state(iocp_travel *travel);
-/* Gives back the copies of what is unsent, and the timers. */
-void iocp_travel_empty(iocp_travel *travel);
+/* Gives back the copies of what is unsent; the list of its timers. */
+void iocp_travel_drop_pieces(iocp_travel *travel);
+void iocp_travel_drop_timers(iocp_travel *travel);
 
 /* --- homes.c -------------------------------------------------------------------------------------------------- */
 

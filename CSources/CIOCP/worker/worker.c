@@ -142,7 +142,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
                                       .cap_bytes = setup->config->send_cap_bytes};
     for (int class = 0; class < IOCP_BUFFER_CLASS_COUNT; class++)
         worker->starved[class] = worker->passed_over[class] = iocp_slot_fifo_empty();
-    worker->leaving = iocp_slot_fifo_empty();
+    worker->resting = worker->leaving = iocp_slot_fifo_empty();
     worker->turns = (iocp_layer_turns){.head = IOCP_SLOT_NONE, .tail = IOCP_SLOT_NONE};
     iocp_worker_open_accepting(worker);
 

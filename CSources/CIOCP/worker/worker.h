@@ -165,6 +165,7 @@ struct iocp_worker {
     iocp_deadlines deadlines;
     iocp_worker_listeners accepting;
     iocp_timers timers;
+    iocp_slot_fifo resting;  /* LEAVING is due */
     iocp_slot_fifo leaving;  /* told LEAVING, and still here */
     uint32_t travel_count;   /* connections of this home that moved, or are to */
     iocp_link *late;         /* letters of moves that are over, the oldest first */

@@ -436,6 +436,8 @@ void application_react(application *application, const iocp_completion *completi
     case IOCP_COMPLETION_UNSENT_FELL:
     case IOCP_COMPLETION_POSTED:
     case IOCP_COMPLETION_TIMER:
+    case IOCP_COMPLETION_LEAVING:
+    case IOCP_COMPLETION_ARRIVED:
         return;
     }
 }

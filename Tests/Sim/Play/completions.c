@@ -6,9 +6,9 @@
 static void trace_completion(const ledger *ledger, const iocp_completion *completion)
 {
     static const char *const names[] = {"?",      "OPENED", "CONNECT_FAILED", "RECEIVED", "PEER_FINISHED", "SENT",
-                                        "WRITABLE", "CLOSED", "POSTED",         "TIMER",    "STOPPING",       "UNSENT_FELL"};
+                                        "WRITABLE", "CLOSED", "POSTED",         "TIMER",    "STOPPING",       "UNSENT_FELL", "LEAVING", "ARRIVED"};
     if (ledger->tracing)
-        fprintf(stderr, "-> %s %u.%llu key %llu result %d detail %u\n", names[completion->kind % 12],
+        fprintf(stderr, "-> %s %u.%llu key %llu result %d detail %u\n", names[completion->kind % 14],
                 iocp_token_slot(completion->connection),
                 (unsigned long long)iocp_token_generation(completion->connection),
                 (unsigned long long)completion->key, completion->result, completion->detail);
@@ -328,6 +328,9 @@ void ledger_completed(ledger *ledger, const iocp_completion *completion)
     case IOCP_COMPLETION_STOPPING:
         stopping(ledger);
         return;
+    case IOCP_COMPLETION_LEAVING: /* this application takes no part in moves; Moves/ does */
+    case IOCP_COMPLETION_ARRIVED:
+        break;
     }
     ledger_violated(ledger, "G1", "a completion of no kind", completion->connection);
 }

@@ -1,10 +1,11 @@
 /* iocp-sim: runs seeds of a random application over the real worker and a played kernel.
  *
- *   iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT] [--failures] [--emulated]
+ *   iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT] [--failures] [--emulated] [--moves]
  *   iocp-sim --seed SEED      one seed, with a trace on stderr
  *   iocp-sim --input FILE...  inputs of the fuzzer (Tests/Fuzz); a single one with a trace
  *
  * With --failures, every error that the played kernel can give must have been given to the worker.
+ * With --moves, connections move between workers (Moves/moves.h).
  * With --emulated, resident memory is not judged: it is the emulator's (qemu-user), too.
  * Exits 0 when every promise was kept, 1 when one was broken, 2 when it could not run. */
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "Moves/moves.h"
 #include "scenario.h"
 
 enum { JOBS_MAX = 64, HANGS_AFTER_SECONDS = 30, WARM_UP_SEEDS = 500, INPUT_BYTES_MAX = 1 << 20 };
@@ -32,6 +34,7 @@ typedef struct options {
     bool one;
     bool failures;
     bool emulated;
+    bool moves;
 } options;
 
 /* A sanitizer keeps freed memory on purpose. */
@@ -131,7 +134,10 @@ static void run_job(const options *options, uint32_t job, scenario_totals *total
         running_seed = options->first_seed + i;
         watch_time(HANGS_AFTER_SECONDS);
         const scenario_source source = {.seed = running_seed, .tracing = options->one};
-        scenario_run(&source, totals);
+        if (options->moves)
+            moves_run(running_seed, options->one, totals, &totals->move_count);
+        else
+            scenario_run(&source, totals);
         if (totals->seed_count == WARM_UP_SEEDS) {
             resident = resident_bytes();
             used = used_bytes();
@@ -206,7 +212,7 @@ static int run_inputs(char **files, uint32_t file_count, scenario_totals *totals
 static _Noreturn void usage(void)
 {
     fprintf(stderr, "usage: iocp-sim [--seeds COUNT] [--first SEED] [--seconds LIMIT] [--jobs COUNT] [--failures] "
-                    "[--emulated] | "
+                    "[--emulated] [--moves] | "
                     "--seed SEED | --input FILE...\n");
     exit(2);
 }
@@ -221,8 +227,9 @@ static options parse(int count, char **words)
             i--; /* it has no value */
             continue;
         }
-        if (strcmp(words[i], "--emulated") == 0) {
-            options.emulated = true;
+        if (strcmp(words[i], "--emulated") == 0 || strcmp(words[i], "--moves") == 0) {
+            options.emulated |= words[i][2] == 'e';
+            options.moves |= words[i][2] == 'm';
             i--;
             continue;
         }
@@ -278,12 +285,15 @@ int main(int count, char **words)
         sum.completion_count += totals[i].completion_count;
         sum.event_count += totals[i].event_count;
         sum.closed_count += totals[i].closed_count;
+        sum.move_count += totals[i].move_count;
         failures_add(&sum.failures, &totals[i].failures);
     }
     printf("%llu seeds from %llu in %.1f s (%.0f seeds/s): %llu completions, %llu events, %llu connections closed\n",
            (unsigned long long)sum.seed_count, (unsigned long long)options.first_seed, seconds,
            (double)sum.seed_count / (seconds > 0 ? seconds : 1), (unsigned long long)sum.completion_count,
            (unsigned long long)sum.event_count, (unsigned long long)sum.closed_count);
+    if (options.moves)
+        printf("%llu moves between workers\n", (unsigned long long)sum.move_count);
     if (result == 0 && options.failures && !failures_complete(&sum.failures))
         return 1;
     return result;

@@ -22,6 +22,7 @@ typedef struct scenario_totals {
     uint64_t completion_count;
     uint64_t event_count;
     uint64_t closed_count;
+    uint64_t move_count;
     failures failures;
 } scenario_totals;
 

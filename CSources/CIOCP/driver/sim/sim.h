@@ -166,6 +166,7 @@ typedef struct iocp_sim_weather {
 
 struct iocp_sim {
     iocp_sim *neighbour; /* whose listening sockets these are, too; NULL: they are this one's */
+    uint32_t neighbour_count; /* of those whose neighbour this one is */
     uint64_t random;
     uint64_t now_ns;
     uint64_t sleep_count; /* waits that might sleep */

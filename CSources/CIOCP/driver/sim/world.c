@@ -107,7 +107,7 @@ iocp_sim *iocp_sim_create_beside(iocp_sim *neighbour, uint64_t seed, const iocp_
     if (sim == NULL)
         return NULL;
     sim->neighbour = neighbour;
-    sim->stream_count = IOCP_SIM_NEIGHBOUR_STREAM;
+    sim->stream_count = IOCP_SIM_NEIGHBOUR_STREAM * ++neighbour->neighbour_count;
     return sim;
 }
 
