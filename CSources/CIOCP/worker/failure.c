@@ -63,13 +63,17 @@ static void end_accepts(iocp_worker *worker)
     iocp_listener_set_leave(worker->setup.listeners, worker->setup.index);
 }
 
-/* They are still here, and their ends are told to an application that has them again. */
-static void end_departures(iocp_worker *worker)
+void iocp_worker_end_departures(iocp_worker *worker)
 {
-    while (worker->resting.count > 0)
-        iocp_moving_call_off(worker, &worker->table.slots[worker->resting.head]);
-    for (iocp_slot *slot; (slot = iocp_slot_fifo_pop(&worker->leaving, &worker->table)) != NULL;)
+    for (uint32_t left = worker->leaving.count; left > 0; left--) {
+        iocp_slot *slot = iocp_slot_fifo_pop(&worker->leaving, &worker->table);
+        if (!iocp_moving_was_answered(worker, slot)) {
+            iocp_slot_fifo_push(&worker->leaving, &worker->table, slot);
+            continue;
+        }
         iocp_moving_comes_back(worker, slot);
+        end_connection(worker, slot, worker->failure);
+    }
 }
 
 void iocp_worker_break(iocp_worker *worker, int32_t result)
@@ -81,9 +85,11 @@ void iocp_worker_break(iocp_worker *worker, int32_t result)
     forget_lists(worker);
     end_accepts(worker);
     iocp_worker_cancel_timers(worker);
-    end_departures(worker);
+    while (worker->resting.count > 0)
+        iocp_moving_call_off(worker, &worker->table.slots[worker->resting.head]);
+    iocp_worker_end_departures(worker);
     for (uint32_t i = 0; i < worker->table.untouched; i++)
-        if (worker->table.slots[i].state != IOCP_SLOT_FREE)
+        if (worker->table.slots[i].state != IOCP_SLOT_FREE && worker->table.slots[i].state != IOCP_SLOT_LEAVING)
             end_connection(worker, &worker->table.slots[i], result);
     IOCP_STATS_SET(worker->stats, unsent_bytes, worker->unsent_bytes);
     iocp_mailbox_close(&worker->mailbox);

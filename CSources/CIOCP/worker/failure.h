@@ -7,4 +7,7 @@
 /* The driver's wait failed with `result`: ends every connection with it, and the worker. */
 void iocp_worker_break(iocp_worker *worker, int32_t result);
 
+/* Ends connections that were told LEAVING before the failure, once the application has answered that: it has them again first. */
+void iocp_worker_end_departures(iocp_worker *worker);
+
 #endif

@@ -92,6 +92,15 @@ static uint32_t withdraw(iocp_door *door)
                : 0;
 }
 
+bool iocp_worker_has_free_slot(iocp_worker *worker)
+{
+    const uint32_t free = worker->table.slot_count - worker->table.used_count;
+    if (free > worker->accepting.promised)
+        return true;
+    worker->accepting.promised -= withdraw(&worker->door);
+    return free > worker->accepting.promised;
+}
+
 void iocp_worker_show_door(iocp_worker *worker, uint32_t most)
 {
     iocp_door *door = &worker->door;

@@ -52,6 +52,9 @@ bool iocp_worker_may_hand_over(const struct iocp_worker *worker);
  * the slot has no socket any more. */
 bool iocp_worker_hand_over(struct iocp_worker *worker, uint32_t handle, uint16_t listener, const iocp_layer *layer);
 
+/* Whether a slot is left that is promised to nobody; takes promises back for it that nobody has taken up. */
+bool iocp_worker_has_free_slot(struct iocp_worker *worker);
+
 /* Lets others send up to `most` clients, and shows them how full the worker is. Once in a flush. */
 void iocp_worker_show_door(struct iocp_worker *worker, uint32_t most);
 

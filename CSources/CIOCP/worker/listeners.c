@@ -220,7 +220,7 @@ void iocp_worker_service_listeners(iocp_worker *worker)
  * other's while this accept is outstanding. */
 static void arrived(iocp_worker *worker, uint32_t listener, uint32_t handle)
 {
-    iocp_slot *slot = iocp_worker_slot_take(worker, handle, IOCP_SLOT_HELD);
+    iocp_slot *slot = iocp_worker_has_free_slot(worker) ? iocp_worker_slot_take(worker, handle, IOCP_SLOT_HELD) : NULL;
     if (slot == NULL) {
         IOCP_STATS_ADD(worker->stats, accept_failures, 1);
         IOCP_STATS_ADD(worker->stats, accepts_out_of_slots, 1);

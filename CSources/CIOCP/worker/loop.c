@@ -188,6 +188,8 @@ int iocp_worker_wait(iocp_worker *worker, iocp_completion *completions, uint32_t
             iocp_worker_run_jobs(worker); /* before the stop is followed, which waits for them */
             take_deadlines(worker); /* for which the batch before had no room */
             iocp_worker_follow_stop(worker);
+            if (worker->failure < 0 && worker->leaving.count > 0)
+                iocp_worker_end_departures(worker);
             if (iocp_worker_has_stopped(worker))
                 break;
             if (worker->failure < 0)

@@ -284,10 +284,15 @@ static void let_go(iocp_worker *worker, iocp_slot *slot, iocp_token name)
 
 typedef enum departure { GONE, LATER, STAYS } departure;
 
+bool iocp_moving_was_answered(const iocp_worker *worker, const iocp_slot *slot)
+{
+    return iocp_travel_find(worker, slot)->left_wait != worker->wait_count;
+}
+
 static departure leave(iocp_worker *worker, iocp_slot *slot, iocp_travel *travel)
 {
-    if (travel->left_wait == worker->wait_count)
-        return LATER; /* this wait is still to hand LEAVING out */
+    if (!iocp_moving_was_answered(worker, slot))
+        return LATER;
     if (worker->stop != IOCP_STOP_NONE)
         return STAYS;
     if (!pack(worker, slot, travel))

@@ -104,7 +104,7 @@ bool iocp_worker_has_stopped(const iocp_worker *worker)
     if (iocp_worker_has_dispatches(worker))
         return false;
     if (worker->failure < 0)
-        return iocp_mailbox_finished(&worker->mailbox);
+        return worker->leaving.count == 0 && iocp_mailbox_finished(&worker->mailbox);
     return worker->stop == IOCP_STOP_CLOSING && worker->table.used_count == 0 && !awaits_offloads(worker) &&
            worker->operations->handles_held(worker->driver) == 0 && iocp_mailbox_finished(&worker->mailbox);
 }

@@ -133,6 +133,8 @@ void iocp_moving_call_off(iocp_worker *worker, iocp_slot *slot);
 void iocp_worker_depart(iocp_worker *worker);
 /* Its home has answered. */
 void iocp_moving_answered(iocp_worker *worker, iocp_travel *travel, bool may_go);
+/* Whether LEAVING was handed out by an earlier wait, so that the application has given what it gives. */
+bool iocp_moving_was_answered(const iocp_worker *worker, const iocp_slot *slot);
 /* It stays here: hands out ARRIVED. */
 void iocp_moving_comes_back(iocp_worker *worker, iocp_slot *slot);
 /* A guest has closed, its slot is free. */
