@@ -41,6 +41,8 @@ void iocp_worker_connected(iocp_worker *worker, iocp_slot *slot)
 
 void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_reason reason, int32_t result, bool abort)
 {
+    if (slot->state == IOCP_SLOT_LEAVING || slot->state == IOCP_SLOT_AWAY)
+        return; /* it ends where it lives, or once it has come back */
     /* A graceful close that is cut before everything was sent says what cut it. */
     if (slot->close_reason == 0 || (abort && slot->state == IOCP_SLOT_FLUSHING)) {
         slot->close_reason = reason;
@@ -62,7 +64,7 @@ void iocp_worker_begin_close(iocp_worker *worker, iocp_slot *slot, iocp_close_re
     case IOCP_SLOT_DRAINING:
     case IOCP_SLOT_CLOSING:
     case IOCP_SLOT_HELD: /* ends with its admission */
-    case IOCP_SLOT_LEAVING: /* once it has arrived */
+    case IOCP_SLOT_LEAVING:
     case IOCP_SLOT_AWAY:
     case IOCP_SLOT_FREE:
         return;
