@@ -76,6 +76,7 @@ typedef struct iocp_port_config {
     bool holds_back_receive;               /* at the high mark a connection's receive pauses; see iocp_connection_hold_back */
     bool half_close;                       /* deliver PEER_FINISHED instead of closing after the peer's FIN */
     bool deliver_after_first_bytes;        /* OPENED is held back until the first bytes arrived */
+    bool balances_load;                    /* connections of a busy worker move to one that is less busy: iocp_moving.h */
     bool cancels_offloads_at_stop;         /* a stop cancels what no thread has begun with; else it waits for it */
 } iocp_port_config;
 

@@ -41,6 +41,8 @@ static void received_bytes(iocp_worker *worker, iocp_slot *slot, const iocp_even
     if (slot->state != IOCP_SLOT_OPEN)
         return; /* closing: what still arrives is dropped */
     consider_large_buffers(worker, slot, event);
+    if (__builtin_expect(worker->balancer.due_ns != UINT64_MAX, 0))
+        iocp_balancer_sample(&worker->balancer, iocp_slot_index(&worker->table, slot));
     if (slot->layer != IOCP_LAYER_NONE) {
         iocp_worker_layer_received(worker, slot, event);
         return;

@@ -22,6 +22,8 @@ typedef struct iocp_door {
     _Atomic uint32_t promised;                                    /* credits that were given, and have not come back */
     _Atomic uint32_t credits;                                     /* of those, the ones that nobody has taken */
     _Atomic bool takes_part;                                      /* in moves: include/iocp_moving.h */
+    _Atomic uint32_t busy;                                        /* parts of a thousand of a CPU, as of the latest look, */
+    _Atomic uint64_t looked_ns;                                   /* and when that was */
 } iocp_door;
 
 /* A client on its way. Its memory is the sender's; the receiver has it until it ends it. */

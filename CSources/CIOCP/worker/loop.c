@@ -133,6 +133,7 @@ static int sleep_or_poll(iocp_worker *worker, uint64_t timeout_ns)
 static int wait_once(iocp_worker *worker, uint64_t until_ns)
 {
     iocp_worker_measure_backlogs(worker);
+    iocp_worker_balance(worker);
     iocp_worker_flush(worker);
     iocp_worker_layers_begin_turn(worker);
     IOCP_STATS_SET(worker->stats, unsent_bytes, worker->unsent_bytes);

@@ -66,8 +66,6 @@ static int find_target(const iocp_worker *worker, const iocp_slot *slot, uint32_
 /* From home straight to the other worker, where it has to have a place; from elsewhere by way of its home. */
 static int ask(iocp_worker *worker, const iocp_slot *slot, iocp_travel *travel)
 {
-    if (travel->asks)
-        return -EALREADY;
     if (!slot->is_guest) {
         travel->promised = iocp_worker_take_place(&worker->setup.workers[travel->target]);
         return travel->promised ? 0 : -EAGAIN;
@@ -78,25 +76,31 @@ static int ask(iocp_worker *worker, const iocp_slot *slot, iocp_travel *travel)
     return travel->asks ? 0 : -ESHUTDOWN;
 }
 
-int iocp_connection_move(iocp_worker *worker, iocp_token connection, uint32_t to_worker)
+int iocp_moving_ask(iocp_worker *worker, iocp_slot *slot, uint32_t to_worker)
 {
-    iocp_slot *slot;
-    int result = iocp_worker_find_open(worker, connection, &slot);
+    int result = find_target(worker, slot, to_worker);
     if (result < 0)
-        return result;
-    if (to_worker == worker->setup.index)
-        return 0;
-    if ((result = find_target(worker, slot, to_worker)) < 0)
         return result;
     iocp_travel *travel = iocp_travel_of(worker, slot);
     if (travel == NULL)
         return -ENOMEM;
+    if (travel->asks)
+        return -EALREADY; /* an answer is still to come to an earlier wish, which was called off */
     travel->target = to_worker;
     if ((result = ask(worker, slot, travel)) < 0)
         return result;
     slot->moves = true;
     iocp_worker_touch(worker, slot);
     return 0;
+}
+
+int iocp_connection_move(iocp_worker *worker, iocp_token connection, uint32_t to_worker)
+{
+    iocp_slot *slot;
+    const int result = iocp_worker_find_open(worker, connection, &slot);
+    if (result < 0)
+        return result;
+    return to_worker == worker->setup.index ? 0 : iocp_moving_ask(worker, slot, to_worker);
 }
 
 /* --- whether it goes ------------------------------------------------------------------------------------------ */

@@ -121,6 +121,8 @@ void iocp_worker_drop_dispatches(iocp_worker *worker);
 
 /* --- moving.c ------------------------------------------------------------------------------------------------- */
 
+/* As iocp_connection_move, for an open slot or one that is none any more. */
+int iocp_moving_ask(iocp_worker *worker, iocp_slot *slot, uint32_t to_worker);
 /* Whether a slot still moves. False: it stays after all, and its move is called off. */
 bool iocp_moving_goes_on(iocp_worker *worker, iocp_slot *slot);
 /* A slot that moves was serviced: if nothing of it is outstanding any more, it waits for LEAVING to be handed out. */

@@ -180,6 +180,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
     if (setup->offload != NULL)
         iocp_offload_pool_join(setup->offload);
     iocp_worker_measure_opening(worker);
+    iocp_worker_begin_balancing(worker);
     IOCP_STATS_SET(worker->stats, cpu, setup->cpu);
     IOCP_STATS_SET(worker->stats, node, setup->node);
     worker->open = true;

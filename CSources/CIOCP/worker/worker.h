@@ -55,6 +55,7 @@
 #include "../stats/page.h"
 #include "../system/thread.h"
 #include "../system/topology.h"
+#include "balancing.h"
 #include "handing.h"
 #include "jobs.h"
 #include "listeners.h"
@@ -165,6 +166,7 @@ struct iocp_worker {
     iocp_deadlines deadlines;
     iocp_worker_listeners accepting;
     iocp_timers timers;
+    iocp_balancer balancer;
     iocp_slot_fifo resting;  /* LEAVING is due */
     iocp_slot_fifo leaving;  /* told LEAVING, and still here */
     uint32_t travel_count;   /* connections of this home that moved, or are to */

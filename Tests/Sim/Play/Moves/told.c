@@ -271,7 +271,7 @@ static void posted(moves_worker *worker, const iocp_completion *completion)
     moves_life *life = &moves->lives[completion->key >> 32];
     /* A home that stops, or hears of the end, opens later ones itself, beside those that it had passed on. */
     const moves_worker *home = &moves->workers[life->home];
-    life->unordered |= home->said_stopping || home->failed || life->over;
+    life->unordered |= home->said_stopping || home->failed || life->over || moves->workers[life->worker].failed;
     MOVES_REQUIRE(moves, life->unordered ? life->delivered < life->posted : life->delivered == (uint32_t)completion->key, "G5",
                   "a post was lost, repeated or overtaken", completion->connection);
     life->delivered++;
