@@ -15,7 +15,7 @@ enum ConfigurationBounds {
         "receive_timeout_ns": "receiveTimeout", "send_timeout_ns": "sendTimeout",
         "receive_progress_bytes": "receiveProgressBytes", "timers_per_worker": "timersPerWorker",
         "offload_threads": "offloadThreads", "offload_queue_entries": "offloadQueueEntries",
-        "offload_idle_ns": "offloadIdleTimeout", "cancels_offloads_at_stop": "cancelsOffloadsAtStop",
+        "offload_idle_ns": "offloadIdleTimeout", "cancels_offloads_at_stop": "cancelsOffloadsAtStop", "balances_load": "balancesLoad",
         "connections_per_address": "connectionsPerAddress", "accepts_per_second": "acceptsPerSecond",
         "spin_ns": "spinBeforeSleep", "busy_poll_us": "busyPoll", "overflow_policy": "overflowPolicy", "placement": "placement",
         "lockdown": "lockdown", "holds_back_receive": "holdsBackReceive", "half_close": "deliversHalfClose",

@@ -107,6 +107,13 @@ public struct PortConfiguration: Sendable, Hashable {
     /// Work that has begun cannot be cancelled. A stop waits for it until the drain is over; then it goes on without anybody who is
     /// given its result, and ``WorkerStats/offloadDepth`` of the ended worker counts it until it ends.
     public var cancelsOffloadsAtStop = false
+    /// Whether connections of a worker that has no time left move to one that has. It concerns handlers that take part in moves
+    /// (`Handles.Migrated`).
+    ///
+    /// A worker looks ten times a second. If it took 85 % of a CPU or more in two looks, and another one at least 20 points less, some of
+    /// those connections move that had most of the latest receives: as far as the other worker stays behind it with them, and at
+    /// most 160 a second. A single connection that needs a whole CPU stays where it is.
+    public var balancesLoad = false
     /// Connections one peer address may have, over all workers; 0 is no limit. IPv6 peers are counted by /64.
     public var connectionsPerAddress: Int = 0
     /// Connections accepted per second, over all workers; 0 is no limit. Clients beyond it wait in the backlog.
@@ -203,6 +210,7 @@ public struct PortConfiguration: Sendable, Hashable {
         try raw.set(\.offload_queue_entries, offloadQueueEntries, "offloadQueueEntries")
         try raw.set(\.offload_idle_ns, offloadIdleTimeout, "offloadIdleTimeout")
         raw.cancels_offloads_at_stop = cancelsOffloadsAtStop
+        raw.balances_load = balancesLoad
         try raw.set(\.connections_per_address, connectionsPerAddress, "connectionsPerAddress")
         try raw.set(\.accepts_per_second, acceptsPerSecond, "acceptsPerSecond")
         try raw.set(\.spin_ns, spinBeforeSleep, "spinBeforeSleep")

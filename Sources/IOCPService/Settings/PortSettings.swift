@@ -65,6 +65,9 @@ extension Setting {
         .flag(
             "cancelsOffloadsAtStop", \.port.cancelsOffloadsAtStop,
             "Whether a stop cancels blocking work that has not begun, and does not wait for it."),
+        .flag(
+            "balancesLoad", \.port.balancesLoad,
+            "Whether connections of a worker without time left move to one that has some."),
         .number(
             "connectionsPerAddress", \.port.connectionsPerAddress,
             "Connections that one peer address may have; 0: no limit."),

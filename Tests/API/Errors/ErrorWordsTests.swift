@@ -110,7 +110,7 @@ import Testing
     @Test func everyPropertyIsCovered() {
         let free: Set = [
             "driver", "overflowPolicy", "placement", "holdsBackReceive", "lockdown", "deliversHalfClose",
-            "opensAfterFirstBytes", "cancelsOffloadsAtStop",
+            "opensAfterFirstBytes", "cancelsOffloadsAtStop", "balancesLoad",
         ]
         let properties = Set(Mirror(reflecting: PortConfiguration()).children.compactMap(\.label))
         #expect(Set(Self.broken.map(\.property)).union(free) == properties)

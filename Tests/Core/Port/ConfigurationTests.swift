@@ -107,7 +107,7 @@ import Testing
         let free: Set = [
             "driver", "half_close", "holds_back_receive", "deliver_after_first_bytes", "lockdown",
             "overflow_policy", "placement", "worker_placement", "worker_cpu_count", "worker_cpus",
-            "cancels_offloads_at_stop",
+            "cancels_offloads_at_stop", "balances_load",
         ]
         let covered = Set(Self.settings(inside: true).map(\.field))
         let members = Mirror(reflecting: iocp_port_config_default()).children.compactMap(\.label)
