@@ -8,11 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../include/iocp_offload.h"
 #include "limits.h"
-
-typedef struct iocp_link {
-    struct iocp_link *next;
-} iocp_link;
 
 typedef struct iocp_chain {
     _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic(iocp_link *) newest; /* of those that were put; or itself: closed */

@@ -19,13 +19,19 @@ typedef enum iocp_offload_state : uint8_t {
 
 struct iocp_offload_inbox;
 
+/* What stands in one list, or is on its way from thread to thread. */
+typedef struct iocp_link {
+    struct iocp_link *next;
+} iocp_link;
+
 /* One piece of work. Its memory is its maker's, who fills run, drop and context, and leaves the rest 0. The core has it from
  * iocp_worker_offload until iocp_worker_take_offloaded returns it, or drop is called: one of the two, once. */
 typedef struct iocp_offload {
     void (*run)(struct iocp_offload *work);  /* does it, and may wait. Thread: one of the pool's */
     void (*drop)(struct iocp_offload *work); /* nobody takes it: its worker has closed. Thread: the worker's, or the pool's */
     void *context;                           /* the maker's */
-    struct iocp_offload *next;               /* the core's, and all below */
+    iocp_link link;                          /* the core's, and all below */
+    struct iocp_offload *next;
     struct iocp_offload *previous;
     struct iocp_offload_inbox *inbox;
     iocp_offload_state state; /* may be read once the work was taken */

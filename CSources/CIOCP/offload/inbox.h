@@ -2,11 +2,10 @@
 #ifndef IOCP_OFFLOAD_INBOX_H
 #define IOCP_OFFLOAD_INBOX_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../base/limits.h"
+#include "../base/chain.h"
 #include "../include/iocp_offload.h"
 #include "../stats/page.h"
 
@@ -17,9 +16,7 @@ typedef struct iocp_offload_inbox {
     iocp_stats_cell *stats;
     void (*wake)(void *context); /* ends the worker's sleep. Thread: any */
     void *wake_context;
-    _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic(iocp_offload *) ended; /* the newest first; or closed */
-    _Alignas(IOCP_CACHE_LINE_BYTES) iocp_offload *taken; /* the owner's: the oldest first */
-    iocp_offload *taken_last;
+    iocp_chain ended;
     uint32_t depth; /* work that was accepted and not taken; the owner's, and once closed the pool's, under its lock */
     bool cancels;   /* the worker stops, and cancels */
 } iocp_offload_inbox;
@@ -38,7 +35,7 @@ iocp_offload *iocp_offload_inbox_take(iocp_offload_inbox *inbox);
 
 bool iocp_offload_inbox_has(const iocp_offload_inbox *inbox);
 
-/* Takes nothing more. Moves what was put, and not taken, to the end of what was taken. Once. */
-void iocp_offload_inbox_close(iocp_offload_inbox *inbox);
+/* Takes nothing more. Returns how much of what was put is still to be taken. Once. */
+uint32_t iocp_offload_inbox_close(iocp_offload_inbox *inbox);
 
 #endif

@@ -116,20 +116,15 @@ void iocp_offload_pool_leave(iocp_offload_pool *pool, iocp_offload_inbox *inbox)
     pthread_mutex_lock(&pool->lock);
     keep_queued(pool, inbox);
     /* From here on a thread that ends work of this worker finds it closed, and takes the lock to count it out. */
-    iocp_offload_inbox_close(inbox);
-    for (const iocp_offload *work = inbox->taken; work != NULL; work = work->next) {
-        inbox->depth--;
-        IOCP_STATS_ADD(inbox->stats, dropped_offloads, 1);
-    }
+    const uint32_t dropped_count = iocp_offload_inbox_close(inbox);
+    inbox->depth -= dropped_count;
+    IOCP_STATS_ADD(inbox->stats, dropped_offloads, dropped_count);
     IOCP_STATS_SET(inbox->stats, offload_depth, inbox->depth);
     if (--pool->worker_count == 0)
         iocp_offload_threads_dismiss(pool);
     pthread_mutex_unlock(&pool->lock);
-    while (inbox->taken != NULL) {
-        iocp_offload *work = inbox->taken;
-        inbox->taken = work->next;
+    for (iocp_offload *work; (work = iocp_offload_inbox_take(inbox)) != NULL;)
         work->drop(work);
-    }
 }
 
 void iocp_offload_pool_await_idle(iocp_offload_pool *pool)
