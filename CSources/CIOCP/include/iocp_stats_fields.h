@@ -124,7 +124,10 @@
           "Results of blocking work that nobody was given: the connection, or the worker, was gone.")                  \
     FIELD(offload_threads, GAUGE, COUNT, SUM, "Threads of the port's pool now; worker 0 counts them for the port.")     \
     FIELD(migrated_in, COUNTER, COUNT, SUM, "Open connections that came from another worker.")                         \
-    FIELD(migrated_out, COUNTER, COUNT, SUM, "Open connections that went to another worker.")
+    FIELD(migrated_out, COUNTER, COUNT, SUM, "Open connections that went to another worker.")                          \
+    FIELD(memory_resident_bytes, GAUGE, BYTES, SUM,                                                                    \
+          "Of the worker's slots, buffers, queues and deadlines, what is touched, as of its latest round of looks.")   \
+    FIELD(memory_on_node_bytes, GAUGE, BYTES, SUM, "Of these, what lies on the worker's NUMA node.")
 
 /* name, unit, one sentence. How often a value was in each range of powers of two. Names as above. */
 #define IOCP_STATS_HISTOGRAMS(HISTOGRAM)                                                                               \

@@ -177,6 +177,7 @@ bool iocp_worker_arrive(iocp_worker *worker, iocp_travel *travel)
     IOCP_STATS_ADD(worker->stats, migrated_in, 1);
     iocp_worker_emit_move(worker, slot, IOCP_COMPLETION_ARRIVED, travel->from, travel->state);
     travel->state = NULL;
+    travel->may_go = false; /* that was for this move */
     const int queued = requeue(worker, slot, travel);
     result = result < 0 ? result : queued;
     iocp_timers_restart(worker, iocp_slot_connection(&worker->table, slot), travel->timers, travel->timer_count,

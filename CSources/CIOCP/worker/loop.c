@@ -134,6 +134,7 @@ static int wait_once(iocp_worker *worker, uint64_t until_ns)
 {
     iocp_worker_measure_backlogs(worker);
     iocp_worker_balance(worker);
+    iocp_worker_measure_residence(worker);
     iocp_worker_flush(worker);
     iocp_worker_layers_begin_turn(worker);
     IOCP_STATS_SET(worker->stats, unsent_bytes, worker->unsent_bytes);

@@ -181,6 +181,7 @@ static int open_on_this_thread(iocp_worker *worker, iocp_failure *failure)
         iocp_offload_pool_join(setup->offload);
     iocp_worker_measure_opening(worker);
     iocp_worker_begin_balancing(worker);
+    iocp_worker_begin_residence(worker);
     IOCP_STATS_SET(worker->stats, cpu, setup->cpu);
     IOCP_STATS_SET(worker->stats, node, setup->node);
     worker->open = true;
@@ -356,22 +357,4 @@ iocp_worker_holdings iocp_worker_hold(const iocp_worker *worker)
         .deadlines = worker->deadlines.armed_count + worker->timers.wheel.armed_count,
         .driver_handles = worker->failure == 0 ? worker->operations->handles_held(worker->driver) : 0,
     };
-}
-
-int iocp_worker_pages(const iocp_worker *worker, uint64_t *resident, uint64_t *on_node)
-{
-    const int refusal = iocp_worker_refusal(worker);
-    if (refusal < 0)
-        return refusal;
-    const iocp_arena *arenas[] = {&worker->table.arena, &worker->buffers.arena, &worker->chunks.arena,
-                                  &worker->pool.arena, &worker->deadlines.arena};
-    *resident = 0;
-    *on_node = 0;
-    for (size_t i = 0; i < sizeof arenas / sizeof *arenas; i++) {
-        const int result =
-            iocp_memory_pages(arenas[i]->start, arenas[i]->size_bytes, worker->setup.node, resident, on_node);
-        if (result < 0)
-            return result;
-    }
-    return 0;
 }

@@ -61,6 +61,7 @@
 #include "listeners.h"
 #include "mailbox.h"
 #include "owner.h"
+#include "residence.h"
 #include "timers.h"
 
 /* What the port shares with its workers. */
@@ -167,6 +168,7 @@ struct iocp_worker {
     iocp_worker_listeners accepting;
     iocp_timers timers;
     iocp_balancer balancer;
+    iocp_residence residence;
     iocp_slot_fifo resting;  /* LEAVING is due */
     iocp_slot_fifo leaving;  /* told LEAVING, and still here */
     uint32_t travel_count;   /* connections of this home that moved, or are to */

@@ -88,7 +88,7 @@ import Testing
             iocp_worker_stats_set_value(&stats, index, 7)
             #expect(iocp_worker_stats_value(&stats, index) == 0)
         }
-        #expect(stats.migrated_out == UInt64(IOCP_STATS_FIELD_COUNT.rawValue) + 99)
+        #expect(stats.memory_on_node_bytes == UInt64(IOCP_STATS_FIELD_COUNT.rawValue) + 99)
     }
 
     @Test func codesHaveWords() {
