@@ -175,6 +175,14 @@ extension StatsField {
     public static let droppedOffloads = StatsField(IOCP_STATS_INDEX_dropped_offloads)
     /// Threads of the port's pool now; worker 0 counts them for the port.
     public static let offloadThreads = StatsField(IOCP_STATS_INDEX_offload_threads)
+    /// Open connections that came from another worker.
+    public static let migratedIn = StatsField(IOCP_STATS_INDEX_migrated_in)
+    /// Open connections that went to another worker.
+    public static let migratedOut = StatsField(IOCP_STATS_INDEX_migrated_out)
+    /// Of the worker's slots, buffers, queues and deadlines, what is touched, as of its latest round of looks.
+    public static let memoryResidentBytes = StatsField(IOCP_STATS_INDEX_memory_resident_bytes)
+    /// Of these, what lies on the worker's NUMA node.
+    public static let memoryOnNodeBytes = StatsField(IOCP_STATS_INDEX_memory_on_node_bytes)
 }
 
 extension WorkerStats {
@@ -351,4 +359,12 @@ extension WorkerStats {
     public var droppedOffloads: UInt64 { raw.dropped_offloads }
     /// Threads of the port's pool now; worker 0 counts them for the port.
     public var offloadThreads: UInt64 { raw.offload_threads }
+    /// Open connections that came from another worker.
+    public var migratedIn: UInt64 { raw.migrated_in }
+    /// Open connections that went to another worker.
+    public var migratedOut: UInt64 { raw.migrated_out }
+    /// Of the worker's slots, buffers, queues and deadlines, what is touched, as of its latest round of looks.
+    public var memoryResidentBytes: UInt64 { raw.memory_resident_bytes }
+    /// Of these, what lies on the worker's NUMA node.
+    public var memoryOnNodeBytes: UInt64 { raw.memory_on_node_bytes }
 }
