@@ -13,7 +13,7 @@ extension Commands {
             #expect(diagnosis.troubles == [])
             #expect(diagnosis.report["connections"] == .number(100_000))
             #expect(
-                try diagnosis.check("capacity", "workers").found == "4 workers, each with up to 25,970 connections")
+                try diagnosis.check("capacity", "workers").found == "4 workers, each with up to 26,034 connections")
             let memory = try diagnosis.check("capacity", "memory").found
             #expect(memory.hasPrefix("27.2 MiB and your state, 439.5 MiB in the kernel"), "\(memory)")
         }
@@ -22,14 +22,14 @@ extension Commands {
         func workers() throws {
             let check = try Self.diagnose(1_000_000).check("capacity", "workers")
             #expect(check.verdict == "note")
-            #expect(check.found == "4 workers, each with up to 253,016 connections, on 3 rings of up to 100,000")
+            #expect(check.found == "4 workers, each with up to 253,080 connections, on 3 rings of up to 100,000")
             #expect(check.cost.contains("hold 400,000 connections"))
             #expect(check.remedy.last == "iocp serve --connections 1000000")
             let raisable = StagedMachine.limits(openFiles: "1024", "524288")
             let other = try Self.diagnose(1_000_000, ["proc/self/limits": raisable]).check("capacity", "workers")
             // A worker's 256 receive buffers are enough for 128 rings.
             #expect(other.verdict == "note")
-            #expect(other.found == "8 workers, each with up to 127,140 connections, on 125 rings of up to 1,024")
+            #expect(other.found == "8 workers, each with up to 127,204 connections, on 125 rings of up to 1,024")
             let low = StagedMachine.limits(openFiles: "64", "64")
             let worst = try Self.diagnose(10_000_000, ["proc/self/limits": low])
             #expect(try worst.check("capacity", "workers").verdict == "bad" && worst.status == 2)
