@@ -33,6 +33,10 @@ int iocp_worker_take_part_in_moves(iocp_worker *worker, bool takes_part);
  * finished sending; -EAGAIN: the other worker has no room for more at the moment; -ENOMEM. Thread: owner. */
 int iocp_connection_move(iocp_worker *worker, iocp_token connection, uint32_t to_worker);
 
+/* Something of the application's is to keep the connection here: if it is to move, and LEAVING was not handed out, it stays, and
+ * nobody is told. Returns 0, also where it was not to move, or the errors of every call on a connection. Thread: owner. */
+int iocp_connection_call_move_off(iocp_worker *worker, iocp_token connection);
+
 /* What the application keeps of a connection that leaves; ARRIVED has it as its bytes. `release` ends it where nobody is told of
  * ARRIVED: a worker is closed before its end. Returns 0, or -ENOTCONN for a connection that is not leaving: then it stays the
  * caller's. Thread: owner, between LEAVING and the next wait; of `release`: the one that closes the worker. */

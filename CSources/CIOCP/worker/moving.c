@@ -126,6 +126,17 @@ void iocp_moving_call_off(iocp_worker *worker, iocp_slot *slot)
     travel->may_go = false;
 }
 
+int iocp_connection_call_move_off(iocp_worker *worker, iocp_token connection)
+{
+    iocp_slot *slot;
+    const int result = iocp_worker_find_open(worker, connection, &slot);
+    if (result == 0 && slot->moves) {
+        iocp_moving_call_off(worker, slot);
+        iocp_worker_touch(worker, slot);
+    }
+    return result;
+}
+
 void iocp_moving_answered(iocp_worker *worker, iocp_travel *travel, bool may_go)
 {
     iocp_slot *slot = iocp_slot_find_guest(&worker->table, travel->name);
@@ -297,7 +308,7 @@ static departure leave(iocp_worker *worker, iocp_slot *slot, iocp_travel *travel
 {
     if (!iocp_moving_was_answered(worker, slot))
         return LATER;
-    if (worker->stop != IOCP_STOP_NONE)
+    if (worker->stop != IOCP_STOP_NONE || travel->ends)
         return STAYS;
     if (!pack(worker, slot, travel))
         return STAYS;
@@ -336,11 +347,31 @@ void iocp_moving_comes_back(iocp_worker *worker, iocp_slot *slot)
         iocp_home_opens_held(worker, travel);
 }
 
+void iocp_moving_end(iocp_worker *worker, const iocp_slot *slot, bool abort)
+{
+    iocp_travel *travel = iocp_travel_find(worker, slot);
+    travel->ends = true;
+    travel->aborts |= abort;
+}
+
+/* The application was told that it leaves when it closed it: it has it again, and then its end. */
+static void end_as_asked(iocp_worker *worker, iocp_slot *slot)
+{
+    iocp_travel *travel = iocp_travel_find(worker, slot);
+    const bool ends = travel->ends;
+    const bool aborts = travel->aborts;
+    travel->ends = travel->aborts = false;
+    if (ends)
+        iocp_worker_begin_close(worker, slot, aborts ? IOCP_CLOSE_ABORTED : IOCP_CLOSE_LOCAL, 0, aborts);
+}
+
 static void stays(iocp_worker *worker, iocp_slot *slot)
 {
     iocp_moving_comes_back(worker, slot);
+    iocp_timers_resume(worker, iocp_slot_connection(&worker->table, slot));
     iocp_worker_arm(worker, slot, iocp_worker_due_ns(worker, slot));
     iocp_worker_touch(worker, slot);
+    end_as_asked(worker, slot);
     if (iocp_worker_said_stopping(worker) && !(slot->flags & IOCP_SLOT_STAYS))
         iocp_worker_begin_close(worker, slot, IOCP_CLOSE_STOPPED, 0, false);
 }

@@ -6,6 +6,7 @@
 #include "layers.h"
 #include "life.h"
 #include "lookup.h"
+#include "travel.h"
 #include "windows.h"
 
 /* --- receiving ---------------------------------------------------------------------------------------------- */
@@ -146,6 +147,10 @@ int iocp_connect_cancel(iocp_worker *worker, iocp_token connection)
 int iocp_close(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot = iocp_worker_find_slot(worker, connection);
+    if (slot != NULL && slot->state == IOCP_SLOT_LEAVING) {
+        iocp_moving_end(worker, slot, false);
+        return 0;
+    }
     if (slot == NULL || (slot->state != IOCP_SLOT_OPEN && slot->state != IOCP_SLOT_CONNECTING))
         return iocp_worker_absent(worker, connection);
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_LOCAL, 0, false);
@@ -155,6 +160,10 @@ int iocp_close(iocp_worker *worker, iocp_token connection)
 int iocp_abort(iocp_worker *worker, iocp_token connection)
 {
     iocp_slot *slot = iocp_worker_find_slot(worker, connection);
+    if (slot != NULL && slot->state == IOCP_SLOT_LEAVING) {
+        iocp_moving_end(worker, slot, true);
+        return 0;
+    }
     if (slot == NULL || slot->state >= IOCP_SLOT_DRAINING)
         return iocp_worker_absent(worker, connection);
     iocp_worker_begin_close(worker, slot, IOCP_CLOSE_ABORTED, 0, true);

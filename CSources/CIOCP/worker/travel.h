@@ -78,6 +78,8 @@ typedef struct iocp_travel {
     bool asks;           /* a RECALL is unanswered */
     bool may_go;         /* GO was the answer */
     bool is_called_off;  /* nobody wants it any more */
+    bool ends;           /* it was closed between LEAVING and going: so it stays, and ends */
+    bool aborts;         /* and that by an abort */
     void *state;         /* the application's */
     void (*release_state)(void *state);
     uint64_t left_ns;    /* LEAVING was handed out, */
@@ -129,6 +131,8 @@ bool iocp_moving_goes_on(iocp_worker *worker, iocp_slot *slot);
 void iocp_moving_rest(iocp_worker *worker, iocp_slot *slot);
 /* Hands out LEAVING for those. When nothing else is owed to the application. */
 void iocp_worker_take_leaves(iocp_worker *worker);
+/* It is closed, or aborted, between LEAVING and going. */
+void iocp_moving_end(iocp_worker *worker, const iocp_slot *slot, bool abort);
 /* Before LEAVING, so nobody has to be told but its home. */
 void iocp_moving_call_off(iocp_worker *worker, iocp_slot *slot);
 /* At a flush: those that were told LEAVING go. */
