@@ -111,8 +111,8 @@ final class Play: PlayedKernel.Audience, @unchecked Sendable {
         let isCancelledInVain = sleeps && readers.values.contains(where: \.isCancelled)
         ledger.expect(!isCancelledInVain, "a task that was cancelled still waits")
         worker.withBodyConnections { connection in
-            if let fault = connection.readFault { ledger.violated(fault, connection.lastToken) }
-            if sleeps, let fault = connection.sendFault { ledger.violated(fault, connection.lastToken) }
+            if let fault = connection.readFault { ledger.violated(fault, connection.name) }
+            if sleeps, let fault = connection.sendFault { ledger.violated(fault, connection.name) }
             if sleeps && clearedAt != nil && !ledger.hasStopped && !connection.isClosing { expectSettled(connection) }
         }
         followEnd()

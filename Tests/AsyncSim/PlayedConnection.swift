@@ -16,7 +16,7 @@ final class PlayedConnection: @unchecked Sendable {
     init(_ play: Play, _ connection: AsyncConnection) {
         self.play = play
         self.connection = connection
-        record = play.ledger.record(connection.lastToken)
+        record = play.ledger.record(connection.name)
     }
 
     /// What may end an await, as far as it is known when it begins.

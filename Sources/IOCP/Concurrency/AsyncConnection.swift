@@ -71,14 +71,14 @@ public final class AsyncConnection: ConnectionContext {
     /// Whether the worker's table keeps it: from the start of its body until it has closed.
     var isKept = false
 
-    override init(_ worker: Worker, token: iocp_token, key: UInt64, listener: UInt16) {
+    override init(_ worker: Worker, token: iocp_token, name: iocp_token, key: UInt64, listener: UInt16) {
         executor = worker.executor
         bodies = worker.bodies
-        super.init(worker, token: token, key: key, listener: listener)
+        super.init(worker, token: token, name: name, key: key, listener: listener)
     }
 
     convenience init<State>(_ worker: Worker, of context: IocpContext<State>) {
-        self.init(worker, token: context.token, key: context.key, listener: context.listenerName)
+        self.init(worker, token: context.token, name: context.name, key: context.key, listener: context.listenerName)
     }
 
     /// One that a body serves goes on whatever thread: it has closed by then. One that a body connected is closed by this.

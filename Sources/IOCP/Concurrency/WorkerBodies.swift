@@ -80,7 +80,7 @@ final class WorkerBodies {
             unsafe table.initialize(repeating: nil, count: capacity)
             unsafe self.table = table
         }
-        unsafe table[connection.connection.slot] = .passUnretained(connection)
+        unsafe table[connection.here.slot] = .passUnretained(connection)
     }
 
     /// Until it has closed or is handed back: so its last reference may go on any thread.
@@ -98,8 +98,9 @@ final class WorkerBodies {
     /// The worker ends, and the connections that are left without an event.
     func end() {
         unanswered = []
-        for connection in known {
-            unsafe table?[connection.connection.slot] = nil
+        for slot in 0..<(unsafe table == nil ? 0 : capacity) {
+            guard let connection = self[slot] else { continue }
+            unsafe table?[slot] = nil
             unkeep(connection)
         }
     }
@@ -141,6 +142,9 @@ final class WorkerBodies {
 
     @usableFromInline
     func finishInput(of connection: iocp_token) { self[Int(iocp_token_slot(connection))]?.finishInput() }
+
+    /// Whether a body that has ended left a flush of this connection unanswered, whose answer is known here alone.
+    func awaitsAnswers(of connection: Connection) -> Bool { unanswered.contains { $0.connection == connection } }
 
     func awaitAnswers(of connection: AsyncConnection) { unanswered.append(connection) }
 

@@ -1,8 +1,9 @@
 import CIOCP
 
-/// The name of one connection: which worker, which slot, which life of that slot.
+/// The name of one connection: the worker and the slot where it opened, and which life of that slot.
 ///
-/// A value to keep in tables and to hand to other threads; it outlives its connection harmlessly. Bytes move through
+/// A value to keep in tables and to hand to other threads; it stays the same where the connection moves to another worker
+/// (``IocpContext/move(to:)``), and outlives it harmlessly. Bytes move through
 /// ``IocpContext``, on the worker's thread.
 public struct Connection: Hashable, Sendable {
     @usableFromInline let token: iocp_token
@@ -12,9 +13,9 @@ public struct Connection: Hashable, Sendable {
         self.token = token
     }
 
-    /// The worker that owns the connection.
+    /// The worker where the connection opened: its home, also where it has moved on. ``ConnectionContext/worker`` serves it.
     public var workerIndex: Int { Int(iocp_token_worker(token)) }
 
-    /// Dense from 0 on its worker, and reused after the connection closed.
+    /// Its slot there: dense from 0, and reused after the connection closed.
     public var slot: Int { Int(iocp_token_slot(token)) }
 }

@@ -13,20 +13,21 @@ public class ConnectionContext {
     @usableFromInline package final let raw: OpaquePointer
     /// Keeps what `raw` points to.
     final let home: WorkerHome
-    /// The connection's token, also when it has closed.
-    package private(set) final var lastToken: iocp_token
-    /// 0 once closed. Written between two handler calls and read within one, so no two accesses overlap; the dynamic check
+    /// The connection's name, also when it has closed or moved: the token of where it opened.
+    package private(set) final var name: iocp_token
+    /// By which this worker's core and tables know it: one that moved here has another than its name. 0 once closed or gone to
+    /// another worker. Written between two handler calls and read within one, so no two accesses overlap; the dynamic check
     /// of that was 2 % of a busy worker's own instructions.
     @exclusivity(unchecked) @usableFromInline final var uncheckedToken: iocp_token
     /// The short name of the listener; 0: it connected.
-    private(set) final var listenerName: UInt16
+    @usableFromInline private(set) final var listenerName: UInt16
     /// The key given to ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)``; 0 for an accepted connection.
     public internal(set) final var key: UInt64
 
-    init(_ worker: Worker, token: iocp_token, key: UInt64, listener: UInt16) {
+    init(_ worker: Worker, token: iocp_token, name: iocp_token, key: UInt64, listener: UInt16) {
         unsafe raw = worker.raw
         home = worker.home
-        lastToken = token
+        self.name = name
         unsafe uncheckedToken = token
         self.key = key
         listenerName = listener
@@ -40,8 +41,8 @@ public class ConnectionContext {
 
     /// Another connection takes this context over.
     @usableFromInline
-    final func rename(token: iocp_token, key: UInt64, listener: UInt16) {
-        lastToken = token
+    final func rename(token: iocp_token, name: iocp_token, key: UInt64, listener: UInt16) {
+        self.name = name
         self.token = token
         self.key = key
         listenerName = listener
@@ -55,8 +56,12 @@ public class ConnectionContext {
     /// Whether the port stops, or the worker leaves it. For a body, the end of its input is not the peer's then.
     public final var isStopping: Bool { unsafe iocp_worker_is_stopping(raw) }
 
-    /// The connection's name, for tables and other threads. It stays the same when the connection has closed.
-    public final var connection: Connection { Connection(token: lastToken) }
+    /// The connection's name, for tables and other threads. It stays the same wherever the connection moves, and when it has
+    /// closed.
+    public final var connection: Connection { Connection(token: name) }
+
+    /// What this worker's own tables know it by; the name, if it opened here.
+    final var here: Connection { Connection(token: token) }
 
     /// The worker that serves this connection, for timers, connects and posts. A context does not keep its worker: where it
     /// is kept longer, asking for the worker traps.

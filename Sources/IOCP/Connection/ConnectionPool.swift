@@ -28,11 +28,12 @@ public struct ConnectionPool<State>: ~Copyable {
         unsafe contexts.deallocate()
     }
 
-    /// The context of an open connection, or nil when it has closed. O(1).
+    /// The context of an open connection; nil when it has closed, and while it is with another worker. O(1).
     @inlinable
     public subscript(connection: Connection) -> IocpContext<State>? {
-        let context = context(atSlot: connection.slot)
-        return context?.token == connection.token ? context : nil
+        let token = worker.here(connection)
+        let context = context(atSlot: Int(iocp_token_slot(token)))
+        return context?.token == token ? context : nil
     }
 
     /// Calls `body` for every connection whose `closed` is still to come, in the order of slots.
@@ -49,7 +50,9 @@ public struct ConnectionPool<State>: ~Copyable {
 
     /// Inlinable: unspecialised it was 0.8 % of a TLS handshake.
     @inlinable
-    mutating func add(_ token: iocp_token, key: UInt64, listener: UInt16, state: State) -> IocpContext<State> {
+    mutating func add(
+        _ token: iocp_token, named name: iocp_token, key: UInt64, listener: UInt16, state: State
+    ) -> IocpContext<State> {
         let slot = Int(iocp_token_slot(token))
         while untouched <= slot {
             unsafe (contexts + untouched).initialize(to: nil)
@@ -58,10 +61,10 @@ public struct ConnectionPool<State>: ~Copyable {
         openCount += 1
         // A context that somebody kept stays with its closed connection.
         if unsafe isKnownUniquelyReferenced(&contexts[slot]), let context = unsafe contexts[slot] {
-            context.reuse(token: token, key: key, listener: listener, state: state)
+            context.reuse(token: token, name: name, key: key, listener: listener, state: state)
             return context
         }
-        let context = IocpContext(worker, token: token, key: key, listener: listener, state: state)
+        let context = IocpContext(worker, token: token, name: name, key: key, listener: listener, state: state)
         unsafe contexts[slot] = context
         return context
     }
@@ -72,5 +75,13 @@ public struct ConnectionPool<State>: ~Copyable {
         context.token = 0
         context.lifetimeState = nil
         openCount -= 1
+    }
+
+    /// The connection goes on with another worker, and its state with it: here its context answers ENOTCONN.
+    @inlinable
+    mutating func takeState(of context: IocpContext<State>) -> State {
+        guard let state = context.lifetimeState else { ContextMisuse.stateAfterClosed() }
+        remove(context)
+        return state
     }
 }

@@ -26,15 +26,15 @@ public final class IocpContext<State>: ConnectionContext {
     }
 
     @usableFromInline
-    init(_ worker: Worker, token: iocp_token, key: UInt64, listener: UInt16, state: State) {
+    init(_ worker: Worker, token: iocp_token, name: iocp_token, key: UInt64, listener: UInt16, state: State) {
         unsafe uncheckedState = state
-        super.init(worker, token: token, key: key, listener: listener)
+        super.init(worker, token: token, name: name, key: key, listener: listener)
     }
 
     /// A later connection takes this context over.
     @inlinable
-    func reuse(token: iocp_token, key: UInt64, listener: UInt16, state: State) {
-        rename(token: token, key: key, listener: listener)
+    func reuse(token: iocp_token, name: iocp_token, key: UInt64, listener: UInt16, state: State) {
+        rename(token: token, name: name, key: key, listener: listener)
         server = .handler
         lifetimeState = state
     }

@@ -241,6 +241,27 @@ extension Explanation {
         }
     }
 
+    static func move(_ error: IOCPError) -> Explanation? {
+        switch error.code {
+        case EINVAL: Explanation("there is no such worker", error.detail, "workers count from 0 to workerCount - 1")
+        case EBUSY:
+            Explanation(
+                "the connection has to stay with its worker now",
+                error.detail ?? "offloaded work or a scheduled closure is its, or one side has finished sending",
+                "move it when that is over")
+        case EOPNOTSUPP:
+            Explanation(
+                "the connection cannot move",
+                error.detail ?? "it is secured by TLS, or the driver hands no sockets over")
+        case EAGAIN:
+            Explanation("the other worker has no room for the connection now", "it is full, or has just been given others",
+                "move it later")
+        case EALREADY: Explanation("the connection is on its way to a worker", nil, "move it again after its migrated")
+        case ESHUTDOWN: Explanation("no connection moves any more", "one of the two workers stops")
+        default: ofConnection(error)
+        }
+    }
+
     // MARK: The rest of a connection's life
 
     static func receive(_ error: IOCPError) -> Explanation? {

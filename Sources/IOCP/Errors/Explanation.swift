@@ -60,6 +60,7 @@ struct Explanation {
         case .security: security(error)
         case .adopt: adopt(error)
         case .offload: offload(error)
+        case .move: move(error)
         case .framing: framing(error)
         }
     }
@@ -127,6 +128,7 @@ extension IOCPError.Operation {
         case .topic: "the topic"
         case .adopt: "taking over the socket"
         case .offload: "the blocking work"
+        case .move: "moving the connection"
         case .security: "TLS"
         case .framing: "cutting frames"
         }

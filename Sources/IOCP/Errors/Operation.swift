@@ -87,6 +87,9 @@ extension IOCPError {
         /// ``IocpContext/offload(_:then:)`` and its like, refused at the call; or what became of the work where it has no result.
         case offload = 54
 
+        /// ``IocpContext/move(to:)``.
+        case move = 55
+
         // Steps above the calls.
 
         /// Cutting received bytes into frames, or making one: see ``FramingError``.

@@ -26,6 +26,10 @@ public enum TurnCause: String, Sendable, CaseIterable {
     case closed
     /// The handler's `stopping`.
     case stopping
+    /// The handler's `migrating`.
+    case migrating
+    /// The handler's `migrated`.
+    case migrated
     /// Bodies and other async code on the worker.
     case jobs
     /// Results of ``IocpContext/offload(_:then:)`` and its like.
@@ -51,6 +55,8 @@ public enum TurnCause: String, Sendable, CaseIterable {
             case IOCP_COMPLETION_TIMER: .timer
             case IOCP_COMPLETION_CLOSED: .closed
             case IOCP_COMPLETION_STOPPING: .stopping
+            case IOCP_COMPLETION_LEAVING: .migrating
+            case IOCP_COMPLETION_ARRIVED: .migrated
             default:
                 switch Int(number) {
                 case Int(IOCP_TURN_JOBS): .jobs

@@ -71,6 +71,7 @@ public struct Completion {
         case IOCP_COMPLETION_STOPPING: .stopping
         case IOCP_COMPLETION_UNSENT_FELL:
             .unsentFell(unsafe raw.result < 0 ? IOCPError(result: raw.result, .notifyWhenUnsent) : nil)
+        // LEAVING and ARRIVED are for handlers, which take part in moves.
         default: preconditionFailure("the core handed out a completion of an unknown kind")
         }
     }

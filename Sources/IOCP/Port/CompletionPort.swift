@@ -20,6 +20,7 @@ public final class CompletionPort: @unchecked Sendable {
     @usableFromInline var completionsPerWait: UInt32 { UInt32(configuration.completionsPerWait) }
     let knownListeners = KnownListeners()
     let knownActors = KnownActors()
+    let movingHandlers = MovingHandlers()
 
     /// Checks the configuration, probes the driver and maps the stats page; starts no thread.
     /// - Throws: ``IOCPError`` naming the field that is out of bounds, or why the driver is refused here.

@@ -28,6 +28,7 @@ public final class Worker {
     @usableFromInline let topics = WorkerTopics()
     @usableFromInline let bodies: WorkerBodies
     @usableFromInline let offloads: WorkerOffloads
+    @usableFromInline let luggage: WorkerLuggage
     let home: WorkerHome
     /// Code that is isolated to it runs on this worker's thread.
     public let actor: WorkerActor
@@ -44,6 +45,7 @@ public final class Worker {
         home = actor.place.home
         bodies = unsafe WorkerBodies(raw, port, actor)
         offloads = unsafe WorkerOffloads(raw)
+        luggage = unsafe WorkerLuggage(raw)
         home.worker = self
     }
 

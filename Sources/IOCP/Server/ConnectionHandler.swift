@@ -59,6 +59,19 @@ public protocol ConnectionHandler: SendableMetatype {
     /// Unsent bytes fell to the low watermark.
     mutating func writable(_ connection: IocpContext<State>) throws(IOCPError)
 
+    /// The connection goes on with another worker: its last event on this one. Its calls throw ENOTCONN by now.
+    ///
+    /// The place to take it out of tables of this worker. What is changed in its state goes along. It comes with
+    /// ``migrated(_:from:)``, there or, where something keeps it, here. To close it now calls the move off: `migrated` tells this
+    /// worker, and `closed` follows.
+    mutating func migrating(_ connection: IocpContext<State>, to worker: Int)
+
+    /// The connection came from another worker: its first event on this one, in the place of `opened`.
+    ///
+    /// `worker` is this one's own index if the connection had to stay here: one of the two workers stops, or the system handed
+    /// the socket over to nobody.
+    mutating func migrated(_ connection: IocpContext<State>, from worker: Int) throws(IOCPError)
+
     /// The connection's last event; its state is dropped afterwards.
     mutating func closed(_ connection: IocpContext<State>, reason: CloseReason)
 

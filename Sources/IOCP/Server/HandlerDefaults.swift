@@ -23,6 +23,10 @@ extension ConnectionHandler {
     @inlinable
     public mutating func writable(_ connection: IocpContext<State>) throws(IOCPError) {}
     @inlinable
+    public mutating func migrating(_ connection: IocpContext<State>, to worker: Int) {}
+    @inlinable
+    public mutating func migrated(_ connection: IocpContext<State>, from worker: Int) throws(IOCPError) {}
+    @inlinable
     public mutating func closed(_ connection: IocpContext<State>, reason: CloseReason) {}
     @inlinable
     public mutating func posted(_ value: UInt64, to connection: IocpContext<State>?, on worker: Worker)

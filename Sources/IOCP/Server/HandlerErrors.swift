@@ -10,6 +10,8 @@ public import Musl
 public enum HandlerMethod: Hashable, Sendable {
     /// The method of ``ConnectionHandler`` that has this name.
     case opened, connectFailed, received, peerFinished, sent, unsentFell, writable, posted, timerFired, stopping
+    /// The method of ``Handles/Migrated`` that has this name.
+    case migrated
     /// ``ConnectionHandler/posted(object:to:on:)``.
     case postedObject
     /// A closure of ``Worker/schedule(after:for:_:)``.

@@ -11,7 +11,8 @@
 /// }
 /// ```
 ///
-/// They require nothing beyond that, cost nothing, and change nothing about which method is called.
+/// They require nothing beyond that, cost nothing, and change nothing about which method is called. ``Migrated`` alone does more:
+/// it lets connections move.
 public enum Handles {
     /// Has ``ConnectionHandler/started(on:)``.
     public protocol Started: ConnectionHandler {}
@@ -29,6 +30,9 @@ public enum Handles {
     public protocol Writable: ConnectionHandler {}
     /// Has ``ConnectionHandler/closed(_:reason:)``.
     public protocol Closed: ConnectionHandler {}
+    /// Has ``ConnectionHandler/migrated(_:from:)``, and takes part in moves: its connections may go on with another worker of the
+    /// port, and such may come (``IocpContext/move(to:)``). Their state changes the thread, so it is `Sendable`.
+    public protocol Migrated: ConnectionHandler where State: Sendable {}
     /// Has ``ConnectionHandler/posted(_:to:on:)``.
     public protocol Posted: ConnectionHandler {}
     /// Has ``ConnectionHandler/posted(object:to:on:)``.
@@ -122,6 +126,16 @@ extension Handles.Closed {
             """
     )
     public mutating func closed(_ connection: IocpContext<State>, reason: CloseReason) {}
+}
+
+extension Handles.Migrated {
+    @available(
+        *, unavailable,
+        message: """
+            Handles.Migrated has 'func migrated(_ connection: IocpContext<State>, from worker: Int) throws(IOCPError)'
+            """
+    )
+    public mutating func migrated(_ connection: IocpContext<State>, from worker: Int) throws(IOCPError) {}
 }
 
 extension Handles.Posted {

@@ -24,6 +24,7 @@ extension Worker {
         let batch = UnsafeMutablePointer<iocp_completion>.allocate(capacity: Int(batchCapacity))
         defer { unsafe batch.deallocate() }
         try handler.started(on: self)
+        takePartInMoves(Handler.self)
         let watch = unsafe iocp_worker_turn_watch(raw)!
         while true {
             let isBusy = executor.hasJobs || offloads.hasResults
@@ -105,6 +106,8 @@ extension Worker {
     func dispatchRare<Handler: ConnectionHandler>(
         _ record: iocp_completion, _ handler: inout Handler, _ pool: inout ConnectionPool<Handler.State>
     ) {
+        if unsafe record.kind == IOCP_COMPLETION_LEAVING { return unsafe leaves(record, &handler, &pool) }
+        if unsafe record.kind == IOCP_COMPLETION_ARRIVED { return unsafe arrives(record, &handler, &pool) }
         let completion = unsafe Completion(raw: record)
         if unsafe !connects.isEmpty
             && (record.kind == IOCP_COMPLETION_OPENED || record.kind == IOCP_COMPLETION_CONNECT_FAILED)
@@ -114,7 +117,8 @@ extension Worker {
             case .delivers: break
             case .opens(let wait):
                 let context = pool.add(
-                    unsafe record.connection, key: unsafe record.key, listener: 0, state: handler.makeState())
+                    unsafe record.connection, named: unsafe record.connection, key: unsafe record.key, listener: 0,
+                    state: handler.makeState())
                 context.server = .bodyAlone
                 return wait.opened(context, on: self)
             case .fails(let error): return handler.connectFailed(error, key: completion.key, on: self)
@@ -122,8 +126,8 @@ extension Worker {
         }
         if completion.event == .opened {
             let context = pool.add(
-                unsafe record.connection, key: unsafe record.key, listener: unsafe record.detail,
-                state: handler.makeState())
+                unsafe record.connection, named: unsafe record.connection, key: unsafe record.key,
+                listener: unsafe record.detail, state: handler.makeState())
             do throws(IOCPError) {
                 try handler.opened(context)
             } catch {
@@ -137,7 +141,7 @@ extension Worker {
         let context = completion.connection.flatMap { pool[$0] }
         if let context, context.server != .handler {
             let server = context.server
-            if bodies.take(completion, at: context.connection.slot) { return }
+            if bodies.take(completion, at: Int(iocp_token_slot(context.token))) { return }
             if server == .bodyAlone {
                 if case .closed = completion.event { pool.remove(context) }
                 return

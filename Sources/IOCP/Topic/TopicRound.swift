@@ -86,7 +86,7 @@ struct TopicRound {
         var dropped = 0
         while position < payloads.count {
             let payload = payloads[position]
-            if payload.exception != subscriber.token {
+            if payload.exception != subscriber.name {
                 let result = unsafe payload.send(to: subscriber.token, within: limit, worker)
                 if result < 0 {
                     if result == -SendRefusal.noMemory, deferred != subscriber.token {
@@ -118,8 +118,8 @@ struct TopicRound {
     private func keep(from position: Int, _ subscribers: inout TopicSubscribers, of topic: Topic) -> Int {
         guard case .dropOldest(let most) = topic.slowPolicy else { return 0 }
         let index = subscribers.servedCount
-        let token = subscribers[index].token
-        let kept = messages.dropFirst(position).filter { $0.exception != token }
+        let name = subscribers[index].name
+        let kept = messages.dropFirst(position).filter { $0.exception != name }
         return subscribers.append(kept, at: index, keeping: most)
     }
 }

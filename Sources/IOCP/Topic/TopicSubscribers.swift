@@ -7,6 +7,8 @@ import CIOCP
 struct TopicSubscribers {
     struct Subscriber {
         let token: iocp_token
+        /// What publishers call it, who may except it.
+        let name: iocp_token
         /// Of the first message that it is to get.
         var firstSequence: UInt64
         /// Its place among the topics of its connection.
@@ -36,10 +38,11 @@ struct TopicSubscribers {
         return index
     }
 
-    mutating func add(_ connection: Connection, from sequence: UInt64, membership: Int) {
+    mutating func add(_ connection: Connection, named name: Connection, from sequence: UInt64, membership: Int) {
         indices[connection.slot] = subscribers.count
         subscribers.append(
-            Subscriber(token: connection.token, firstSequence: sequence, membership: membership))
+            Subscriber(
+                token: connection.token, name: name.token, firstSequence: sequence, membership: membership))
     }
 
     mutating func remove(at index: Int) {

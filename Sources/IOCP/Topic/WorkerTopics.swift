@@ -1,6 +1,6 @@
 import CIOCP
 
-/// What the connections of one worker are subscribed to. Thread: the worker's.
+/// What the connections of one worker are subscribed to, by their tokens of this worker. Thread: the worker's.
 @safe
 @usableFromInline
 final class WorkerTopics {
@@ -13,15 +13,20 @@ final class WorkerTopics {
     @usableFromInline
     init() {}
 
-    func subscribe(_ connection: Connection, to topic: Topic, on worker: Worker) {
+    /// - Parameter name: what publishers know the connection by.
+    func subscribe(_ connection: Connection, named name: Connection, to topic: Topic, on worker: Worker) {
         let branch = branches[ObjectIdentifier(topic)] ?? TopicBranch(topic, worker)
         guard branch.subscribers.index(of: connection) == nil else { return }
         branches[ObjectIdentifier(topic)] = branch
         let membership = memberships[connection.slot, default: []].count
         memberships[connection.slot, default: []].append(branch)
-        branch.subscribers.add(connection, from: branch.join(), membership: membership)
+        branch.subscribers.add(connection, named: name, from: branch.join(), membership: membership)
         isActive = true
+        _ = unsafe iocp_connection_call_move_off(worker.raw, connection.token)
     }
+
+    /// Whether a connection is subscribed to anything.
+    func holds(_ connection: Connection) -> Bool { memberships[connection.slot] != nil }
 
     func unsubscribe(_ connection: Connection, from topic: Topic) {
         guard let branch = branches[ObjectIdentifier(topic)],

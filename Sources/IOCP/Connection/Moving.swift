@@ -1,0 +1,88 @@
+import CIOCP
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+extension IocpContext {
+    /// Asks that this connection goes on with another worker of its port, while it is open. Its peer notices nothing.
+    ///
+    /// For a connection whose worker is the wrong one: busy ones that came together by chance, or players of one game that are to
+    /// share a thread. The handlers of both workers take part in moves: see ``Handles/Migrated``.
+    ///
+    /// ```swift
+    /// func received(_ bytes: RawSpan, on connection: IocpContext<Player>) throws(IOCPError) {
+    ///     guard let room = connection.state.room(for: bytes) else { return }
+    ///     try connection.move(to: room.worker)
+    /// }
+    /// ```
+    /// It is a wish. Events go on until what the driver has of the connection is at an end; then comes
+    /// ``ConnectionHandler/migrating(_:to:)``, the last call here, and ``ConnectionHandler/migrated(_:from:)`` on the other worker.
+    /// This context is no connection's from there on: its calls throw ENOTCONN. The state goes along, and so do unsent bytes,
+    /// notifications, timers with keys, timeouts, watermarks and a pause. No byte is lost, or comes in another order, and ``closed(_:reason:)``
+    /// comes once, where the connection is by then. A connection that closes first does not go; one that something keeps here
+    /// after all comes back: `migrated` tells the same worker.
+    ///
+    /// ``connection`` stays its name, for as long as it lives. What other threads post and send to that reaches it wherever it is, in
+    /// order and once. The calls of another ``Worker`` on it throw EXDEV, and those that cannot throw trap.
+    ///
+    /// Async bodies, subscriptions to a ``Topic``, offloaded work and scheduled closures belong to a worker. While the connection
+    /// has one of these it stays, and one that begins before `migrating` calls the move off without a word.
+    /// - Parameter worker: counted from 0. If it is this one, nothing happens.
+    /// - Throws: EINVAL for a worker that the port does not have. EBUSY for what has to stay, and for a connection that has finished
+    ///   sending, or whose peer has. EOPNOTSUPP where it is secured by TLS, or a handler takes no part. EAGAIN when the other worker has
+    ///   no room. EALREADY when it is on its way. ESHUTDOWN when its worker stops. ENOTCONN when closed or closing.
+    /// - Complexity: O(timers armed on this worker), and as much again with the departure; some tens of microseconds on the way.
+    public func move(to worker: Int) throws(IOCPError) {
+        try check(unsafe iocp_connection_refusal(raw, token), .move)
+        let port = home.port
+        let target = try port.workerIndex(worker, .move)
+        guard unsafe target != iocp_worker_index(raw), let here = home.worker else { return }
+        if let obstacle = obstacle(on: here) { throw IOCPError(code: EBUSY, operation: .move, detail: obstacle) }
+        if let refusal = port.movingHandlers.refusal(of: here.index, and: worker) {
+            throw IOCPError(code: EOPNOTSUPP, operation: .move, detail: refusal)
+        }
+        try check(unsafe iocp_connection_move(raw, token, target), .move)
+    }
+
+    /// What the core does not know of.
+    private func obstacle(on worker: Worker) -> String? {
+        if server != .handler { return "an async body serves it" }
+        if worker.topics.holds(here) { return "it is subscribed to a topic" }
+        if worker.bodies.awaitsAnswers(of: connection) { return "a flush of its former body is unanswered" }
+        return nil
+    }
+}
+
+extension Worker {
+    /// The token by which this worker knows a connection: its name, unless it came from another worker.
+    @inlinable
+    @inline(__always)
+    func here(_ connection: Connection) -> iocp_token {
+        let token = connection.token
+        if unsafe iocp_token_worker(token) == iocp_worker_index(raw) { return token }
+        return unsafe iocp_connection_here(raw, token)
+    }
+}
+
+/// Which workers of a port have handlers that take part in moves, and what their connections remember. A state is only handed
+/// to a handler of the same type of state.
+@usableFromInline
+final class MovingHandlers: Sendable {
+    private let states = Mutex<[Int: ObjectIdentifier]>([:])
+
+    func takesPart(_ worker: Int, with state: Any.Type) {
+        states.withLock { $0[worker] = ObjectIdentifier(state) }
+    }
+
+    func refusal(of worker: Int, and other: Int) -> String? {
+        states.withLock { states in
+            guard let state = states[worker] else { return "its handler is not Handles.Migrated" }
+            guard let otherState = states[other] else { return "no handler of worker \(other) is Handles.Migrated" }
+            return state == otherState ? nil : "the handler of worker \(other) has another State"
+        }
+    }
+}
