@@ -20,7 +20,7 @@ public class ConnectionContext {
     /// of that was 2 % of a busy worker's own instructions.
     @exclusivity(unchecked) @usableFromInline final var uncheckedToken: iocp_token
     /// The short name of the listener; 0: it connected.
-    @usableFromInline private(set) final var listenerName: UInt16
+    private(set) final var listenerName: UInt16
     /// The key given to ``Worker/connect(to:from:key:timeout:security:)-(SocketAddress,_,_,_,_)``; 0 for an accepted connection.
     public internal(set) final var key: UInt64
 

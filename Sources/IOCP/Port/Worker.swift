@@ -28,7 +28,6 @@ public final class Worker {
     @usableFromInline let topics = WorkerTopics()
     @usableFromInline let bodies: WorkerBodies
     @usableFromInline let offloads: WorkerOffloads
-    @usableFromInline let luggage: WorkerLuggage
     let home: WorkerHome
     /// Code that is isolated to it runs on this worker's thread.
     public let actor: WorkerActor
@@ -45,7 +44,6 @@ public final class Worker {
         home = actor.place.home
         bodies = unsafe WorkerBodies(raw, port, actor)
         offloads = unsafe WorkerOffloads(raw)
-        luggage = unsafe WorkerLuggage(raw)
         home.worker = self
     }
 

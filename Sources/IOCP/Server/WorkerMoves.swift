@@ -5,11 +5,12 @@ import CIOCP
 @usableFromInline
 class Luggage: @unchecked Sendable {
     // @unchecked: one thread packs it and one unpacks it, later; and a state that moves is Sendable: Handles.Migrated.
+    @usableFromInline let key: UInt64
     @usableFromInline let listener: UInt16
 
     @usableFromInline
-    init(listener: UInt16) {
-        self.listener = listener
+    init(of connection: ConnectionContext) {
+        (key, listener) = (connection.key, connection.listenerName)
     }
 }
 
@@ -18,9 +19,9 @@ final class LuggageWithState<State>: Luggage, @unchecked Sendable {
     private var state: State?
 
     @usableFromInline
-    init(_ state: State, listener: UInt16) {
+    init(_ state: State, of connection: ConnectionContext) {
         self.state = state
-        super.init(listener: listener)
+        super.init(of: connection)
     }
 
     /// Once. Nothing else holds it then, so that to change it copies nothing.
@@ -31,38 +32,23 @@ final class LuggageWithState<State>: Luggage, @unchecked Sendable {
     }
 }
 
-/// The luggage of connections that are back before the core took it: a driver failed in the wait that said they leave.
-/// Thread: the worker's.
-@safe
-@usableFromInline
-final class WorkerLuggage {
-    private let raw: OpaquePointer
-    private var kept: [iocp_token: Luggage] = [:]
-
-    init(_ worker: OpaquePointer) {
-        unsafe raw = worker
-    }
-
+extension Luggage {
+    /// To the core, between LEAVING and the next wait.
     @usableFromInline
-    func give(_ luggage: Luggage, of connection: iocp_token) {
-        let reference = unsafe Unmanaged.passRetained(luggage)
-        let result = unsafe iocp_connection_give(raw, connection, reference.toOpaque(), WorkerLuggage.release)
-        if result < 0 {
-            kept[connection] = luggage
-            unsafe reference.release()
-        }
+    func give(of connection: iocp_token, to worker: OpaquePointer) {
+        let reference = unsafe Unmanaged.passRetained(self)
+        let result = unsafe iocp_connection_give(worker, connection, reference.toOpaque(), Luggage.release)
+        precondition(result == 0, "a connection that leaves could not take along what it has")
     }
 
+    /// From the core, with ARRIVED.
     @usableFromInline
-    func take(from record: iocp_completion) -> Luggage {
-        if let given = unsafe record.bytes { return unsafe Unmanaged<Luggage>.fromOpaque(given).takeRetainedValue() }
-        guard let luggage = unsafe kept.removeValue(forKey: record.connection) else {
-            preconditionFailure("a connection came without what it had")
-        }
-        return luggage
+    static func take(from record: iocp_completion) -> Luggage {
+        guard let given = unsafe record.bytes else { preconditionFailure("a connection came without what it had") }
+        return unsafe Unmanaged<Luggage>.fromOpaque(given).takeRetainedValue()
     }
 
-    /// Not a closure: the thread that closes a worker may be any.
+    /// Nobody is told of the arrival: its worker is closed before its end.
     private static let release: @convention(c) (UnsafeMutableRawPointer?) -> Void = { luggage in
         guard let luggage = unsafe luggage else { return }
         unsafe Unmanaged<Luggage>.fromOpaque(luggage).release()
@@ -91,9 +77,8 @@ extension Worker {
         let token = unsafe record.connection
         guard let context = pool[Connection(token: token)] else { return }
         handler.migrating(context, to: unsafe Int(record.detail))
-        let listener = context.listenerName
-        let state = pool.takeState(of: context)
-        luggage.give(LuggageWithState(state, listener: listener), of: token)
+        let luggage = LuggageWithState(pool.takeState(of: context), of: context)
+        unsafe luggage.give(of: token, to: raw)
     }
 
     @inlinable
@@ -101,12 +86,12 @@ extension Worker {
     func arrives<Handler: ConnectionHandler>(
         _ record: iocp_completion, _ handler: inout Handler, _ pool: inout ConnectionPool<Handler.State>
     ) {
-        guard let luggage = unsafe luggage.take(from: record) as? LuggageWithState<Handler.State> else {
+        guard let luggage = unsafe Luggage.take(from: record) as? LuggageWithState<Handler.State> else {
             preconditionFailure("a connection came whose handler has another State")
         }
         let token = unsafe record.connection
         let context = pool.add(
-            token, named: unsafe iocp_connection_name(raw, token), key: unsafe record.key, listener: luggage.listener,
+            token, named: unsafe iocp_connection_name(raw, token), key: luggage.key, listener: luggage.listener,
             state: luggage.takeState())
         do throws(IOCPError) {
             try handler.migrated(context, from: unsafe Int(record.detail))

@@ -504,6 +504,29 @@ enum ErrorSentences {
                 (ESHUTDOWN, "no blocking work is taken any more (ESHUTDOWN): DETAIL"),
             ] + ofConnection)
         + of(
+            .move,
+            [
+                (
+                    EINVAL,
+                    "there is no such worker (EINVAL): DETAIL: workers count from 0 to workerCount - 1"
+                ),
+                (
+                    EBUSY,
+                    "the connection has to stay with its worker now (EBUSY): DETAIL: move it when that is over"
+                ),
+                (EOPNOTSUPP, "the connection cannot move (EOPNOTSUPP): DETAIL"),
+                (
+                    EAGAIN,
+                    "the other worker has no room for the connection now (EAGAIN): it is full, or has just been given others: "
+                        + "move it later"
+                ),
+                (
+                    EALREADY,
+                    "the connection is on its way to a worker (EALREADY): move it again after its migrated"
+                ),
+                (ESHUTDOWN, "no connection moves any more (ESHUTDOWN): one of the two workers stops"),
+            ] + ofConnection)
+        + of(
             .adopt,
             [
                 (EBADF, "the descriptor is not open (EBADF)"),
