@@ -368,7 +368,6 @@ static void end_as_asked(iocp_worker *worker, iocp_slot *slot)
 static void stays(iocp_worker *worker, iocp_slot *slot)
 {
     iocp_moving_comes_back(worker, slot);
-    iocp_timers_resume(worker, iocp_slot_connection(&worker->table, slot));
     iocp_worker_arm(worker, slot, iocp_worker_due_ns(worker, slot));
     iocp_worker_touch(worker, slot);
     end_as_asked(worker, slot);

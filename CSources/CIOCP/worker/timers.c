@@ -169,19 +169,10 @@ static void end(iocp_worker *worker, uint32_t index, int32_t result)
     iocp_worker_emit(worker, fired);
 }
 
-/* The application has taken leave of its connection: it fires where that goes on. */
-static bool is_leaving(const iocp_worker *worker, uint32_t index)
-{
-    const iocp_slot *slot = iocp_slot_find(&worker->table, worker->timers.entries[index].connection);
-    return slot != NULL && slot->state == IOCP_SLOT_LEAVING;
-}
-
 void iocp_worker_timer_due(iocp_worker *worker, uint32_t index)
 {
     if (worker->timers.entries[index].due_ns > worker->now_ns) {
         arm(worker, index, worker->now_ns);
-    } else if (worker->leaving.count > 0 && is_leaving(worker, index)) {
-        return; /* in no wheel, until iocp_timers_copy or iocp_timers_resume */
     } else {
         iocp_stats_record(worker->stats, IOCP_STATS_HISTOGRAM_timer_lateness_ns,
                           worker->now_ns - worker->timers.entries[index].due_ns);
@@ -285,14 +276,6 @@ bool iocp_timers_copy(const iocp_worker *worker, uint64_t connection, iocp_carri
             (iocp_carried_timer){.name = name_of_entry(worker, entry), .key = entry->key, .due_ns = entry->due_ns};
     }
     return true;
-}
-
-void iocp_timers_resume(iocp_worker *worker, uint64_t connection)
-{
-    for (uint32_t i = next_of(worker, connection, 0); i != TIMER_NONE; i = next_of(worker, connection, i + 1)) {
-        disarm_both(worker, i);
-        arm(worker, i, worker->now_ns);
-    }
 }
 
 void iocp_timers_discard(iocp_worker *worker, uint64_t connection)

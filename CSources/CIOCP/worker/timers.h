@@ -43,8 +43,6 @@ bool iocp_timers_has_named(const struct iocp_worker *worker, uint64_t connection
 /* Lists a connection's timers in a block of malloc(3); NULL: it has none. Returns false without memory. */
 bool iocp_timers_copy(const struct iocp_worker *worker, uint64_t connection, struct iocp_carried_timer **timers,
                       uint32_t *count);
-/* Those that were due while their connection was leaving fire here, where it stayed. */
-void iocp_timers_resume(struct iocp_worker *worker, uint64_t connection);
 /* Forgets a connection's timers. */
 void iocp_timers_discard(struct iocp_worker *worker, uint64_t connection);
 /* Starts them for a connection that came. Where too many are armed they end with -ENOBUFS. */

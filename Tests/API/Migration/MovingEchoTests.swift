@@ -95,9 +95,7 @@ extension RealSockets {
             let answers = MovingBehaviour(
                 received: { (_: consuming ReceivedBytes, _: IocpContext<Trip>) throws(IOCPError) in },
                 posted: { (value: UInt64, connection: IocpContext<Trip>) throws(IOCPError) in
-                    withUnsafeBytes(of: value) { bytes in
-                        _ = try? connection.send(Array(bytes))
-                    }
+                    try connection.send(withUnsafeBytes(of: value) { Array($0) })
                     connection.state.record.bytes += 1
                     if value % 16 == 0 { connection.moveSomewhere() }
                 })
@@ -107,8 +105,12 @@ extension RealSockets {
                 // Which peer is which does not matter: each gets every number.
                 let names = Array(journal.snapshot.open)
                 let kept = server.port
+                let read = (0..<4).map { _ in Locked(UInt64(0)) }
                 async let posts: Void = onThreads(4) { thread in
                     for value in 0..<UInt64(count) {
+                        // No more are on their way than the worker that they come to has memory for.
+                        let isRead = { value < read.reduce(UInt64.max) { min($0, $1.withLock { $0 }) } + 300 }
+                        while !isRead() { usleep(50) }
                         while true {
                             do throws(IOCPError) {
                                 if value % 2 == 0 {
@@ -130,6 +132,7 @@ extension RealSockets {
                         let bytes = try peers[thread].receive(8)
                         let came = bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
                         try #require(came == value)
+                        read[thread].withLock { $0 = value }
                     }
                 }
                 try await posts
