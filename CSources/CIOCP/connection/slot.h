@@ -132,6 +132,7 @@ typedef struct iocp_slot {
     bool moves : 1;       /* it is to go to another worker: its operations end */
     bool rests : 1;       /* and have: LEAVING is due */
     bool is_guest : 1;    /* it came from another worker, which is its home */
+    uint8_t keepers : 4;  /* things of the application that keep it here: see iocp_connection_keep */
     uint64_t key;
     uint64_t received_bytes;
     uint64_t sent_bytes;

@@ -21,21 +21,24 @@
 #include "iocp_completion.h"
 #include "iocp_port.h"
 
-/* Whether the worker's application takes part (false at first): it knows LEAVING and ARRIVED. Connections move between workers
- * that do. Returns 0, -EPERM on another thread than the owner's, or -ESHUTDOWN once closed. Thread: owner. */
-int iocp_worker_take_part_in_moves(iocp_worker *worker, bool takes_part);
+/* The worker's application takes part: it knows LEAVING and ARRIVED. Connections move between workers of the same kind, whose
+ * applications understand what the others give; 0, as at first, takes no part. Returns 0, -EPERM on another thread than the
+ * owner's, or -ESHUTDOWN once closed. Thread: owner. */
+int iocp_worker_take_part_in_moves(iocp_worker *worker, uint64_t kind);
 
 /* Asks that a connection goes on with the worker of this index. A wish: LEAVING follows, unless the connection is closed first, or
  * something in the meantime keeps it here. Returns 0, also where it is there already.
  * -ENOTCONN, -EXDEV and -EPERM as of every call on a connection; -EINVAL: there is no such worker; -ESHUTDOWN: one of the two
- * stops; -EOPNOTSUPP: it has a layer (TLS), one of the two takes no part, or the driver hands no sockets over; -EALREADY: it is
- * on its way; -EBUSY: work or a named timer of it is under way (iocp_connection_await, iocp_timer_start_named), or one side has
- * finished sending; -EAGAIN: the other worker has no room for more at the moment; -ENOMEM. Thread: owner. */
+ * stops; -EOPNOTSUPP: it has a layer (TLS), one of the two takes no part in moves of the other's kind, or the driver hands no sockets over; -EALREADY: it is
+ * on its way; -EBUSY: something of the application's keeps it (iocp_connection_keep, iocp_connection_await,
+ * iocp_timer_start_named), or one side has finished sending; -EAGAIN: the other worker has no room for more at the moment, or
+ * letters from before its return still wait to be opened; -ENOMEM. Thread: owner. */
 int iocp_connection_move(iocp_worker *worker, iocp_token connection, uint32_t to_worker);
 
-/* Something of the application's is to keep the connection here: if it is to move, and LEAVING was not handed out, it stays, and
- * nobody is told. Returns 0, also where it was not to move, or the errors of every call on a connection. Thread: owner. */
-int iocp_connection_call_move_off(iocp_worker *worker, iocp_token connection);
+/* Something of the application's on this worker keeps the connection here, until it keeps it no more; 15 such at most. If the
+ * connection is to move, and LEAVING was not handed out, it stays, and nobody is told. Returns 0, -ERANGE for one too many or too
+ * few, or the errors of every call on a connection. Thread: owner. */
+int iocp_connection_keep(iocp_worker *worker, iocp_token connection, bool keeps);
 
 /* What the application keeps of a connection that leaves; ARRIVED has it as its bytes. `release` ends it where nobody is told of
  * ARRIVED: a worker is closed before its end. Returns 0, or -ENOTCONN for a connection that is not leaving: then it stays the

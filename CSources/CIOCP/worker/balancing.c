@@ -118,12 +118,12 @@ static uint32_t look_at_itself(iocp_worker *worker)
 }
 
 /* One that has not looked for long is asleep, or does not come back from its handler. */
-static uint32_t busy_of(const iocp_worker *other, uint64_t now_ns)
+static uint32_t busy_of(const iocp_worker *worker, const iocp_worker *other)
 {
     if (atomic_load_explicit(&other->door.credits, memory_order_relaxed) == 0 ||
-        !atomic_load_explicit(&other->door.takes_part, memory_order_relaxed))
+        iocp_moving_kind(other) != iocp_moving_kind(worker))
         return IOCP_BALANCE_BUSY_MAX;
-    if (now_ns - atomic_load_explicit(&other->door.looked_ns, memory_order_relaxed) > STALE_NS)
+    if (worker->now_ns - atomic_load_explicit(&other->door.looked_ns, memory_order_relaxed) > STALE_NS)
         return __atomic_load_n(&other->setup.stats->stats.asleep, __ATOMIC_RELAXED) ? 0 : IOCP_BALANCE_BUSY_MAX;
     return atomic_load_explicit(&other->door.busy, memory_order_relaxed);
 }
@@ -135,7 +135,7 @@ static iocp_worker *least_busy(const iocp_worker *worker, uint32_t *least)
     *least = IOCP_BALANCE_BUSY_MAX;
     for (uint32_t distance = 1; distance < count; distance++) {
         iocp_worker *other = &worker->setup.workers[(worker->setup.index + distance) % count];
-        const uint32_t busy = busy_of(other, worker->now_ns);
+        const uint32_t busy = busy_of(worker, other);
         if (busy >= *least)
             continue;
         *least = busy;

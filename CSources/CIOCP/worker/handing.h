@@ -21,7 +21,7 @@ typedef struct iocp_door {
     _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic uint32_t connections; /* slots in use */
     _Atomic uint32_t promised;                                    /* credits that were given, and have not come back */
     _Atomic uint32_t credits;                                     /* of those, the ones that nobody has taken */
-    _Atomic bool takes_part;                                      /* in moves: include/iocp_moving.h */
+    _Atomic uint64_t moves_kind;                                  /* which moves it takes part in: include/iocp_moving.h */
     _Atomic uint32_t busy;                                        /* parts of a thousand of a CPU, as of the latest look, */
     _Atomic uint64_t looked_ns;                                   /* and when that was */
 } iocp_door;

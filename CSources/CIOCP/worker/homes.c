@@ -124,7 +124,7 @@ bool iocp_home_passes_on(iocp_worker *worker, iocp_travel *travel)
 {
     iocp_worker *target = &worker->setup.workers[travel->target];
     if (target == worker || travel->arrived_ns != 0 || worker->stop != IOCP_STOP_NONE || slot_of(worker, travel) == NULL ||
-        !atomic_load_explicit(&target->door.takes_part, memory_order_relaxed) || !iocp_worker_take_place(target))
+        iocp_moving_kind(target) != travel->kind || !iocp_worker_take_place(target))
         return false;
     travel->promised = true;
     if (!iocp_dispatch_send(&travel->parcel, IOCP_DISPATCH_PARCEL, travel, target)) {

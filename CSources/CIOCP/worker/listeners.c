@@ -210,7 +210,7 @@ void iocp_worker_service_listeners(iocp_worker *worker)
         service_listener(worker, i);
     if (worker->stop != IOCP_STOP_NONE && worker->accepting.armed_count == 0)
         iocp_listener_set_leave(set, worker->setup.index);
-    if (worker->parcels != NULL || atomic_load_explicit(&worker->door.takes_part, memory_order_relaxed))
+    if (worker->parcels != NULL || atomic_load_explicit(&worker->door.moves_kind, memory_order_relaxed) != 0)
         open_door(worker);
 }
 

@@ -13,18 +13,21 @@
 
 /* --- asking for it -------------------------------------------------------------------------------------------- */
 
-int iocp_worker_take_part_in_moves(iocp_worker *worker, bool takes_part)
+/* As many as fit iocp_slot. */
+enum { KEEPERS_MAX = 15 };
+
+int iocp_worker_take_part_in_moves(iocp_worker *worker, uint64_t kind)
 {
     const int refusal = iocp_worker_refusal(worker);
     if (refusal < 0)
         return refusal;
-    atomic_store_explicit(&worker->door.takes_part, takes_part, memory_order_relaxed);
+    atomic_store_explicit(&worker->door.moves_kind, kind, memory_order_relaxed);
     return 0;
 }
 
-static bool takes_part(const iocp_worker *worker)
+uint64_t iocp_moving_kind(const iocp_worker *worker)
 {
-    return atomic_load_explicit(&worker->door.takes_part, memory_order_relaxed);
+    return atomic_load_explicit(&worker->door.moves_kind, memory_order_relaxed);
 }
 
 /* How many pieces its unsent bytes and marks are once the bytes between two marks are one. */
@@ -42,12 +45,17 @@ static uint32_t carried_pieces(const iocp_worker *worker, const iocp_slot *slot)
     return count;
 }
 
+static bool owes_letters(const iocp_worker *worker, const iocp_slot *slot)
+{
+    return !slot->is_guest && iocp_home_owes_letters(iocp_travel_find(worker, slot));
+}
+
 /* Whether nothing but its operations keeps it here. */
 static bool may_move(const iocp_worker *worker, const iocp_slot *slot)
 {
     return slot->state == IOCP_SLOT_OPEN && slot->layer == IOCP_LAYER_NONE && slot->finish == IOCP_FINISH_NONE &&
            slot->receive != IOCP_RECEIVE_FINISHED && !slot->awaits_work && (slot->flags & IOCP_SLOT_ANNOUNCED) &&
-           (slot->is_guest || !iocp_home_owes_letters(iocp_travel_find(worker, slot))) &&
+           slot->keepers == 0 && !owes_letters(worker, slot) &&
            !iocp_timers_has_named(worker, iocp_slot_connection(&worker->table, slot));
 }
 
@@ -57,10 +65,12 @@ static int find_target(const iocp_worker *worker, const iocp_slot *slot, uint32_
         return -EINVAL;
     if (worker->stop != IOCP_STOP_NONE)
         return -ESHUTDOWN;
-    if (worker->operations->hand_over == NULL || slot->layer != IOCP_LAYER_NONE || !takes_part(worker) ||
-        !takes_part(&worker->setup.workers[to_worker]))
+    if (worker->operations->hand_over == NULL || slot->layer != IOCP_LAYER_NONE ||
+        iocp_moving_kind(worker) == 0 || iocp_moving_kind(&worker->setup.workers[to_worker]) != iocp_moving_kind(worker))
         return -EOPNOTSUPP;
-    return slot->moves ? -EALREADY : may_move(worker, slot) ? 0 : -EBUSY;
+    if (slot->moves)
+        return -EALREADY;
+    return may_move(worker, slot) ? 0 : owes_letters(worker, slot) ? -EAGAIN : -EBUSY;
 }
 
 /* From home straight to the other worker, where it has to have a place; from elsewhere by way of its home. */
@@ -87,6 +97,7 @@ int iocp_moving_ask(iocp_worker *worker, iocp_slot *slot, uint32_t to_worker)
     if (travel->asks)
         return -EALREADY; /* an answer is still to come to an earlier wish, which was called off */
     travel->target = to_worker;
+    travel->kind = iocp_moving_kind(worker);
     if ((result = ask(worker, slot, travel)) < 0)
         return result;
     slot->moves = true;
@@ -126,15 +137,20 @@ void iocp_moving_call_off(iocp_worker *worker, iocp_slot *slot)
     travel->may_go = false;
 }
 
-int iocp_connection_call_move_off(iocp_worker *worker, iocp_token connection)
+int iocp_connection_keep(iocp_worker *worker, iocp_token connection, bool keeps)
 {
     iocp_slot *slot;
     const int result = iocp_worker_find_open(worker, connection, &slot);
-    if (result == 0 && slot->moves) {
+    if (result < 0)
+        return result;
+    if (slot->keepers == (keeps ? KEEPERS_MAX : 0))
+        return -ERANGE;
+    slot->keepers += keeps ? 1 : -1;
+    if (slot->moves && keeps) {
         iocp_moving_call_off(worker, slot);
         iocp_worker_touch(worker, slot);
     }
-    return result;
+    return 0;
 }
 
 void iocp_moving_answered(iocp_worker *worker, iocp_travel *travel, bool may_go)

@@ -74,6 +74,7 @@ typedef struct iocp_travel {
     /* of whoever the connection is with: it is handed on with the parcel */
     uint32_t from;
     uint32_t target;
+    uint64_t kind; /* of the workers that it may go to */
     bool promised;       /* the target keeps a slot for it */
     bool asks;           /* a RECALL is unanswered */
     bool may_go;         /* GO was the answer */
@@ -125,6 +126,8 @@ void iocp_worker_drop_dispatches(iocp_worker *worker);
 
 /* As iocp_connection_move, for an open slot or one that is none any more. */
 int iocp_moving_ask(iocp_worker *worker, iocp_slot *slot, uint32_t to_worker);
+/* Of the moves that a worker takes part in; 0: of none. */
+uint64_t iocp_moving_kind(const iocp_worker *worker);
 /* Whether a slot still moves. False: it stays after all, and its move is called off. */
 bool iocp_moving_goes_on(iocp_worker *worker, iocp_slot *slot);
 /* A slot that moves was serviced: if nothing of it is outstanding any more, it waits for LEAVING to be handed out. */

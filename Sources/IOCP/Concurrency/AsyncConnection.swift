@@ -309,13 +309,14 @@ public final class AsyncConnection: ConnectionContext {
         body.end()
         bodies.forget(self, token)
         _ = unsafe iocp_connection_stay(raw, token, false)
+        if flushes?.isUnanswered == true { bodies.awaitAnswers(of: self) }
+        _ = unsafe iocp_connection_keep(raw, token, false)
         if unsafe input.isPaused { _ = unsafe iocp_receive_resume(raw, token) }
         token = 0
         // Tasks of the body that still wait are told nothing any more.
         reading?.end(.handedBack(.receive))
         writing?.end(.handedBack(.send))
         flushes?.end(.handedBack(.send))
-        if flushes?.isUnanswered == true { bodies.awaitAnswers(of: self) }
     }
 
     /// What nobody awaited, for the handler that takes the connection back.

@@ -50,7 +50,7 @@ extension IocpContext {
         guard server == .handler else { throw IOCPError(code: 114 /* EALREADY */, operation: .inquiry) }
         try setOutlastsStop(true)
         server = .body
-        _ = unsafe iocp_connection_call_move_off(raw, token)
+        _ = unsafe iocp_connection_keep(raw, token, true)
         let connection = AsyncConnection(worker, of: self)
         connection.isReturnable = isReturnable
         if !unread.isEmpty { connection.putBack(unsafe ReceivedBytes(copying: unread, worker: raw).lend()) }

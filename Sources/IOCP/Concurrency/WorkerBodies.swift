@@ -146,13 +146,19 @@ final class WorkerBodies {
     /// Whether a body that has ended left a flush of this connection unanswered, whose answer is known here alone.
     func awaitsAnswers(of connection: Connection) -> Bool { unanswered.contains { $0.connection == connection } }
 
-    func awaitAnswers(of connection: AsyncConnection) { unanswered.append(connection) }
+    func awaitAnswers(of connection: AsyncConnection) {
+        if !awaitsAnswers(of: connection.connection) { _ = unsafe iocp_connection_keep(raw, connection.name, true) }
+        unanswered.append(connection)
+    }
 
     /// A `sent` completion that no body waits for. Returns whether it answers a flush of a body that has ended.
     @usableFromInline
     func takeLateAnswer(_ key: UInt64) -> Bool {
         guard let index = unanswered.firstIndex(where: { $0.sent(key, nil) }) else { return false }
-        if unanswered[index].flushes?.isUnanswered != true { unanswered.remove(at: index) }
+        if unanswered[index].flushes?.isUnanswered != true {
+            let connection = unanswered.remove(at: index)
+            if !awaitsAnswers(of: connection.connection) { _ = unsafe iocp_connection_keep(raw, connection.name, false) }
+        }
         return true
     }
 

@@ -254,8 +254,9 @@ extension Explanation {
                 "the connection cannot move",
                 error.detail ?? "it is secured by TLS, or the driver hands no sockets over")
         case EAGAIN:
-            Explanation("the other worker has no room for the connection now", "it is full, or has just been given others",
-                "move it later")
+            Explanation(
+                "the connection cannot move right now",
+                "the other worker has no room for it, or posts that came while it was on its way still wait", "move it later")
         case EALREADY: Explanation("the connection is on its way to a worker", nil, "move it again after its migrated")
         case ESHUTDOWN: Explanation("no connection moves any more", "one of the two workers stops")
         default: ofConnection(error)

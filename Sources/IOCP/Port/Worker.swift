@@ -25,7 +25,7 @@ public final class Worker {
     @usableFromInline
     enum Use { case free, batches, handler }
     @usableFromInline let connects = WorkerConnects()
-    @usableFromInline let topics = WorkerTopics()
+    @usableFromInline let topics: WorkerTopics
     @usableFromInline let bodies: WorkerBodies
     @usableFromInline let offloads: WorkerOffloads
     let home: WorkerHome
@@ -44,6 +44,7 @@ public final class Worker {
         home = actor.place.home
         bodies = unsafe WorkerBodies(raw, port, actor)
         offloads = unsafe WorkerOffloads(raw)
+        topics = unsafe WorkerTopics(raw)
         home.worker = self
     }
 

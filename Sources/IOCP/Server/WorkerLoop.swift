@@ -120,6 +120,7 @@ extension Worker {
                     unsafe record.connection, named: unsafe record.connection, key: unsafe record.key, listener: 0,
                     state: handler.makeState())
                 context.server = .bodyAlone
+                _ = unsafe iocp_connection_keep(raw, context.token, true)
                 return wait.opened(context, on: self)
             case .fails(let error): return handler.connectFailed(error, key: completion.key, on: self)
             }

@@ -66,7 +66,8 @@ extension Worker {
     @usableFromInline
     func takePartInMoves(with state: Any.Type) {
         port.movingHandlers.takesPart(index, with: state)
-        requireOwnThread(unsafe iocp_worker_take_part_in_moves(raw, true))
+        let kind = UInt64(UInt(bitPattern: ObjectIdentifier(state)))
+        requireOwnThread(unsafe iocp_worker_take_part_in_moves(raw, kind))
     }
 
     @inlinable

@@ -10,8 +10,16 @@ final class WorkerTopics {
     /// False for most workers; then nothing here costs more than this look.
     @usableFromInline private(set) var isActive = false
 
-    @usableFromInline
-    init() {}
+    private let raw: OpaquePointer
+
+    init(_ worker: OpaquePointer) {
+        unsafe raw = worker
+    }
+
+    /// A subscriber stays with its worker.
+    private func keep(_ connection: Connection, _ keeps: Bool) {
+        _ = unsafe iocp_connection_keep(raw, connection.token, keeps)
+    }
 
     /// - Parameter name: what publishers know the connection by.
     func subscribe(_ connection: Connection, named name: Connection, to topic: Topic, on worker: Worker) {
@@ -22,7 +30,7 @@ final class WorkerTopics {
         memberships[connection.slot, default: []].append(branch)
         branch.subscribers.add(connection, named: name, from: branch.join(), membership: membership)
         isActive = true
-        _ = unsafe iocp_connection_call_move_off(worker.raw, connection.token)
+        if membership == 0 { keep(connection, true) }
     }
 
     /// Whether a connection is subscribed to anything.
@@ -39,7 +47,10 @@ final class WorkerTopics {
             memberships[connection.slot]![membership] = last
             last.subscribers[last.subscribers.index(of: connection)!].membership = membership
         }
-        if memberships[connection.slot]!.isEmpty { memberships[connection.slot] = nil }
+        if memberships[connection.slot]!.isEmpty {
+            memberships[connection.slot] = nil
+            keep(connection, false)
+        }
         leave(branch, at: index)
     }
 

@@ -517,8 +517,8 @@ enum ErrorSentences {
                 (EOPNOTSUPP, "the connection cannot move (EOPNOTSUPP): DETAIL"),
                 (
                     EAGAIN,
-                    "the other worker has no room for the connection now (EAGAIN): it is full, or has just been given others: "
-                        + "move it later"
+                    "the connection cannot move right now (EAGAIN): the other worker has no room for it, or posts that came "
+                        + "while it was on its way still wait: move it later"
                 ),
                 (
                     EALREADY,
