@@ -218,11 +218,11 @@ travel-recalled-not-held|worker/homes.c|s/        travel->stage = IOCP_HOME_RECA
 travel-held-forgotten|worker/homes.c|s/(    travel->host = host;\n    travel->stage = IOCP_HOME_AWAY;\n)    send_held\(worker, travel\);/\1/|letters that were held are never passed on
 travel-timers-lost|worker/arriving.c|s/    iocp_timers_restart\([^;]*;//|timers do not go along
 travel-timers-stay|worker/moving.c|s/    iocp_timers_discard\(worker, connection\);\n//|timers fire behind LEAVING, and twice
-travel-ended-untold|worker/moving.c|s/(iocp_guests_remove\(&worker->table\.guests, travel->name\);\n)    \(void\)iocp_dispatch_send\(&travel->ended[^;]*;/\1/|a home keeps the slot of a connection that has closed elsewhere
-travel-state-leaks|worker/travel.c|s/        iocp_travel_drop_state\(travel\);\n//|what was given for a connection is lost with its worker
+travel-ended-untold|worker/unmoving.c|s/(iocp_guests_remove\(&worker->table\.guests, travel->name\);\n)    \(void\)iocp_dispatch_send\(&travel->ended[^;]*;/\1/|a home keeps the slot of a connection that has closed elsewhere
+travel-state-leaks|worker/dispatches.c|s/        iocp_travel_drop_state\(travel\);\n//|what was given for a connection is lost with its worker
 travel-before-rest|worker/moving.c|s/return !iocp_slot_awaits_events\(slot\) && /return /|a socket goes with operations outstanding
 travel-place-taken|worker/listeners.c|s/iocp_worker_has_free_slot\(worker\) \? (iocp_worker_slot_take\(worker, handle, IOCP_SLOT_HELD\)) : NULL/\1/|a client takes the slot that was kept for a connection
-travel-stayed-untold|worker/moving.c|s/    if \(travel->may_go\)\n        \(void\)iocp_dispatch_send\(&travel->stayed[^;]*;//|a home holds the letters of a connection that stayed
+travel-stayed-untold|worker/unmoving.c|s/    if \(travel->may_go\)\n        \(void\)iocp_dispatch_send\(&travel->stayed[^;]*;//|a home holds the letters of a connection that stayed
 travel-go-again|worker/arriving.c|s/    travel->may_go = false;[^\n]*\n//|a leave to go is taken for the next move, too
 travel-late-overtaken|worker/homes.c|s/\(absent \|\| travel->late_count > 0\)/absent/|a letter overtakes those that were held
 travel-name-stays|worker/moving.c|s/    iocp_guests_remove\(&worker->table\.guests, name\);\n//|a worker knows a name that has left

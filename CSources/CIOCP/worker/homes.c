@@ -32,27 +32,6 @@ static void hold(iocp_travel *travel, iocp_forward *forward)
     travel->held_last = link;
 }
 
-/* Behind the late letters of the worker. */
-static void open_later(iocp_worker *worker, iocp_travel *travel, iocp_link *link)
-{
-    link->next = NULL;
-    if (worker->late == NULL)
-        worker->late = link;
-    else
-        worker->late_last->next = link;
-    worker->late_last = link;
-    travel->late_count++;
-}
-
-void iocp_home_opens_held(iocp_worker *worker, iocp_travel *travel)
-{
-    while (travel->held != NULL) {
-        iocp_link *link = travel->held;
-        travel->held = link->next;
-        open_later(worker, travel, link);
-    }
-}
-
 /* To where it lives now. What that worker does not take any more is opened here, where it finds no connection. */
 static void send_held(iocp_worker *worker, iocp_travel *travel)
 {
@@ -134,16 +113,6 @@ bool iocp_home_passes_on(iocp_worker *worker, iocp_travel *travel)
     }
     iocp_home_left(worker, travel, target);
     return true;
-}
-
-void iocp_home_slot_free(iocp_worker *worker, iocp_slot *slot)
-{
-    iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
-    iocp_travel *travel = terms->travel;
-    iocp_home_opens_held(worker, travel);
-    terms->travel = NULL;
-    worker->travel_count--;
-    iocp_travel_release(travel);
 }
 
 static void forget(iocp_worker *worker, iocp_slot *slot)

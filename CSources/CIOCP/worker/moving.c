@@ -25,11 +25,6 @@ int iocp_worker_take_part_in_moves(iocp_worker *worker, uint64_t kind)
     return 0;
 }
 
-uint64_t iocp_moving_kind(const iocp_worker *worker)
-{
-    return atomic_load_explicit(&worker->door.moves_kind, memory_order_relaxed);
-}
-
 /* How many pieces its unsent bytes and marks are once the bytes between two marks are one. */
 static uint32_t carried_pieces(const iocp_worker *worker, const iocp_slot *slot)
 {
@@ -115,27 +110,6 @@ int iocp_connection_move(iocp_worker *worker, iocp_token connection, uint32_t to
 }
 
 /* --- whether it goes ------------------------------------------------------------------------------------------ */
-
-static void give_promise_back(iocp_worker *worker, iocp_travel *travel)
-{
-    if (travel->promised)
-        iocp_worker_give_place_back(&worker->setup.workers[travel->target]);
-    travel->promised = false;
-}
-
-void iocp_moving_call_off(iocp_worker *worker, iocp_slot *slot)
-{
-    iocp_travel *travel = iocp_travel_find(worker, slot);
-    slot->moves = false;
-    if (slot->rests)
-        iocp_slot_fifo_remove(&worker->resting, &worker->table, slot);
-    slot->rests = false;
-    travel->is_called_off = travel->asks;
-    give_promise_back(worker, travel);
-    if (travel->may_go)
-        (void)iocp_dispatch_send(&travel->stayed, IOCP_DISPATCH_STAYED, travel, travel->home);
-    travel->may_go = false;
-}
 
 int iocp_connection_keep(iocp_worker *worker, iocp_token connection, bool keeps)
 {
@@ -406,31 +380,4 @@ void iocp_worker_depart(iocp_worker *worker)
             break;
         }
     }
-}
-
-void iocp_guest_ended(iocp_worker *worker, iocp_slot *slot)
-{
-    iocp_slot_terms *terms = iocp_slot_terms_of(&worker->table, slot);
-    iocp_travel *travel = terms->travel;
-    iocp_guests_remove(&worker->table.guests, travel->name);
-    (void)iocp_dispatch_send(&travel->ended, IOCP_DISPATCH_ENDED, travel, travel->home);
-    terms->travel = NULL;
-    slot->is_guest = false;
-    iocp_travel_release(travel);
-}
-
-/* --- names ---------------------------------------------------------------------------------------------------- */
-
-iocp_token iocp_connection_name(const iocp_worker *worker, iocp_token connection)
-{
-    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
-    if (slot == NULL || slot->state == IOCP_SLOT_AWAY)
-        return 0;
-    return slot->is_guest ? iocp_travel_find(worker, slot)->name : iocp_slot_connection(&worker->table, slot);
-}
-
-iocp_token iocp_connection_here(const iocp_worker *worker, iocp_token connection)
-{
-    const iocp_slot *slot = iocp_worker_find_slot(worker, connection);
-    return slot == NULL || slot->state == IOCP_SLOT_AWAY ? 0 : iocp_slot_connection(&worker->table, slot);
 }

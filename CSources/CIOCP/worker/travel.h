@@ -1,6 +1,8 @@
 /* What travels between two workers for a connection that moves (include/iocp_moving.h).
  *
- *   travel.c      the memory of it, and the way from worker to worker
+ *   travel.c      the memory of it, and how it is sent;  names.c  what a connection is called
+ *   dispatches.c  what a worker is sent, one after the other
+ *   unmoving.c    moves that come to nothing, and ends of connections that moved
  *   moving.c      a connection that lives here is to leave: it comes to rest, and goes
  *   arriving.c    one that comes
  *   homes.c       what a home does for those that live elsewhere: it passes letters on, and holds them while they move
@@ -113,6 +115,8 @@ void iocp_travel_release(iocp_travel *travel);
 /* Sends one of the travel's own dispatches, or a letter. False: the receiver takes nothing more, and it is the caller's. */
 bool iocp_dispatch_send(iocp_dispatch *dispatch, iocp_dispatch_kind kind, iocp_travel *travel, iocp_worker *receiver);
 
+/* --- dispatches.c --------------------------------------------------------------------------------------------- */
+
 /* What is dispatched to this worker, as far as there is room for what comes of it. */
 void iocp_worker_take_dispatches(iocp_worker *worker);
 /* Whether something is there for the next turn. */
@@ -127,7 +131,10 @@ void iocp_worker_drop_dispatches(iocp_worker *worker);
 /* As iocp_connection_move, for an open slot or one that is none any more. */
 int iocp_moving_ask(iocp_worker *worker, iocp_slot *slot, uint32_t to_worker);
 /* Of the moves that a worker takes part in; 0: of none. */
-uint64_t iocp_moving_kind(const iocp_worker *worker);
+static inline uint64_t iocp_moving_kind(const iocp_worker *worker)
+{
+    return atomic_load_explicit(&worker->door.moves_kind, memory_order_relaxed);
+}
 /* Whether a slot still moves. False: it stays after all, and its move is called off. */
 bool iocp_moving_goes_on(iocp_worker *worker, iocp_slot *slot);
 /* A slot that moves was serviced: if nothing of it is outstanding any more, it waits for LEAVING to be handed out. */
