@@ -25,6 +25,7 @@ struct Serve: ParsableCommand {
               iocp serve --async                 echo, a task for each connection
               iocp serve --fan-out 1024          frames of 1 KiB, from each to all
               iocp serve --connections 1000000   as many workers as they need
+              iocp serve --balance               connections move to workers with time left
               iocp serve --fan-out 64 --publish-port 4667
               iocp serve --port 7 --user nobody --lockdown
               iocp serve --unix /run/echo.sock   a Unix socket
@@ -70,6 +71,14 @@ struct Serve: ParsableCommand {
 
     @Option(help: "What is done with received bytes.")
     var handler: HandlerOption = .echo
+
+    @Flag(help: "Move connections of a worker that has no time left to one that has some.")
+    var balance = false
+
+    @Option(
+        parsing: .unconditional,
+        help: "Microseconds of CPU that each receive takes beside its echo, 0 to 100000: to see what --balance does.")
+    var spend = 0
 
     @Flag(help: "Serve each connection by an async task of its own, on its worker's thread.")
     var async = false
@@ -134,6 +143,13 @@ struct Serve: ParsableCommand {
             guard unix == nil else { throw ValidationError("--publish-port is a TCP port: leave --unix out") }
         }
         try Bounds.check(spin, "--spin", 0...10_000, unit: " microseconds")
+        try Bounds.check(spend, "--spend", 0...100_000, unit: " microseconds")
+        if balance || spend > 0, handler != .echo || async || fanOut != nil {
+            throw ValidationError("--balance and --spend are there for the echo handler: leave --handler, --async and --fan-out out")
+        }
+        if balance, tls.tlsCertificate != nil {
+            throw ValidationError("--balance moves no TLS connections: leave --tls-certificate out")
+        }
         try Bounds.check(batch, "--batch", 16...65_536, unit: " completions")
         try Bounds.check(receiveBuffer, "--receive-buffer", 4096...1_048_576, unit: " bytes")
         guard receiveBuffer.nonzeroBitCount == 1 else {
@@ -180,6 +196,12 @@ struct Serve: ParsableCommand {
         if async {
             let body = handler.body
             return try serve(configuration, until: signals) { _ throws(IOCPError) in BodyHandler(body: body) }
+        }
+        if balance || spend > 0 {
+            configuration.balancesLoad = balance
+            return try serve(configuration, until: signals) { [spend] _ throws(IOCPError) in
+                BalancedEcho(spentMicroseconds: spend)
+            }
         }
         switch handler {
         case .echo: try serve(configuration, until: signals) { _ throws(IOCPError) in EchoHandler() }
