@@ -73,6 +73,13 @@ static void disarm_both(iocp_worker *worker, uint32_t index)
     iocp_deadlines_disarm(&worker->deadlines, deadline_of(worker, index));
 }
 
+/* Its timers are on their way, or elsewhere. */
+static bool has_left(const iocp_worker *worker, iocp_token connection)
+{
+    const iocp_slot *slot = iocp_slot_find(&worker->table, connection);
+    return slot != NULL && (slot->state == IOCP_SLOT_LEAVING || slot->state == IOCP_SLOT_AWAY);
+}
+
 /* Starts the timer of a free entry, whose key is the caller's to set. */
 static int start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, iocp_timer_entry **started)
 {
@@ -88,6 +95,8 @@ static int start(iocp_worker *worker, iocp_token connection, uint64_t delay_ns, 
         if (connection == 0)
             return -EXDEV;
     }
+    if (connection != 0 && has_left(worker, connection))
+        return -EXDEV;
     /* Each armed timer and each one that ended owes a completion; what is owed must fit the spill. */
     if (timers->armed_count + (worker->spill.tail - worker->spill.head) >= timers->entry_count)
         return -ENOBUFS;

@@ -32,6 +32,7 @@ public struct ConnectionPool<State>: ~Copyable {
     @inlinable
     public subscript(connection: Connection) -> IocpContext<State>? {
         let token = worker.here(connection)
+        guard token != 0 else { return nil }
         let context = context(atSlot: Int(iocp_token_slot(token)))
         return context?.token == token ? context : nil
     }

@@ -5,12 +5,14 @@ import CIOCP
 @usableFromInline
 class Luggage: @unchecked Sendable {
     // @unchecked: one thread packs it and one unpacks it, later; and a state that moves is Sendable: Handles.Migrated.
+    /// Kept, and not asked of the core: that has another where the home is the receiver, and has forgotten the name as it leaves.
+    @usableFromInline let name: iocp_token
     @usableFromInline let key: UInt64
     @usableFromInline let listener: UInt16
 
     @usableFromInline
     init(of connection: ConnectionContext) {
-        (key, listener) = (connection.key, connection.listenerName)
+        (name, key, listener) = (connection.name, connection.key, connection.listenerName)
     }
 }
 
@@ -92,7 +94,7 @@ extension Worker {
         }
         let token = unsafe record.connection
         let context = pool.add(
-            token, named: unsafe iocp_connection_name(raw, token), key: luggage.key, listener: luggage.listener,
+            token, named: luggage.name, key: luggage.key, listener: luggage.listener,
             state: luggage.takeState())
         do throws(IOCPError) {
             try handler.migrated(context, from: unsafe Int(record.detail))

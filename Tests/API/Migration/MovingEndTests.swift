@@ -103,7 +103,7 @@ extension RealSockets {
             let behaviour = MovingBehaviour(
                 received: { (bytes: consuming ReceivedBytes, connection: IocpContext<Trip>) throws(IOCPError) in
                     connection.state.record.moves = Int(bytes.bytes.unsafeLoad(as: UInt8.self))
-                    try connection.send(bytes)
+                    if connection.state.record.moves == 1 { try connection.send(bytes) }
                     try connection.move(to: (connection.worker.index + 1) % 3)
                 },
                 migrating: { connection, _ in
@@ -113,7 +113,7 @@ extension RealSockets {
                 for way in [UInt8(1), 2] {
                     let peer = try Peer.connect(port: port)
                     try peer.send([way])
-                    #expect(try peer.receive(1) == [way])
+                    if way == 1 { #expect(try peer.receive(1) == [way]) }
                     #expect(peer.end() == (way == 1 ? .finished : .reset))
                 }
                 try await eventually("both have closed") { journal.snapshot.closed.count == 2 }

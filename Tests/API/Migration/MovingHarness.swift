@@ -9,6 +9,8 @@ final class Journal: Sendable {
         var open: Set<Connection> = []
         var opened = 0
         var closed: [Connection: (reason: CloseReason, trip: Trip.Record, worker: Int)] = [:]
+        /// Workers that take connections in.
+        var ready = 0
         var left = 0
         var came = 0
         /// Of those that came, the ones that had to stay.
@@ -122,6 +124,7 @@ struct Wanderer:
     }
 
     func posted(_ value: UInt64, to connection: IocpContext<Trip>?, on worker: Worker) throws(IOCPError) {
+        if value == .max { return journal.update { $0.ready += 1 } }
         guard let connection else { return behaviour.postedNobody(value, worker) }
         expectHere(connection, "posted")
         try behaviour.posted(value, connection)
@@ -169,6 +172,8 @@ func withMovingServer(
         let port = try server.listen(host: "127.0.0.1", port: 0).address!.port
         let result: Result<Void, any Error>
         do {
+            for worker in 0..<workers { try server.port.post(.max, toWorker: worker) }
+            try await eventually("all workers run") { journal.snapshot.ready == workers }
             try await body(server, port, journal)
             result = .success(())
         } catch {
@@ -212,7 +217,7 @@ extension IocpContext<Trip> {
     func moveSomewhere(_ journal: Journal? = nil) {
         var dice = Dice(UInt64(state.record.bytes &+ 31 &* state.record.moves &+ 7))
         let error = refusal { () throws(IOCPError) in try move(to: dice.roll(worker.port.workerCount)) }
-        guard let error, !["EAGAIN", "EALREADY", "ESHUTDOWN"].contains(error.name) else { return }
+        guard let error, !["EAGAIN", "EALREADY", "ESHUTDOWN", "ENOTCONN"].contains(error.name) else { return }
         state.live.journal.violated("a move was refused: \(error)")
     }
 }
