@@ -22,7 +22,8 @@ struct SoakCommand: ParsableCommand {
             """,
         subcommands: [
             EchoRandom.self, ConnectReset.self, StalledReaders.self, Limits.self, OverflowStorm.self, SlowClose.self,
-            MassClose.self, ReconnectStorm.self, AsyncBodies.self, GracefulStop.self, ServerCommand.self,
+            MassClose.self, ReconnectStorm.self, AsyncBodies.self, GracefulStop.self, Migrations.self,
+            ServerCommand.self,
         ])
 
     static func main() {

@@ -30,11 +30,11 @@ extension IocpContext {
     /// order and once. The calls of another ``Worker`` on it throw EXDEV, and those that cannot throw trap.
     ///
     /// Async bodies, subscriptions to a ``Topic``, offloaded work and scheduled closures belong to a worker. While the connection
-    /// has one of these it stays, and one that begins before `migrating` calls the move off without a word.
+    /// has one of these it stays; one that begins before `migrating` calls the move off, and nobody is told.
     /// - Parameter worker: counted from 0. If it is this one, nothing happens.
     /// - Throws: EINVAL for a worker that the port does not have. EBUSY for what has to stay, and for a connection that has finished
     ///   sending, or whose peer has. EOPNOTSUPP where it is secured by TLS, or a handler takes no part. EAGAIN when the other worker has
-    ///   no room. EALREADY when it is on its way. ESHUTDOWN when its worker stops. ENOTCONN when closed or closing.
+    ///   no room, or has not begun. EALREADY when it is on its way. ESHUTDOWN when its worker stops. ENOTCONN when closed or closing.
     /// - Complexity: O(timers armed on this worker), and as much again with the departure; some tens of microseconds on the way.
     public func move(to worker: Int) throws(IOCPError) {
         try check(unsafe iocp_connection_refusal(raw, token), .move)
@@ -42,9 +42,7 @@ extension IocpContext {
         let target = try port.workerIndex(worker, .move)
         guard unsafe target != iocp_worker_index(raw), let here = home.worker else { return }
         if let obstacle = obstacle(on: here) { throw IOCPError(code: EBUSY, operation: .move, detail: obstacle) }
-        if let refusal = port.movingHandlers.refusal(of: here.index, and: worker) {
-            throw IOCPError(code: EOPNOTSUPP, operation: .move, detail: refusal)
-        }
+        if let refusal = port.movingHandlers.refusal(from: here.index, to: worker) { throw refusal }
         try check(unsafe iocp_connection_move(raw, token, target), .move)
     }
 
@@ -68,21 +66,33 @@ extension Worker {
     }
 }
 
-/// Which workers of a port have handlers that take part in moves, and what their connections remember. A state is only handed
-/// to a handler of the same type of state.
+/// The handlers that run on a port's workers, and what their connections remember. A state is only handed to a handler of the
+/// same type of state.
 @usableFromInline
 final class MovingHandlers: Sendable {
-    private let states = Mutex<[Int: ObjectIdentifier]>([:])
+    private enum Handler: Equatable {
+        case takesPart(state: ObjectIdentifier)
+        case stays
+    }
+    private let handlers = Mutex<[Int: Handler]>([:])
 
-    func takesPart(_ worker: Int, with state: Any.Type) {
-        states.withLock { $0[worker] = ObjectIdentifier(state) }
+    /// - Parameter state: nil: it takes no part.
+    func runs(on worker: Int, with state: Any.Type?) {
+        let handler = state.map { Handler.takesPart(state: ObjectIdentifier($0)) } ?? .stays
+        handlers.withLock { $0[worker] = handler }
     }
 
-    func refusal(of worker: Int, and other: Int) -> String? {
-        states.withLock { states in
-            guard let state = states[worker] else { return "its handler is not Handles.Migrated" }
-            guard let otherState = states[other] else { return "no handler of worker \(other) is Handles.Migrated" }
-            return state == otherState ? nil : "the handler of worker \(other) has another State"
+    func refusal(from worker: Int, to other: Int) -> IOCPError? {
+        func unsupported(_ detail: String) -> IOCPError {
+            IOCPError(code: EOPNOTSUPP, operation: .move, detail: detail)
+        }
+        let (own, others) = handlers.withLock { ($0[worker], $0[other]) }
+        switch (own, others) {
+        case (.stays, _), (nil, _): return unsupported("its handler is not Handles.Migrated")
+        case (_, nil):
+            return IOCPError(code: EAGAIN, operation: .move, detail: "no handler runs on worker \(other) yet")
+        case (_, .stays): return unsupported("the handler of worker \(other) is not Handles.Migrated")
+        default: return own == others ? nil : unsupported("the handler of worker \(other) has another State")
         }
     }
 }

@@ -256,7 +256,8 @@ extension Explanation {
         case EAGAIN:
             Explanation(
                 "the connection cannot move right now",
-                "the other worker has no room for it, or posts that came while it was on its way still wait", "move it later")
+                error.detail ?? "the other worker has no room for it, or posts from before its return still wait",
+                "move it later")
         case EALREADY: Explanation("the connection is on its way to a worker", nil, "move it again after its migrated")
         case ESHUTDOWN: Explanation("no connection moves any more", "one of the two workers stops")
         default: ofConnection(error)

@@ -61,13 +61,13 @@ extension Worker {
     /// Before the first completion of a handler.
     @inlinable
     func takePartInMoves<Handler: ConnectionHandler>(_ handler: Handler.Type) {
-        guard handler is any Handles.Migrated.Type else { return }
-        takePartInMoves(with: Handler.State.self)
+        takePartInMoves(with: handler is any Handles.Migrated.Type ? Handler.State.self : nil)
     }
 
     @usableFromInline
-    func takePartInMoves(with state: Any.Type) {
-        port.movingHandlers.takesPart(index, with: state)
+    func takePartInMoves(with state: Any.Type?) {
+        port.movingHandlers.runs(on: index, with: state)
+        guard let state else { return }
         let kind = UInt64(UInt(bitPattern: ObjectIdentifier(state)))
         requireOwnThread(unsafe iocp_worker_take_part_in_moves(raw, kind))
     }

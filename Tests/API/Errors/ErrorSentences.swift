@@ -394,7 +394,7 @@ enum ErrorSentences {
                     ENOSYS,
                     "the pages cannot be looked up (ENOSYS): move_pages(2) is refused here: allow it in the seccomp "
                         + "profile"
-                )
+                ),
             ])
         + of(
             .transport,
@@ -517,8 +517,7 @@ enum ErrorSentences {
                 (EOPNOTSUPP, "the connection cannot move (EOPNOTSUPP): DETAIL"),
                 (
                     EAGAIN,
-                    "the connection cannot move right now (EAGAIN): the other worker has no room for it, or posts that came "
-                        + "while it was on its way still wait: move it later"
+                    "the connection cannot move right now (EAGAIN): DETAIL: move it later"
                 ),
                 (
                     EALREADY,

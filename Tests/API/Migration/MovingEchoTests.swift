@@ -14,7 +14,9 @@ extension RealSockets {
             if connection.state.record.messages % 3 == 0 { connection.moveSomewhere() }
         })
 
-        @Test("every byte comes back while connections move, and each remembers what it received", arguments: testedDrivers)
+        @Test(
+            "every byte comes back while connections move, and each remembers what it received",
+            arguments: testedDrivers)
         func echo(driver: Driver) async throws {
             let sent = Locked(0)
             try await withMovingServer(driver, workers: 4, Self.wanders) { _, port, journal in

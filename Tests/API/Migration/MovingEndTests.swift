@@ -12,7 +12,9 @@ extension RealSockets {
         })
 
         /// Clients that ask until they have had enough or their connection ends, and come again, until none is let in.
-        private func crowd(_ port: Int, _ count: Int, _ journal: Journal, until isOver: @escaping @Sendable () -> Bool) async throws {
+        private func crowd(_ port: Int, _ count: Int, _ journal: Journal, until isOver: @escaping @Sendable () -> Bool)
+            async throws
+        {
             try await onThreads(count) { thread in
                 var dice = Dice(UInt64(thread + 1))
                 while !isOver(), !Peer.isRefused(by: port) {
@@ -46,11 +48,15 @@ extension RealSockets {
 
         /// Returns whether everything came back; what does is what was sent.
         private static func ask(_ peer: Peer, _ message: [UInt8], _ journal: Journal) -> Bool {
-            guard Glibc.send(peer.fd, message, message.count, Int32(MSG_NOSIGNAL)) == message.count else { return false }
+            guard Glibc.send(peer.fd, message, message.count, Int32(MSG_NOSIGNAL)) == message.count else {
+                return false
+            }
             var back = [UInt8](repeating: 0, count: message.count)
             var count = 0
             while count < message.count {
-                let step = back.withUnsafeMutableBytes { recv(peer.fd, $0.baseAddress! + count, message.count - count, 0) }
+                let step = back.withUnsafeMutableBytes {
+                    recv(peer.fd, $0.baseAddress! + count, message.count - count, 0)
+                }
                 if step < 0 && errno == EAGAIN { journal.violated("no answer in 10 s") }
                 if step <= 0 { break }
                 count += step
@@ -67,10 +73,13 @@ extension RealSockets {
             }
         }
 
-        @Test("a stop finds every connection wherever it is", arguments: testedDrivers, [Duration.zero, .milliseconds(200)])
+        @Test(
+            "a stop finds every connection wherever it is", arguments: testedDrivers,
+            [Duration.zero, .milliseconds(200)])
         func stops(driver: Driver, drain: Duration) async throws {
             for _ in 0..<5 {
-                try await withMovingServer(driver, workers: 4, Self.wanders, drainingFor: drain) { server, port, journal in
+                try await withMovingServer(driver, workers: 4, Self.wanders, drainingFor: drain) {
+                    server, port, journal in
                     async let clients: Void = crowd(port, 12, journal) { false }
                     try await eventually("many move") { journal.snapshot.came > 200 }
                     server.stop(drainingFor: drain)
@@ -79,10 +88,13 @@ extension RealSockets {
             }
         }
 
-        @Test("a worker that leaves takes leave of its guests; others go on with those that were its", arguments: testedDrivers)
+        @Test(
+            "a worker that leaves takes leave of its guests; others go on with those that were its",
+            arguments: testedDrivers)
         func leaves(driver: Driver) async throws {
             let behaviour = MovingBehaviour(
-                received: Self.wanders.received, postedNobody: { _, worker in worker.leave(drainingFor: .milliseconds(100)) })
+                received: Self.wanders.received,
+                postedNobody: { _, worker in worker.leave(drainingFor: .milliseconds(100)) })
             try await withMovingServer(driver, workers: 4, behaviour) { server, port, journal in
                 let isOver = Locked(false)
                 async let clients: Void = crowd(port, 8, journal) { isOver.withLock { $0 } }
@@ -117,7 +129,10 @@ extension RealSockets {
                     #expect(peer.end() == (way == 1 ? .finished : .reset))
                 }
                 try await eventually("both have closed") { journal.snapshot.closed.count == 2 }
-                #expect(Set(journal.snapshot.closed.values.map { "\($0.reason)" }) == ["\(CloseReason.local)", "\(CloseReason.aborted)"])
+                #expect(
+                    Set(journal.snapshot.closed.values.map { "\($0.reason)" }) == [
+                        "\(CloseReason.local)", "\(CloseReason.aborted)",
+                    ])
             }
         }
 
@@ -127,7 +142,9 @@ extension RealSockets {
                 opened: { (connection: IocpContext<Trip>) throws(IOCPError) in
                     try connection.move(to: (connection.worker.index + 1) % 3)
                 },
-                migrated: { (_: IocpContext<Trip>, _: Int) throws(IOCPError) in throw IOCPError(code: EILSEQ, detail: "no") })
+                migrated: { (_: IocpContext<Trip>, _: Int) throws(IOCPError) in
+                    throw IOCPError(code: EILSEQ, detail: "no")
+                })
             try await withMovingServer(driver, behaviour) { _, port, journal in
                 let peer = try Peer.connect(port: port)
                 #expect(peer.end() == .reset)
@@ -151,7 +168,8 @@ extension RealSockets {
                     kept.withLock { $0[index] = list }
                     try connection.move(to: (index + 1) % 3)
                 },
-                posted: { (_: UInt64, connection: IocpContext<Trip>) throws(IOCPError) in try connection.send("by name") },
+                posted: { (_: UInt64, connection: IocpContext<Trip>) throws(IOCPError) in try connection.send("by name")
+                },
                 postedNobody: { _, worker in
                     for context in kept.withLock({ $0[worker.index]?.contexts ?? [] }) {
                         #expect(!context.isOpen && context.isClosing)

@@ -41,7 +41,9 @@ extension RealSockets {
             }
         }
 
-        @Test("a timer is cancelled by its name on another worker, and is another's timer there for no name", arguments: testedDrivers)
+        @Test(
+            "a timer is cancelled by its name on another worker, and is another's timer there for no name",
+            arguments: testedDrivers)
         func cancels(driver: Driver) async throws {
             let names = Locked<[Connection: WorkerTimer]>([:])
             let cancelled = Locked(0)
@@ -54,7 +56,8 @@ extension RealSockets {
                     guard connection.state.record.moves == 4 else { return }
                     let name = names.withLock { $0[connection.connection]! }
                     try connection.worker.cancelTimer(name)
-                    #expect(refusal { () throws(IOCPError) in try connection.worker.cancelTimer(name) }?.name == "ENOENT")
+                    #expect(
+                        refusal { () throws(IOCPError) in try connection.worker.cancelTimer(name) }?.name == "ENOENT")
                 },
                 timerFired: { key, error, connection in
                     if key == 7, error?.name == "ECANCELED", connection != nil { cancelled.withLock { $0 += 1 } }
@@ -81,7 +84,9 @@ extension RealSockets {
                     try connection.setTimeouts(ConnectionTimeouts(idle: .milliseconds(400)))
                     try connection.move(to: (connection.worker.index + 1) % 3)
                 },
-                posted: { (_: UInt64, connection: IocpContext<Trip>) throws(IOCPError) in try connection.resumeReceiving() })
+                posted: { (_: UInt64, connection: IocpContext<Trip>) throws(IOCPError) in
+                    try connection.resumeReceiving()
+                })
             try await withMovingServer(driver, behaviour) { server, port, journal in
                 let start = ContinuousClock.now
                 let peer = try Peer.connect(port: port)
@@ -110,14 +115,20 @@ extension RealSockets {
                 }
                 func received(_ bytes: RawSpan, on connection: IocpContext<Void>) throws(IOCPError) {}
                 func migrated(_ connection: IocpContext<Void>, from worker: Int) throws(IOCPError) {
-                    let error = refusal { () throws(IOCPError) in try connection.send([UInt8](repeating: 1, count: 8_000_000)) }
+                    let error = refusal { () throws(IOCPError) in
+                        try connection.send([UInt8](repeating: 1, count: 8_000_000))
+                    }
                     let from = connection.listener != nil
-                    told.withLock { $0.append("came \(error?.name ?? "") \(from) \(connection.unsentByteCount > 1_000_000)") }
+                    told.withLock {
+                        $0.append("came \(error?.name ?? "") \(from) \(connection.unsentByteCount > 1_000_000)")
+                    }
                 }
                 func sent(key: UInt64, error: IOCPError?, on connection: IocpContext<Void>) throws(IOCPError) {
                     told.withLock { $0.append("sent \(key)") }
                 }
-                func writable(_ connection: IocpContext<Void>) throws(IOCPError) { told.withLock { $0.append("writable") } }
+                func writable(_ connection: IocpContext<Void>) throws(IOCPError) {
+                    told.withLock { $0.append("writable") }
+                }
             }
             var configuration = PortConfiguration()
             configuration.driver = driver

@@ -60,21 +60,24 @@ extension RealSockets {
             let callsOff = Locked(false)
             try await withMovingServer(
                 driver,
-                MovingBehaviour(opened: { (connection: IocpContext<Trip>) throws(IOCPError) in
-                    if callsOff.withLock({ $0 }) {
+                MovingBehaviour(
+                    opened: { (connection: IocpContext<Trip>) throws(IOCPError) in
+                        if callsOff.withLock({ $0 }) {
+                            try connection.move(to: Self.other(connection))
+                            try connection.subscribe(to: topic)
+                        } else {
+                            try connection.subscribe(to: topic)
+                            Self.expectRefusal(connection, "EBUSY", "it is subscribed to a topic")
+                        }
+                    },
+                    received: { (_: consuming ReceivedBytes, connection: IocpContext<Trip>) throws(IOCPError) in
+                        connection.unsubscribe(from: topic)
                         try connection.move(to: Self.other(connection))
+                    },
+                    migrated: { (connection: IocpContext<Trip>, _: Int) throws(IOCPError) in
                         try connection.subscribe(to: topic)
-                    } else {
-                        try connection.subscribe(to: topic)
-                        Self.expectRefusal(connection, "EBUSY", "it is subscribed to a topic")
-                    }
-                }, received: { (_: consuming ReceivedBytes, connection: IocpContext<Trip>) throws(IOCPError) in
-                    connection.unsubscribe(from: topic)
-                    try connection.move(to: Self.other(connection))
-                }, migrated: { (connection: IocpContext<Trip>, _: Int) throws(IOCPError) in
-                    try connection.subscribe(to: topic)
-                    try connection.send("here\n")
-                })
+                        try connection.send("here\n")
+                    })
             ) { _, port, journal in
                 let first = try Peer.connect(port: port)
                 try await eventually("it is subscribed") { topic.subscriberCount == 1 }
@@ -116,7 +119,9 @@ extension RealSockets {
 
         @Test(arguments: testedDrivers) func aGuestIsUpgradedAndHandedBack(driver: Driver) async throws {
             let behaviour = MovingBehaviour(
-                opened: { (connection: IocpContext<Trip>) throws(IOCPError) in try connection.move(to: Self.other(connection)) },
+                opened: { (connection: IocpContext<Trip>) throws(IOCPError) in
+                    try connection.move(to: Self.other(connection))
+                },
                 migrated: { (connection: IocpContext<Trip>, _: Int) throws(IOCPError) in
                     guard connection.state.record.moves == 1 else { return try connection.send("again\n") }
                     try connection.upgrade { worker, connection in
@@ -147,12 +152,10 @@ extension RealSockets {
 
         @Test(arguments: testedDrivers) func workAndClosures(driver: Driver) async throws {
             try await expectItStays(driver) { (connection: IocpContext<Trip>) throws(IOCPError) in
-                try connection.offload {} then: { _, _ in }
+                try connection.offload {
+                } then: { _, _ in
+                }
                 Self.expectRefusal(connection, "EBUSY", "offloaded work")
-            }
-            try await expectItStays(driver) { (connection: IocpContext<Trip>) throws(IOCPError) in
-                try connection.move(to: Self.other(connection))
-                try connection.offload {} then: { _, _ in }
             }
             try await expectItStays(driver) { (connection: IocpContext<Trip>) throws(IOCPError) in
                 try connection.worker.schedule(after: .seconds(20), for: connection.connection) {}
@@ -162,14 +165,38 @@ extension RealSockets {
                 try connection.move(to: Self.other(connection))
                 try connection.worker.schedule(after: .seconds(20), for: connection.connection) {}
             }
+            let isDone = Locked(false)
+            try await withMovingServer(
+                driver,
+                MovingBehaviour(opened: { (connection: IocpContext<Trip>) throws(IOCPError) in
+                    try connection.move(to: Self.other(connection))
+                    try connection.offload {
+                        while !isDone.withLock({ $0 }) { usleep(100) }
+                    } then: { _, connection in
+                        try connection.send("done")
+                    }
+                })
+            ) { _, port, journal in
+                let peer = try Peer.connect(port: port)
+                try peer.send([1])
+                #expect(try peer.receive(1) == [1])
+                #expect(journal.snapshot.came == 0)
+                isDone.withLock { $0 = true }
+                #expect(try peer.receive(4) == Array("done".utf8))
+                #expect(journal.snapshot.came == 0)
+            }
         }
 
         @Test(arguments: testedDrivers) func aGuestsOwnThings(driver: Driver) async throws {
             let ran = Locked<[String]>([])
             let behaviour = MovingBehaviour(
-                opened: { (connection: IocpContext<Trip>) throws(IOCPError) in try connection.move(to: Self.other(connection)) },
+                opened: { (connection: IocpContext<Trip>) throws(IOCPError) in
+                    try connection.move(to: Self.other(connection))
+                },
                 migrated: { (connection: IocpContext<Trip>, _: Int) throws(IOCPError) in
-                    try connection.offload { 42 } then: { result, connection in
+                    try connection.offload {
+                        42
+                    } then: { result, connection in
                         ran.withLock { $0.append("work") }
                         try connection.send("\(result.get())\n")
                     }
@@ -186,7 +213,9 @@ extension RealSockets {
             try await withMovingServer(driver, behaviour) { _, port, journal in
                 let peer = try Peer.connect(port: port)
                 #expect(try peer.receive(11) == Array("by name\n42\n".utf8))
-                try await eventually("the rest has run") { ran.withLock { $0.count } == 2 && journal.snapshot.fired == [3] }
+                try await eventually("the rest has run") {
+                    ran.withLock { $0.count } == 2 && journal.snapshot.fired == [3]
+                }
             }
         }
 

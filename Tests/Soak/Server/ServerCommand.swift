@@ -29,6 +29,7 @@ struct ServerCommand: ParsableCommand {
     @Option var asksPeer = 0
     @Option var backlog = 4096
     @Option var sendTimeout = 0
+    @Option var movesOneIn = 0
 
     func run() throws {
         var configuration = PortConfiguration()
@@ -49,9 +50,9 @@ struct ServerCommand: ParsableCommand {
         if sendTimeout > 0 { configuration.sendTimeout = .seconds(sendTimeout) }
 
         let reports = Reports()
-        let (floodBytes, asksPeer) = (floodBytes, asksPeer > 0)
+        let (floodBytes, asksPeer, movesOneIn) = (floodBytes, asksPeer > 0, movesOneIn)
         let server = try IOCPServer(configuration) { worker throws(IOCPError) in
-            try SoakHandler(worker, reports, floodBytes: floodBytes, asksPeer: asksPeer)
+            try SoakHandler(worker, reports, floodBytes: floodBytes, asksPeer: asksPeer, movesOneIn: movesOneIn)
         }
         let address = try server.listen(host: "127.0.0.1", port: 0).address!
         say("listening on \(address.port)")

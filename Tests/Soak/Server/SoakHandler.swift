@@ -9,7 +9,8 @@ import Musl
 
 /// The server of every scenario, by the wish of each connection.
 struct SoakHandler:
-    ConnectionHandler, Handles.Opened, Handles.Writable, Handles.Closed, Handles.Posted, Handles.TimerFired,
+    ConnectionHandler, Handles.Opened, Handles.Migrated, Handles.Writable, Handles.Closed, Handles.Posted, Handles
+        .TimerFired,
     Handles.Stopped
 {
     struct State {
@@ -36,6 +37,8 @@ struct SoakHandler:
     private let reports: Reports
     private let floodBytes: Int
     private let asksPeer: Bool
+    /// Every so many receives of an echo, by chance, its connection moves; 0: none does.
+    private let movesOneIn: Int
     private let message: SharedBytes
     private var subscribers: [Connection: Context] = [:]
     private var held: [Connection: [Lease]] = [:]
@@ -44,8 +47,9 @@ struct SoakHandler:
     private var isReleased = false
     private var counts = ServerReport()
 
-    init(_ worker: Worker, _ reports: Reports, floodBytes: Int, asksPeer: Bool) throws(IOCPError) {
+    init(_ worker: Worker, _ reports: Reports, floodBytes: Int, asksPeer: Bool, movesOneIn: Int) throws(IOCPError) {
         (self.worker, self.reports, self.floodBytes, self.asksPeer) = (worker, reports, floodBytes, asksPeer)
+        self.movesOneIn = movesOneIn
         message = try SharedBytes(Array(Pattern.bytes(at: 0, count: Wish.broadcastBytes)))
     }
 
@@ -84,12 +88,33 @@ struct SoakHandler:
         }
     }
 
+    // MARK: Moves
+
+    /// Its echo goes on elsewhere: what it counts goes along.
+    mutating func migrating(_ connection: Context, to worker: Int) {
+        subscribers[connection.connection] = nil
+        silent[connection.connection] = nil
+    }
+
+    func migrated(_ connection: Context, from worker: Int) {}
+
+    /// What refuses it for the moment is no fault.
+    private func moveByChance(_ connection: Context) throws(IOCPError) {
+        guard movesOneIn > 0, Int.random(in: 0..<movesOneIn) == 0 else { return }
+        do throws(IOCPError) {
+            try connection.move(to: Int.random(in: 0..<worker.port.workerCount))
+        } catch {
+            guard ["EAGAIN", "EALREADY", "ENOTCONN", "EBUSY"].contains(error.name) else { throw error }
+        }
+    }
+
     private mutating func serve(_ bytes: consuming ReceivedBytes, _ wish: Wish, _ connection: Context)
         throws(IOCPError)
     {
         switch wish {
         case .echo, .stall:
             try echo(bytes, connection)
+            try moveByChance(connection)
         case .farewell:
             guard connection.state.flooded == 0 else { break }
             try flood(connection)
