@@ -186,9 +186,9 @@ _iocp() {
 
 _iocp_serve() {
     repeating_flags=()
-    non_repeating_flags=(--async --lockdown --version -h --help)
+    non_repeating_flags=(--balance --async --lockdown --version -h --help)
     repeating_options=()
-    non_repeating_options=(--host --port --unix --workers --cpus --connections --driver --placement --handler --fan-out --publish-port --spin --batch --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
+    non_repeating_options=(--host --port --unix --workers --cpus --connections --driver --placement --handler --spend --fan-out --publish-port --spin --batch --receive-buffer --user --metrics --admin --tls-certificate --tls-key --tls-client-ca)
     __iocp_offer_flags_options 0
 
     # Offer option value completions
@@ -221,6 +221,9 @@ _iocp_serve() {
         ;;
     '--handler')
         __iocp_add_completions -W 'echo'$'\n''discard'
+        return
+        ;;
+    '--spend')
         return
         ;;
     '--fan-out')

@@ -23,7 +23,7 @@ function __iocp_parse_tokens -S
         __iocp_parse_subcommand 0 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'serve'
-            __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'workers=' 'cpus=' 'connections=' 'driver=' 'placement=' 'handler=' 'async' 'fan-out=' 'publish-port=' 'spin=' 'batch=' 'receive-buffer=' 'user=' 'lockdown' 'metrics=' 'admin=' 'tls-certificate=' 'tls-key=' 'tls-client-ca=' 'version' 'h/help'
+            __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'workers=' 'cpus=' 'connections=' 'driver=' 'placement=' 'handler=' 'balance' 'spend=' 'async' 'fan-out=' 'publish-port=' 'spin=' 'batch=' 'receive-buffer=' 'user=' 'lockdown' 'metrics=' 'admin=' 'tls-certificate=' 'tls-key=' 'tls-client-ca=' 'version' 'h/help'
         case 'stress'
             __iocp_parse_subcommand 0 'host=' 'port=' 'unix=' 'connections=' 'active=' 'size=' 'depth=' 'rate=' 'churn' 'fan-out' 'duration=' 'by-turns' 'server-pid=' 'workers=' 'connect-timeout=' 'cpus=' 'json' 'tls' 'tls-ca=' 'tls-insecure' 'version' 'h/help'
         case 'hold'
@@ -113,6 +113,8 @@ complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "ioc
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" driver' -l 'driver' -d 'What moves the bytes: auto is uring where the kernel allows it, otherwise epoll.' -rfka 'auto uring epoll'
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" placement' -l 'placement' -d 'Which worker has a client: the kernel\'s hash, the CPU of its packets, or the one with the fewest.' -rfka 'kernel-hash incoming-cpu least-loaded'
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" handler' -l 'handler' -d 'What is done with received bytes.' -rfka 'echo discard'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" balance' -l 'balance' -d 'Move connections of a worker that has no time left to one that has some.'
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" spend' -l 'spend' -d 'Microseconds of CPU that each receive takes beside its echo, 0 to 100000: to see what --balance does.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" async' -l 'async' -d 'Serve each connection by an async task of its own, on its worker\'s thread.'
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" fan-out' -l 'fan-out' -d 'Bytes of a frame, 1 to 8388608 (8 MiB): sends each that is received to all other connections.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp serve" publish-port' -l 'publish-port' -d 'With --fan-out: listen on this port, too, 0 to 65535. Only what comes there is sent to all; connections of --port are echoed.' -rfka ''
