@@ -14,9 +14,20 @@ extension IocpContext {
     /// share a thread. The handlers of both workers take part in moves: see ``Handles/Migrated``.
     ///
     /// ```swift
-    /// func received(_ bytes: RawSpan, on connection: IocpContext<Player>) throws(IOCPError) {
-    ///     guard let room = connection.state.room(for: bytes) else { return }
-    ///     try connection.move(to: room.worker)
+    /// mutating func received(_ bytes: RawSpan, on player: IocpContext<Player>) throws(IOCPError) {
+    ///     if let room = player.state.room { return tell(room, bytes) }
+    ///     let room = Int(bytes.byte(at: 0))
+    ///     player.state.room = room
+    ///     players[player.connection] = player
+    ///     try player.move(to: room % player.worker.port.workerCount)
+    /// }
+    ///
+    /// mutating func migrating(_ player: IocpContext<Player>, to worker: Int) {
+    ///     players[player.connection] = nil
+    /// }
+    ///
+    /// mutating func migrated(_ player: IocpContext<Player>, from worker: Int) {
+    ///     players[player.connection] = player
     /// }
     /// ```
     /// It is a wish. Events go on until what the driver has of the connection is at an end; then comes
