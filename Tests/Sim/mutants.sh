@@ -96,7 +96,7 @@ pause-drops-late|worker/listeners.c|s/(        )(arrived\(worker, index, \(uint3
 closed-keeps-socket|worker/listeners.c|s/listening_socket >= 0 && state_of\(worker, index\) == IOCP_LISTENER_CLOSED/false/|a listener that is closed keeps its place
 origin-mistaken|worker/listeners.c|s/listeners\[listener\];\n    slot->listener =/listeners[0];\n    slot->listener =/|a client is told to come from another listener
 idle-listener-starves|worker/listeners.c|s/ \+ unarmed_count\(worker\);/;/|a listener without clients keeps those of another waiting
-break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE)\)/\1 \&\& iocp_slot_is_sending(\&worker->table.slots[i]))/|a worker that fails forgets connections without a send
+break-keeps-connections|worker/failure.c|s/(if \(worker->table\.slots\[i\]\.state != IOCP_SLOT_FREE) &&/\1 \&\& iocp_slot_is_sending(\&worker->table.slots[i]) \&\&/|a worker that fails forgets connections without a send
 stalled-take-all|worker/squeeze.c|s/if \(newly && iocp_worker_stalled_leave_less_than\(worker, 2\)\)/if (false)/|peers that do not read take all send memory
 stalled-in-place-uncounted|connection/send_settle.c|s/                node->piece = IOCP_PIECE_LEFT;\n[^\n]*\n/                ;\n/|shared chunks that stalled peers keep are not counted
 stalled-newcomers-stay|worker/squeeze.c|s/iocp_worker_stalled_leave_less_than\(worker, 1\) \? slot : //|what victims hold for a while is taken from the reserve without end
@@ -109,7 +109,7 @@ progress-hidden-by-fin|worker/expiry.c|s/ - rest_bytes - finish_bytes/ - rest_by
 progress-judged-at-fin|worker/expiry.c|s/    if \(slot->finish == IOCP_FINISH_SUBMITTED\) \{\n        look_again\(worker, slot\);\n        return true;\n    \}\n//|a peer is judged while FIN may have left or not
 delayed-send-forgotten|worker/expiry.c|s/        slot->send = IOCP_SEND_NONE;\n        iocp_worker_touch\(worker, slot\);/        ;/|a send for which there was no memory never leaves
 timer-stays-armed|worker/timers.c|s/    iocp_deadlines_disarm\(&worker->timers\.wheel, index\);\n//|a cancelled timer fires
-stale-timer|worker/timers.c|s/ \|\| name_of\(life, index\) != timer//|an old name cancels a new timer
+stale-timer|worker/timers.c|s/ &&\n        name_of_entry\(worker, &timers->entries\[index\]\) == timer\)/)/|an old name cancels a new timer
 unsent-fell-forgotten|worker/pressure.c|s/(below_bytes\)\n)        iocp_worker_end_notice\(worker, slot, 0\);/\1        ;/|few unsent bytes are awaited for ever
 unsent-fell-twice|worker/outbox.c|s/    iocp_slot_clear\(slot, IOCP_SLOT_UNSENT_NOTICE\);\n//|UNSENT_FELL comes again and again
 unsent-fell-early|worker/pressure.c|s/ &&\n        slot->queue\.unsent_bytes < iocp_slot_terms_of\(&worker->table, slot\)->below_bytes\)/)/|UNSENT_FELL comes while more is unsent
@@ -165,7 +165,7 @@ layer-turns-at-fin|worker/opening.c|s/(    case IOCP_LAYER_BEGINNING:\n)([^;]*;\
 layer-turn-forgets-fin|worker/opening.c|s/        if \(slot->state == IOCP_SLOT_OPEN && slot->receive == IOCP_RECEIVE_FINISHED\)\n[^\n]*\n//|a FIN that waited for a turn is forgotten
 layer-fin-overtakes|worker/service.c|s/slot->receive == IOCP_RECEIVE_FINISHED && slot->layer != IOCP_LAYER_BEGINNING;/slot->receive == IOCP_RECEIVE_FINISHED;/|a FIN closes before what came with it was opened
 layer-turn-overtaken|worker/opening.c|s/ \|\| iocp_worker_layers_wait\(worker\) \|\| terms->unread != NULL;/;/|bytes overtake those that wait for their turn
-layer-turn-sleeps|worker/loop.c|s/ \|\|\n        iocp_worker_layers_wait\(worker\)\)/)/|a wait sleeps while handshakes wait for their turn
+layer-turn-sleeps|worker/loop.c|s/ \|\|\n        iocp_worker_layers_wait\(worker\)//|a wait sleeps while handshakes wait for their turn
 layer-turn-lost|worker/opening.c|s/worker->table\.terms\[worker->turns\.tail\]\.next_turn = index;/;/|who waits behind another never has a turn
 layer-unread-unbounded|worker/opening.c|s/    if \(count_bytes > IOCP_LAYER_UNREAD_BYTES_MAX - terms->unread_bytes\)\n        return false;\n//|any number of bytes waits for a turn
 layer-unread-lost|worker/opening.c|s/memcpy\(grown \+ terms->unread_bytes, bytes/memcpy(grown, bytes/|of what waits for a turn only the latest is kept
@@ -204,7 +204,7 @@ layer-broken-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats,
 layer-late-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats, timed_out_handshakes, 1\);/        ;/|handshakes that were late are not counted
 hand-over-loses-client|worker/handing.c|s/        operations->stay\(worker->driver, handle, &parcel->traveller\);\n/        operations->leave(worker->driver, handle);\n/|a client whose hand-over was refused is gone
 hand-over-keeps-handle|worker/handing.c|s/    operations->leave\(worker->driver, handle\);\n    return 0;/    return 0;/|a client that was handed over stays at both workers
-hand-over-without-place|worker/handing.c|s/ \|\| !take_credit\(&receiver->door\)\)/)/|clients are sent to a worker that has promised no place
+hand-over-without-place|worker/handing.c|s/ \|\| !iocp_worker_take_place\(receiver\)\)/)/|clients are sent to a worker that has promised no place
 arrived-overtaken-by-stop|worker/stopping.c|s/ \&\&\n           worker->accepting\.arrived\.head == NULL;/;/|STOPPING comes before clients that were on their way
 arrived-dropped|worker/admission.c|s/        iocp_parcels_put\(arrived, parcel\);\n        return;/        iocp_parcel_abandon(parcel);/|a client that found no place at once is closed
 arrived-forgotten|worker/flush.c|s/    if \(worker->accepting\.arrived\.head != NULL\)\n        iocp_worker_settle_arrived\(worker\);\n//|clients that arrived never open

@@ -76,6 +76,7 @@ enum {
 
 #define IOCP_TIMEOUT_NS_MAX UINT64_C(86400000000000) /* one day */
 #define IOCP_ADMISSION_HOLD_NS UINT64_C(10000000000) /* how long a client is held whose address cannot be asked */
+#define IOCP_MOVE_HOLD_NS UINT64_C(1000000000) /* how long a connection waits for a kernel that is short of memory or descriptors to move its socket */
 #define IOCP_DEADLINE_NS_MAX (100 * IOCP_TIMEOUT_NS_MAX) /* how far ahead the deadline wheel is armed */
 
 /* RLIMIT_NOFILE bounds a ring's file table; these are what tokens can name. */

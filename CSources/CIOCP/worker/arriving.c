@@ -156,7 +156,7 @@ static int take_socket(iocp_worker *worker, iocp_travel *travel, uint32_t *handl
         return 0;
     if (travel->arrived_ns == 0)
         travel->arrived_ns = worker->now_ns;
-    return worker->now_ns - travel->arrived_ns < IOCP_ADMISSION_HOLD_NS ? -EAGAIN : result == -EAGAIN ? -ENFILE : result;
+    return worker->now_ns - travel->arrived_ns < IOCP_MOVE_HOLD_NS ? -EAGAIN : result == -EAGAIN ? -ENFILE : result;
 }
 
 bool iocp_worker_arrive(iocp_worker *worker, iocp_travel *travel)

@@ -310,7 +310,7 @@ static departure leave(iocp_worker *worker, iocp_slot *slot, iocp_travel *travel
     if (result < 0) {
         iocp_travel_drop_pieces(travel);
         const bool soon = result == -EBUSY || result == -EAGAIN || result == -EMFILE;
-        return soon && worker->now_ns - travel->left_ns < IOCP_ADMISSION_HOLD_NS ? LATER : STAYS;
+        return soon && worker->now_ns - travel->left_ns < IOCP_MOVE_HOLD_NS ? LATER : STAYS;
     }
     if (!iocp_dispatch_send(&travel->parcel, IOCP_DISPATCH_PARCEL, travel, receiver)) {
         operations->stay(worker->driver, handle, &travel->traveller);

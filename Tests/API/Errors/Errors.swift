@@ -15,6 +15,8 @@ enum Errors {
     static let place = errors(ENFILE, EMFILE, ENOMEM, ENOSPC)
     /// A socket that cannot be placed now, and later perhaps.
     static let placeLater = errors(EAGAIN, EBUSY)
+    /// A socket that cannot be packed for another worker now, and later perhaps.
+    static let packLater = errors(EBUSY, EAGAIN, EMFILE)
     static let connect = errors(
         ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, ECANCELED, EINTR, EAGAIN, EACCES,
         EPERM, ENOMEM)

@@ -38,6 +38,10 @@ import Testing
         "iocp_epoll_send": Errors.sendAgain,
         "iocp_epoll_send_rest": Errors.sendAgain,
         "add_listeners": Errors.listen,
+        "leave": Errors.packLater, // "a socket that cannot leave now leaves later"
+        "take_socket": [Errno(EAGAIN)], // "a socket that cannot be placed now is placed later"
+        "iocp_worker_arrive": [Errno(EAGAIN)],
+        "iocp_timers_restart": [Errno(ESHUTDOWN)], // "a connection that comes behind STOPPING loses its timers, and closes"
     ]
 
     static let folders = ["worker", "driver/uring", "driver/epoll"]

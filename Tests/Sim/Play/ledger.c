@@ -373,9 +373,10 @@ void ledger_check_end(const ledger *ledger)
     LEDGER_REQUIRE(ledger, stats.connections == 0 && stats.closed == stats.accepted + stats.connected, "G3",
                    "the stats page misses a connection", 0);
     ledger_layer_check_stats(ledger, &stats);
-    /* Near a full table a connect may take the slot that a multishot accept has just found a client for. */
+    /* Near a full table a connect may take the slot that a multishot accept has just found a client for; or the last ones are
+     * promised to clients of a neighbour. */
     LEDGER_REQUIRE(ledger,
-                   stats.accepted + stats.refused_addresses + stats.moves_out + ledger->connect_count >=
+                   (ledger->has_neighbour ? stats.accepts_out_of_slots : 0) + stats.accepted + stats.refused_addresses + stats.moves_out + ledger->connect_count >=
                            iocp_sim_clients_accepted(ledger->sim) + stats.moves_in ||
                        ledger->failure != 0,
                    "G1", "a client was accepted and let go", 0);

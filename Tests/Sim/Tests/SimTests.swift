@@ -22,10 +22,18 @@ import Testing
         #expect(run.status == 0, "\(run.text)replay with: make sim SEED=…")
     }
 
-    @Test(arguments: [1, 2, 3, 4, 5, 6, 7, 8])
-    func aSeedReplaysExactly(seed: Int) throws {
+    @Test func connectionsThatMoveKeepEveryPromiseForAWhile() throws {
+        let run = try Self.sim("--moves", "--seeds", "10000", "--seconds", "\(Self.seconds / 2)")
+        print(run.text)
+        #expect(run.status == 0, "\(run.text)replay with: iocp-sim --moves --seed …")
+        let moves = run.text.split(separator: "\n").last?.split(separator: " ").first.flatMap { Int($0) } ?? 0
+        #expect(moves > 1_000, "few connections moved")
+    }
+
+    @Test(arguments: [1, 2, 3, 4, 5, 6, 7, 8], [[], ["--moves"]] as [[String]])
+    func aSeedReplaysExactly(seed: Int, played: [String]) throws {
         func trace() throws -> [Substring] {
-            let run = try Self.sim("--seed", "\(seed)")
+            let run = try Self.sim(played + ["--seed", "\(seed)"])
             #expect(run.status == 0)
             return run.text.split(separator: "\n").filter { !$0.contains("seeds/s") } // the one line that tells real time
         }
