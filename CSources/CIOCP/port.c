@@ -257,9 +257,10 @@ int iocp_port_create(const iocp_port_config *config, iocp_port **port, iocp_fail
     if (cpu_count < 0)
         return cpu_count;
 
-    iocp_port *created = calloc(1, sizeof *created);
+    iocp_port *created = aligned_alloc(IOCP_CACHE_LINE_BYTES, sizeof *created);
     if (created == NULL)
         return iocp_port_fail(failure, -ENOMEM, IOCP_STAGE_MEMORY, "the port");
+    memset(created, 0, sizeof *created);
     created->lifetime = (iocp_lifetime){.holder_count = 1, .end = end_of_life};
     created->config = *config;
     created->stats.fd = -1;

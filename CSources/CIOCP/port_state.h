@@ -24,6 +24,8 @@ typedef struct port_thread {
     worker_use use;
 } port_thread;
 
+/* Each of those that some workers write has cache lines of its own, beside what all workers read in every turn: the configuration,
+ * the listeners, when it stops. */
 struct iocp_port {
     iocp_lifetime lifetime; /* first: its address is the port's */
     iocp_port_config config;
@@ -34,10 +36,10 @@ struct iocp_port {
     iocp_worker *workers;
     port_thread *threads;
     iocp_listener_set listeners;
-    iocp_address_counts addresses;
-    iocp_offload_pool offload;
-    _Atomic uint64_t stop_at_ns;
-    pthread_mutex_t lock; /* guards threads, listening and start-up; never taken on the message path */
+    _Alignas(IOCP_CACHE_LINE_BYTES) iocp_address_counts addresses;
+    _Alignas(IOCP_CACHE_LINE_BYTES) iocp_offload_pool offload;
+    _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic uint64_t stop_at_ns;
+    _Alignas(IOCP_CACHE_LINE_BYTES) pthread_mutex_t lock; /* guards threads, listening and start-up; never taken on the message path */
     pthread_cond_t changed; /* a thread reported, or was joined */
 };
 

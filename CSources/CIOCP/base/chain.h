@@ -17,6 +17,8 @@ typedef struct iocp_chain {
     iocp_link *last;
 } iocp_chain;
 
+_Static_assert(offsetof(iocp_chain, oldest) == IOCP_CACHE_LINE_BYTES, "what others put on is not the owner's line");
+
 typedef enum iocp_chain_put_result { IOCP_CHAIN_CLOSED, IOCP_CHAIN_WAKE, IOCP_CHAIN_BEHIND } iocp_chain_put_result;
 
 /* No link lies at its address. */

@@ -41,6 +41,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../base/chain.h"
@@ -184,8 +185,20 @@ struct iocp_worker {
     iocp_mailbox mailbox; /* these outlive the worker's open time: others post to it, */
     iocp_door door;       /* and look at it */
     iocp_chain dispatches; /* what other workers send it */
-    _Atomic uint32_t letters_out; /* of connections of this home: passed on or held, and not opened */
+    _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic uint32_t letters_out; /* of connections of this home: passed on or held, and not opened */
 };
+
+/* What other threads write, or read often, shares no line with what the owner works on: the rest of the worker lies before. */
+#define IOCP_HAS_OWN_LINES(member)                                                                                    \
+    _Static_assert(offsetof(struct iocp_worker, member) % IOCP_CACHE_LINE_BYTES == 0, #member " begins a cache line")
+IOCP_HAS_OWN_LINES(offloads);
+IOCP_HAS_OWN_LINES(mailbox);
+IOCP_HAS_OWN_LINES(door);
+IOCP_HAS_OWN_LINES(dispatches);
+IOCP_HAS_OWN_LINES(letters_out);
+_Static_assert(sizeof(iocp_door) == IOCP_CACHE_LINE_BYTES, "a look at a worker's door is one line");
+_Static_assert(sizeof(struct iocp_worker) % IOCP_CACHE_LINE_BYTES == 0, "workers of a port share no line");
+_Static_assert(sizeof(iocp_stats_cell) % IOCP_CACHE_LINE_BYTES == 0, "nor do their counters");
 
 /* --- who may call --------------------------------------------------------------------------------------------- */
 

@@ -67,7 +67,7 @@ struct StatsReport {
         }
         return ["process \(processID), driver \(driver), \(count)"] + TextTable(StatsReport.header, rows).lines
             + (troubles.isEmpty ? [] : [troubles.joined(separator: ", ")]) + waitingClients + longestTurn(at: now)
-            + (StatsTime(since: workers, at: now).map { [$0.text] } ?? []) + histogramLines + features
+            + (StatsTime(since: workers, at: now).map { [$0.text] } ?? []) + histogramLines + balance + features
             + (ownCounts.isEmpty ? [] : [ownCounts.map { "\($0.name) \($0.value)" }.joined(separator: ", ")])
     }
 
@@ -81,6 +81,22 @@ struct StatsReport {
         guard let waiting = total[.waitingClients], waiting > 0, let limit = total[.backlogLimit] else { return [] }
         let clients = waiting == 1 ? "1 client waits" : "\(Figure.count(waiting)) clients wait"
         return ["\(clients) to be accepted, of \(Figure.count(limit)) that may"]
+    }
+
+    /// Where each worker's memory lies, what it has at the pool, and connections that came and went; without what no worker has.
+    private var balance: [String] {
+        let columns: [(heading: String, value: (WorkerStats) -> UInt64?, text: (UInt64) -> String)] = [
+            ("memory", { $0[.memoryResidentBytes] }, StatsField.memoryResidentBytes.text),
+            ("on its node", { $0[.memoryOnNodeBytes] }, StatsField.memoryOnNodeBytes.text),
+            ("offloaded", { $0[.offloadDepth] }, StatsField.offloadDepth.text),
+            ("handed over", { $0.movesIn + $0.movesOut }, Figure.count),
+            ("moved in", { $0[.migratedIn] }, Figure.count), ("moved out", { $0[.migratedOut] }, Figure.count),
+        ].filter { column in workers.contains { column.value($0) ?? 0 > 0 } }
+        guard !columns.isEmpty else { return [] }
+        let rows = workers.enumerated().map { index, worker in
+            ["\(index)"] + columns.map { column in column.value(worker).map(column.text) ?? "-" }
+        }
+        return TextTable(["worker"] + columns.map(\.heading), rows).lines
     }
 
     /// A line for each set of features, of which there is mostly one.

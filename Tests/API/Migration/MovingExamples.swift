@@ -19,7 +19,21 @@ private struct Rooms: ConnectionHandler, Handles.Migrated, Handles.Closed {
         let room = Int(bytes.byte(at: 0))
         player.state.room = room
         players[player.connection] = player
-        try player.move(to: room % player.worker.port.workerCount)
+        try gather(player, in: room)
+    }
+
+    /// A worker that has no room just now is asked again.
+    private func gather(_ player: IocpContext<Player>, in room: Int) throws(IOCPError) {
+        do throws(IOCPError) {
+            try player.move(to: room % player.worker.port.workerCount)
+        } catch {
+            guard error.code == EAGAIN else { throw error }
+            try player.worker.startTimer(after: .milliseconds(10), for: player.connection, key: UInt64(room))
+        }
+    }
+
+    func timerFired(key: UInt64, error: IOCPError?, connection player: IocpContext<Player>?, on worker: Worker) throws(IOCPError) {
+        if let player, error == nil { try gather(player, in: Int(key)) }
     }
 
     mutating func migrating(_ player: IocpContext<Player>, to worker: Int) {

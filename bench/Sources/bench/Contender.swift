@@ -120,14 +120,13 @@ struct Contender: Sendable {
         ["\(launch.programs.peers)/\(executable)"] + ServerAddress.listening(on: launch.transport)
     }
 
-    /// One worker for the one CPU it gets; more only where its rings' tables, each bounded by the
-    /// descriptor limit, could not hold the connections.
+    /// One worker for the one CPU it gets, of as many rings as the connections need where one ring's table, bounded by the
+    /// descriptor limit, could not hold them.
     @Sendable
     private static func iocpServe(_ launch: Launch) -> [String] {
-        let perWorker = max(1, launch.limits.descriptors - 1_000)
-        let workers = (launch.connections + perWorker - 1) / perWorker
-        return [launch.programs.iocp, "serve"] + ServerAddress.listening(on: launch.transport)
-            + ["--workers", "\(workers)"]
+        let perRing = max(1, launch.limits.descriptors - 1_000)
+        return [launch.programs.iocp, "serve"] + ServerAddress.listening(on: launch.transport) + ["--workers", "1"]
+            + (launch.connections > perRing ? ["--connections", "\(launch.connections)"] : [])
     }
 
     @Sendable
