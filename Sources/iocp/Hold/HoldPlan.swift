@@ -81,6 +81,7 @@ struct HoldPlan: Sendable {
 /// named takes one look, however many there are.
 struct HoldSources: Sendable {
     private let network: UInt8
+    private let firstHost: Int
     private let choosesPorts: Bool
 
     /// Below the 32,768 from which on the kernel chooses ports for others: where all of those are in use by somebody, each of its
@@ -93,15 +94,17 @@ struct HoldSources: Sendable {
     /// Returns nil for a server elsewhere: the kernel chooses then.
     init?(to target: Endpoint, choosesPorts: Bool) {
         guard case .tcp(let address) = target, !address.isIPv6, address.addressBytes[0] == 127 else { return nil }
-        // Another network than the last run's, whose ports may be in TIME_WAIT still.
+        // Other addresses than those of the last runs, whose ports may be in TIME_WAIT still, and of runs beside this one. The
+        // last of 10,000,000 connections and as many again that come back has the 1,600th address.
         network = UInt8.random(in: 1...250)
+        firstHost = Int.random(in: 1...60_000)
         self.choosesPorts = choosesPorts
     }
 
     /// The source of the connect with this number; none has one twice.
     func source(_ number: Int) -> Endpoint? {
         let each = choosesPorts ? HoldSources.portsEach : HoldSources.connectionsEach
-        let host = number / each + 1
+        let host = firstHost + number / each
         let port = choosesPorts ? HoldSources.firstPort + number % each : 0
         let bytes: [UInt8] = [127, network, UInt8(truncatingIfNeeded: host >> 8), UInt8(truncatingIfNeeded: host)]
         return SocketAddress(bytes: bytes, port: UInt16(port)).map(Endpoint.tcp)
