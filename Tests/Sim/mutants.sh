@@ -223,11 +223,9 @@ travel-state-leaks|worker/dispatches.c|s/        iocp_travel_drop_state\(travel\
 travel-before-rest|worker/moving.c|s/return !iocp_slot_awaits_events\(slot\) && /return /|a socket goes with operations outstanding
 travel-place-taken|worker/listeners.c|s/iocp_worker_has_free_slot\(worker\) \? (iocp_worker_slot_take\(worker, handle, IOCP_SLOT_HELD\)) : NULL/\1/|a client takes the slot that was kept for a connection
 travel-stayed-untold|worker/unmoving.c|s/    if \(travel->may_go\)\n        \(void\)iocp_dispatch_send\(&travel->stayed[^;]*;//|a home holds the letters of a connection that stayed
-travel-go-again|worker/arriving.c|s/    travel->may_go = false;[^\n]*\n//|a leave to go is taken for the next move, too
 travel-late-overtaken|worker/homes.c|s/\(absent \|\| travel->late_count > 0\)/absent/|a letter overtakes those that were held
 travel-name-stays|worker/moving.c|s/    iocp_guests_remove\(&worker->table\.guests, name\);\n//|a worker knows a name that has left
 travel-departs-unanswered|worker/moving.c|s/    if \(!iocp_moving_was_answered\(worker, slot\)\)\n        return LATER;\n//|a connection goes before the application has given what it keeps
-travel-reason-kept|worker/life.c|s/    if \(slot->state == IOCP_SLOT_LEAVING \|\| slot->state == IOCP_SLOT_AWAY\)\n        return;[^\n]*\n//|a close that came to nothing names a later end
 TABLE
 )
 

@@ -129,6 +129,13 @@ static void pause_or_resume(moves *moves, moves_worker *worker, moves_life *life
         life->paused = pauses;
 }
 
+/* Something here needs it, for a while: a move that was asked for comes to nothing. */
+static void keep_or_not(moves_worker *worker, moves_life *life)
+{
+    if (iocp_connection_keep(worker->worker, life->here, !life->kept) == 0)
+        life->kept = !life->kept;
+}
+
 static void act(moves *moves, moves_worker *worker)
 {
     moves_life *life = any_life(moves, worker);
@@ -140,7 +147,10 @@ static void act(moves *moves, moves_worker *worker)
             end_somehow(moves, worker, life);
         return;
     case 1:
-        pause_or_resume(moves, worker, life);
+        if (random_one_in(&moves->random, 2))
+            keep_or_not(worker, life);
+        else
+            pause_or_resume(moves, worker, life);
         return;
     case 2:
         use_timer(moves, worker, life);

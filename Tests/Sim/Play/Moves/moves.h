@@ -42,6 +42,7 @@ typedef struct moves_life {
     bool ends;      /* SENT failed: CLOSED follows */
     bool broken;    /* the transport failed */
     bool paused;
+    bool kept;      /* where it is, by the application */
     bool nameless;  /* its home forgot it */
     bool unordered; /* and its posts come in any order */
     uint64_t key;

@@ -191,6 +191,7 @@ static void leaving(moves_worker *worker, const iocp_completion *completion)
     MOVES_REQUIRE(worker->moves, completion->detail < worker->moves->worker_count && completion->detail != worker->index, "G1",
                   "it leaves for where nobody is", completion->connection);
     life->leaving = true;
+    MOVES_REQUIRE(worker->moves, !life->kept, "G1", "a connection leaves that is kept", completion->connection);
     MOVES_REQUIRE(worker->moves, iocp_connection_give(worker->worker, life->here, life, drop) == 0, "G1",
                   "what it keeps was not taken", life->here);
     MOVES_REQUIRE(worker->moves, iocp_send(worker->worker, life->here, "late", 4) == -ENOTCONN, "G1",
