@@ -16,7 +16,6 @@ or a load failed, 2 for bad usage.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -28,16 +27,12 @@ WINDOW_SAMPLES = 5
 SPREAD = 0.10
 
 
-def cpu_list(cpus):
-    return ",".join(map(str, cpus))
-
-
 class Server:
     def __init__(self, arguments, cpus, balances):
         self.iocp, self.balances = arguments.iocp, balances
         self.process = subprocess.Popen(
             [arguments.iocp, "serve", "--host", "127.0.0.1", "--port", "0", "--driver", arguments.driver, "--workers",
-             str(arguments.workers), "--cpus", cpu_list(cpus), "--placement", "incoming-cpu", "--spend", str(arguments.spend),
+             str(arguments.workers), "--cpus", turns.cpu_list(cpus), "--placement", "incoming-cpu", "--spend", str(arguments.spend),
              *(["--balance"] if balances else [])], stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
@@ -131,11 +126,6 @@ def perform(server, arguments, cpus, load_cpus):
         time.sleep(0.05)
 
 
-def told(values, digits):
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--iocp", default=os.path.join(os.path.dirname(__file__), "..", ".build", "release", "iocp"))
@@ -168,15 +158,15 @@ def main():
     off, on = servers
     print(f"{len(cpus)} CPUs, {arguments.workers} workers, {arguments.connections} connections on the first of them, driver "
           f"{arguments.driver}, {arguments.spend} us of CPU for each message; the load on " +
-          (f"CPUs {cpu_list(rest)}" if rest else "the workers' CPUs"))
-    print(f"messages a second: {told([r['rate'] for r in on.rounds], 0)} with balance, {told([r['rate'] for r in off.rounds], 0)} without")
-    print(f"with over without: {told([a['rate'] / b['rate'] for a, b in zip(on.rounds, off.rounds)], 2)}")
+          (f"CPUs {turns.cpu_list(rest)}" if rest else "the workers' CPUs"))
+    print(f"messages a second: {turns.quartiles([r['rate'] for r in on.rounds], 0)} with balance, {turns.quartiles([r['rate'] for r in off.rounds], 0)} without")
+    print(f"with over without: {turns.quartiles([a['rate'] / b['rate'] for a, b in zip(on.rounds, off.rounds)], 2)}")
     spread = [r["spread_s"] for r in on.rounds if r["spread_s"] is not None]
-    print(f"shares of CPU within 10 % of each other after, in s: {told(spread, 1) if len(spread) > 1 else spread} "
+    print(f"shares of CPU within 10 % of each other after, in s: {turns.quartiles(spread, 1) if len(spread) > 1 else spread} "
           f"in {len(spread)} of {len(on.rounds)} rounds")
-    print(f"moved: {told([r['moved'] for r in on.rounds], 0)}; connections at the end: {on.rounds[-1]['last']}; CPU of each worker in "
+    print(f"moved: {turns.quartiles([r['moved'] for r in on.rounds], 0)}; connections at the end: {on.rounds[-1]['last']}; CPU of each worker in "
           f"the latter half: {[round(share, 2) for share in on.rounds[-1]['cpu_share']]}")
-    print(f"p99 of the turn, us: {told([r['p99_us'] for r in on.rounds], 0)} with, {told([r['p99_us'] for r in off.rounds], 0)} without")
+    print(f"p99 of the turn, us: {turns.quartiles([r['p99_us'] for r in on.rounds], 0)} with, {turns.quartiles([r['p99_us'] for r in off.rounds], 0)} without")
     if arguments.results:
         with open(arguments.results, "w") as file:
             json.dump({"with": on.rounds, "without": off.rounds}, file, indent=1)

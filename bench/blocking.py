@@ -19,6 +19,8 @@ import statistics
 import subprocess
 import sys
 
+import turns
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -41,11 +43,6 @@ def turn(load, settle_ms, measured_ms):
     if not line:
         raise Failure("a load ended")
     return json.loads(line)
-
-
-def quartiles(values):
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def measure(arguments, processes):
@@ -113,7 +110,7 @@ def main():
                 process.send_signal(signal.SIGTERM)
             process.wait()
     for name, values in ratios.items():
-        print(f"{name:>6}: beside {blocked} messages that blocked, over alone {quartiles(values)}; "
+        print(f"{name:>6}: beside {blocked} messages that blocked, over alone {turns.quartiles(values, 2)}; "
               f"alone {statistics.median(alone[name]):.0f} us")
     if statistics.median(ratios["p99"]) > arguments.most:
         print(f"p99 is above {arguments.most} times what it is alone", file=sys.stderr)

@@ -23,10 +23,6 @@ import sys
 import turns
 
 
-def cpu_list(cpus):
-    return ",".join(map(str, cpus))
-
-
 def cpu_seconds(pid):
     """User and kernel time of a process, all threads together."""
     with open(f"/proc/{pid}/stat") as file:
@@ -42,7 +38,7 @@ class Server:
         self.turns = []
         self.process = subprocess.Popen(
             [arguments.iocp, "serve", "--port", "0", "--driver", arguments.driver, "--workers", str(workers), "--cpus",
-             cpu_list(cpus[:workers]), *arguments.serve],
+             turns.cpu_list(cpus[:workers]), *arguments.serve],
             stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
@@ -60,7 +56,7 @@ class Server:
         before, cpu = self.received(), cpu_seconds(self.process.pid)
         usage = os.times()
         load = subprocess.run(
-            ["taskset", "-c", cpu_list(load_cpus), self.iocp, "stress", "--port", self.port, "--connections",
+            ["taskset", "-c", turns.cpu_list(load_cpus), self.iocp, "stress", "--port", self.port, "--connections",
              str(arguments.connections * self.workers), "--workers", str(threads), "--duration", str(arguments.turn), "--json"],
             capture_output=True, text=True)
         if load.returncode != 0:
@@ -80,11 +76,6 @@ class Server:
 
     def end(self):
         turns.end(self.process)
-
-
-def told(values, digits):
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main():
@@ -126,9 +117,9 @@ def main():
         ratios = [turn["rate"] / base["rate"] for turn, base in zip(server.turns, first.turns)]
         middle = {key: statistics.median(turn[key] for turn in server.turns) for key in server.turns[0]}
         note = "  the load is the bottleneck" if middle["load_share"] > 0.95 else ""
-        print(f"{server.workers:7}  {middle['rate']:10,.0f}  {told(ratios, 2):22}  "
-              f"{told([turn['cpu_us'] for turn in server.turns], 2):22}  {middle['p50_us']:8,.0f}  {middle['p99_us']:8,.0f}  "
-              f"{told([turn['busiest'] for turn in server.turns], 2)}{note}")
+        print(f"{server.workers:7}  {middle['rate']:10,.0f}  {turns.quartiles(ratios, 2):22}  "
+              f"{turns.quartiles([turn['cpu_us'] for turn in server.turns], 2):22}  {middle['p50_us']:8,.0f}  {middle['p99_us']:8,.0f}  "
+              f"{turns.quartiles([turn['busiest'] for turn in server.turns], 2)}{note}")
     if arguments.results:
         with open(arguments.results, "w") as file:
             json.dump({server.workers: server.turns for server in servers}, file, indent=1)

@@ -155,6 +155,17 @@ def spread(figure, one, other, digits):
     return f" {middle:6.{digits}f}  {quartiles:{12 + 2 * digits}}"
 
 
+def quartiles(values, digits):
+    """The median of some values with their quartiles, in words."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def cpu_list(cpus):
+    """As taskset takes it."""
+    return ",".join(map(str, cpus))
+
+
 def work(turns):
     """What one side did: rate, CPU per message, and how busy its core was, as a part of a row."""
     busy = statistics.median(turn.cpu_ns / turn.seconds / 1e9 for turn in turns)

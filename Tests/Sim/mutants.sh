@@ -205,9 +205,9 @@ layer-late-uncounted|worker/opening.c|s/        IOCP_STATS_ADD\(worker->stats, t
 hand-over-loses-client|worker/handing.c|s/        operations->stay\(worker->driver, handle, &parcel->traveller\);\n/        operations->leave(worker->driver, handle);\n/|a client whose hand-over was refused is gone
 hand-over-keeps-handle|worker/handing.c|s/    operations->leave\(worker->driver, handle\);\n    return 0;/    return 0;/|a client that was handed over stays at both workers
 hand-over-without-place|worker/handing.c|s/ \|\| !iocp_worker_take_place\(receiver\)\)/)/|clients are sent to a worker that has promised no place
-arrived-overtaken-by-stop|worker/stopping.c|s/ \&\&\n           worker->accepting\.arrived\.head == NULL;/;/|STOPPING comes before clients that were on their way
-arrived-dropped|worker/admission.c|s/        iocp_parcels_put\(arrived, parcel\);\n        return;/        iocp_parcel_abandon(parcel);/|a client that found no place at once is closed
-arrived-forgotten|worker/flush.c|s/    if \(worker->accepting\.arrived\.head != NULL\)\n        iocp_worker_settle_arrived\(worker\);\n//|clients that arrived never open
+arrived-overtaken-by-stop|worker/stopping.c|s/ \&\&\n           worker->accepting\.arrived\.first == NULL;/;/|STOPPING comes before clients that were on their way
+arrived-dropped|worker/admission.c|s/        iocp_links_put\(arrived, &parcel->link\);\n        return;/        iocp_parcel_abandon(parcel);/|a client that found no place at once is closed
+arrived-forgotten|worker/flush.c|s/    if \(worker->accepting\.arrived\.first != NULL\)\n        iocp_worker_settle_arrived\(worker\);\n//|clients that arrived never open
 move-uncounted|worker/admission.c|s/    IOCP_STATS_ADD\(worker->stats, moves_in, 1\);\n//|clients that arrive are not counted
 held-is-not-forgotten|worker/admission.c|s/    iocp_slot_take_back\(&worker->table, iocp_slot_index\(&worker->table, slot\)\);\n    return true;/    return true;/|the slot of a client that left stays taken
 travel-unsent-lost|worker/arriving.c|s/const int queued = requeue\(worker, slot, travel\);/const int queued = 0;/|what was unsent is forgotten on the way

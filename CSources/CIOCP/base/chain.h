@@ -6,18 +6,16 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
 
-#include "../include/iocp_offload.h"
 #include "limits.h"
+#include "links.h"
 
 typedef struct iocp_chain {
     _Alignas(IOCP_CACHE_LINE_BYTES) _Atomic(iocp_link *) newest; /* of those that were put; or itself: closed */
-    _Alignas(IOCP_CACHE_LINE_BYTES) iocp_link *oldest;           /* the owner's: those that it has taken */
-    iocp_link *last;
+    _Alignas(IOCP_CACHE_LINE_BYTES) iocp_links taken;            /* the owner's, the oldest first */
 } iocp_chain;
 
-_Static_assert(offsetof(iocp_chain, oldest) == IOCP_CACHE_LINE_BYTES, "what others put on is not the owner's line");
+_Static_assert(offsetof(iocp_chain, taken) == IOCP_CACHE_LINE_BYTES, "what others put on is not the owner's line");
 
 typedef enum iocp_chain_put_result { IOCP_CHAIN_CLOSED, IOCP_CHAIN_WAKE, IOCP_CHAIN_BEHIND } iocp_chain_put_result;
 
@@ -42,17 +40,6 @@ static inline iocp_chain_put_result iocp_chain_put(iocp_chain *chain, iocp_link 
 
 /* --- the owner's ---------------------------------------------------------------------------------------------- */
 
-/* Puts a link behind those that were taken. */
-static inline void iocp_chain_keep(iocp_chain *chain, iocp_link *link)
-{
-    link->next = NULL;
-    if (chain->oldest == NULL)
-        chain->oldest = link;
-    else
-        chain->last->next = link;
-    chain->last = link;
-}
-
 static inline void iocp_chain_keep_all(iocp_chain *chain, iocp_link *newest)
 {
     iocp_link *turned = NULL;
@@ -64,7 +51,7 @@ static inline void iocp_chain_keep_all(iocp_chain *chain, iocp_link *newest)
     }
     while (turned != NULL) {
         iocp_link *next = turned->next;
-        iocp_chain_keep(chain, turned);
+        iocp_links_put(&chain->taken, turned);
         turned = next;
     }
 }
@@ -72,31 +59,19 @@ static inline void iocp_chain_keep_all(iocp_chain *chain, iocp_link *newest)
 /* The oldest that is there, which stays there; NULL: none. */
 static inline iocp_link *iocp_chain_first(iocp_chain *chain)
 {
-    if (chain->oldest == NULL) {
+    if (chain->taken.first == NULL) {
         iocp_link *newest = atomic_load_explicit(&chain->newest, memory_order_relaxed);
         if (newest == NULL || newest == iocp_chain_closed_mark(chain))
             return NULL;
         iocp_chain_keep_all(chain, atomic_exchange_explicit(&chain->newest, NULL, memory_order_acquire));
     }
-    return chain->oldest;
+    return chain->taken.first;
 }
 
 /* Removes the first. */
 static inline iocp_link *iocp_chain_take(iocp_chain *chain)
 {
-    iocp_link *first = iocp_chain_first(chain);
-    if (first != NULL)
-        chain->oldest = first->next;
-    return first;
-}
-
-/* Puts a link back that was taken last. */
-static inline void iocp_chain_put_back(iocp_chain *chain, iocp_link *link)
-{
-    if (chain->oldest == NULL)
-        chain->last = link;
-    link->next = chain->oldest;
-    chain->oldest = link;
+    return iocp_chain_first(chain) != NULL ? iocp_links_take(&chain->taken) : NULL;
 }
 
 /* Whether something was put that the owner has not seen. */
@@ -108,14 +83,14 @@ static inline bool iocp_chain_has_new(const iocp_chain *chain)
 
 static inline bool iocp_chain_has(const iocp_chain *chain)
 {
-    return chain->oldest != NULL || iocp_chain_has_new(chain);
+    return chain->taken.first != NULL || iocp_chain_has_new(chain);
 }
 
 /* Takes nothing more, if it has nothing. Returns whether it is closed. */
 static inline bool iocp_chain_close_empty(iocp_chain *chain)
 {
     iocp_link *none = NULL;
-    if (chain->oldest != NULL)
+    if (chain->taken.first != NULL)
         return false;
     return atomic_compare_exchange_strong_explicit(&chain->newest, &none, iocp_chain_closed_mark(chain),
                                                    memory_order_acq_rel, memory_order_acquire) ||

@@ -19,11 +19,6 @@ typedef enum iocp_offload_state : uint8_t {
 
 struct iocp_offload_inbox;
 
-/* What stands in one list, or is on its way from thread to thread. */
-typedef struct iocp_link {
-    struct iocp_link *next;
-} iocp_link;
-
 /* One piece of work. Its memory is its maker's, who fills run, drop and context, and leaves the rest 0. The core has it from
  * iocp_worker_offload until iocp_worker_take_offloaded returns it, or drop is called: one of the two, once. */
 typedef struct iocp_offload {

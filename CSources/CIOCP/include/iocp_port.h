@@ -220,10 +220,16 @@ typedef struct iocp_letter {
  * caller's, with its reference. */
 int iocp_port_post_letter(iocp_port *port, uint32_t worker_index, const iocp_letter *letter);
 
+/* What stands in one list, or is on its way from thread to thread. */
+typedef struct iocp_link {
+    struct iocp_link *next;
+} iocp_link;
+
 /* Work that a worker does itself, slice by slice, within its waits: so in a loop of any kind, and between two batches of
  * completions. Its memory is its maker's, who fills run, release and context; the worker has it from the post until run
  * says that nothing is left. */
 typedef struct iocp_job {
+    iocp_link link; /* the worker's */
     /* Does a slice of at most `most` sends, 1 or more, and says how many it did. With *more a later wait goes on, once
      * every connection that this slice sent on was flushed, so a job never fills queues faster than they leave. Without,
      * the worker has forgotten the job already, and it may be posted again, by another thread at once. Thread: the
@@ -231,9 +237,8 @@ typedef struct iocp_job {
     uint32_t (*run)(struct iocp_job *job, iocp_worker *worker, uint32_t most, bool *more);
     /* The worker is closed before run said that nothing is left. `job` is an iocp_job. Thread: the worker's. */
     void (*release)(void *job);
-    void *context;         /* the maker's */
-    struct iocp_job *next; /* the worker's */
-    uint32_t flushed_at;   /* the worker's */
+    void *context;       /* the maker's */
+    uint32_t flushed_at; /* the worker's */
 } iocp_job;
 
 /* Posts a job. It is posted again only after run said that nothing is left. A stop waits for jobs that were posted before

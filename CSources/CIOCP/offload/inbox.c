@@ -17,7 +17,7 @@ bool iocp_offload_inbox_put(iocp_offload_inbox *inbox, iocp_offload *work)
 
 void iocp_offload_inbox_keep(iocp_offload_inbox *inbox, iocp_offload *work)
 {
-    iocp_chain_keep(&inbox->ended, &work->link);
+    iocp_links_put(&inbox->ended.taken, &work->link);
 }
 
 iocp_offload *iocp_offload_inbox_take(iocp_offload_inbox *inbox)
@@ -34,7 +34,7 @@ uint32_t iocp_offload_inbox_close(iocp_offload_inbox *inbox)
 {
     iocp_chain_close(&inbox->ended);
     uint32_t count = 0;
-    for (const iocp_link *link = inbox->ended.oldest; link != NULL; link = link->next)
+    for (const iocp_link *link = inbox->ended.taken.first; link != NULL; link = link->next)
         count++;
     return count;
 }

@@ -127,7 +127,7 @@ void iocp_worker_take_in(iocp_worker *worker, iocp_parcel *parcel)
         return;
     }
     parcel->arrived_ns = worker->now_ns;
-    iocp_parcels_put(&worker->accepting.arrived, parcel);
+    iocp_links_put(&worker->accepting.arrived, &parcel->link);
 }
 
 /* Returns false where the driver or the table has no place for it now. */
@@ -151,17 +151,17 @@ static bool settle(iocp_worker *worker, iocp_parcel *parcel)
 
 void iocp_worker_settle_arrived(iocp_worker *worker)
 {
-    iocp_parcel_list *arrived = &worker->accepting.arrived;
-    for (uint32_t left = IOCP_ADMISSIONS_PER_FLUSH_MAX; left > 0 && arrived->head != NULL; left--) {
-        const uint64_t waited_ns = worker->now_ns - arrived->head->arrived_ns;
-        iocp_parcel *parcel = iocp_parcels_pop(arrived);
+    iocp_links *arrived = &worker->accepting.arrived;
+    for (uint32_t left = IOCP_ADMISSIONS_PER_FLUSH_MAX; left > 0 && arrived->first != NULL; left--) {
+        iocp_parcel *parcel = (iocp_parcel *)iocp_links_take(arrived);
+        const uint64_t waited_ns = worker->now_ns - parcel->arrived_ns;
         if (settle(worker, parcel))
             continue;
         if (waited_ns >= IOCP_ADMISSION_HOLD_NS) {
             iocp_parcel_abandon(parcel);
             continue;
         }
-        iocp_parcels_put(arrived, parcel);
+        iocp_links_put(arrived, &parcel->link);
         return;
     }
 }

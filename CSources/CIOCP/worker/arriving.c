@@ -1,8 +1,8 @@
 /* A connection that comes from another worker: it has a slot and a socket here, and goes on as it was. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "../connection/address_counts.h"
+#include "failure.h"
 #include "life.h"
 #include "outbox.h"
 #include "sent.h"
@@ -18,28 +18,6 @@ enum {
 };
 
 /* --- what came ------------------------------------------------------------------------------------------------ */
-
-void iocp_travel_drop_pieces(iocp_travel *travel)
-{
-    for (uint32_t i = 0; i < travel->piece_count; i++)
-        if (travel->pieces[i].shared != NULL)
-            iocp_shared_bytes_release(travel->pieces[i].shared);
-    travel->piece_count = 0;
-}
-
-void iocp_travel_drop_timers(iocp_travel *travel)
-{
-    free(travel->timers);
-    travel->timers = NULL;
-    travel->timer_count = 0;
-}
-
-void iocp_travel_drop_state(iocp_travel *travel)
-{
-    if (travel->state != NULL && travel->release_state != NULL)
-        travel->release_state(travel->state);
-    travel->state = NULL;
-}
 
 /* The times of a played kernel are its own; workers on the real one have the same clock. */
 static uint64_t clock_shift_ns(const iocp_worker *worker, const iocp_travel *travel)
@@ -135,16 +113,6 @@ static void end_promise(iocp_worker *worker, iocp_travel *travel)
     travel->promised = false;
 }
 
-/* What has no socket here ends at once; but not before the application has it. */
-static void end_lost(iocp_worker *worker, iocp_slot *slot, int result)
-{
-    slot->close_reason = IOCP_CLOSE_FAILED;
-    slot->close_result = (int16_t)result;
-    slot->state = IOCP_SLOT_DRAINING;
-    iocp_worker_drop_queue(worker, slot);
-    iocp_worker_slot_release(worker, slot);
-}
-
 /* Returns 0, -EAGAIN: not now, or why the connection is lost. */
 static int take_socket(iocp_worker *worker, iocp_travel *travel, uint32_t *handle)
 {
@@ -187,7 +155,7 @@ bool iocp_worker_arrive(iocp_worker *worker, iocp_travel *travel)
     if (travel->home == worker)
         iocp_home_opens_held(worker, travel);
     if (result < 0 && handle == IOCP_HANDLE_NONE) {
-        end_lost(worker, slot, result);
+        iocp_worker_end_connection(worker, slot, result); /* not before the application has it */
         return true;
     }
     if (result < 0)

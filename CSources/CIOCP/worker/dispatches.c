@@ -9,11 +9,11 @@
 /* Letters of moves that are over come before what is dispatched now. Returns false while they wait for room. */
 static bool open_late(iocp_worker *worker)
 {
-    while (worker->late != NULL) {
-        iocp_forward *forward = (iocp_forward *)worker->late;
+    while (worker->late.first != NULL) {
+        iocp_forward *forward = (iocp_forward *)worker->late.first;
         if (!iocp_worker_may_open(worker, &forward->letter))
             return false;
-        worker->late = forward->dispatch.link.next;
+        (void)iocp_links_take(&worker->late);
         forward->dispatch.travel->late_count--;
         iocp_travel_release(forward->dispatch.travel);
         atomic_fetch_sub_explicit(&worker->letters_out, 1, memory_order_relaxed);
@@ -64,7 +64,7 @@ static bool take(iocp_worker *worker, iocp_dispatch *dispatch)
  * before. */
 void iocp_worker_take_dispatches(iocp_worker *worker)
 {
-    if (worker->late != NULL && !open_late(worker))
+    if (!open_late(worker))
         return;
     iocp_link *first;
     while (iocp_worker_has_room(worker) && (first = iocp_chain_first(&worker->dispatches)) != NULL) {
@@ -73,45 +73,41 @@ void iocp_worker_take_dispatches(iocp_worker *worker)
         const bool is_letter = dispatch->kind == IOCP_DISPATCH_LETTER;
         (void)iocp_chain_take(&worker->dispatches);
         if (!take(worker, dispatch)) {
-            iocp_chain_put_back(&worker->dispatches, first);
+            iocp_links_put_first(&worker->dispatches.taken, first);
             return;
         }
         if (is_letter)
             free(dispatch);
         iocp_travel_release(travel);
-        if (worker->late != NULL && !open_late(worker))
+        if (!open_late(worker))
             return;
     }
 }
 
 bool iocp_worker_has_dispatches(const iocp_worker *worker)
 {
-    return worker->late != NULL || iocp_chain_has(&worker->dispatches);
+    return worker->late.first != NULL || iocp_chain_has(&worker->dispatches);
 }
 
 /* --- the end of a worker -------------------------------------------------------------------------------------- */
 
 bool iocp_worker_end_dispatches(iocp_worker *worker)
 {
-    return worker->late == NULL && iocp_chain_close_empty(&worker->dispatches);
+    return worker->late.first == NULL && iocp_chain_close_empty(&worker->dispatches);
 }
 
-static void drop_letter(const iocp_letter *letter)
+static void drop_forward(iocp_forward *forward)
 {
-    if (letter->reference != NULL && letter->release != NULL)
-        letter->release(letter->reference);
+    iocp_letter_drop(&forward->letter);
+    atomic_fetch_sub_explicit(&forward->dispatch.travel->home->letters_out, 1, memory_order_relaxed);
+    iocp_travel_release(forward->dispatch.travel);
+    free(forward);
 }
 
-static void drop_letters(iocp_worker *home, iocp_link *first)
+static void drop_forwards(iocp_links *forwards)
 {
-    while (first != NULL) {
-        iocp_forward *forward = (iocp_forward *)first;
-        first = first->next;
-        drop_letter(&forward->letter);
-        atomic_fetch_sub_explicit(&home->letters_out, 1, memory_order_relaxed);
-        iocp_travel_release(forward->dispatch.travel);
-        free(forward);
-    }
+    for (iocp_link *link; (link = iocp_links_take(forwards)) != NULL;)
+        drop_forward((iocp_forward *)link);
 }
 
 static void drop(iocp_worker *worker, iocp_dispatch *dispatch)
@@ -122,7 +118,7 @@ static void drop(iocp_worker *worker, iocp_dispatch *dispatch)
         iocp_travel_abandon(worker, travel);
         break;
     case IOCP_DISPATCH_LETTER:
-        drop_letters(travel->home, &dispatch->link); /* its link is the last of none */
+        drop_forward((iocp_forward *)dispatch);
         return;
     case IOCP_DISPATCH_RECALL:
         (void)iocp_dispatch_send(&travel->go, IOCP_DISPATCH_STAY, travel, travel->host);
@@ -151,8 +147,7 @@ static void drop_travel(iocp_worker *worker, iocp_slot *slot)
         iocp_guest_ended(worker, slot);
         return;
     }
-    drop_letters(worker, travel->held);
-    travel->held = NULL;
+    drop_forwards(&travel->held);
     terms->travel = NULL;
     iocp_travel_release(travel);
 }
@@ -160,12 +155,9 @@ static void drop_travel(iocp_worker *worker, iocp_slot *slot)
 void iocp_worker_drop_dispatches(iocp_worker *worker)
 {
     iocp_chain_close(&worker->dispatches);
-    for (iocp_link *first; (first = iocp_chain_take(&worker->dispatches)) != NULL;) {
-        first->next = NULL;
+    for (iocp_link *first; (first = iocp_chain_take(&worker->dispatches)) != NULL;)
         drop(worker, (iocp_dispatch *)first);
-    }
-    drop_letters(worker, worker->late);
-    worker->late = NULL;
+    drop_forwards(&worker->late);
     for (uint32_t i = 0; i < worker->table.untouched; i++)
         if (worker->table.slots[i].state != IOCP_SLOT_FREE)
             drop_travel(worker, &worker->table.slots[i]);

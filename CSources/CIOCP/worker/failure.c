@@ -24,7 +24,7 @@ static void forget_operations(iocp_slot *slot)
         slot->connect = IOCP_CONNECT_FAILED;
 }
 
-static void end_connection(iocp_worker *worker, iocp_slot *slot, int32_t result)
+void iocp_worker_end_connection(iocp_worker *worker, iocp_slot *slot, int32_t result)
 {
     if (slot->close_reason == 0) {
         slot->close_reason = IOCP_CLOSE_FAILED;
@@ -72,7 +72,7 @@ void iocp_worker_end_departures(iocp_worker *worker)
             continue;
         }
         iocp_moving_comes_back(worker, slot);
-        end_connection(worker, slot, worker->failure);
+        iocp_worker_end_connection(worker, slot, worker->failure);
     }
 }
 
@@ -90,7 +90,7 @@ void iocp_worker_break(iocp_worker *worker, int32_t result)
     iocp_worker_end_departures(worker);
     for (uint32_t i = 0; i < worker->table.untouched; i++)
         if (worker->table.slots[i].state != IOCP_SLOT_FREE && worker->table.slots[i].state != IOCP_SLOT_LEAVING)
-            end_connection(worker, &worker->table.slots[i], result);
+            iocp_worker_end_connection(worker, &worker->table.slots[i], result);
     IOCP_STATS_SET(worker->stats, unsent_bytes, worker->unsent_bytes);
     iocp_mailbox_close(&worker->mailbox);
 }

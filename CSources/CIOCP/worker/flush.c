@@ -118,7 +118,7 @@ void iocp_worker_flush(iocp_worker *worker)
     worker->starved_remain = false;
     if (worker->accepting.held.count > 0)
         iocp_worker_admit_held(worker);
-    if (worker->accepting.arrived.head != NULL)
+    if (worker->accepting.arrived.first != NULL)
         iocp_worker_settle_arrived(worker);
     if (worker->leaving.count > 0)
         iocp_worker_depart(worker);

@@ -49,30 +49,9 @@ void iocp_parcel_abandon(void *reference)
     iocp_parcel_end(parcel);
 }
 
-void iocp_parcels_put(iocp_parcel_list *list, iocp_parcel *parcel)
-{
-    parcel->next = NULL;
-    if (list->tail == NULL)
-        list->head = parcel;
-    else
-        list->tail->next = parcel;
-    list->tail = parcel;
-}
-
-iocp_parcel *iocp_parcels_pop(iocp_parcel_list *list)
-{
-    iocp_parcel *parcel = list->head;
-    if (parcel == NULL)
-        return NULL;
-    list->head = parcel->next;
-    if (list->head == NULL)
-        list->tail = NULL;
-    return parcel;
-}
-
 void iocp_worker_abandon_arrived(iocp_worker *worker)
 {
-    for (iocp_parcel *parcel; (parcel = iocp_parcels_pop(&worker->accepting.arrived)) != NULL;)
+    for (iocp_link *parcel; (parcel = iocp_links_take(&worker->accepting.arrived)) != NULL;)
         iocp_parcel_abandon(parcel);
 }
 

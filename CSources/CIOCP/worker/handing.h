@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "../base/limits.h"
+#include "../base/links.h"
 #include "../driver/driver.h"
 #include "../include/iocp_layer.h"
 
@@ -28,20 +29,14 @@ typedef struct iocp_door {
 
 /* A client on its way. Its memory is the sender's; the receiver has it until it ends it. */
 typedef struct iocp_parcel {
+    iocp_link link; /* behind it, of those that arrived */
     _Atomic bool travels;
     uint16_t listener;   /* the short name of the one that it came from */
     iocp_traveller traveller;
     iocp_layer layer;    /* its context is retained */
     struct iocp_worker *receiver;
     uint64_t arrived_ns; /* when the receiver opened the letter */
-    struct iocp_parcel *next; /* behind it, of those that arrived */
 } iocp_parcel;
-
-/* Clients that arrived and have no slot yet; the oldest first. */
-typedef struct iocp_parcel_list {
-    iocp_parcel *head;
-    iocp_parcel *tail;
-} iocp_parcel_list;
 
 /* Memory for what a worker hands over; released with the port, as another worker may still have some of it. */
 int iocp_parcels_reserve(struct iocp_worker *worker);
@@ -74,8 +69,6 @@ void iocp_parcel_end(iocp_parcel *parcel);
 void iocp_parcel_abandon(void *parcel);
 
 /* Of those that arrived. */
-void iocp_parcels_put(iocp_parcel_list *list, iocp_parcel *parcel);
-iocp_parcel *iocp_parcels_pop(iocp_parcel_list *list);
 void iocp_worker_abandon_arrived(struct iocp_worker *worker);
 
 #endif

@@ -22,27 +22,20 @@ iocp_travel *iocp_home_absent(const iocp_worker *worker, iocp_token connection)
 
 static void hold(iocp_travel *travel, iocp_forward *forward)
 {
-    iocp_link *link = &forward->dispatch.link;
     atomic_fetch_add_explicit(&travel->references, 1, memory_order_relaxed);
-    link->next = NULL;
-    if (travel->held == NULL)
-        travel->held = link;
-    else
-        travel->held_last->next = link;
-    travel->held_last = link;
+    iocp_links_put(&travel->held, &forward->dispatch.link);
 }
 
 /* To where it lives now. What that worker does not take any more is opened here, where it finds no connection. */
 static void send_held(iocp_worker *worker, iocp_travel *travel)
 {
-    while (travel->held != NULL) {
-        iocp_forward *forward = (iocp_forward *)travel->held;
-        iocp_link *next = forward->dispatch.link.next;
+    for (iocp_link *link; (link = iocp_links_take(&travel->held)) != NULL;) {
+        iocp_forward *forward = (iocp_forward *)link;
         if (!iocp_dispatch_send(&forward->dispatch, IOCP_DISPATCH_LETTER, travel, travel->host)) {
+            iocp_links_put_first(&travel->held, link);
             iocp_home_opens_held(worker, travel);
             return;
         }
-        travel->held = next;
         iocp_travel_release(travel); /* it is retained by the dispatch */
     }
 }

@@ -5,23 +5,14 @@
 
 static void append(iocp_job_list *jobs, iocp_job *job)
 {
-    job->next = NULL;
-    if (jobs->tail == NULL)
-        jobs->head = job;
-    else
-        jobs->tail->next = job;
-    jobs->tail = job;
+    iocp_links_put(&jobs->links, &job->link);
     jobs->count++;
 }
 
 static iocp_job *take_first(iocp_job_list *jobs)
 {
-    iocp_job *job = jobs->head;
-    jobs->head = job->next;
-    if (jobs->head == NULL)
-        jobs->tail = NULL;
     jobs->count--;
-    return job;
+    return (iocp_job *)iocp_links_take(&jobs->links);
 }
 
 void iocp_worker_add_job(iocp_worker *worker, iocp_job *job)
@@ -62,12 +53,12 @@ void iocp_worker_run_jobs(iocp_worker *worker)
 /* A draft refuses every send until its writer is done with it, so jobs wait for that. */
 bool iocp_worker_has_jobs(const iocp_worker *worker)
 {
-    return worker->jobs.head != NULL && !worker->pool.draft.open;
+    return worker->jobs.count > 0 && !worker->pool.draft.open;
 }
 
 void iocp_worker_release_jobs(iocp_worker *worker)
 {
-    while (worker->jobs.head != NULL) {
+    while (worker->jobs.count > 0) {
         iocp_job *job = take_first(&worker->jobs);
         job->release(job);
     }

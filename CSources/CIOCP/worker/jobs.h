@@ -5,12 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../base/links.h"
 #include "../include/iocp_port.h"
 
 /* Jobs that are not done, in the order of their turns. */
 typedef struct iocp_job_list {
-    iocp_job *head;
-    iocp_job *tail;
+    iocp_links links;
     uint32_t count;
 } iocp_job_list;
 

@@ -30,7 +30,7 @@ typedef struct iocp_worker_listeners {
     uint64_t look_due_ns;    /* when they are looked at again */
     iocp_drops drops[IOCP_LISTENERS_MAX];
     iocp_slot_fifo held;     /* accepted clients whose addresses could not be asked yet; the oldest first */
-    iocp_parcel_list arrived; /* clients that other workers handed over, and that have no slot yet */
+    iocp_links arrived; /* clients that other workers handed over, and that have no slot yet */
     uint32_t promised;       /* slots kept for such clients: see iocp_door */
 } iocp_worker_listeners;
 

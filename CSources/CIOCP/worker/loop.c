@@ -65,7 +65,7 @@ static uint64_t sleep_ns(iocp_worker *worker, uint64_t until_ns)
     sleep = least(sleep, iocp_worker_measure_backlogs_in_ns(worker));
     if (until_ns != UINT64_MAX)
         sleep = least(sleep, until_ns > worker->now_ns ? until_ns - worker->now_ns : 0);
-    if (worker->accepting.held.count > 0 || worker->accepting.arrived.head != NULL || worker->leaving.count > 0 ||
+    if (worker->accepting.held.count > 0 || worker->accepting.arrived.first != NULL || worker->leaving.count > 0 ||
         iocp_worker_has_dispatches(worker))
         sleep = least(sleep, IOCP_ADMISSION_RETRY_NS);
     if (worker->stop == IOCP_STOP_CLOSING) {

@@ -164,7 +164,7 @@ void iocp_mailbox_discard(iocp_mailbox *mailbox)
     while (!iocp_mailbox_finished(mailbox)) {
         if (!iocp_mailbox_take(mailbox, &letter))
             sched_yield(); /* its place is taken, and it is being written */
-        else if (letter.reference != NULL && letter.release != NULL)
-            letter.release(letter.reference);
+        else
+            iocp_letter_drop(&letter);
     }
 }

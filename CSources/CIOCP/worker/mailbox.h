@@ -13,6 +13,13 @@
 #include "../base/limits.h"
 #include "../include/iocp_port.h"
 
+/* Nobody receives it: releases what it refers to. */
+static inline void iocp_letter_drop(const iocp_letter *letter)
+{
+    if (letter->reference != NULL && letter->release != NULL)
+        letter->release(letter->reference);
+}
+
 typedef struct iocp_mailbox_cell {
     _Atomic uint64_t sequence;
     iocp_letter letter;

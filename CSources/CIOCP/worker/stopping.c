@@ -43,7 +43,7 @@ static bool may_say_so(const iocp_worker *worker)
 {
     return has_done_jobs(worker) && iocp_mailbox_was_read_to(&worker->mailbox, worker->posts_due) &&
            worker->accepting.armed_count == 0 && worker->accepting.held.count == 0 &&
-           worker->accepting.arrived.head == NULL;
+           worker->accepting.arrived.first == NULL;
 }
 
 static void close_connections(iocp_worker *worker)

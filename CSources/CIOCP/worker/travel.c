@@ -29,6 +29,28 @@ void iocp_travel_release(iocp_travel *travel)
         free(travel);
 }
 
+void iocp_travel_drop_pieces(iocp_travel *travel)
+{
+    for (uint32_t i = 0; i < travel->piece_count; i++)
+        if (travel->pieces[i].shared != NULL)
+            iocp_shared_bytes_release(travel->pieces[i].shared);
+    travel->piece_count = 0;
+}
+
+void iocp_travel_drop_timers(iocp_travel *travel)
+{
+    free(travel->timers);
+    travel->timers = NULL;
+    travel->timer_count = 0;
+}
+
+void iocp_travel_drop_state(iocp_travel *travel)
+{
+    if (travel->state != NULL && travel->release_state != NULL)
+        travel->release_state(travel->state);
+    travel->state = NULL;
+}
+
 /* --- from worker to worker ------------------------------------------------------------------------------------ */
 
 bool iocp_dispatch_send(iocp_dispatch *dispatch, iocp_dispatch_kind kind, iocp_travel *travel, iocp_worker *receiver)

@@ -70,8 +70,7 @@ typedef struct iocp_travel {
     iocp_worker *host; /* where it lives, or goes */
     iocp_home_stage stage;
     uint32_t late_count; /* letters for it among the home's late ones */
-    iocp_link *held;     /* letters that wait for its move to end */
-    iocp_link *held_last;
+    iocp_links held;     /* letters that wait for its move to end */
 
     /* of whoever the connection is with: it is handed on with the parcel */
     uint32_t from;
@@ -111,6 +110,11 @@ static inline iocp_travel *iocp_travel_find(const iocp_worker *worker, const ioc
     return iocp_slot_terms_of(&worker->table, slot)->travel;
 }
 void iocp_travel_release(iocp_travel *travel);
+/* Gives back what the application gave. */
+void iocp_travel_drop_state(iocp_travel *travel);
+/* Gives back the copies of what is unsent; the list of its timers. */
+void iocp_travel_drop_pieces(iocp_travel *travel);
+void iocp_travel_drop_timers(iocp_travel *travel);
 
 /* Sends one of the travel's own dispatches, or a letter. False: the receiver takes nothing more, and it is the caller's. */
 bool iocp_dispatch_send(iocp_dispatch *dispatch, iocp_dispatch_kind kind, iocp_travel *travel, iocp_worker *receiver);
@@ -162,11 +166,6 @@ void iocp_guest_ended(iocp_worker *worker, iocp_slot *slot);
 bool iocp_worker_arrive(iocp_worker *worker, iocp_travel *travel);
 /* Nobody takes it. */
 void iocp_travel_abandon(iocp_worker *worker, iocp_travel *travel);
-/* Gives back what the application gave. */
-void iocp_travel_drop_state(iocp_travel *travel);
-/* Gives back the copies of what is unsent; the list of its timers. */
-void iocp_travel_drop_pieces(iocp_travel *travel);
-void iocp_travel_drop_timers(iocp_travel *travel);
 
 /* --- homes.c -------------------------------------------------------------------------------------------------- */
 

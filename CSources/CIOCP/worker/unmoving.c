@@ -39,23 +39,11 @@ void iocp_guest_ended(iocp_worker *worker, iocp_slot *slot)
 /* --- at home -------------------------------------------------------------------------------------------------- */
 
 /* Behind the late letters of the worker. */
-static void open_later(iocp_worker *worker, iocp_travel *travel, iocp_link *link)
-{
-    link->next = NULL;
-    if (worker->late == NULL)
-        worker->late = link;
-    else
-        worker->late_last->next = link;
-    worker->late_last = link;
-    travel->late_count++;
-}
-
 void iocp_home_opens_held(iocp_worker *worker, iocp_travel *travel)
 {
-    while (travel->held != NULL) {
-        iocp_link *link = travel->held;
-        travel->held = link->next;
-        open_later(worker, travel, link);
+    for (iocp_link *link; (link = iocp_links_take(&travel->held)) != NULL;) {
+        iocp_links_put(&worker->late, link);
+        travel->late_count++;
     }
 }
 

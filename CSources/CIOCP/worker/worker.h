@@ -173,8 +173,7 @@ struct iocp_worker {
     iocp_slot_fifo resting;  /* LEAVING is due */
     iocp_slot_fifo leaving;  /* told LEAVING, and still here */
     uint32_t travel_count;   /* connections of this home that moved, or are to */
-    iocp_link *late;         /* letters of moves that are over, the oldest first */
-    iocp_link *late_last;
+    iocp_links late;         /* letters of moves that are over, the oldest first */
     iocp_event events[IOCP_DRIVER_EVENTS_MAX];
 
     iocp_worker_setup setup;

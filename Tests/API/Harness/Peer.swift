@@ -16,9 +16,7 @@ final class Peer: Sendable {
         if var bytes = receiveBufferBytes {
             setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
         }
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        peer.limitWaits()
         if let source {
             var local = sockaddr_in()
             local.sin_family = sa_family_t(AF_INET)
@@ -29,33 +27,41 @@ final class Peer: Sendable {
                 }
             }
         }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                uninterrupted { Int(Glibc.connect(fd, address, socklen_t(MemoryLayout<sockaddr_in>.size))) }
-            }
-        }
+        let result = uninterrupted { Int(peer.connect(toLoopback: port)) }
         try #require(result == 0, "connect: \(String(cString: strerror(errno)))")
         return peer
     }
 
-    /// Whether a client is refused at once.
-    static func isRefused(by port: Int) -> Bool {
-        let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        defer { Glibc.close(fd) }
+    /// Nil where a listener that just closes refuses or resets.
+    static func connectIfListening(port: Int) -> Peer? {
+        let peer = Peer(socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0))
+        peer.limitWaits()
+        return peer.connect(toLoopback: port) == 0 ? peer : nil
+    }
+
+    private func limitWaits() {
+        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    /// As connect(2).
+    private func connect(toLoopback port: Int) -> Int32 {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        let result = withUnsafePointer(to: &address) {
+        return withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 Glibc.connect(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        return result < 0 && errno == ECONNREFUSED
+    }
+
+    /// Whether a client is refused at once.
+    static func isRefused(by port: Int) -> Bool {
+        let peer = Peer(socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0))
+        return peer.connect(toLoopback: port) < 0 && errno == ECONNREFUSED
     }
 
     deinit { Glibc.close(fd) }

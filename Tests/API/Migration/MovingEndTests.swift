@@ -18,7 +18,7 @@ extension RealSockets {
             try await onThreads(count) { thread in
                 var dice = Dice(UInt64(thread + 1))
                 while !isOver(), !Peer.isRefused(by: port) {
-                    guard let peer = Self.connect(port) else { continue }
+                    guard let peer = Peer.connectIfListening(port: port) else { continue }
                     var answered = true
                     for _ in 0..<dice.roll(60) where answered && !isOver() {
                         answered = Self.ask(peer, pattern(1 + dice.roll(3_000), seed: UInt64(thread)), journal)
@@ -26,24 +26,6 @@ extension RealSockets {
                     if dice.roll(2) == 0 { peer.resetOnClose() }
                 }
             }
-        }
-
-        /// A listener that just closes refuses or resets.
-        private static func connect(_ port: Int) -> Peer? {
-            let peer = Peer(socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0))
-            var limit = timeval(tv_sec: 10, tv_usec: 0)
-            setsockopt(peer.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-            setsockopt(peer.fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_port = UInt16(port).bigEndian
-            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-            let result = withUnsafePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    Glibc.connect(peer.fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
-            }
-            return result == 0 ? peer : nil
         }
 
         /// Returns whether everything came back; what does is what was sent.
