@@ -29,10 +29,10 @@ int iocp_worker_take_part_in_moves(iocp_worker *worker, uint64_t kind);
 /* Asks that a connection goes on with the worker of this index. A wish: LEAVING follows, unless the connection is closed first, or
  * something in the meantime keeps it here. Returns 0, also where it is there already.
  * -ENOTCONN, -EXDEV and -EPERM as of every call on a connection; -EINVAL: there is no such worker; -ESHUTDOWN: one of the two
- * stops; -EOPNOTSUPP: it has a layer (TLS), one of the two takes no part in moves of the other's kind, or the driver hands no sockets over; -EALREADY: it is
- * on its way; -EBUSY: something of the application's keeps it (iocp_connection_keep, iocp_connection_await,
- * iocp_timer_start_named), or one side has finished sending; -EAGAIN: the other worker has no room for more at the moment, or
- * letters from before its return still wait to be opened; -ENOMEM. Thread: owner. */
+ * stops; -EOPNOTSUPP: it has a layer (TLS), one of the two takes no part in moves of the other's kind, or the driver hands no
+ * sockets over; -EALREADY: it is on its way; -EBUSY: something of the application's keeps it (iocp_connection_keep,
+ * iocp_connection_await, iocp_timer_start_named), or one side has finished sending; -EAGAIN: the other worker has no room for more
+ * at the moment, or letters from before its return still wait to be opened; -ENOMEM. Thread: owner. */
 int iocp_connection_move(iocp_worker *worker, iocp_token connection, uint32_t to_worker);
 
 /* Something of the application's on this worker keeps the connection here, until it keeps it no more; 15 such at most. If the

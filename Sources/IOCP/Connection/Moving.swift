@@ -47,12 +47,12 @@ extension IocpContext {
     /// It is a wish. Events go on until what the driver has of the connection is at an end; then comes
     /// ``ConnectionHandler/migrating(_:to:)``, the last call here, and ``ConnectionHandler/migrated(_:from:)`` on the other worker.
     /// This context is no connection's from there on: its calls throw ENOTCONN. The state goes along, and so do unsent bytes,
-    /// notifications, timers with keys, timeouts, watermarks and a pause. No byte is lost, or comes in another order, and ``ConnectionHandler/closed(_:reason:)``
-    /// comes once, where the connection is by then. A connection that closes first does not go; one that something keeps here
-    /// after all comes back: `migrated` tells the same worker.
+    /// notifications, timers with keys, timeouts, watermarks and a pause. No byte is lost, or comes in another order, and
+    /// ``ConnectionHandler/closed(_:reason:)`` comes once, where the connection is by then. A connection that closes first does not
+    /// go; one that something keeps here after all comes back: `migrated` tells the same worker.
     ///
-    /// ``ConnectionContext/connection`` stays its name, for as long as it lives. What other threads post and send to that reaches it wherever it is, in
-    /// order and once. The calls of another ``Worker`` on it throw EXDEV, and those that cannot throw trap.
+    /// ``ConnectionContext/connection`` stays its name, for as long as it lives. What other threads post and send to that reaches
+    /// it wherever it is, in order and once. The calls of another ``Worker`` on it throw EXDEV, and those that cannot throw trap.
     ///
     /// Async bodies, subscriptions to a ``Topic``, offloaded work and scheduled closures belong to a worker. While the connection
     /// has one of these it stays; one that begins before `migrating` calls the move off, and nobody is told.

@@ -19,6 +19,7 @@
 #include "../../../../CSources/CIOCP/memory/send_chunks.h"
 #include "../../../../CSources/CIOCP/stats/page.h"
 #include "../../../../CSources/CIOCP/system/topology.h"
+#include "../../../../CSources/CIOCP/worker/balancing.h"
 
 #include "faults.h"
 #include "kernels.h"
