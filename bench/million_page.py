@@ -62,7 +62,7 @@ class Page:
     def row(found):
         beat, storm, memory = found["heartbeat"], found["reconnect"], found["memory"]
         latency = beat["latency_us"] if beat else {}
-        during = storm.get("latency_us") if storm else None
+        during, late = (storm.get("latency_us"), storm.get("behind_schedule_us")) if storm else (None, None)
         rates = found["rates"]
         return [
             found["server"], f"{found['connections']:,}", str(found["workers"]),
@@ -70,8 +70,9 @@ class Page:
             f"{memory['user']:.0f} B ({memory['user_with_workers']:.0f})", f"{memory['kernel_both_ends']:,.0f} B",
             f"{found['idle_cpu_percent']:.2f} %",
             " / ".join(milliseconds(latency[each]) for each in ("p50", "p99", "p999")) if latency else "",
-            f"{storm['count']:,} in {storm['seconds']:.2f} s" + (f", p99 {milliseconds(during['p99'])}" if during else "")
-            if storm else "",
+            f"{storm['count']:,} in {storm['seconds']:.2f} s" + (
+                f", p99 {milliseconds(during['p99'])}, of the load's own lateness {milliseconds(late['p99'])}, its CPU "
+                f"{storm['load_cpu_us'] / storm['seconds'] / 1e4:.0f} % busy" if during else "") if storm else "",
             f"{found['broadcast_seconds']:.2f} s" if found["broadcast_seconds"] is not None else "",
             f"{found['close_seconds']:.1f} s" if found["close_seconds"] is not None else "",
         ]

@@ -50,7 +50,7 @@ struct Hold: ParsableCommand {
     var reconnects: Int?
 
     @Option(parsing: .unconditional, help: "Of these, how many each thread has on their way back at a time, 1 to 256.")
-    var returnWindow = 32
+    var returnWindow = 8
 
     @Option(parsing: .unconditional, help: "Bytes of a heartbeat and of the frame, 1 to 16384.")
     var size = 64

@@ -22,11 +22,15 @@ struct HoldBeat {
 
     /// Messages sent in one go when the load has fallen behind; then it reads what came.
     private static let burstMax = 1_024
+    /// Beats leave in rounds: were each sent by itself, the load would spend half of its core on waking up, itself and the server.
+    private static let roundNanoseconds: UInt64 = 1_000_000
 
     init(_ plan: HoldPlan, _ pattern: LoadPattern, _ board: HoldBoard, _ pacer: LoadPacer, ofWorker worker: Int) {
         (self.plan, self.pattern, self.board, self.pacer, self.worker) = (plan, pattern, board, pacer, worker)
         activeCount = plan.active(ofWorker: worker)
-        schedule = LoadSchedule(perSecond: plan.rate(ofWorker: worker), active: max(1, activeCount))
+        schedule = LoadSchedule(
+            perSecond: plan.rate(ofWorker: worker), active: max(1, activeCount),
+            roundNanoseconds: HoldBeat.roundNanoseconds)
         streams = (0..<activeCount).map {
             LoadStream(firstPhase: pattern.firstPhase(ofConnection: plan.number(of: $0, onWorker: worker)))
         }

@@ -52,8 +52,9 @@ struct HoldHandler:
     private static let greetingPhase: LoadPattern.Phase = 1
     /// A source may be taken: by a connection of another program, or in TIME_WAIT.
     private static let triesMax = 100
-    private static let dropsPerTurn = 64
-    private static let niceness: Int32 = 3
+    private static let dropsPerTurn = 16
+    /// SCHED_IDLE of sched(7).
+    private static let idlePolicy: Int32 = 5
 
     init(_ plan: HoldPlan, _ pattern: LoadPattern, _ board: HoldBoard, _ pacer: LoadPacer, _ worker: Worker) {
         (self.plan, self.pattern, self.board, self.worker) = (plan, pattern, board, worker)
@@ -64,13 +65,11 @@ struct HoldHandler:
         beat = HoldBeat(plan, pattern, board, pacer, ofWorker: worker.index)
     }
 
-    /// Of a thread, on Linux.
+    /// Threads that measure go first on a core that they share with those that only make load. Where that is refused, the lateness
+    /// of the heartbeat shows it.
     private static func yieldToOthers() {
-        #if canImport(Glibc)
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
-        #else
-        _ = setpriority(PRIO_PROCESS, 0, niceness)
-        #endif
+        var parameters = sched_param()
+        _ = unsafe sched_setscheduler(0, idlePolicy, &parameters)
     }
 
     private func number(_ key: UInt64) -> Int {
@@ -80,9 +79,6 @@ struct HoldHandler:
     // MARK: Connecting
 
     mutating func started(on worker: Worker) {
-        // Threads that measure go first on a core that they share with those that only make load. Where that is refused, the
-        // lateness of the heartbeat shows it.
-        if beat.activeCount == 0 { HoldHandler.yieldToOthers() }
         if worker.index == 0, let publishTarget = plan.publishTarget {
             do throws(IOCPError) {
                 try worker.connect(to: publishTarget, key: HoldHandler.publisherKey)
@@ -246,6 +242,7 @@ struct HoldHandler:
         case .beat: beat.begin(contexts)
         case .rest: beat.end(contexts)
         case .drop:
+            if beat.activeCount == 0 { HoldHandler.yieldToOthers() }
             nextToDrop = plan.dropped(ofWorker: worker.index).lowerBound
             dropMore()
         case .dropMore: dropMore()

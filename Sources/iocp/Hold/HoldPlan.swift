@@ -71,6 +71,8 @@ struct HoldPlan: Sendable {
         configuration.connectionsPerWorker = connections(ofWorker: 0) + 1 + window
         configuration.receiveBufferBytes = 16 << 10
         configuration.overflowPolicy = .refuse
+        // Were the load asleep between two frames of a broadcast, the server would wake it for each.
+        configuration.spinBeforeSleep = .microseconds(50)
         return configuration
     }
 }

@@ -17,8 +17,6 @@ struct HoldRun {
     private static let stepWithin: Duration = .seconds(120)
     /// The last messages are on their way.
     private static let settle: Duration = .seconds(2)
-    /// Between two rounds of the heartbeat: with one for each message, waking up for it would take half of the load's core.
-    private static let beatIntervalNanoseconds: UInt64 = 250_000
     private static let beatSettle: Duration = .seconds(1)
 
     struct Outcome {
@@ -32,7 +30,7 @@ struct HoldRun {
         let board = HoldBoard()
         signals.onFirst { board.interrupt(by: $0) }
         let pattern = try LoadPattern(messageBytes: plan.messageBytes)
-        let pacer = LoadPacer(workers: plan.workers, intervalNanoseconds: HoldRun.beatIntervalNanoseconds)
+        let pacer = LoadPacer(workers: plan.workers)
         let client = try IOCPClient(plan.portConfiguration) { [plan] worker throws(IOCPError) in
             HoldHandler(plan, pattern, board, pacer, worker)
         }
@@ -141,6 +139,8 @@ struct HoldRun {
     /// The heartbeat goes on meanwhile.
     private func storm(_ board: HoldBoard, _ port: CompletionPort) throws(IOCPError) -> String? {
         guard plan.reconnects > 0 else { return nil }
+        // Whoever reads the line of the heartbeat takes its samples meanwhile.
+        _ = board.wait(until: .now + HoldRun.settle) { !board.faults.isEmpty }
         if plan.active > 0 { try order(.beat, on: port) }
         var phase = HoldPhase("reconnect", plan)
         tell(phase.beginning)

@@ -27,12 +27,11 @@ final class LoadPacer: Sendable {
     /// A tick is on its way to the worker.
     private static let ticking = UInt64.max - 1
     /// Between two rounds of ticks: many messages a second are sent a few at a time, and the load keeps its core.
-    private let intervalNanoseconds: UInt64
+    private static let intervalNanoseconds: UInt64 = 50_000
     /// How soon it notices that something changed: an earlier message of another worker, or its end.
     static let noticesWithinNanoseconds: UInt64 = 1_000_000
 
-    init(workers: Int, intervalNanoseconds: UInt64 = 50_000) {
-        self.intervalNanoseconds = intervalNanoseconds
+    init(workers: Int) {
         next = (0..<workers).map { _ in Next() }
     }
 
@@ -116,7 +115,7 @@ final class LoadPacer: Sendable {
                 changed.wait()
             } else {
                 let noticed = min(wake, now + LoadPacer.noticesWithinNanoseconds)
-                sleep(until: max(noticed, now + intervalNanoseconds))
+                sleep(until: max(noticed, now + LoadPacer.intervalNanoseconds))
             }
         }
     }
