@@ -356,8 +356,9 @@ iocp_worker_stats iocp_port_stats(iocp_port *port, uint32_t worker_index)
 {
     if (worker_index >= port->config.worker_count)
         return (iocp_worker_stats){0};
-    iocp_listener_set_tell_backlogs(&port->listeners, worker_index, &port->stats.cells[worker_index]);
-    return iocp_stats_cell_read(&port->stats.cells[worker_index]);
+    iocp_worker_stats stats = iocp_stats_cell_read(&port->stats.cells[worker_index]);
+    iocp_listener_set_refresh_backlogs(&port->listeners, worker_index, &stats);
+    return stats;
 }
 
 iocp_stats_histogram iocp_port_histogram(const iocp_port *port, uint32_t worker_index, uint32_t index)

@@ -44,20 +44,16 @@ iocp_backlogs iocp_listener_set_backlogs(const iocp_listener_set *set, uint32_t 
     return found;
 }
 
-void iocp_backlogs_tell(iocp_stats_cell *cell, const iocp_backlogs *found)
-{
-    IOCP_STATS_SET(cell, waiting_clients, found->waiting_count);
-    IOCP_STATS_SET(cell, backlog_limit, found->limit_count);
-}
-
-void iocp_listener_set_tell_backlogs(iocp_listener_set *set, uint32_t worker, iocp_stats_cell *cell)
+void iocp_listener_set_refresh_backlogs(iocp_listener_set *set, uint32_t worker, iocp_worker_stats *stats)
 {
     if (set->operations == NULL || set->operations->backlog == NULL)
         return;
     pthread_mutex_lock(&set->lock);
     /* A worker closes its sockets under the lock. */
     const iocp_backlogs found = iocp_listener_set_backlogs(set, worker, NULL);
-    if (found.socket_count > 0)
-        iocp_backlogs_tell(cell, &found);
     pthread_mutex_unlock(&set->lock);
+    if (found.socket_count == 0)
+        return;
+    stats->waiting_clients = found.waiting_count;
+    stats->backlog_limit = found.limit_count;
 }

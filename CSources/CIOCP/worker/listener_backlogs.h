@@ -26,11 +26,8 @@ typedef struct iocp_drops {
  * holds the lock of the set. */
 iocp_backlogs iocp_listener_set_backlogs(const iocp_listener_set *set, uint32_t worker, iocp_drops drops[]);
 
-/* Puts the gauges into the page. */
-void iocp_backlogs_tell(iocp_stats_cell *cell, const iocp_backlogs *found);
-
-/* Looks now, and puts the gauges into the page: so they are told of a worker, too, whose application holds its thread.
- * Thread: any. */
-void iocp_listener_set_tell_backlogs(iocp_listener_set *set, uint32_t worker, iocp_stats_cell *cell);
+/* What waits now, for a reader of statistics: so it is told of a worker, too, whose application holds its thread. The page is left to
+ * the worker, its one writer. Thread: any. */
+void iocp_listener_set_refresh_backlogs(iocp_listener_set *set, uint32_t worker, iocp_worker_stats *stats);
 
 #endif

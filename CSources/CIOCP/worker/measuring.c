@@ -98,7 +98,8 @@ void iocp_worker_measure_backlogs(iocp_worker *worker)
     accepting->look_due_ns = latest_ns(worker) + BACKLOGS_EVERY_NS;
     const iocp_backlogs found = iocp_listener_set_backlogs(set, worker->setup.index, accepting->drops);
     accepting->socket_count = found.socket_count;
-    iocp_backlogs_tell(worker->stats, &found);
+    IOCP_STATS_SET(worker->stats, waiting_clients, found.waiting_count);
+    IOCP_STATS_SET(worker->stats, backlog_limit, found.limit_count);
     IOCP_STATS_ADD(worker->stats, dropped_clients, found.dropped_count);
 }
 
