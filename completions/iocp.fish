@@ -143,7 +143,7 @@ complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "ioc
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" duration' -l 'duration' -d 'Seconds to measure, more than 0 and at most 3600.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" by-turns' -l 'by-turns' -d 'Measure in turns, as lines of stdin say. Needs --json.'
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" server-pid' -l 'server-pid' -d 'Process of the server, whose CPU time is told too. Needs --by-turns.' -rfka ''
-complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" workers' -l 'workers' -d 'Threads that make the load, 1 to 1024; raised to what the connections need.' -rfka ''
+complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" workers' -l 'workers' -d 'Threads that make the load, 1 to 1024.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" connect-timeout' -l 'connect-timeout' -d 'Seconds within which every connection must be up, more than 0 and at most 3600.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" cpus' -l 'cpus' -d 'CPUs that these threads are bound to: unbound, automatic, every-cpu, cores, or a list as 0,2,8-11.' -rfka ''
 complete -c 'iocp' -n '__iocp_should_offer_completions_for_flags_or_options "iocp stress" json' -l 'json' -d 'Print one JSON object to stdout and everything else to stderr.'

@@ -15,10 +15,13 @@ struct LoadPlan: Sendable {
     private let placement: WorkerPlacement
     /// The server's process, if its CPU time is to be told.
     var serverProcess: Int32?
-    let connectionsPerWorkerMax: Int
+    /// Connections that a worker can hold without being asked to.
+    private let usualPlaces: Int
     /// Local addresses to connect from, in turn; none leaves the choice to the kernel.
     private let sources: [Endpoint]
 
+    /// Of any worker.
+    private static let placesMax = 1_048_576
     /// Of the about 28,000 ports of one pair of addresses. Linux tries those of one parity first; once they are taken,
     /// every connect searches all of them in vain, which was measured at 1 ms and more.
     private static let connectionsPerSource = 12_500
@@ -31,7 +34,7 @@ struct LoadPlan: Sendable {
     /// Cycles of a churn leave a port in TIME_WAIT for 60 s each; together these have 900,000.
     private static let churnSources = 32
 
-    /// - Throws: `CommandFailure` when no number of workers can hold the connections, `IOCPError` when no port opens.
+    /// - Throws: `IOCPError` when no port opens.
     init(
         target: Endpoint, security: ConnectionSecurity? = nil, connections: Int, active: Int, messageBytes: Int,
         mode: LoadMode, workers: Int,
@@ -39,14 +42,8 @@ struct LoadPlan: Sendable {
     ) throws {
         (self.target, self.connections, self.active, self.placement) = (target, connections, active, placement)
         (self.messageBytes, self.mode, self.security) = (messageBytes, mode, security)
-        connectionsPerWorkerMax = try LoadPlan.connectionsPerWorkerMax()
-        let needed = (connections + connectionsPerWorkerMax - 1) / connectionsPerWorkerMax
-        guard needed <= 1_024 else {
-            throw CommandFailure(
-                "\(connections) connections need \(needed) workers of \(connectionsPerWorkerMax) each, and 1024 is the "
-                    + "most: raise the open-file limit (ulimit -n)")
-        }
-        self.workers = min(max(workers, needed), connections)
+        self.workers = min(workers, connections)
+        usualPlaces = try LoadPlan.usualPlaces()
         sources = try LoadPlan.sources(target: target, connections: connections, mode: mode)
     }
 
@@ -97,6 +94,9 @@ struct LoadPlan: Sendable {
         }
         var configuration = PortConfiguration()
         configuration.workers = workers
+        // Some of the places are for connections that are on their way out. Those of one ring are usual; with more it has several.
+        let places = min(connections(ofWorker: 0) + connections(ofWorker: 0) / 20, LoadPlan.placesMax)
+        if places > usualPlaces { configuration.connectionsPerWorker = places }
         // By default not: a server's workers may be bound to these CPUs, in the same order; the scheduler finds idle ones.
         configuration.workerPlacement = placement
         configuration.sendChunksPerWorker = min(max(4_096, chunks), 1 << 20)
@@ -117,11 +117,10 @@ struct LoadPlan: Sendable {
         }
     }
 
-    private static func connectionsPerWorkerMax() throws(IOCPError) -> Int {
+    private static func usualPlaces() throws(IOCPError) -> Int {
         var configuration = PortConfiguration()
         configuration.workers = 1
-        let most = try CompletionPort(configuration).connectionsPerWorker
-        return max(1, most - most / 20)
+        return try CompletionPort(configuration).connectionsPerWorker
     }
 
     /// Every address of 127.0.0.0/8 is this machine's, so a local server can be reached from many.

@@ -10,10 +10,9 @@ struct Stress: ParsableCommand {
             messages outstanding for --duration: a closed loop, each echo answered by the next message. The other \
             connections are held open. Every byte that comes is compared with the one that is due.
 
-            The latency of a message runs from its sending to the last byte of its echo. More connections than a \
-            worker can hold raise --workers. Of a name with several addresses the first to answer one more connection is \
-            taken. For a server on 127.0.0.0/8 the local addresses are spread as well, since \
-            one pair of addresses has only about 28,000 ports.
+            The latency of a message runs from its sending to the last byte of its echo. Of a name with several addresses \
+            the first to answer one more connection is taken. For a server on 127.0.0.0/8 the local addresses are spread \
+            as well, since one pair of addresses has only about 28,000 ports.
 
             Other loads:
               --rate     an open loop: the messages leave on a schedule, whatever becomes of them, and each latency \
@@ -86,8 +85,7 @@ struct Stress: ParsableCommand {
     @Option(parsing: .unconditional, help: "Process of the server, whose CPU time is told too. Needs --by-turns.")
     var serverPID: Int?
 
-    @Option(
-        parsing: .unconditional, help: "Threads that make the load, 1 to 1024; raised to what the connections need.")
+    @Option(parsing: .unconditional, help: "Threads that make the load, 1 to 1024.")
     var workers = 1
 
     @Option(
@@ -175,11 +173,6 @@ struct Stress: ParsableCommand {
             connections: connections, active: active ?? connections, messageBytes: size, mode: mode, workers: workers,
             placement: cpus)
         plan.serverProcess = serverPID.map(Int32.init)
-        if plan.workers > workers {
-            Console.complain(
-                "note: \(connections) connections need \(plan.workers) workers, which hold "
-                    + "\(plan.connectionsPerWorkerMax) each")
-        }
         let run = LoadRun(
             plan: plan, connectTimeout: .seconds(connectTimeout), duration: .seconds(duration),
             announce: json ? { Console.note($0) } : { Console.say($0) }, announceTurn: { announce(turn: $0) },

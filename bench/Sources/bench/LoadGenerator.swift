@@ -3,9 +3,6 @@ struct LoadGenerator {
     /// Path of the `iocp` command.
     let program: String
 
-    /// One of its rings can hold fewer connections than RLIMIT_NOFILE commonly allows.
-    private static let connectionsPerRing = 15_000
-
     enum Time {
         case once(seconds: Int)
         /// When its stdin says so; with the CPU time of that process, which is `nil` in a report.
@@ -22,14 +19,14 @@ struct LoadGenerator {
     func command(
         for workload: Workload, connections: Int, rate: Int?, at address: ServerAddress?, _ time: Time
     ) -> [String] {
-        let rings = (connections + Self.connectionsPerRing - 1) / Self.connectionsPerRing
         var command = [
             program, "stress",
         ]
         command += ServerAddress.loading(address, workload.transport)
         command += [
             "--connections", "\(connections)", "--size", "\(workload.messageBytes)",
-            "--workers", "\(rings)", "--connect-timeout", "\(Self.connectSeconds)",
+            // One thread for its one core: two would wait for each other.
+            "--workers", "1", "--connect-timeout", "\(Self.connectSeconds)",
         ]
         switch time {
         case .once(let seconds): command += ["--duration", "\(seconds)"]
