@@ -119,7 +119,7 @@ switch-ignored|connection/slot.h|s/\(slot->flags & \(IOCP_SLOT_PRESSED \| IOCP_S
 own-cap-ignored|worker/sends.c|s/iocp_worker_marks\(worker, slot\)->cap_bytes/worker->marks.cap_bytes/|a connection goes over the cap that it was given
 own-timeouts-ignored|worker/worker.h|s/return slot->flags & IOCP_SLOT_OWN_TIMEOUTS \?[^;]*;/return \&worker->timeouts;/|a connection ends by a timeout that it does not have
 paused-is-deaf|worker/service.c|s/const bool wanted = slot->state == IOCP_SLOT_OPEN && \(slot->flags & IOCP_SLOT_PAUSED\)/const bool wanted = false/|a paused connection does not hear of its peer's reset
-watch-not-drained|worker/service.c|s/    cancel_receive\(worker, slot\);\n    service_watch\(worker, slot\);/    cancel_receive(worker, slot);/|a close waits for ever for a watch
+watch-not-drained|worker/service.c|s/    service_watch\(worker, slot\);\n(    iocp_worker_cancel_send)/\1/|a close waits for ever for a watch
 lent-freed-early|worker/worker.c|s/const bool lent = worker->buffers\.lease_count > 0;/const bool lent = false;/|a worker that closes takes lent bytes away
 parts-out-of-order|connection/send_queue.c|s/parts\[i\]\.bytes, \(uint32_t\)parts\[i\]/parts[part_count - 1 - i].bytes, (uint32_t)parts[part_count - 1 - i]/|the last part of a send leaves first
 parts-half-queued|connection/send_queue.c|s/    if \(!iocp_send_queue_has_room\(pool, queue, count_bytes, own\)\)\n        return -ENOBUFS;\n(    for [^\n]*\n)        append_copy\(([^;]*)\);/    (void)count_bytes;\n\1        if (iocp_send_queue_copy(\2) < 0)\n            return -ENOBUFS;/|parts before the one that finds no room are queued
@@ -229,9 +229,9 @@ travel-departs-unanswered|worker/moving.c|s/    if \(!iocp_moving_was_answered\(
 TABLE
 )
 
-compile() { # source tree, object folder, program
+compile() { # source tree, object folder, program, the one source that is new
     mkdir -p "$2"
-    (cd "$1" && find CSources/CIOCP Tests/Sim -name '*.c' | xargs -P "$cores" -I{} sh -c \
+    (cd "$1" && find ${4:-CSources/CIOCP Tests/Sim} -name '*.c' | xargs -P "$cores" -I{} sh -c \
         "$CC -std=gnu11 -D_GNU_SOURCE $CFLAGS -w -ICSources/CIOCP/include -c {} -o $2/\$(echo {} | tr / _).o")
     # shellcheck disable=SC2086
     $LINKER "$2"/*.o $LIBRARIES -o "$3"
@@ -263,11 +263,16 @@ while IFS='|' read -r name file rest; do
     count=$((count + 1))
     rm -rf "$work/mutant" "$work/mutant-objects"
     cp -r "$work/whole" "$work/mutant" # not the tree itself: somebody may be editing it
+    changed=''
+    case $file in *.c) # all else is as it was; who includes a header is not known
+        cp -r "$work/whole-objects" "$work/mutant-objects"
+        changed=CSources/CIOCP/$file ;;
+    esac
     sed -z -E -i "$edit" "$work/mutant/CSources/CIOCP/$file"
     if cmp -s "$work/whole/CSources/CIOCP/$file" "$work/mutant/CSources/CIOCP/$file"; then
         result='NO EDIT' noticed="it no longer applies to $file"
         survivors=$((survivors + 1))
-    elif ! compile "$work/mutant" "$work/mutant-objects" "$work/mutant-sim" 2>"$work/errors"; then
+    elif ! compile "$work/mutant" "$work/mutant-objects" "$work/mutant-sim" $changed 2>"$work/errors"; then
         result='NO BUILD' noticed=$(head -1 "$work/errors")
         survivors=$((survivors + 1))
     # shellcheck disable=SC2046

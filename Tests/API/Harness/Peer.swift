@@ -32,8 +32,8 @@ final class Peer: Sendable {
         return peer
     }
 
-    /// Nil where a listener that just closes refuses or resets.
-    static func connectIfListening(port: Int) -> Peer? {
+    /// Nil where it is refused, or reset before `connect` returns: by a listener that just closes, or over a limit.
+    static func connectUnlessRefused(port: Int) -> Peer? {
         let peer = Peer(socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0))
         peer.limitWaits()
         return peer.connect(toLoopback: port) == 0 ? peer : nil

@@ -18,7 +18,7 @@ extension RealSockets {
             try await onThreads(count) { thread in
                 var dice = Dice(UInt64(thread + 1))
                 while !isOver(), !Peer.isRefused(by: port) {
-                    guard let peer = Peer.connectIfListening(port: port) else { continue }
+                    guard let peer = Peer.connectUnlessRefused(port: port) else { continue }
                     var answered = true
                     for _ in 0..<dice.roll(60) where answered && !isOver() {
                         answered = Self.ask(peer, pattern(1 + dice.roll(3_000), seed: UInt64(thread)), journal)
