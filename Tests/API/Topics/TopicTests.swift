@@ -197,7 +197,9 @@ extension RealSockets {
                     }
                 }
                 for number in 0..<100 { try publish(message(0, number), to: topic) }
-                #expect(try worker.wait(into: &batch, timeout: .milliseconds(10)) == 0)
+                while port.stats(ofWorker: 0).sentBytes < 4 * 800 {
+                    #expect(try worker.wait(into: &batch, timeout: .milliseconds(10)) == 0)
+                }
                 for peer in peers {
                     #expect(messages(try peer.receive(800)).map(\.number) == Array(0..<100))
                 }
