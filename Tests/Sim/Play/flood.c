@@ -41,6 +41,9 @@ void application_flood(application *application, const ledger_life *reader)
         if (life == reader || !life->opened || life->over)
             continue;
         send_whole(application, life, 1 + random_below(&application->random, CHUNK_BYTES - 1), false);
+        /* A layer takes no more of the reserve than a send. */
+        if (life->layer.state != NULL)
+            layer_speak(life->layer.state);
     }
 }
 

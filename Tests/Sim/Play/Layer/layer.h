@@ -144,6 +144,8 @@ iocp_layer layer_of(layer_context *context);
 
 extern const iocp_layer_kind layer_accepting;
 extern const iocp_layer_kind layer_connecting;
+/* It says something that nobody asked for, where it may. */
+void layer_speak(layer_state *state);
 
 /* --- speech.c ----------------------------------------------------------------------------------------------- */
 
