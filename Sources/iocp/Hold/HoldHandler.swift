@@ -53,7 +53,8 @@ struct HoldHandler:
     /// A source may be taken: by a connection of another program, or in TIME_WAIT.
     private static let triesMax = 100
     private static let dropsPerTurn = 16
-    /// SCHED_IDLE of sched(7).
+    /// SCHED_OTHER and SCHED_IDLE of sched(7).
+    private static let usualPolicy: Int32 = 0
     private static let idlePolicy: Int32 = 5
 
     init(_ plan: HoldPlan, _ pattern: LoadPattern, _ board: HoldBoard, _ pacer: LoadPacer, _ worker: Worker) {
@@ -65,11 +66,12 @@ struct HoldHandler:
         beat = HoldBeat(plan, pattern, board, pacer, ofWorker: worker.index)
     }
 
-    /// Threads that measure go first on a core that they share with those that only make load. Where that is refused, the lateness
-    /// of the heartbeat shows it.
-    private static func yieldToOthers() {
+    /// While connections return, threads that measure go first on a core that they share with those that only make load. Where that is
+    /// refused, the lateness of the heartbeat shows it.
+    private func standBack(_ does: Bool) {
+        guard plan.active > 0, beat.activeCount == 0 else { return }
         var parameters = sched_param()
-        _ = unsafe sched_setscheduler(0, idlePolicy, &parameters)
+        _ = unsafe sched_setscheduler(0, does ? HoldHandler.idlePolicy : HoldHandler.usualPolicy, &parameters)
     }
 
     private func number(_ key: UInt64) -> Int {
@@ -240,9 +242,11 @@ struct HoldHandler:
     mutating func posted(_ value: UInt64, to connection: IocpContext<Void>?, on worker: Worker) {
         switch HoldOrder(rawValue: value) {
         case .beat: beat.begin(contexts)
-        case .rest: beat.end(contexts)
+        case .rest:
+            standBack(false)
+            beat.end(contexts)
         case .drop:
-            if beat.activeCount == 0 { HoldHandler.yieldToOthers() }
+            standBack(true)
             nextToDrop = plan.dropped(ofWorker: worker.index).lowerBound
             dropMore()
         case .dropMore: dropMore()

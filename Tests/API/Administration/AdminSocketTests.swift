@@ -111,9 +111,9 @@ extension RealSockets {
             let named = try UnixAddress.forAdmin(), filed = try UnixAddress(path: folder.path + "/admin.sock")
             let admins = [try port.serveAdmin(at: named), try port.serveAdmin(at: filed)]
             chmod(folder.path, 0o755)
+            // The package's folder may be closed to others, so the command runs from a copy.
+            let copy = try folder.copyOfCommand()
             for (address, why) in [(named, "user 65534 may not"), (filed, "closed to you")] {
-                // The package's folder may be closed to others, so the command runs from a copy.
-                let copy = try FileManager.default.copyOfCommand(in: folder)
                 let stranger = try ChildProcess(
                     "/usr/bin/setpriv",
                     ["--reuid", "65534", "--regid", "65534", "--clear-groups", copy, "connections", "--socket", "\(address)"])
@@ -126,10 +126,13 @@ extension RealSockets {
     }
 }
 
-extension FileManager {
-    fileprivate func copyOfCommand(in folder: TemporaryFolder) throws -> String {
-        let copy = folder.path + "/iocp"
-        if !fileExists(atPath: copy) { try copyItem(atPath: try ChildProcess.buildDirectory() + "/iocp", toPath: copy) }
+extension TemporaryFolder {
+    /// By another process: a file that is open for writing here would be so in whatever another test starts meanwhile, and could not be
+    /// executed (ETXTBSY).
+    fileprivate func copyOfCommand() throws -> String {
+        let copy = path + "/iocp"
+        let copier = try ChildProcess("/bin/cp", [try ChildProcess.buildDirectory() + "/iocp", copy])
+        try #require(try copier.end() == 0)
         return copy
     }
 }
