@@ -226,6 +226,63 @@ extension RealSockets {
             }
         }
 
+        @Test("several rings: what is asked of a connection is asked of its ring, and a paused one hears of a reset")
+        func questions() async {
+            await #expect(processExitsWith: .success) {
+                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                var configuration = oneWorker(.uring)
+                configuration.connectionsPerWorker = 61
+                let port = try CompletionPort(configuration)
+                let worker = try port.attachWorker()
+                let address = try port.listen(host: "127.0.0.1", port: 0).address!
+                var batch = CompletionBatch()
+                var opened: [Connection] = []
+                var closed: [Connection] = []
+                func turn(until holds: () -> Bool) throws {
+                    let end = ContinuousClock.now + .seconds(10)
+                    while !holds() {
+                        try #require(.now < end)
+                        for index in 0..<(try worker.wait(into: &batch, timeout: .milliseconds(10))) {
+                            switch batch[index].event {
+                            case .opened: opened.append(batch[index].connection!)
+                            case .closed: closed.append(batch[index].connection!)
+                            default: break
+                            }
+                        }
+                    }
+                }
+                // 30 places in the first ring; those beyond are in the second.
+                var peers: [Peer] = []
+                for count in 1...32 {
+                    peers.append(try Peer.connect(port: address.port))
+                    try turn { opened.count == count }
+                }
+                for place in [0, 31] {
+                    let connection = opened[place]
+                    #expect(try worker.peerAddress(of: connection).port == Int(peers[place].localPort))
+                    #expect(try worker.localAddress(of: connection).port == address.port)
+                    try worker.setOption(.keepAlive, to: place == 31, of: connection)
+                }
+                #expect(try !worker.option(.keepAlive, of: opened[0]))
+                #expect(try worker.option(.keepAlive, of: opened[31]))
+
+                try worker.pauseReceiving(opened[31])
+                let enters = port.stats(ofWorker: 0).enters
+                try turn { port.stats(ofWorker: 0).enters > enters }
+                let reset = peers.removeLast()
+                reset.resetOnClose()
+                _ = consume reset
+                try turn { closed == [opened[31]] }
+
+                // Its other end is a connection of the worker, too.
+                let adopted = try Peer.connect(port: address.port)
+                try worker.adopt(descriptor: adopted.fd, key: 7)
+                try turn { opened.count == 34 }
+                #expect(try opened[32...].map { try worker.peerAddress(of: $0).port }.contains(address.port))
+            }
+        }
+
         @Test("fewer buffers than two for each ring are refused by name")
         func tooFewBuffers() async {
             await #expect(processExitsWith: .success) {
