@@ -230,6 +230,12 @@ func openDescriptors() -> Int {
     return open
 }
 
+/// Of the whole process: for a test that has one of its own.
+func limitOpenFiles(to count: rlim_t) throws {
+    var limit = rlimit(rlim_cur: count, rlim_max: 4096)
+    try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+}
+
 /// Waits until a condition holds; fails the test after 10 s. The only waiting there is: nothing sleeps to synchronise.
 func eventually(
     _ what: String, within limit: Duration = .seconds(10), sourceLocation: SourceLocation = #_sourceLocation,

@@ -69,8 +69,7 @@ extension RealSockets {
 
         /// 620 connections of a client, each of which echoes its messages and closes, to servers that have 640 places.
         private static func serve(_ configure: (inout PortConfiguration) -> Void) async throws -> [WorkerStats] {
-            var limit = rlimit(rlim_cur: 160, rlim_max: 4096)
-            try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            try limitOpenFiles(to: 160)
             let count = 620
             var stats: [WorkerStats] = []
             try await withServer(.uring, configure) { server, port, ledger in
@@ -124,8 +123,7 @@ extension RealSockets {
         @Test("a full table of all rings delays the next client, who is served once there is room")
         func fullTables() async {
             await #expect(processExitsWith: .success) {
-                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 60)
                 let worker = try FaultyWorker(.uring) { $0.connections_per_worker = 61 }
                 var connected = 0
                 while worker.connect(key: 1) == 0 && connected < 31 {
@@ -145,8 +143,7 @@ extension RealSockets {
         @Test("a ring whose buffers are all lent waits for one, while others hold some")
         func lentBuffers() async {
             await #expect(processExitsWith: .success) {
-                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 60)
                 let worker = try FaultyWorker(.uring) {
                     $0.connections_per_worker = 61
                     $0.receive_buffers_per_worker = 4
@@ -175,8 +172,7 @@ extension RealSockets {
         @Test("several rings: an interrupted wait says so, and the next goes on")
         func interrupted() async {
             await #expect(processExitsWith: .success) {
-                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 60)
                 let worker = try FaultyWorker(.uring) { $0.connections_per_worker = 61 }
                 let (peer, connection) = try worker.open()
                 for _ in 0..<3 { worker.turn() }
@@ -192,8 +188,7 @@ extension RealSockets {
         @Test("several rings: clients that cannot be placed now wait, and are served in their order")
         func placedLater() async {
             await #expect(processExitsWith: .success) {
-                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 60)
                 for error in Errors.placeLater {
                     let worker = try FaultyWorker(.uring) { $0.connections_per_worker = 61 }
                     worker.turn()
@@ -210,8 +205,7 @@ extension RealSockets {
         @Test("several rings: a client that is refused its place is gone, and the next one is served")
         func placeRefused() async {
             await #expect(processExitsWith: .success) {
-                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 60)
                 for error in Errors.place {
                     let worker = try FaultyWorker(.uring) { $0.connections_per_worker = 61 }
                     worker.turn()
@@ -229,8 +223,7 @@ extension RealSockets {
         @Test("several rings: what is asked of a connection is asked of its ring, and a paused one hears of a reset")
         func questions() async {
             await #expect(processExitsWith: .success) {
-                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 60)
                 var configuration = oneWorker(.uring)
                 configuration.connectionsPerWorker = 61
                 let port = try CompletionPort(configuration)
@@ -286,8 +279,7 @@ extension RealSockets {
         @Test("fewer buffers than two for each ring are refused by name")
         func tooFewBuffers() async {
             await #expect(processExitsWith: .success) {
-                var limit = rlimit(rlim_cur: 60, rlim_max: 4096)
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 60)
                 var configuration = oneWorker(.uring)
                 configuration.connectionsPerWorker = 241
                 configuration.receiveBuffersPerWorker = 8

@@ -119,22 +119,19 @@ extension RealSockets {
                 var failure = iocp_failure()
                 let (port, _) = try FaultyWorker.createPort(.uring) { _ in }
                 // Nothing can be opened any more: the worker's own thread fails, and says so here.
-                var limit = rlimit(rlim_cur: 0, rlim_max: 4096)
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 0)
                 let refused = iocp_port_spawn(port, 0, { _, _ in }, nil, &failure)
                 try #require(refused == -EMFILE && failure.stage == IOCP_STAGE_RING && failure.code == -EMFILE)
                 iocp_port_join(port, 0)
                 // Nothing of it is left, so it may be tried again.
-                limit.rlim_cur = 256
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 256)
                 try #require(iocp_port_spawn(port, 0, { _, _ in }, nil, &failure) == 0)
                 iocp_port_join(port, 0)
                 iocp_port_destroy(port)
 
                 guard hasDirectDescriptors else { return }  // without, accepting says it: EMFILE
                 var configuration = FaultyWorker.configuration(.uring)
-                limit.rlim_cur = 1  // 1,024 rings of one connection each are a worker's most
-                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                try limitOpenFiles(to: 1)  // 1,024 rings of one connection each are a worker's most
                 configuration.connections_per_worker = 1025
                 var none: OpaquePointer?
                 try #require(iocp_port_create(&configuration, &none, &failure) == -EMFILE)

@@ -30,13 +30,17 @@ int layer_say_short(layer_state *state, protocol_kind kind, uint32_t value)
     return layer_say(state, header, kind, value, false);
 }
 
-void layer_speak(layer_state *state)
+int layer_say_padding(layer_state *state, uint32_t count_bytes, bool sealing)
 {
-    if (!state->is_open || state->has_ended || state->has_finished || state->failure != 0)
-        return;
     uint8_t message[PROTOCOL_HEADER_BYTES + PROTOCOL_PADDING_BYTES_MAX];
     memset(message, 0x5a, sizeof message);
-    (void)layer_say(state, message, PROTOCOL_PADDING, random_below(layer_random(state), PROTOCOL_PADDING_BYTES_MAX + 1), false);
+    return layer_say(state, message, PROTOCOL_PADDING, count_bytes, sealing);
+}
+
+void layer_speak(layer_state *state)
+{
+    if (state->is_open && !state->has_ended && !state->has_finished && state->failure == 0)
+        (void)layer_say_padding(state, random_below(layer_random(state), PROTOCOL_PADDING_BYTES_MAX + 1), false);
 }
 
 int layer_say_hello(layer_state *state)

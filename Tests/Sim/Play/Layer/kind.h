@@ -17,6 +17,7 @@ static inline struct ledger *layer_ledger(const layer_state *state)
 /* kind.c. One message, whose body follows its header's place. Each of these returns 0 or what iocp_layer_write says. */
 int layer_say(layer_state *state, uint8_t *message, protocol_kind kind, uint32_t value, bool sealing);
 int layer_say_short(layer_state *state, protocol_kind kind, uint32_t value);
+int layer_say_padding(layer_state *state, uint32_t count_bytes, bool sealing);
 /* 0, or a negated failure. */
 int layer_say_hello(layer_state *state);
 /* Remembers why it failed; returns that, negated. */

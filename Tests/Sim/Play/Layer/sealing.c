@@ -16,19 +16,13 @@ typedef struct unsealed {
     uint32_t count_bytes;
 } unsealed;
 
-/* With what it goes before, as much as sealing may add to a record. */
-static int pad(layer_state *state, uint32_t count_bytes)
-{
-    uint8_t message[PROTOCOL_HEADER_BYTES + PROTOCOL_PADDING_BYTES_MAX];
-    memset(message, 0x5a, sizeof message);
-    return layer_say(state, message, PROTOCOL_PADDING, count_bytes, true);
-}
-
 static int leave(layer_state *state, unsealed *record)
 {
     if (record->count_bytes == 0)
         return 0;
-    if (state->pads && pad(state, random_below(layer_random(state), PROTOCOL_PADDING_BYTES_MAX + 1)) < 0)
+    /* With the padding before it, as much as sealing may add to a record. */
+    if (state->pads &&
+        layer_say_padding(state, random_below(layer_random(state), PROTOCOL_PADDING_BYTES_MAX + 1), true) < 0)
         return -IOCP_LAYER_BROKEN;
     protocol_mask(state->key, state->number, record->message + PROTOCOL_HEADER_BYTES, record->count_bytes);
     const int result = layer_say(state, record->message, PROTOCOL_DATA, record->count_bytes, true);
@@ -55,7 +49,8 @@ static int change_key(layer_state *state)
 {
     uint8_t header[PROTOCOL_HEADER_BYTES];
     const uint8_t key = (uint8_t)random_below(layer_random(state), 256);
-    if (pad(state, PROTOCOL_PADDING_BYTES_MAX) < 0 || layer_say(state, header, PROTOCOL_KEY, key, true) < 0)
+    if (layer_say_padding(state, PROTOCOL_PADDING_BYTES_MAX, true) < 0 ||
+        layer_say(state, header, PROTOCOL_KEY, key, true) < 0)
         return -IOCP_LAYER_BROKEN;
     state->key = key;
     return 0;
