@@ -134,6 +134,7 @@ extension RealSockets.Offload {
                 let idle = try Peer.connect(port: port)
                 for (index, peer) in peers.enumerated() { try peer.send([UInt8(index), 9]) }
                 try await eventually("work waits") { total(of: server.port).offloadDepth == 8 }
+                try await eventually("opened") { ledger.snapshot.opened == 5 }  // a backlog ends with its listener
                 server.stop(drainingFor: .seconds(60))
                 try await onThreads(1) { _ in #expect(idle.end() == .finished) }
                 #expect(peers.allSatisfy { !$0.sawFinish() })
