@@ -66,10 +66,28 @@ final class Await: @unchecked Sendable {
 
     /// Waits for ``end(_:)`` of what was begun.
     /// - Throws: what ended it, ECANCELED when the task was cancelled, ETIMEDOUT.
-    /// - Parameter isolation: of the caller, and named in the closure below: without that it would run on a thread of the pool,
-    ///   if the task does not prefer the worker's.
+    /// - Parameter isolation: of the caller, and named in the closures below: they would run on a thread of the pool without it, in
+    ///   a task that does not prefer the worker's.
     func ended(isolation: isolated (any Actor)? = #isolation) async throws(IOCPError) {
         let round = round
+        if prefersExecutor {
+            await suspend(round)
+        } else {
+            // A continuation resumes where its task prefers to run, and only then goes on to the caller's actor. Without a
+            // preference that would be a thread of the pool: two switches of threads, and a wait if all of them are blocked.
+            await withTaskExecutorPreference(executor) { await suspend(round, isolation: isolation) }
+        }
+        if let failure {
+            self.failure = nil
+            throw failure
+        }
+    }
+
+    private var prefersExecutor: Bool {
+        unsafe withUnsafeCurrentTask { unsafe $0?.unownedTaskExecutor == executor.asUnownedTaskExecutor() }
+    }
+
+    private func suspend(_ round: UInt64, isolation: isolated (any Actor)? = #isolation) async {
         await withTaskCancellationHandler {
             await unsafe withUnsafeContinuation(isolation: isolation) { continuation in
                 assert(executor.isOnThread, "a wait left its worker's thread")
@@ -77,10 +95,6 @@ final class Await: @unchecked Sendable {
             }
         } onCancel: {
             cancel(round)
-        }
-        if let failure {
-            self.failure = nil
-            throw failure
         }
     }
 

@@ -129,6 +129,32 @@ extension RealSockets.Async {
     }
 
     @Suite struct OnTheThread {
+        @Test("a task that a body made needs no thread of the pool", arguments: testedDrivers)
+        func poolIsBlocked(driver: Driver) async throws {
+            try await withBodies(driver, { $0.workers = 1 }) { worker, connection in
+                let other = Task {
+                    _ = worker
+                    while let bytes = try await connection.next() {
+                        try await connection.send(bytes)
+                        try await connection.flush()
+                    }
+                }
+                try await other.value
+            } use: { _, port, _ in
+                let gate = Gate()
+                defer { gate.open() }
+                for _ in 0..<sysconf(Int32(_SC_NPROCESSORS_ONLN)) { Task.detached { gate.pass() } }
+                try await eventually("the pool blocks") { gate.inside > 0 }
+                let peer = try Peer.connect(port: port)
+                for round: UInt8 in 0..<10 {
+                    try peer.send([round])
+                    try #require(peer.receive(1) == [round])
+                }
+                peer.finishSending()
+                #expect(peer.end() == .finished)
+            }
+        }
+
         @Test("every resumption is on the worker's thread, wherever the await went", arguments: testedDrivers)
         func resumptions(driver: Driver) async throws {
             let strays = Locked(0)
