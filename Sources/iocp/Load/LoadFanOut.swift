@@ -182,6 +182,7 @@ struct LoadFanOut:
     }
 
     private mutating func delivered(_ sequence: LoadFrames.Sequence, at now: UInt64) {
+        begin()  // the publisher's worker may have had the order first
         let latency = now - min(now, board.sentAt(sequence))
         if isMeasured { result.latency.record(latency) }
         guard board.delivered(sequence) else { return }
@@ -245,6 +246,7 @@ struct LoadFanOut:
     }
 
     private mutating func begin() {
+        guard stage == .connecting || stage == .resting else { return }
         stage = .measuring
         result = LoadResult(plan, beganOn: worker)
         if publishes { publishMore() }
