@@ -44,6 +44,8 @@ struct HoldHandler:
     private var expectsFrame = false
     private var publisher: IocpContext<Void>?
 
+    private var standsBackUntil = UInt64.max
+
     private var finishing = 0
     private var nextToFinish = 0
 
@@ -53,6 +55,8 @@ struct HoldHandler:
     /// A source may be taken: by a connection of another program, or in TIME_WAIT.
     private static let triesMax = 100
     private static let dropsPerTurn = 16
+    /// Where other programs take all CPUs, a thread that stands back hardly runs at all.
+    private static let standsBackForNanoseconds: UInt64 = 5_000_000_000
     /// SCHED_OTHER and SCHED_IDLE of sched(7).
     private static let usualPolicy: Int32 = 0
     private static let idlePolicy: Int32 = 5
@@ -68,8 +72,9 @@ struct HoldHandler:
 
     /// While connections return, threads that measure go first on a core that they share with those that only make load. Where that is
     /// refused, the lateness of the heartbeat shows it.
-    private func standBack(_ does: Bool) {
+    private mutating func standBack(_ does: Bool) {
         guard plan.active > 0, beat.activeCount == 0 else { return }
+        standsBackUntil = does ? MonotonicClock.nanoseconds() + HoldHandler.standsBackForNanoseconds : .max
         var parameters = sched_param()
         _ = unsafe sched_setscheduler(0, does ? HoldHandler.idlePolicy : HoldHandler.usualPolicy, &parameters)
     }
@@ -92,6 +97,7 @@ struct HoldHandler:
     }
 
     private mutating func connectMore() {
+        if standsBackUntil < MonotonicClock.nanoseconds() { standBack(false) }
         while connecting < (untouched < count ? plan.window : plan.returnWindow) {
             let lane: Int
             if untouched < count {
