@@ -103,12 +103,13 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
-        .testTarget(name: "CoreTests", dependencies: ["CIOCPInternals", "SharedHarness"], path: "Tests/Core"),
+        .testTarget(
+            name: "CoreTests", dependencies: ["CIOCPInternals", "SharedHarness", "OwnThreads"], path: "Tests/Core"),
         .testTarget(
             name: "APITests",
             dependencies: [
-                "IOCP", "IOCPTLS", "CIOCPInternals", "COpenSSL", "SharedHarness", "ChildProcesses", "AllocationProbe",
-                "ReadmeServer", "ReadmeAsync", "ReadmeLoop", "ReadmeFrames", "GuideServer", "GuideAsync", "GuideEcho",
+                "IOCP", "IOCPTLS", "CIOCPInternals", "COpenSSL", "SharedHarness", "ChildProcesses", "OwnThreads",
+                "AllocationProbe", "ReadmeServer", "ReadmeAsync", "ReadmeLoop", "ReadmeFrames", "GuideServer", "GuideAsync", "GuideEcho",
                 "TroubledServer", "iocp-generate", "iocp-docs",
             ],
             path: "Tests/API"),
@@ -132,14 +133,17 @@ let package = Package(
             ],
             path: "Tests/NIO"),
         .testTarget(
-            name: "CommandTests", dependencies: ["iocp", "iocp-soak", "iocp-docs", "FaultyServer", "TimedServer", "ChildProcesses"],
+            name: "CommandTests",
+            dependencies: [
+                "iocp", "iocp-soak", "iocp-docs", "FaultyServer", "TimedServer", "ChildProcesses", "OwnThreads",
+            ],
             path: "Tests/Command", swiftSettings: swiftSettings),
         .testTarget(
-            name: "PackageTests", dependencies: ["iocp", "ChildProcesses"], path: "Tests/Packages",
+            name: "PackageTests", dependencies: ["iocp", "ChildProcesses", "OwnThreads"], path: "Tests/Packages",
             swiftSettings: swiftSettings),
 
         .executableTarget(name: "iocp-sim", dependencies: ["CIOCP"], path: "Tests/Sim/Play", cSettings: coreSettings),
-        .testTarget(name: "SimTests", dependencies: ["iocp-sim"], path: "Tests/Sim/Tests"),
+        .testTarget(name: "SimTests", dependencies: ["iocp-sim", "OwnThreads"], path: "Tests/Sim/Tests"),
         .target(
             name: "FuzzTargets", dependencies: ["CIOCP", "CIOCPTLS", "COpenSSL"], path: "Tests/Fuzz/Targets",
             exclude: ["libfuzzer.c", "operations.c"],
@@ -162,6 +166,7 @@ let package = Package(
         .executableTarget(name: "iocp-generate", dependencies: ["CIOCP"], path: "Tests/Support/Generate"),
         .executableTarget(
             name: "iocp-docs", path: "Tests/Support/Documentation", exclude: ["docs.sh", "symbols.sh"]),
+        .target(name: "OwnThreads", path: "Tests/Support/OwnThreads"),
         .target(name: "SharedHarness", path: "Tests/Support/SharedHarness"),
         .target(name: "ChildProcesses", path: "Tests/Support/ChildProcesses", swiftSettings: swiftSettings),
         .target(name: "AllocationCounter", path: "Tests/Support/AllocationCounter"),

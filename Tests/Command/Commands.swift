@@ -1,4 +1,5 @@
 import ChildProcesses
+import OwnThreads
 import Testing
 
 #if canImport(Glibc)
@@ -8,7 +9,7 @@ import Musl
 #endif
 
 /// One suite above all, serialized: each test has the machine's two cores for its server and its load.
-@Suite(.serialized) struct Commands {}
+@Suite(.serialized, .ownThreads) struct Commands {}
 
 /// Skips a suite, with the reason shown, where io_uring is refused: the command then warns on stderr, where these tests
 /// look for nothing.

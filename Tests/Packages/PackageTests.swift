@@ -1,8 +1,9 @@
+import OwnThreads
 import Testing
 
 /// What a package that depends on this one gets for the traits that it names: which packages are fetched with it, and a
 /// server that starts and stops.
-@Suite(.timeLimit(.minutes(10))) struct PackageTests {
+@Suite(.serialized, .ownThreads, .timeLimit(.minutes(10))) struct PackageTests {
     struct Case {
         let name: String
         /// The argument of `.package` in the manifest; nil to leave it out.

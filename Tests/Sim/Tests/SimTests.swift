@@ -1,8 +1,9 @@
 import Glibc
+import OwnThreads
 import Testing
 
 /// The played kernel under the real worker (guarantees G1-G7, G9): `iocp-sim`, as a process of its own.
-@Suite struct SimTests {
+@Suite(.serialized, .ownThreads) struct SimTests {
     /// What a run said, and how it ended.
     struct Run {
         let status: Int32
