@@ -97,7 +97,11 @@ struct Diagnosis {
 
     /// A tracer that lets io_uring_setup(2), or another call, fail.
     static func refusing(_ error: String, call: String = "io_uring_setup") -> [String] {
-        ["strace", "-f", "-o", "/dev/null", "-e", "trace=\(call)", "-e", "inject=\(call):error=\(error)"]
+        // LeakSanitizer does not work under ptrace.
+        [
+            "strace", "-f", "-o", "/dev/null", "-E", "ASAN_OPTIONS=detect_leaks=0", "-e", "trace=\(call)",
+            "-e", "inject=\(call):error=\(error)",
+        ]
     }
 
     /// Without CAP_IPC_LOCK, which root has.
