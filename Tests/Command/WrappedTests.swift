@@ -181,13 +181,8 @@ extension Commands {
             "where io_uring is refused the server serves on epoll, and says why",
             .enabled(if: Wrapper.has("strace"), "needs strace"), arguments: ["EPERM", "ENOSYS"])
         func refused(error: String) throws {
-            // LeakSanitizer does not work under ptrace(2), and would fail the run for it.
-            let strace = Wrapper(
-                "strace",
-                [
-                    "-f", "-qq", "-o", "/dev/null", "-E", "ASAN_OPTIONS=detect_leaks=0", "-e",
-                    "inject=io_uring_setup:error=\(error)",
-                ])
+            let refusing = Diagnosis.refusing(error)
+            let strace = Wrapper(refusing[0], Array(refusing.dropFirst()))
             let child = try strace.server(["--workers", "1"])
             let ready = try child.line(of: .output, beginning: "listening on ")
             #expect(ready.hasSuffix("driver=epoll"))

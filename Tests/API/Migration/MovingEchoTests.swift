@@ -73,6 +73,7 @@ extension RealSockets {
                 try await movers
                 try await eventually("all have closed") { journal.snapshot.open.isEmpty }
                 let end = journal.snapshot
+                #expect(end.came > 50 && end.closed.values.allSatisfy { $0.trip.bytes > 0 && $0.trip.bytes % (4 << 20) == 0 })
                 #expect(end.closed.values.reduce(0) { $0 + $1.trip.bytes } == streams.withLock { $0 } * 4 << 20)
             }
         }

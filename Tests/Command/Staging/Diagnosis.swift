@@ -97,9 +97,9 @@ struct Diagnosis {
 
     /// A tracer that lets io_uring_setup(2), or another call, fail.
     static func refusing(_ error: String, call: String = "io_uring_setup") -> [String] {
-        // LeakSanitizer does not work under ptrace.
+        // LeakSanitizer does not work under ptrace(2), and would fail the run for it.
         [
-            "strace", "-f", "-o", "/dev/null", "-E", "ASAN_OPTIONS=detect_leaks=0", "-e", "trace=\(call)",
+            "strace", "-f", "-qq", "-o", "/dev/null", "-E", "ASAN_OPTIONS=detect_leaks=0", "-e", "trace=\(call)",
             "-e", "inject=\(call):error=\(error)",
         ]
     }

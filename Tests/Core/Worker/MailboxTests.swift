@@ -149,8 +149,8 @@ private final class Mailbox {
         var full: UInt64 = 0, sleeps: UInt64 = 0
         // How often depends on who gets a processor when: on a busy machine one crowd may never be found asleep.
         for _ in 0..<20 where full == 0 || sleeps == 0 {
-            let crowd = run(entries: 16, each: 5_000, napEvery: 3)
-            #expect(crowd.taken == 40_000)
+            let crowd = run(entries: 16, each: 20_000, napEvery: 3)
+            #expect(crowd.taken == 160_000)
             full += crowd.refused_full
             sleeps += crowd.sleeps
         }
